@@ -1,0 +1,306 @@
+"""Progressive proxy anchor propagation: patch features and anchors → three sets per anchor.
+
+One function per equation of the paper (Seong et al., ECCV 2024, section 3). The paper's symbols
+are kept inside: ``f`` patch features, ``v`` proxies, ``phi`` and ``psi`` the positiveness and
+ambiguity criteria. Everything works on L2-normalised vectors, so that ``·`` is the cosine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# One (anchors × patches) similarity block; three or four such blocks live at a time.
+CHUNK_BYTES = 128 * 2**20
+# A mean of positives shorter than this has no direction worth normalising.
+SHORTEST_MEAN = 1e-6
+
+
+class Partition(NamedTuple):
+    """The three sets of every anchor at one step, each bool ``(A, N)``."""
+
+    positive: Tensor
+    ambiguous: Tensor
+    negative: Tensor
+
+
+def initial_positives(f: Tensor, anchors: Tensor, phi0: Tensor) -> Tensor:
+    """Eq. 1: P⁰ = {j | f_i · f_j > Φ⁰}, the anchor included.
+
+    Args:
+        f: L2-normalised features ``(N, D)``.
+        anchors: indices into ``f``, int64 ``(A,)``.
+        phi0: initial positiveness criterion, ``(A,)``, cosines in [−1, 1].
+
+    Returns:
+        bool ``(A, N)``.
+    """
+    return positives(f[anchors] @ f.T, phi0)
+
+
+def relocate(f: Tensor, positive: Tensor, previous: Tensor) -> Tensor:
+    """Eq. 2: v^t = the mean of the positives' features, L2-normalised again.
+
+    The paper leaves the normalisation open; the published implementation does it. The anchor
+    counts while it is among its own positives. A positive set that is empty, or whose mean
+    vanishes, keeps the previous proxy (the published code divides by zero there).
+
+    Args:
+        f: L2-normalised features ``(N, D)``.
+        positive: P^{t−1}, bool ``(A, N)``.
+        previous: v^{t−1}, ``(A, D)``.
+
+    Returns:
+        ``(A, D)``, each row of unit length.
+    """
+    # The 0/1 mask times the features is the sum: no (A, N, D) tensor is needed.
+    mean = positive.to(f.dtype) @ f / positive.sum(dim=1, keepdim=True).clamp(min=1)
+    length = mean.norm(dim=1, keepdim=True)
+    return torch.where(length > SHORTEST_MEAN, mean / length.clamp(min=SHORTEST_MEAN), previous)
+
+
+def distance_moved(previous: Tensor, current: Tensor) -> Tensor:
+    """1 − v^{t−1} · v^t of Eq. 3 and 5: ``(A, D)``, ``(A, D)`` → ``(A,)`` in [0, 2]."""
+    return (1 - (previous * current).sum(dim=1)).clamp(0, 2)
+
+
+def positiveness_criterion(phi: Tensor, moved: Tensor, sigma_pos: float) -> Tensor:
+    """Eq. 3: Φ^t = Φ^{t−1} − (1 − v^{t−1} · v^t) / σ_pos, all ``(A,)``."""
+    return phi - moved / sigma_pos
+
+
+def positives(similarity: Tensor, phi: Tensor) -> Tensor:
+    """Eq. 4: P^t = {j | v^t · f_j > Φ^t}; ``(A, N)`` and ``(A,)`` → bool ``(A, N)``."""
+    return similarity > phi.unsqueeze(-1)
+
+
+def ambiguity_criterion(psi: Tensor, moved: Tensor, sigma_amb: float) -> Tensor:
+    """Eq. 5: Ψ^t = Ψ^{t−1} + (1 − v^{t−1} · v^t) / σ_amb, all ``(A,)``."""
+    return psi + moved / sigma_amb
+
+
+def ambiguous(similarity: Tensor, phi: Tensor, psi: Tensor) -> Tensor:
+    """Eq. 6: A = {j | v · f_j > Ψ and v · f_j < Φ}; empty where Ψ has overtaken Φ."""
+    return (similarity > psi.unsqueeze(-1)) & (similarity < phi.unsqueeze(-1))
+
+
+def negatives(positive: Tensor, ambiguous: Tensor) -> Tensor:
+    """Eq. 7: N = everything that is neither in P nor in A.
+
+    Where Ψ^T has overtaken Φ^T the published code counts patches between them as positive *and*
+    negative; Eq. 7 read literally, as here, keeps the sets apart.
+    """
+    return ~(positive | ambiguous)
+
+
+def partition(similarity: Tensor, phi: Tensor, psi: Tensor) -> Partition:
+    """Eq. 4, 6 and 7 together: ``(A, N)`` similarities → the three sets, anchors still in them."""
+    p = positives(similarity, phi)
+    a = ambiguous(similarity, phi, psi)
+    return Partition(p, a, negatives(p, a))
+
+
+def without_anchors(sets: Partition, anchors: Tensor) -> Partition:
+    """Take every anchor out of its own three sets (in place; returns the same tensors)."""
+    rows = torch.arange(len(anchors), device=anchors.device)
+    for members in sets:
+        members[rows, anchors] = False
+    return sets
+
+
+@dataclass(frozen=True, eq=False)
+class PatchSets:
+    """What a rule gathered for each of A anchors among N patches.
+
+    The anchor itself is in none of its sets; every other patch is in exactly one, except under
+    rules that leave patches out of both P and N by design (they count as ambiguous).
+    """
+
+    features: Tensor
+    """L2-normalised features ``(N, D)``."""
+    anchors: Tensor
+    """Indices into ``features``, int64 ``(A,)``."""
+    proxies: Tensor
+    """v^0 … v^T, ``(T+1, A, D)``, unit length; v^0 is the anchor."""
+    phi: Tensor
+    """Positiveness criterion Φ^t, ``(T+1, A)``."""
+    psi: Tensor
+    """Ambiguity criterion Ψ^t, ``(T+1, A)``."""
+    moved: Tensor
+    """1 − v^{t−1} · v^t for t = 1 … T, ``(T, A)``."""
+    positive: Tensor
+    """P after T steps, bool ``(A, N)``."""
+    ambiguous: Tensor
+    """A after T steps, bool ``(A, N)``."""
+    negative: Tensor
+    """N after T steps, bool ``(A, N)``."""
+
+    @property
+    def steps(self) -> int:
+        """T, the number of relocations."""
+        return len(self.proxies) - 1
+
+    def similarity(self, t: int) -> Tensor:
+        """Cosines v^t · f_j, ``(A, N)``; ``t`` from 0 to T (negative counts from the end)."""
+        t = self._step(t)
+        blocks = [
+            self.proxies[t, rows] @ self.features.T
+            for rows in chunks(self.features, len(self.anchors))
+        ]
+        return torch.cat(blocks)
+
+    def at(self, t: int) -> Partition:
+        """The three sets at step ``t``: Eq. 4, 6, 7 with v^t, Φ^t, Ψ^t (t = 0: Eq. 1 with Ψ⁰)."""
+        t = self._step(t)
+        if t == self.steps:
+            return Partition(self.positive, self.ambiguous, self.negative)
+        return without_anchors(
+            partition(self.similarity(t), self.phi[t], self.psi[t]), self.anchors
+        )
+
+    def _step(self, t: int) -> int:
+        if not -self.steps - 1 <= t <= self.steps:
+            raise IndexError(f"step {t} does not exist: these sets have steps 0 to {self.steps}")
+        return t % (self.steps + 1)
+
+
+def chunks(features: Tensor, anchors: int) -> Iterator[slice]:
+    """Slices over the anchors, each small enough that one ``(chunk, N)`` block fits CHUNK_BYTES."""
+    size = max(1, CHUNK_BYTES // (len(features) * features.element_size()))
+    return (slice(start, min(start + size, anchors)) for start in range(0, anchors, size))
+
+
+def unit(features: Tensor) -> Tensor:
+    """L2-normalise ``(N, D)``; halves become float32, where sums over many patches stay exact."""
+    if features.dtype in (torch.float16, torch.bfloat16):
+        features = features.float()
+    return F.normalize(features, dim=1)
+
+
+def propagate(
+    features: Tensor,
+    anchors: Tensor,
+    *,
+    phi0: float = 0.55,
+    psi0: float = 0.15,
+    sigma_pos: float = 3,
+    sigma_amb: float = 4,
+    steps: int = 2,
+) -> PatchSets:
+    """Gather the positive, ambiguous and negative patches of every anchor (Eq. 1–7).
+
+    The defaults are the paper's for COCO-Stuff with ViT-S/16 (Table 7).
+
+    Args:
+        features: patch features ``(N, D)``, floating point, any scale (normalised inside).
+        anchors: indices into ``features``, int64 ``(A,)``.
+        phi0: initial positiveness criterion Φ⁰, cosine in [−1, 1].
+        psi0: initial ambiguity criterion Ψ⁰, cosine in [−1, 1].
+        sigma_pos: σ_pos > 0; larger lowers Φ more slowly.
+        sigma_amb: σ_amb > 0; larger raises Ψ more slowly.
+        steps: T ≥ 0, how often the proxy is relocated.
+
+    Returns:
+        The sets after T steps with the whole trajectory, on the device of ``features``; float32
+        for half-precision features, else their own precision.
+
+    Raises:
+        TypeError: features are not floating point, or anchors not integers.
+        ValueError: a wrong shape, empty or non-finite features, or a setting out of range.
+        IndexError: an anchor outside the features.
+    """
+    check_features(features, anchors)
+    check_settings(phi0=phi0, psi0=psi0, sigma_pos=sigma_pos, sigma_amb=sigma_amb, steps=steps)
+    return propagate_unit(
+        unit(features),
+        anchors.to(features.device, torch.int64),
+        phi0=phi0,
+        psi0=psi0,
+        sigma_pos=sigma_pos,
+        sigma_amb=sigma_amb,
+        steps=steps,
+    )
+
+
+@torch.no_grad()
+def propagate_unit(
+    f: Tensor,
+    anchors: Tensor,
+    *,
+    phi0: float,
+    psi0: float,
+    sigma_pos: float,
+    sigma_amb: float,
+    steps: int,
+) -> PatchSets:
+    """``propagate`` for features that are known to be finite and of unit length: no checks."""
+    count, dtype, device = len(anchors), f.dtype, f.device
+    proxies = torch.empty(steps + 1, count, f.shape[1], dtype=dtype, device=device)
+    phi = torch.full((steps + 1, count), phi0, dtype=dtype, device=device)
+    psi = torch.full((steps + 1, count), psi0, dtype=dtype, device=device)
+    moved = torch.zeros(steps, count, dtype=dtype, device=device)
+    final = Partition(
+        *(torch.empty(count, len(f), dtype=torch.bool, device=device) for _ in range(3))
+    )
+    proxies[0] = f[anchors]
+    for rows in chunks(f, count):
+        p = initial_positives(f, anchors[rows], phi[0, rows])
+        for t in range(1, steps + 1):
+            v = proxies[t - 1, rows]
+            if t > 1:
+                p = positives(v @ f.T, phi[t - 1, rows])
+            proxies[t, rows] = relocate(f, p, v)
+            moved[t - 1, rows] = distance_moved(v, proxies[t, rows])
+            phi[t, rows] = positiveness_criterion(phi[t - 1, rows], moved[t - 1, rows], sigma_pos)
+            psi[t, rows] = ambiguity_criterion(psi[t - 1, rows], moved[t - 1, rows], sigma_amb)
+        sets = partition(proxies[steps, rows] @ f.T, phi[steps, rows], psi[steps, rows])
+        for whole, part in zip(final, without_anchors(sets, anchors[rows]), strict=True):
+            whole[rows] = part
+    return PatchSets(f, anchors, proxies, phi, psi, moved, *final)
+
+
+def check_features(features: Tensor, anchors: Tensor) -> None:
+    """Raise the errors that ``propagate`` lists for its two tensors."""
+    if not isinstance(features, Tensor) or not features.is_floating_point():
+        kind = features.dtype if isinstance(features, Tensor) else type(features).__name__
+        raise TypeError(f"features must be a floating-point tensor (N, D), not {kind}")
+    if features.ndim != 2:
+        raise ValueError(
+            f"features must have the shape (N, D), not {tuple(features.shape)}; "
+            "flatten images and rows first: features.flatten(0, 2)"
+        )
+    if features.numel() == 0:
+        raise ValueError(f"features are empty: shape {tuple(features.shape)}")
+    if not torch.isfinite(features).all():
+        bad = int((~torch.isfinite(features).all(dim=1)).nonzero()[0])
+        raise ValueError(f"features hold NaN or infinity, first in row {bad}")
+    if not isinstance(anchors, Tensor) or anchors.dtype not in (torch.int64, torch.int32):
+        kind = anchors.dtype if isinstance(anchors, Tensor) else type(anchors).__name__
+        raise TypeError(f"anchors must be an int64 tensor (A,), not {kind}")
+    if anchors.ndim != 1:
+        raise ValueError(f"anchors must have the shape (A,), not {tuple(anchors.shape)}")
+    outside = (anchors < 0) | (anchors >= len(features))
+    if outside.any():
+        raise IndexError(
+            f"anchor {int(anchors[outside][0])} is outside the features: 0 to {len(features) - 1}"
+        )
+
+
+def check_settings(
+    *, phi0: float, psi0: float, sigma_pos: float, sigma_amb: float, steps: int
+) -> None:
+    """Raise ValueError, naming the setting and its range, for a setting that has no meaning."""
+    for name, value in (("phi0", phi0), ("psi0", psi0)):
+        if not -1 <= value <= 1:
+            raise ValueError(f"{name} must be a cosine between -1 and 1, not {value}")
+    for name, value in (("sigma_pos", sigma_pos), ("sigma_amb", sigma_amb)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a number above 0, not {value}")
+    if isinstance(steps, bool) or steps != int(steps) or steps < 0:
+        raise ValueError(f"steps must be a whole number, 0 or more, not {steps}")
