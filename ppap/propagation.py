@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ppap.checks import check_features, check_settings
+
 # One (anchors × patches) similarity block; three or four such blocks live at a time.
 CHUNK_BYTES = 128 * 2**20
 # A mean of positives shorter than this has no direction worth normalising.
@@ -41,7 +43,7 @@ def initial_positives(f: Tensor, anchors: Tensor, phi0: Tensor) -> Tensor:
     Returns:
         bool ``(A, N)``.
     """
-    return positives(f[anchors] @ f.T, phi0)
+    return positives(cosines(f[anchors], f), phi0)
 
 
 def relocate(f: Tensor, positive: Tensor, previous: Tensor) -> Tensor:
@@ -60,14 +62,19 @@ def relocate(f: Tensor, positive: Tensor, previous: Tensor) -> Tensor:
         ``(A, D)``, each row of unit length.
     """
     # The 0/1 mask times the features is the sum: no (A, N, D) tensor is needed.
-    mean = positive.to(f.dtype) @ f / positive.sum(dim=1, keepdim=True).clamp(min=1)
+    mean = product(positive.to(f.dtype), f) / positive.sum(dim=1, keepdim=True).clamp(min=1)
     length = mean.norm(dim=1, keepdim=True)
     return torch.where(length > SHORTEST_MEAN, mean / length.clamp(min=SHORTEST_MEAN), previous)
 
 
 def distance_moved(previous: Tensor, current: Tensor) -> Tensor:
-    """1 − v^{t−1} · v^t of Eq. 3 and 5: ``(A, D)``, ``(A, D)`` → ``(A,)`` in [0, 2]."""
-    return (1 - (previous * current).sum(dim=1)).clamp(0, 2)
+    """1 − v^{t−1} · v^t of Eq. 3 and 5: ``(A, D)``, ``(A, D)`` → ``(A,)`` in [0, 2].
+
+    Written as ½ |v^{t−1} − v^t|², the same for vectors of length 1, because it is exactly 0 for
+    a proxy that stayed. 1 − v · v is not: a zero vector would count as moved, lower its Φ below
+    0 step by step, and take the whole batch for positive.
+    """
+    return ((previous - current).square().sum(dim=1) / 2).clamp(max=2)
 
 
 def positiveness_criterion(phi: Tensor, moved: Tensor, sigma_pos: float) -> Tensor:
@@ -148,12 +155,11 @@ class PatchSets:
 
     def similarity(self, t: int) -> Tensor:
         """Cosines v^t · f_j, ``(A, N)``; ``t`` from 0 to T (negative counts from the end)."""
-        t = self._step(t)
-        blocks = [
-            self.proxies[t, rows] @ self.features.T
-            for rows in chunks(self.features, len(self.anchors))
-        ]
-        return torch.cat(blocks)
+        v = self.proxies[self._step(t)]
+        out = v.new_empty(len(v), len(self.features))
+        for rows in chunks(self.features, len(v)):
+            out[rows] = cosines(v[rows], self.features)
+        return out
 
     def at(self, t: int) -> Partition:
         """The three sets at step ``t``: Eq. 4, 6, 7 with v^t, Φ^t, Ψ^t (t = 0: Eq. 1 with Ψ⁰)."""
@@ -176,11 +182,32 @@ def chunks(features: Tensor, anchors: int) -> Iterator[slice]:
     return (slice(start, min(start + size, anchors)) for start in range(0, anchors, size))
 
 
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """``a @ b`` in its own precision, also inside autocast.
+
+    Training runs under autocast, whose half-precision products would blur cosines by up to 1e-3
+    (bfloat16: 1e-2) and with them every comparison with a criterion.
+    """
+    with torch.autocast(a.device.type, enabled=False):
+        return a @ b
+
+
+def cosines(v: Tensor, f: Tensor) -> Tensor:
+    """v · f of unit vectors: ``(A, D)`` and ``(N, D)`` → ``(A, N)``."""
+    return product(v, f.T)
+
+
 def unit(features: Tensor) -> Tensor:
-    """L2-normalise ``(N, D)``; halves become float32, where sums over many patches stay exact."""
+    """L2-normalise ``(N, D)``; halves become float32, where sums over many patches stay exact.
+
+    A zero vector stays zero: its cosine with everything is 0.
+    """
     if features.dtype in (torch.float16, torch.bfloat16):
         features = features.float()
-    return F.normalize(features, dim=1)
+    # Dividing by the largest entry first keeps the squares in the length from overflowing to
+    # infinity or vanishing, whatever the scale.
+    largest = torch.linalg.vector_norm(features.detach(), math.inf, dim=1, keepdim=True)
+    return F.normalize(features / largest.clamp(min=torch.finfo(features.dtype).tiny), dim=1)
 
 
 def propagate(
@@ -218,7 +245,7 @@ def propagate(
     check_features(features, anchors)
     check_settings(phi0=phi0, psi0=psi0, sigma_pos=sigma_pos, sigma_amb=sigma_amb, steps=steps)
     return propagate_unit(
-        unit(features),
+        unit(features.detach()),
         anchors.to(features.device, torch.int64),
         phi0=phi0,
         psi0=psi0,
@@ -254,53 +281,12 @@ def propagate_unit(
         for t in range(1, steps + 1):
             v = proxies[t - 1, rows]
             if t > 1:
-                p = positives(v @ f.T, phi[t - 1, rows])
+                p = positives(cosines(v, f), phi[t - 1, rows])
             proxies[t, rows] = relocate(f, p, v)
             moved[t - 1, rows] = distance_moved(v, proxies[t, rows])
             phi[t, rows] = positiveness_criterion(phi[t - 1, rows], moved[t - 1, rows], sigma_pos)
             psi[t, rows] = ambiguity_criterion(psi[t - 1, rows], moved[t - 1, rows], sigma_amb)
-        sets = partition(proxies[steps, rows] @ f.T, phi[steps, rows], psi[steps, rows])
+        sets = partition(cosines(proxies[steps, rows], f), phi[steps, rows], psi[steps, rows])
         for whole, part in zip(final, without_anchors(sets, anchors[rows]), strict=True):
             whole[rows] = part
     return PatchSets(f, anchors, proxies, phi, psi, moved, *final)
-
-
-def check_features(features: Tensor, anchors: Tensor) -> None:
-    """Raise the errors that ``propagate`` lists for its two tensors."""
-    if not isinstance(features, Tensor) or not features.is_floating_point():
-        kind = features.dtype if isinstance(features, Tensor) else type(features).__name__
-        raise TypeError(f"features must be a floating-point tensor (N, D), not {kind}")
-    if features.ndim != 2:
-        raise ValueError(
-            f"features must have the shape (N, D), not {tuple(features.shape)}; "
-            "flatten images and rows first: features.flatten(0, 2)"
-        )
-    if features.numel() == 0:
-        raise ValueError(f"features are empty: shape {tuple(features.shape)}")
-    if not torch.isfinite(features).all():
-        bad = int((~torch.isfinite(features).all(dim=1)).nonzero()[0])
-        raise ValueError(f"features hold NaN or infinity, first in row {bad}")
-    if not isinstance(anchors, Tensor) or anchors.dtype not in (torch.int64, torch.int32):
-        kind = anchors.dtype if isinstance(anchors, Tensor) else type(anchors).__name__
-        raise TypeError(f"anchors must be an int64 tensor (A,), not {kind}")
-    if anchors.ndim != 1:
-        raise ValueError(f"anchors must have the shape (A,), not {tuple(anchors.shape)}")
-    outside = (anchors < 0) | (anchors >= len(features))
-    if outside.any():
-        raise IndexError(
-            f"anchor {int(anchors[outside][0])} is outside the features: 0 to {len(features) - 1}"
-        )
-
-
-def check_settings(
-    *, phi0: float, psi0: float, sigma_pos: float, sigma_amb: float, steps: int
-) -> None:
-    """Raise ValueError, naming the setting and its range, for a setting that has no meaning."""
-    for name, value in (("phi0", phi0), ("psi0", psi0)):
-        if not -1 <= value <= 1:
-            raise ValueError(f"{name} must be a cosine between -1 and 1, not {value}")
-    for name, value in (("sigma_pos", sigma_pos), ("sigma_amb", sigma_amb)):
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a number above 0, not {value}")
-    if isinstance(steps, bool) or steps != int(steps) or steps < 0:
-        raise ValueError(f"steps must be a whole number, 0 or more, not {steps}")
