@@ -1,0 +1,1 @@
+"""What results are worth: each measure in a file of its own."""

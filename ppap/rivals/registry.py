@@ -1,0 +1,217 @@
+"""Every rule the studio and the command line offer, and one way to run the chosen one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ppap.propagation import PatchSets, propagate_unit
+from ppap.rivals.ablations import with_initial_positives, without_ambiguity
+from ppap.rivals.neighbours import cluster_patches_unit, k_nearest_unit, same_cluster_unit
+from ppap.rivals.pool import hidden_positives_unit, pool_similarity_unit, seeded
+from ppap.settings import RANGES, Range, SettingError, Settings, number
+
+
+class Parameter(NamedTuple):
+    """A setting of a rule's own: the field of ``Choice`` it fills, and what it may be."""
+
+    name: str
+    default: float
+    allowed: Range
+
+
+class Rule(NamedTuple):
+    """A way to choose positives and negatives."""
+
+    key: str
+    title: str
+    explanation: str
+    settings: tuple[str, ...] = ()
+    """Which of the five settings of propagation it reads."""
+    parameters: tuple[Parameter, ...] = ()
+    """What it reads beside them."""
+
+
+K = Parameter(
+    "k",
+    100,
+    Range("k", 1, 1_000_000, 1, (1, 2000), True, "How many of the nearest patches are positives."),
+)
+CLUSTERS = Parameter(
+    "clusters",
+    27,
+    Range("clusters", 1, 10_000, 1, (2, 100), True, "How many clusters the patches fall into."),
+)
+POOL_SIZE = Parameter(
+    "pool_size",
+    2048,
+    Range(
+        "pool",
+        1,
+        100_000,
+        1,
+        (8, 4096),
+        True,
+        "How many patches stand for all others. With more, fewer patches are closer than any.",
+    ),
+)
+RHO = Parameter(
+    "rho",
+    0.02,
+    Range("ρ", 0, 1, 0.01, (0, 1), False, "The share of all other patches drawn as negatives."),
+)
+SEED = Parameter(
+    "seed",
+    0,
+    Range("seed", 0, 2**32 - 1, 1, (0, 100), True, "The same seed draws the same patches."),
+)
+
+ALL_FIVE = tuple(RANGES)
+RULES: dict[str, Rule] = {
+    rule.key: rule
+    for rule in (
+        Rule(
+            "ppap",
+            "PPAP",
+            "A proxy moves towards its positives step by step, and the unclear zone is left out.",
+            ALL_FIVE,
+        ),
+        Rule(
+            "tps",
+            "TPS only",
+            "The positives of PPAP, with everything else negative.",
+            ("phi0", "sigma_pos", "steps"),
+        ),
+        Rule(
+            "ans",
+            "ANS only",
+            "The negatives of PPAP, with the first positives around the anchor itself.",
+            ALL_FIVE,
+        ),
+        Rule(
+            "baseline",
+            "Baseline",
+            "Patches more similar to the anchor than Φ⁰ are positive, everything else negative.",
+            ("phi0",),
+        ),
+        Rule(
+            "hp",
+            "Hidden positives",
+            "Patches closer to the anchor than either is to a pool of random patches are positive; "
+            "a few of the others, drawn by chance, are negative.",
+            parameters=(POOL_SIZE, RHO, SEED),
+        ),
+        Rule(
+            "knn",
+            "k nearest",
+            "The k patches most similar to the anchor are positive, everything else negative.",
+            parameters=(K,),
+        ),
+        Rule(
+            "kmeans",
+            "k-means",
+            "All patches in the anchor's cluster are positive, everything else negative.",
+            parameters=(CLUSTERS, SEED),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A rule with everything it may read; a value out of range raises SettingError."""
+
+    rule: str = "ppap"
+    settings: Settings = field(default_factory=lambda: Settings(0.55, 0.15, 3, 4, 2))
+    k: int = int(K.default)
+    clusters: int = int(CLUSTERS.default)
+    pool_size: int = int(POOL_SIZE.default)
+    rho: float = RHO.default
+    seed: int = int(SEED.default)
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            known = ", ".join(RULES)
+            raise SettingError("rule", f"There is no rule called {str(self.rule)[:40]!r}: {known}.")
+        for name, _, allowed in (K, CLUSTERS, POOL_SIZE, RHO, SEED):
+            # number() turns 20.0 and "20" into 20; a frozen field is set this way only.
+            object.__setattr__(self, name, number(name, getattr(self, name), allowed))
+
+
+def prepare(choice: Choice, f: Tensor, *, pool: Tensor | None = None) -> Tensor | None:
+    """What a rule works out once for a batch, whatever the anchor; keep it and pass it on.
+
+    Args:
+        choice: the rule and its parameters.
+        f: L2-normalised features ``(N, D)``.
+        pool: for "hp" only: L2-normalised ``(M, D)``; ``sample_pool`` with ``choice.pool_size``.
+
+    Returns:
+        "hp": R of every patch ``(N,)``; "kmeans": clusters ``(N,)``; the others need nothing: None.
+
+    Raises:
+        SettingError: a pool is missing, or there are more clusters than patches.
+    """
+    if choice.rule == "hp":
+        if pool is None:
+            raise SettingError("pool_size", "Hidden positives need a pool of patches: sample_pool.")
+        return pool_similarity_unit(f, pool)
+    if choice.rule == "kmeans":
+        at_most(CLUSTERS, choice.clusters, len(f))
+        return cluster_patches_unit(f, choice.clusters, choice.seed)
+    return None
+
+
+def gather_unit(
+    choice: Choice, f: Tensor, anchors: Tensor, prepared: Tensor | None = None
+) -> PatchSets:
+    """The chosen rule's sets.
+
+    Args:
+        choice: the rule and its parameters.
+        f: features ``(N, D)``, known to be finite and of unit length: not checked.
+        anchors: indices into ``f``, int64 ``(A,)``: not checked.
+        prepared: what ``prepare`` gave for the same choice and features.
+
+    Raises:
+        SettingError: k is more than N − 1; or nothing was prepared for a rule that needs it.
+    """
+    if choice.rule == "knn":
+        at_most(K, choice.k, len(f) - 1)
+        return k_nearest_unit(f, anchors, k=choice.k)
+    if choice.rule in ("hp", "kmeans"):
+        if prepared is None:
+            title = RULES[choice.rule].title
+            raise SettingError("rule", f"{title} needs what prepare() gives for these features.")
+        if choice.rule == "kmeans":
+            return same_cluster_unit(f, anchors, labels=prepared)
+        chance = seeded(choice.seed)
+        return hidden_positives_unit(f, anchors, nearest=prepared, rho=choice.rho, generator=chance)
+    return _propagated(choice, f, anchors)
+
+
+def _propagated(choice: Choice, f: Tensor, anchors: Tensor) -> PatchSets:
+    five = choice.settings
+    sets = propagate_unit(
+        f,
+        anchors,
+        phi0=five.phi0,
+        psi0=five.psi0,
+        sigma_pos=five.sigma_pos,
+        sigma_amb=five.sigma_amb,
+        steps=0 if choice.rule == "baseline" else five.steps,
+    )
+    if choice.rule == "ans":
+        return with_initial_positives(sets)
+    return sets if choice.rule == "ppap" else without_ambiguity(sets)
+
+
+def at_most(parameter: Parameter, value: int, most: int) -> None:
+    """SettingError where ``value`` is more than these features allow."""
+    if value > most:
+        symbol = parameter.allowed.symbol
+        raise SettingError(
+            parameter.name, f"{symbol} must be from 1 to {most} for this batch, not {value}."
+        )
