@@ -1,0 +1,48 @@
+# make app: install and open the studio.   make test: install what tests need and run them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Arguments for the studio: make app ARGS="--port 7861 --images ~/photos"
+ARGS ?=
+
+.PHONY: app test lint bench install install-dev clean
+
+app: $(VENV)/installed
+	@$(BIN)/python app.py $(ARGS)
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m tests.benchmarks
+
+install: $(VENV)/installed
+
+install-dev: $(VENV)/installed-dev
+
+$(VENV)/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "PPAP Studio needs Python 3.10 or newer. Name one: make app PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "Python could not make $(VENV). On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@grep -v '^pydensecrf' requirements.txt > $(VENV)/without-crf.txt
+	$(BIN)/python -m pip install --quiet -r $(VENV)/without-crf.txt
+	@grep '^pydensecrf' requirements.txt > $(VENV)/crf.txt
+	@$(BIN)/python -m pip install --quiet -r $(VENV)/crf.txt > $(VENV)/crf.log 2>&1 || \
+	  echo "The CRF package could not be built, so CRF is not available; everything else works." \
+	       "It needs a C++ compiler (Debian, Ubuntu: apt install g++ python3-dev), then: make clean app." \
+	       "Details: $(VENV)/crf.log"
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,70 @@
+// The state of the page as a link, and back.
+const SETS = ["positive", "ambiguous", "negative"];
+const REQUEST = ["source", "folder", "split", "count", "seed", "size", "backbone", "checkpoint"];
+const NUMBERS = new Set(["count", "seed", "size"]);
+
+export function writeLink(location, { batch, anchor, settings, step, look, rival }) {
+  const query = new URLSearchParams();
+  const theme = new URLSearchParams(location.search).get("__theme");
+  if (theme) query.set("__theme", theme);
+  for (const name of REQUEST) {
+    const value = batch.recipe[name];
+    if (value !== undefined && value !== "") query.set(name, String(value));
+  }
+  // Uploaded images have no address of their own: the link holds while the studio keeps them.
+  if (batch.recipe.source === "files") query.set("batch", batch.batch);
+  query.set("anchor", anchor);
+  query.set("step", String(step));
+  for (const [name, value] of Object.entries(settings)) query.set(name, String(value));
+  query.set("style", look.style);
+  query.set("opacity", String(look.opacity));
+  query.set("show", SETS.filter((set) => look.show[set]).join(","));
+  if (look.grid) query.set("grid", "1");
+  if (rival) {
+    query.set("rule", rival.rule);
+    for (const [name, value] of Object.entries(rival.parameters)) query.set(`rule.${name}`, String(value));
+  }
+  return `${location.origin}${location.pathname}?${query}`;
+}
+
+/** What a link asks for; anything it lacks or that makes no sense is left out. */
+export function readLink(search, config) {
+  const query = new URLSearchParams(search);
+  const link = {};
+  if (query.has("batch")) link.batch = query.get("batch");
+  if (query.has("source")) {
+    link.request = {};
+    for (const name of REQUEST) {
+      if (query.has(name)) link.request[name] = NUMBERS.has(name) ? Number(query.get(name)) : query.get(name);
+    }
+  }
+  const anchor = (query.get("anchor") ?? "").split(",").map(Number);
+  if (anchor.length === 3 && anchor.every((n) => Number.isInteger(n) && n >= 0)) link.anchor = anchor;
+  const step = Number(query.get("step"));
+  if (query.has("step") && Number.isInteger(step) && step >= 0) link.step = step;
+  const settings = {};
+  for (const { name, least, most, whole } of config.ranges) {
+    const value = Number(query.get(name));
+    const fine = query.has(name) && query.get(name) !== "" && value >= least && value <= most;
+    if (fine && (!whole || Number.isInteger(value))) settings[name] = value;
+  }
+  if (Object.keys(settings).length === config.ranges.length) link.settings = settings;
+  const look = {};
+  if (["sets", "boxes", "similarity", "labels"].includes(query.get("style"))) look.style = query.get("style");
+  const opacity = Number(query.get("opacity"));
+  if (query.has("opacity") && opacity >= 0 && opacity <= 1) look.opacity = opacity;
+  if (query.has("show")) {
+    const shown = query.get("show").split(",");
+    look.show = Object.fromEntries(SETS.map((set) => [set, shown.includes(set)]));
+  }
+  if (query.has("grid")) look.grid = query.get("grid") === "1";
+  if (Object.keys(look).length) link.look = look;
+  if (query.has("rule")) {
+    link.rule = query.get("rule");
+    link.parameters = {};
+    for (const [name, value] of query) {
+      if (name.startsWith("rule.")) link.parameters[name.slice(5)] = value;
+    }
+  }
+  return link;
+}

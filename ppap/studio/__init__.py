@@ -1,0 +1,1 @@
+"""The browser side: what the pages show, and the plain functions behind them."""

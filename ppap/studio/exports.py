@@ -1,0 +1,218 @@
+"""Take it with you: the sets as JSON and NPZ, pictures, and the Python that reproduces them."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ppap.batches import Batch
+from ppap.rivals import RULES, Choice
+from ppap.studio.explorer import View
+from ppap.studio.pictures import Look, Panel, as_png, as_svg
+from ppap.studio.store import Held
+
+FORMATS = ("png", "svg", "json", "npz", "py")
+TYPES = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "json": "application/json",
+    "npz": "application/octet-stream",
+    "py": "text/x-python",
+}
+
+
+class Shown(NamedTuple):
+    """What is on screen: a rule's choice and its view."""
+
+    choice: Choice
+    view: View
+
+
+class File(NamedTuple):
+    """A file to save."""
+
+    name: str
+    type: str
+    data: bytes
+
+
+def export(
+    held: Held, format: str, own: Shown, rival: Shown | None, step: int, look: Look, across: int
+) -> File:
+    """Make one of FORMATS; ValueError for any other."""
+    if format not in FORMATS:
+        raise ValueError(f"The format must be one of {', '.join(FORMATS)}, not {str(format)[:20]}.")
+    both = [own] if rival is None else [own, rival]
+    if format in ("png", "svg"):
+        panels = [panel(held.batch, shown, step) for shown in both]
+        if format == "png":
+            data = as_png(held.batch, panels, look, across)
+        else:
+            data = as_svg(held.batch, panels, look, across).encode()
+    elif format == "json":
+        data = json.dumps(as_json(held, both), ensure_ascii=False, indent=1).encode()
+    elif format == "npz":
+        data = as_npz(held.batch, both)
+    else:
+        data = as_python(held, both).encode()
+    where = held.batch.position(int(own.view.sets.anchors[0]))
+    name = f"ppap-{where.image}-{where.row}-{where.column}-step{step}.{format}"
+    return File(name, TYPES[format], data)
+
+
+def panel(batch: Batch, shown: Shown, step: int) -> Panel:
+    """A rule's sets at a step with two lines of caption."""
+    view = shown.view
+    t = min(step, len(view.steps) - 1)
+    numbers = view.steps[t]
+    anchor = int(view.sets.anchors[0])
+    where = batch.position(anchor)
+    counts = f"{numbers.positive} positive, {numbers.ambiguous} ambiguous, {numbers.negative} negative"
+    lines = [
+        f"{RULES[shown.choice.rule].title}: {counts}",
+        f"anchor {batch.names[where.image]}, row {where.row}, column {where.column}; {described(shown.choice, t)}",
+    ]
+    return Panel(lines, view.codes[t], view.similarity[t], anchor)
+
+
+def described(choice: Choice, t: int) -> str:
+    """A choice's settings in a line, with the step where there are steps."""
+    rule = RULES[choice.rule]
+    parts = [f"{name}={getattr(choice.settings, name):g}" for name in rule.settings]
+    parts += [f"{p.name}={getattr(choice, p.name):g}" for p in rule.parameters]
+    return ", ".join(([f"step {t}"] if "steps" in rule.settings else []) + parts)
+
+
+def as_json(held: Held, shown: list[Shown]) -> dict[str, Any]:
+    """Everything about the sets that is not an array of features."""
+    batch = held.batch
+    view = shown[0].view
+    return {
+        "format": "ppap-studio sets 1",
+        "batch": {
+            "images": list(batch.names),
+            "size": batch.size,
+            "rows": batch.rows,
+            "columns": batch.columns,
+            "backbone": batch.backbone.name,
+            "backbone_note": batch.backbone.note,
+            **{k: v for k, v in held.recipe.items() if k in ("source", "folder", "split", "seed")},
+        },
+        "anchor": {
+            "index": int(view.sets.anchors[0]),
+            **batch.position(int(view.sets.anchors[0]))._asdict(),
+        },
+        "rules": [rule_json(one) for one in shown],
+    }
+
+
+def rule_json(shown: Shown) -> dict[str, Any]:
+    """One rule: its settings, and every step's numbers and patch indices."""
+    rule = RULES[shown.choice.rule]
+    steps = []
+    for t, numbers in enumerate(shown.view.steps):
+        entry = {k: v for k, v in numbers._asdict().items() if k not in ("nearest", "weights")}
+        for name, members in shown.view.sets.at(t)._asdict().items():
+            entry[f"{name}_patches"] = members[0].nonzero().flatten().tolist()
+        steps.append({"step": t, **entry})
+    settings = {name: getattr(shown.choice.settings, name) for name in rule.settings}
+    settings |= {p.name: getattr(shown.choice, p.name) for p in rule.parameters}
+    return {"rule": rule.key, "title": rule.title, "settings": settings, "steps": steps}
+
+
+def as_npz(batch: Batch, shown: list[Shown]) -> bytes:
+    """Arrays of every rule, named rule_array; proxies and thresholds by step."""
+    arrays: dict[str, np.ndarray] = {
+        "images": np.array(batch.names),
+        "grid": np.array([len(batch), batch.rows, batch.columns]),
+        "anchor": shown[0].view.sets.anchors.numpy(),
+    }
+    for one in shown:
+        sets, key = one.view.sets, one.choice.rule
+        parts = [sets.at(t) for t in range(sets.steps + 1)]
+        for name in ("positive", "ambiguous", "negative"):
+            arrays[f"{key}_{name}"] = np.stack([getattr(p, name)[0].numpy() for p in parts])
+        for name in ("proxies", "phi", "psi", "moved"):
+            arrays[f"{key}_{name}"] = getattr(sets, name)[:, 0].numpy()
+        arrays[f"{key}_similarity"] = one.view.similarity
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def as_python(held: Held, shown: list[Shown]) -> str:
+    """Lines that compute the same sets with the library."""
+    batch, recipe = held.batch, held.recipe
+    anchor = int(shown[0].view.sets.anchors[0])
+    where = batch.position(anchor)
+    backbone = recipe["checkpoint"] if recipe["backbone"] == "checkpoint" else recipe["backbone"]
+    lines = ["import torch", "import ppap", "from ppap.backbones import load_backbone"]
+    lines += source_lines(recipe)
+    lines += [
+        f"batch = ppap.make_batch(examples, load_backbone({backbone!r}), size={batch.size})",
+        f"anchor = batch.index(image={where.image}, row={where.row}, column={where.column})",
+    ]
+    for one in shown:
+        lines += ["", f"# {RULES[one.choice.rule].title}", *rule_lines(one.choice)]
+        lines.append("print(sets.positive.sum().item(), sets.ambiguous.sum().item(), sets.negative.sum().item())")
+    return "\n".join(lines) + "\n"
+
+
+def source_lines(recipe: dict[str, Any]) -> list[str]:
+    """Lines that read the photographs."""
+    if recipe["source"] == "files":
+        return [
+            "from pathlib import Path",
+            "from ppap.data import Example, read_image",
+            "",
+            "# The uploaded files, by name: set the folder they are in.",
+            'folder = Path(".")',
+            f"names = {recipe['files']!r}",
+            "examples = [Example(read_image(folder / name), None) for name in names]",
+        ]
+    if recipe["source"] == "samples":
+        return [
+            "from ppap.data import samples_dataset",
+            "",
+            "photos = samples_dataset()",
+            "examples = [photos.load(i) for i in range(len(photos))]",
+        ]
+    return [
+        "from ppap.data import open_dataset",
+        "",
+        f"data = open_dataset({recipe['folder']!r}, split={recipe['split']!r})",
+        f"examples = [data.load(i) for i in {recipe['indices']!r}]",
+    ]
+
+
+def rule_lines(choice: Choice) -> list[str]:
+    """Lines that run a rule on ``batch`` for ``anchor``."""
+    rule = RULES[choice.rule]
+    values = [f"{name}={getattr(choice.settings, name)!r}" for name in rule.settings]
+    values += [f"{p.name}={getattr(choice, p.name)!r}" for p in rule.parameters]
+    if rule.key == "ppap":
+        return [f"sets = ppap.propagate(batch.features, torch.tensor([anchor]), {', '.join(values)})"]
+    five = choice.settings
+    settings = ", ".join(f"{k}={v!r}" for k, v in five.as_dict().items())
+    own = "".join(f", {p.name}={getattr(choice, p.name)!r}" for p in rule.parameters)
+    lines = [
+        "from ppap.rivals import Choice, gather_unit, prepare, sample_pool",
+        "from ppap.settings import Settings",
+        f"choice = Choice({rule.key!r}, Settings({settings}){own})",
+    ]
+    pool = ""
+    if rule.key == "hp":
+        lines += [
+            "grid = batch.features.unflatten(0, (len(batch), batch.rows, batch.columns))",
+            "seed = torch.Generator().manual_seed(choice.seed)",
+            "pool = sample_pool(grid, size=choice.pool_size, generator=seed)",
+        ]
+        pool = ", pool=pool"
+    return [
+        *lines,
+        f"prepared = prepare(choice, batch.features{pool})",
+        "sets = gather_unit(choice, batch.features, torch.tensor([anchor]), prepared)",
+    ]

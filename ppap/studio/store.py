@@ -1,0 +1,83 @@
+"""The batches that pages look at: a bounded cache, keyed by an id that cannot be guessed."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from ppap.batches import Batch
+
+MAX_BYTES = 2 * 2**30
+MAX_BATCHES = 32
+
+
+class BatchGone(LookupError):
+    """The batch was dropped from the cache, or never existed here."""
+
+    def __init__(self) -> None:
+        super().__init__("This batch is no longer in memory. Load it again.")
+
+
+class Held:
+    """A batch with what was derived from it once (clusters, pools), by key."""
+
+    def __init__(self, key: str, batch: Batch, recipe: dict[str, Any]) -> None:
+        self.key, self.batch, self.recipe = key, batch, recipe
+        self._derived: dict[object, Any] = {}
+        self._lock = threading.Lock()
+
+    def derive(self, name: object, make: Callable[[], Any]) -> Any:
+        """``make()`` the first time ``name`` is asked for, the kept result later."""
+        with self._lock:
+            if name not in self._derived:
+                self._derived[name] = make()
+            return self._derived[name]
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the large arrays."""
+        batch = self.batch
+        labels = 0 if batch.pixel_labels is None else batch.pixel_labels.nbytes
+        return batch.images.nbytes + batch.features.nbytes + labels
+
+
+class BatchStore:
+    """Keeps the batches used last, within MAX_BYTES and MAX_BATCHES. Safe for many threads."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES, max_batches: int = MAX_BATCHES) -> None:
+        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._lock = threading.Lock()
+        self._limits = max_bytes, max_batches
+
+    def add(self, batch: Batch, recipe: dict[str, Any]) -> Held:
+        """Keep a batch under a new id; the ones unused for longest make room."""
+        held = Held(secrets.token_urlsafe(12), batch, recipe)
+        with self._lock:
+            self._held[held.key] = held
+            max_bytes, max_batches = self._limits
+            while len(self._held) > 1 and (
+                len(self._held) > max_batches
+                or sum(h.bytes for h in self._held.values()) > max_bytes
+            ):
+                self._held.popitem(last=False)
+        return held
+
+    def get(self, key: object) -> Held:
+        """The batch with this id; BatchGone when it is not here."""
+        with self._lock:
+            if not isinstance(key, str) or key not in self._held:
+                raise BatchGone
+            self._held.move_to_end(key)
+            return self._held[key]
+
+    def find(self, recipe: dict[str, Any]) -> Held | None:
+        """A kept batch that was made the same way, so that it need not be made again."""
+        with self._lock:
+            for held in reversed(self._held.values()):
+                if {name: held.recipe.get(name) for name in recipe} == recipe:
+                    self._held.move_to_end(held.key)
+                    return held
+        return None
