@@ -20,6 +20,9 @@ from ppap.checks import check_features, check_settings
 
 # One (anchors × patches) similarity block; three or four such blocks live at a time.
 CHUNK_BYTES = 128 * 2**20
+# This many anchors keep the cosines of every step, so that looking at the steps costs no further
+# products; more would fill the memory.
+FEW_ANCHORS = 8
 # A mean of positives shorter than this has no direction worth normalising.
 SHORTEST_MEAN = 1e-6
 
@@ -147,6 +150,8 @@ class PatchSets:
     """A after T steps, bool ``(A, N)``."""
     negative: Tensor
     """N after T steps, bool ``(A, N)``."""
+    kept: Tensor | None = None
+    """``similarity`` of every step, ``(T+1, A, N)``, where there are few anchors."""
 
     @property
     def steps(self) -> int:
@@ -155,7 +160,10 @@ class PatchSets:
 
     def similarity(self, t: int) -> Tensor:
         """Cosines v^t · f_j, ``(A, N)``; ``t`` from 0 to T (negative counts from the end)."""
-        v = self.proxies[self._step(t)]
+        t = self._step(t)
+        if self.kept is not None:
+            return self.kept[t]
+        v = self.proxies[t]
         out = v.new_empty(len(v), len(self.features))
         for rows in chunks(self.features, len(v)):
             out[rows] = cosines(v[rows], self.features)
@@ -276,17 +284,20 @@ def propagate_unit(
         *(torch.empty(count, len(f), dtype=torch.bool, device=device) for _ in range(3))
     )
     proxies[0] = f[anchors]
+    kept = f.new_empty(steps + 1, count, len(f)) if count <= FEW_ANCHORS else None
     for rows in chunks(f, count):
-        p = initial_positives(f, anchors[rows], phi[0, rows])
-        for t in range(1, steps + 1):
-            v = proxies[t - 1, rows]
-            if t > 1:
-                p = positives(cosines(v, f), phi[t - 1, rows])
-            proxies[t, rows] = relocate(f, p, v)
-            moved[t - 1, rows] = distance_moved(v, proxies[t, rows])
-            phi[t, rows] = positiveness_criterion(phi[t - 1, rows], moved[t - 1, rows], sigma_pos)
-            psi[t, rows] = ambiguity_criterion(psi[t - 1, rows], moved[t - 1, rows], sigma_amb)
-        sets = partition(cosines(proxies[steps, rows], f), phi[steps, rows], psi[steps, rows])
+        for t in range(steps + 1):
+            similarity = cosines(proxies[t, rows], f)
+            if kept is not None:
+                kept[t, rows] = similarity
+            if t == steps:
+                break
+            v = proxies[t, rows]
+            proxies[t + 1, rows] = relocate(f, positives(similarity, phi[t, rows]), v)
+            moved[t, rows] = distance_moved(v, proxies[t + 1, rows])
+            phi[t + 1, rows] = positiveness_criterion(phi[t, rows], moved[t, rows], sigma_pos)
+            psi[t + 1, rows] = ambiguity_criterion(psi[t, rows], moved[t, rows], sigma_amb)
+        sets = partition(similarity, phi[steps, rows], psi[steps, rows])
         for whole, part in zip(final, without_anchors(sets, anchors[rows]), strict=True):
             whole[rows] = part
-    return PatchSets(f, anchors, proxies, phi, psi, moved, *final)
+    return PatchSets(f, anchors, proxies, phi, psi, moved, *final, kept)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ppap.batches import Batch
-from ppap.embedding import nearest_patches
+from ppap.embedding import NearestPatches, nearest_by_cosine
 from ppap.evaluation.trust import trust
 from ppap.propagation import Partition, PatchSets, propagate_unit
 from ppap.settings import Settings
@@ -71,18 +71,20 @@ def check_anchor(batch: Batch, anchor: object) -> int:
 
 def look(batch: Batch, sets: PatchSets) -> View:
     """Sets of a single anchor → their numbers, codes and similarities at every step."""
-    steps, codes, similarities = [], [], []
+    steps, codes = [], []
+    cosines = torch.cat([sets.similarity(t) for t in range(sets.steps + 1)])
+    near = nearest_by_cosine(cosines, NEIGHBOURS)
     for t in range(sets.steps + 1):
         parts = sets.at(t)
-        steps.append(describe(batch, sets, parts, t))
+        steps.append(describe(batch, sets, parts, t, near))
         codes.append(encode(parts, int(sets.anchors[0])))
-        similarities.append(sets.similarity(t)[0].float().numpy())
-    return View(sets, steps, np.stack(codes), np.stack(similarities))
+    return View(sets, steps, np.stack(codes), cosines.float().numpy())
 
 
-def describe(batch: Batch, sets: PatchSets, parts: Partition, t: int) -> Step:
-    """The numbers of step ``t``."""
-    near = nearest_patches(sets.features, sets.proxies[t], k=min(NEIGHBOURS, len(sets.features)))
+def describe(
+    batch: Batch, sets: PatchSets, parts: Partition, t: int, near: NearestPatches
+) -> Step:
+    """The numbers of step ``t``; ``near`` has a row for every step."""
     if batch.labels is None:
         measured: tuple[float | None, ...] = (None, None, None, None)
     else:
@@ -95,8 +97,8 @@ def describe(batch: Batch, sets: PatchSets, parts: Partition, t: int) -> Step:
         float(sets.moved[t - 1, 0]) if t else None,
         *(int(members.sum()) for members in parts),
         *measured,
-        near.indices[0].tolist(),
-        near.weights[0].tolist(),
+        near.indices[t].tolist(),
+        near.weights[t].tolist(),
     )
 
 
