@@ -1,0 +1,176 @@
+"""Five crops of every picture: the four corners and the middle, each half as high and wide.
+
+The published training runs read such crops from files written beforehand (``LAYOUT``);
+``five_crops`` cuts them from any data set while it is read, without recompressing them, but
+decodes the whole picture for each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ppap.data.base import Dataset, Example, Item, Items, Layout
+from ppap.data.classes import CAMVID11, CITYSCAPES27, COCOSTUFF27, POTSDAM3, ClassList
+from ppap.data.errors import LayoutError
+from ppap.data.images import Photo
+from ppap.data.labels import VOID, label_table
+from ppap.data.listing import has_folder, images_by_stem, images_in, names_in, without_suffix
+
+TITLE = "Five crops"
+CROPS = ("top left", "top right", "bottom left", "bottom right", "centre")
+CLASSES = {
+    "cocostuff27": COCOSTUFF27,
+    "cityscapes": CITYSCAPES27,
+    "cityscapes27": CITYSCAPES27,
+    "potsdam": POTSDAM3,
+    "potsdam3": POTSDAM3,
+    "camvid": CAMVID11,
+}
+_NAMED = re.compile(r"(.+)_five_crop_[0-9.]+")
+
+
+class CropFolder(NamedTuple):
+    """A folder with ``img`` and ``label``, and the data set that its name begins with."""
+
+    path: Path
+    of: str
+
+
+def home(root: Path) -> CropFolder | None:
+    """``root`` itself, or the one such folder in it or in its ``cropped``; None without one."""
+    if named := _NAMED.fullmatch(root.resolve().name):
+        return CropFolder(root, named[1]) if has_folder(root, "img") else None
+    parent = root / "cropped" if has_folder(root, "cropped") else root
+    inside = {name: named[1] for name in names_in(parent) if (named := _NAMED.fullmatch(name))}
+    if len(inside) > 1:
+        raise LayoutError(parent, f"holds several: choose one of {', '.join(inside)}")
+    return next((CropFolder(parent / name, of) for name, of in inside.items()), None)
+
+
+def recognises(root: Path) -> bool:
+    """Whether ``home`` finds one or several."""
+    try:
+        return home(root) is not None
+    except LayoutError:
+        return True
+
+
+def splits(root: Path) -> tuple[str, ...]:
+    """Splits whose crops are there."""
+    folder = home(root)
+    if folder is None:
+        return ()
+    return tuple(split for split in names_in(folder.path / "img") if "." not in split)
+
+
+def item(images: Path, labels: Path | None, name: str) -> Item:
+    """The item of ``<n>.jpg``, n = 5 · picture + crop."""
+    stem = without_suffix(name)
+    return Item(stem, images / name, labels / f"{stem}.png" if labels else None)
+
+
+def numbered(folder: Path) -> list[str]:
+    """Names of the pictures in a folder; LayoutError for one that is no number."""
+    names = images_by_stem(folder, images_in(folder))
+    for stem, name in names.items():
+        if not (stem.isascii() and stem.isdigit()):
+            raise LayoutError(folder / name, "should be a number: 5 · picture + crop")
+    return list(names.values())
+
+
+def open_split(root: Path, split: str) -> Dataset:
+    """All crops of a split; stored labels are one higher than the class, 0 is void."""
+    folder = home(root)
+    if folder is None:
+        raise LayoutError(root, f"holds no crops: expected {LAYOUT.expected}")
+    classes: ClassList | None = CLASSES.get(folder.of)
+    if classes is None:
+        raise LayoutError(
+            folder.path,
+            f"holds crops of '{folder.of}', whose classes are not known: "
+            f"its name must begin with one of {', '.join(CLASSES)}",
+        )
+    images, labels = folder.path / "img" / split, folder.path / "label" / split
+    names = numbered(images)
+    notes = []
+    labelled = labels.is_dir()
+    if not labelled:
+        notes.append(f"label/{split} is missing: opened without labels.")
+    if len(names) % len(CROPS):
+        notes.append(f"{len(names)} crops are not a multiple of five: some are missing.")
+    shifted = {i + 1: i for i in range(len(classes))}
+    return Dataset(
+        name=LAYOUT.kind,
+        title=f"{TITLE} of {folder.of}",
+        root=folder.path,
+        split=split,
+        splits=splits(root),
+        items=Items(names, partial(item, images, labels if labelled else None)),
+        class_list=classes,
+        table=label_table({0: VOID, **shifted}),
+        notes=tuple(notes),
+    )
+
+
+LAYOUT = Layout(
+    kind="five_crops",
+    title=TITLE,
+    expected="cropped/<data set>_five_crop_0.5/{img,label}/{train,val}/<n>.{jpg,png}",
+    recognises=recognises,
+    splits=splits,
+    open=open_split,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FiveCrops(Dataset):
+    """A data set whose item 5 · i + c is crop c of item i of another."""
+
+    ratio: float = 0.5
+
+    def load(self, index: int) -> Example:
+        """As ``Dataset.load``, cut to the crop."""
+        whole = super().load(index)
+        height, width = whole.photo.rgb.shape[:2]
+        rows, columns = part(height, width, range(len(self))[index] % len(CROPS), self.ratio)
+        rgb = np.ascontiguousarray(whole.photo.rgb[rows, columns])
+        photo = Photo(self.items[index].name, rgb, whole.photo.notes)
+        return Example(photo, None if whole.labels is None else whole.labels[rows, columns].copy())
+
+
+def part(height: int, width: int, crop: int, ratio: float) -> tuple[slice, slice]:
+    """Rows and columns of one of CROPS; fractions of pixels are dropped, the middle is rounded."""
+    tall, wide = max(1, int(height * ratio)), max(1, int(width * ratio))
+    if crop == 4:
+        top, left = round((height - tall) / 2), round((width - wide) / 2)
+    else:
+        top, left = (height - tall) * (crop // 2), (width - wide) * (crop % 2)
+    return slice(top, top + tall), slice(left, left + wide)
+
+
+def crop_item(items: Sequence[Item], index: int) -> Item:
+    """Item ``index // 5`` under the name of its crop."""
+    whole = items[index // len(CROPS)]
+    return Item(f"{whole.name}, {CROPS[index % len(CROPS)]}", whole.image, whole.labels)
+
+
+def five_crops(dataset: Dataset, ratio: float = 0.5) -> FiveCrops:
+    """The five crops of every picture of ``dataset``, ``ratio`` as high and wide.
+
+    Raises:
+        ValueError: a ratio that is not above 0 and at most 1.
+    """
+    if not 0 < ratio <= 1:
+        raise ValueError(f"ratio must be above 0 and at most 1, not {ratio}")
+    same = {f.name: getattr(dataset, f.name) for f in fields(Dataset)}
+    crops = range(len(CROPS) * len(dataset))
+    same["title"] = f"{dataset.title}, five crops"
+    same["items"] = Items(crops, partial(crop_item, dataset.items))
+    return FiveCrops(**same, ratio=ratio)

@@ -1,0 +1,112 @@
+"""A folder → the data set in it, whichever kind it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ppap.data import (
+    camvid,
+    cityscapes,
+    cocostuff,
+    crops,
+    folder,
+    image_folder,
+    imagenet_s,
+    potsdam,
+    sample_photos,
+)
+from ppap.data.base import Dataset, Layout
+from ppap.data.errors import LayoutError
+from ppap.data.sample_photos import samples_dataset
+
+# The order in which a folder is tried; any folder with pictures passes the last.
+LAYOUTS: tuple[Layout, ...] = (
+    crops.LAYOUT,
+    imagenet_s.LAYOUT,
+    cocostuff.LAYOUT,
+    cityscapes.LAYOUT,
+    potsdam.LAYOUT,
+    camvid.LAYOUT,
+    folder.LAYOUT,
+    image_folder.LAYOUT,
+)
+KINDS: tuple[str, ...] = (*(layout.kind for layout in LAYOUTS), sample_photos.KIND)
+SAME_SPLIT = {"val": "validation", "validation": "val"}
+
+
+def detect_kind(path: str | Path) -> str | None:
+    """What kind of data set a folder looks like, from names alone; None for nothing known."""
+    root = Path(path)
+    if not os.path.isdir(root):  # noqa: PTH112  (no error without permission)
+        return None
+    return next((layout.kind for layout in LAYOUTS if layout.recognises(root)), None)
+
+
+def available_splits(path: str | Path, *, kind: str | None = None) -> tuple[str, ...]:
+    """The splits that are on disk.
+
+    Raises:
+        LayoutError: as ``open_dataset``.
+    """
+    root = existing(path)
+    return layout_of(root, kind).splits(root)
+
+
+def open_dataset(
+    path: str | Path | None, *, kind: str | None = None, split: str = "train"
+) -> Dataset:
+    """Open one split; its files are listed, not read.
+
+    Args:
+        path: the data set's folder; None for the sample photos.
+        kind: one of KINDS; found out from the folder's contents when None.
+        split: as the data set calls it; ``val`` and ``validation`` are the same. Data without
+            splits (``images``, ``samples``) take any and say ``all``.
+
+    Raises:
+        LayoutError: no such folder, kind or split, or files missing; says what was expected.
+    """
+    if kind == sample_photos.KIND:
+        if path is not None:
+            raise LayoutError(path, "is not needed: the sample photos come with the project")
+        return samples_dataset()
+    if path is None:
+        raise LayoutError("The data set's folder", "is not given")
+    root = existing(path)
+    layout = layout_of(root, kind)
+    present = layout.splits(root)
+    if not present:
+        raise LayoutError(root, f"holds no {layout.title}: expected {layout.expected}")
+    if present == ("all",):
+        split = "all"
+    if split not in present:
+        split = SAME_SPLIT.get(split, split)
+    if split not in present:
+        raise LayoutError(root, f"has no split '{split}', only: {', '.join(present)}")
+    dataset = layout.open(root, split)
+    if not len(dataset):
+        raise LayoutError(root, f"has no images in its split '{split}': expected {layout.expected}")
+    return dataset
+
+
+def existing(path: str | Path) -> Path:
+    """``path`` if it is a folder."""
+    root = Path(path)
+    if not os.path.exists(root):  # noqa: PTH110
+        raise LayoutError(root, "does not exist")
+    if not os.path.isdir(root):  # noqa: PTH112
+        raise LayoutError(root, "is not a folder")
+    return root
+
+
+def layout_of(root: Path, kind: str | None) -> Layout:
+    """The layout called ``kind``, or the one that ``root`` looks like."""
+    found = kind or detect_kind(root)
+    for layout in LAYOUTS:
+        if layout.kind == found:
+            return layout
+    if kind is not None:
+        raise LayoutError(f"'{kind}'", f"is no kind of data set; known are {', '.join(KINDS)}")
+    expected = "; ".join(f"{layout.title}: {layout.expected}" for layout in LAYOUTS)
+    raise LayoutError(root, f"holds no images that are known here. Expected one of: {expected}")

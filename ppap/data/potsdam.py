@@ -1,0 +1,113 @@
+"""Potsdam-3: aerial photos in MATLAB files, six classes as three."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ppap.data.base import Dataset, Item, Items, Layout
+from ppap.data.classes import POTSDAM3
+from ppap.data.errors import DataError, ImageError, LabelError, printable
+from ppap.data.images import Photo, check_size
+from ppap.data.labels import VOID, label_table
+from ppap.data.listing import has_folder, read_list
+
+TITLE = "Potsdam-3"
+LISTS = {
+    "train": "labelled_train.txt",
+    "unlabelled_train": "unlabelled_train.txt",
+    "val": "labelled_test.txt",
+}
+TABLE = label_table({0: 0, 4: 0, 1: 1, 5: 1, 2: 2, 3: 2, 255: VOID})
+
+
+def splits(root: Path) -> tuple[str, ...]:
+    """Splits whose list is there."""
+    return tuple(split for split, name in LISTS.items() if (root / name).is_file())
+
+
+def recognises(root: Path) -> bool:
+    """Whether there is a list beside the folder of images."""
+    return has_folder(root, "imgs") and bool(splits(root))
+
+
+def item(root: Path, labelled: bool, name: str) -> Item:
+    """The item of one image id."""
+    file = f"{name}.mat"
+    return Item(printable(name), root / "imgs" / file, root / "gt" / file if labelled else None)
+
+
+def read_matrix(path: Path, key: str, kind: type[DataError]) -> np.ndarray:
+    """The array called ``key`` of a MATLAB file; ``kind`` of error when there is none."""
+    from scipy.io import loadmat, whosmat  # takes a while to import
+
+    if not path.is_file():
+        raise kind(path, "does not exist")
+    try:
+        shapes = {name: shape for name, shape, _ in whosmat(path)}
+    except NotImplementedError:
+        raise kind(path, "is a MATLAB 7.3 file: save it with version 7 or older") from None
+    except Exception as error:  # scipy's readers raise almost anything on damaged files
+        raise kind(path, f"is not a MATLAB file that can be read ({error})") from None
+    if key not in shapes:
+        raise kind(path, f"holds no array '{key}', only: {', '.join(shapes) or 'nothing'}")
+    if len(shapes[key]) >= 2:
+        try:
+            check_size((shapes[key][1], shapes[key][0]), str(path))
+        except ImageError as error:
+            raise kind(path, error.reason) from None
+    try:
+        return np.asarray(loadmat(path, variable_names=[key])[key])
+    except Exception as error:
+        raise kind(path, f"is damaged or cut short ({error})") from None
+
+
+def read_photo(item: Item) -> Photo:
+    """The first three of four channels; the fourth is infrared."""
+    values = read_matrix(item.image, "img", ImageError)
+    if values.ndim != 3 or values.shape[2] < 3 or values.dtype != np.uint8:
+        raise ImageError(
+            item.image, f"must hold uint8 (H, W, 4), not {values.dtype} {values.shape}"
+        )
+    return Photo(item.name, np.ascontiguousarray(values[:, :, :3]))
+
+
+def read_stored(path: Path) -> np.ndarray:
+    """The six ids and 255, ``(H, W)``."""
+    values = read_matrix(path, "gt", LabelError)
+    if values.ndim != 2 or values.dtype.kind not in "uib":
+        raise LabelError(path, f"must hold whole numbers (H, W), not {values.dtype} {values.shape}")
+    return values
+
+
+def open_split(root: Path, split: str) -> Dataset:
+    """The images of a list. ``unlabelled_train`` has no labels (published code: all one class)."""
+    labelled = has_folder(root, "gt") and split != "unlabelled_train"
+    notes: tuple[str, ...] = ()
+    if split != "unlabelled_train" and not labelled:
+        notes = ("The folder gt is missing: opened without labels.",)
+    return Dataset(
+        name=LAYOUT.kind,
+        title=TITLE,
+        root=root,
+        split=split,
+        splits=splits(root),
+        items=Items(read_list(root / LISTS[split]), partial(item, root, labelled)),
+        class_list=POTSDAM3,
+        table=TABLE,
+        notes=notes,
+        read_photo=read_photo,
+        read_stored=read_stored,
+    )
+
+
+LAYOUT = Layout(
+    kind="potsdam3",
+    title=TITLE,
+    expected=f"imgs/<id>.mat, gt/<id>.mat and the lists {', '.join(LISTS.values())}",
+    recognises=recognises,
+    splits=splits,
+    open=open_split,
+)
