@@ -91,8 +91,8 @@ def trust(
     counts = torch.zeros(7, len(anchors), dtype=torch.int64, device=device)
     classed = labels != void
     for rows in chunks(labels.unsqueeze(1), len(anchors)):
-        # No void patch is of a void anchor's class either: `same` is False for all of them.
-        same = (labels[anchors[rows]].unsqueeze(1) == labels) & classed
+        # A void anchor is "same" as all void patches; its shares become NaN below.
+        same = labels[anchors[rows]].unsqueeze(1) == labels
         for at, members in enumerate((sets.positive, sets.ambiguous, sets.negative)):
             counts[2 * at, rows] = (members[rows] & classed).sum(dim=1)
             counts[2 * at + 1, rows] = (members[rows] & same).sum(dim=1)
