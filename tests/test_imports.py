@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from conftest import ROOT
 
 import ppap
+
+ROOT = Path(__file__).parent.parent
 
 # A module of ppap imports only from its own stage and those before it. Data flows the same way.
 STAGES = (
