@@ -6,7 +6,7 @@ import { card, choice, fixed, h } from "./dom.js";
 import { PALETTE, SET_OF, heat } from "./overlay.js";
 
 const THUMB = 96;
-const RECOLOUR_AFTER_MS = 120;
+const RECOLOUR_AFTER_MS = 200;
 const hex = ([r, g, b]) => `rgb(${r},${g},${b})`;
 
 /** Distinct hues for images; neighbours in the list differ in lightness too. */

@@ -247,6 +247,7 @@ class Explore {
   }
 
   pick(patch) {
+    clearTimeout(this.resting); // no preview of the patch that is being gathered
     this.state.anchor = patch;
     this.state.follow = this.state.follow || this.state.step === 0;
     this.ask();

@@ -1,0 +1,105 @@
+"""Start the studio as a user does, and drive it with the system's Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+from playwright.sync_api import Browser, Page, Playwright
+
+ROOT = Path(__file__).parent.parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A studio that answers."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    seconds: float
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def studio(arguments: Sequence[str] = (), environment: dict[str, str] | None = None) -> Iterator[Running]:
+    """``python app.py`` on a free port, stopped at the end."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port), *arguments]
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "GRADIO_TEMP_DIR": f"{folder}/gradio", **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_for(url, process, Path(log.name))
+            yield Running(url, process, Path(log.name), time.perf_counter() - begin)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the page answers; RuntimeError with the log when it ends instead."""
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"app.py ended: {log.read_text()}")
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"app.py does not answer: {log.read_text()}")
+
+
+def chromium(playwright: Playwright) -> Browser:
+    """The system's Chromium, headless, with WebGL in software and no look-ups of its own."""
+    flags = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+
+
+def open_page(
+    browser: Browser, url: str, *, width: int = 1440, height: int = 900, touch: bool = False
+) -> Page:
+    """Open the studio and wait until the mosaic can be clicked."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, has_touch=touch, accept_downloads=True
+    )
+    page = context.new_page()
+    page.goto(url)
+    ready(page)
+    return page
+
+
+def ready(page: Page) -> None:
+    """Wait until the mosaic shows sets."""
+    page.wait_for_selector("#mosaic[data-ready=true]", timeout=60_000)
