@@ -55,8 +55,8 @@ def preflight(
     findings = [Finding("note", root, note) for note in dataset.notes]
     present: list[int] = []
     findings += missing(dataset, present)
-    step = max(1, -(-len(present) // max(1, open_files)))
-    chosen = present[::step] if open_files > 0 else []
+    count = min(open_files, len(present))
+    chosen = [present[i * len(present) // count] for i in range(count)]
     findings += broken(dataset, chosen)
     if len(chosen) < len(present):
         text = f"{len(chosen)} of {len(present)} items were opened, the others only looked up."
