@@ -1,10 +1,10 @@
 """The process that lays patches out with UMAP: both its sides and the messages between them.
 
 UMAP compiles itself for some seconds in every fresh process, so one process does it once and then
-takes one map after another. It is started as ``python -m ppap.embedding_worker`` and talks over
-its own stdin and stdout. That is preferred to ``multiprocessing``, whose spawned children import
-the main module again: this one works alike from a script, a notebook and a test, and imports
-nothing of the studio. Messages are a length, a JSON header and raw float32 numbers; no pickles.
+takes one map after another. It is a plain child process that talks over its own stdin and stdout.
+That is preferred to ``multiprocessing``, whose spawned children import the main module again: this
+one works alike from a script, a notebook and a test, and imports nothing of the studio. Messages
+are a length, a JSON header and raw float32 numbers; no pickles.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ import torch
 
 from ppap.embedding_layout import NEIGHBOURS, fit_map
 
+# Who the parent is must be known before the imports, which take seconds: it may end meanwhile.
+START = "import os; parent = os.getppid(); from ppap.embedding_worker import main; main(parent)"
 PARENT_CHECK_SECONDS = 2.0
 # How long an ending process may take before it is killed.
 PATIENCE_SECONDS = 5.0
@@ -100,7 +102,7 @@ class Worker:
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed in stop)
         limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
         # In our session: Linux compares the priorities of processes only within one.
-        command = [sys.executable, "-W", "ignore", "-m", "ppap.embedding_worker"]
+        command = [sys.executable, "-W", "ignore", "-c", START]
         self.process = subprocess.Popen(
             [*command, f"--threads={threads}", f"--niceness={niceness}"],
             stdin=subprocess.PIPE,
@@ -178,12 +180,11 @@ def listen(incoming: BinaryIO, jobs: queue.SimpleQueue[np.ndarray]) -> None:
         os._exit(1)
 
 
-def end_with_parent() -> None:
+def end_with_parent(parent: int) -> None:
     """End the process once its parent is gone.
 
     The closed pipe tells it sooner, unless a forked process still holds the other end open.
     """
-    parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_SECONDS)
     os._exit(0)
@@ -213,13 +214,13 @@ def serve(outgoing: BinaryIO, jobs: queue.SimpleQueue[np.ndarray]) -> None:
         write_message(outgoing, answer)
 
 
-def main() -> None:
-    """Run the worker until its owner closes the pipe."""
+def main(parent: int) -> None:
+    """Run the worker until its parent, a process id, closes the pipe or ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1, help="for the matrix products")
     parser.add_argument("--niceness", type=int, default=10, help="0 (normal) to 19 (lowest)")
     arguments = parser.parse_args()
-    # Ctrl+C in the terminal reaches every process; this one ends with its owner.
+    # Ctrl+C in the terminal reaches every process; this one ends with its parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(arguments.niceness)
@@ -229,9 +230,5 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     jobs: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
     threading.Thread(target=listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(parent,), daemon=True).start()
     serve(outgoing, jobs)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,6 +16,7 @@ import torch
 
 from ppap.embedding import MapService, MapStatus, nearest_patches, pca_map
 from ppap.embedding_layout import exact_neighbours, turn_towards
+from ppap.embedding_worker import Worker
 
 ROOT = Path(__file__).parent.parent
 # Far beyond what anything here takes: a loaded machine must not fail a test.
@@ -240,13 +241,17 @@ def test_features_along_one_direction_share_a_spot(service: MapService) -> None:
     assert "same feature" in str(service.status("one spot").note)
 
 
-def test_features_on_a_line(service: MapService) -> None:
+def test_features_that_leave_one_axis_flat(service: MapService) -> None:
     angle = np.linspace(0, 1, 64)[:, None]
-    features = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
-    assert np.isfinite(ready(service, "arc", features)).all()
-    assert np.isfinite(
-        ready(service, "single channel", np.r_[-np.ones(20), np.ones(20)][:, None])
-    ).all()
+    arc = np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
+    assert np.isfinite(ready(service, "arc", arc)).all()
+    # Different lengths, but only two directions.
+    two = np.linspace(1, 2, 40)[:, None] * np.where(np.arange(40) < 20, 1, -1)[:, None]
+    points = ready(service, "two", two)
+    assert np.isfinite(points).all()
+    assert (
+        points[:20, 0].max() < points[20:, 0].min() or points[20:, 0].max() < points[:20, 0].min()
+    )
 
 
 def test_an_unknown_key(service: MapService) -> None:
@@ -357,23 +362,45 @@ def test_closing_without_ever_starting() -> None:
         maps.warm()
 
 
+def test_the_worker_ends_when_its_pipe_is_closed() -> None:
+    worker = Worker(threads=1, niceness=0)
+    try:
+        assert worker.alive()
+        worker.stdin.close()
+        assert worker.process.wait(PATIENCE) == 0
+    finally:
+        worker.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process that can fork")
 def test_the_worker_ends_with_a_killed_owner_which_imports_no_umap() -> None:
-    code = (
-        "import sys, time; from ppap.embedding import MapService\n"
-        "maps = MapService(); maps.warm()\n"
-        "while maps.worker_pid is None: time.sleep(0.01)\n"
-        "print(maps.worker_pid, *({'umap', 'numba', 'sklearn', 'gradio'} & set(sys.modules)))\n"
-        "sys.stdout.flush(); time.sleep(600)"
-    )
+    # The forked process, like those that load data, keeps the owner's end of the pipe open.
+    code = """
+import os, sys, time
+from ppap.embedding import MapService
+maps = MapService()
+maps.warm()
+while maps.worker_pid is None:
+    time.sleep(0.01)
+time.sleep(0.3)  # until it has asked who its parent is
+forked = os.fork()
+if forked:
+    heavy = {"umap", "numba", "sklearn", "gradio"} & set(sys.modules)
+    print(maps.worker_pid, forked, *heavy, flush=True)
+time.sleep(600)
+"""
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as owner:
         assert owner.stdout is not None
-        pid, *imported = owner.stdout.readline().split()
-        assert imported == []
-        assert runs(int(pid))
+        worker, forked, *imported = owner.stdout.readline().split()
         owner.kill()
-    wait_until(lambda: not runs(int(pid)))
+    try:
+        assert imported == []
+        assert runs(int(forked))
+        wait_until(lambda: not runs(int(worker)))
+    finally:
+        os.kill(int(forked), signal.SIGKILL)
 
 
 # --- proxies
