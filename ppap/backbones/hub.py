@@ -44,7 +44,7 @@ def fetch_weights(name: str, source: HubSource | None, progress: Progress | None
         BackboneError: the weights are not here and cannot be downloaded; says what to do.
     """
     if source is None:
-        raise BackboneError(f"timm names no place on the model hub for {name}. {advice(name)}")
+        raise BackboneError(f"timm knows no place on the model hub for {name}. {advice(name)}")
     from huggingface_hub import try_to_load_from_cache
 
     for file in source.files:
@@ -86,7 +86,7 @@ def available(name: str, source: HubSource) -> str:
     )
 
 
-def within(seconds: float, ask: Callable[[], None]) -> None:
+def within(seconds: float, ask: Callable[[], object]) -> None:
     """Run ``ask`` and give up waiting after ``seconds``; its errors are raised here.
 
     In a thread of its own, because looking a name up has no time limit that a caller could set.
@@ -157,18 +157,20 @@ def unreachable(name: str, source: HubSource, error: Exception) -> BackboneError
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return BackboneError(
         f"{name} is not on this machine yet, and {constants.ENDPOINT}/{source.repository} cannot "
-        f"be reached ({reason}). Connect and try again, or use a local file. "
+        f"be reached ({reason}). Connect and try again. "
         f"{advice(name, source)}"
     )
 
 
 def advice(name: str, source: HubSource | None = None) -> str:
     """What to do without the hub."""
-    origin = "its weights"
-    if source is not None:
-        origin = f"{source.files[0]} from https://huggingface.co/{source.repository}"
+    origin = (
+        "its weights"
+        if source is None
+        else (f"{source.files[0]} from https://huggingface.co/{source.repository}")
+    )
     return (
-        f"With a local file: fetch {origin} elsewhere, copy the file here and give its path: "
+        f"Or use a local file: fetch {origin} elsewhere, copy it here and give its path: "
         f"load_backbone({name!r}, checkpoint=Path('…')). "
         "'embedded' needs no download at all (ImageNet-supervised)."
     )
