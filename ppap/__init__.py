@@ -1,5 +1,6 @@
 """Progressive proxy anchor propagation for unsupervised semantic segmentation, as a library."""
 
+from ppap.batches import Batch, make_batch
 from ppap.evaluation.trust import Trust, TrustMean, trust
 from ppap.propagation import PatchSets, propagate
 from ppap.rivals import (
@@ -13,6 +14,7 @@ from ppap.rivals import (
 )
 
 __all__ = [
+    "Batch",
     "PatchSets",
     "Trust",
     "TrustMean",
@@ -21,6 +23,7 @@ __all__ = [
     "hidden_positives",
     "k_nearest",
     "kmeans",
+    "make_batch",
     "propagate",
     "sample_pool",
     "tps_only",

@@ -3,6 +3,7 @@
 import { Refused, call, follow } from "./client.js";
 import { choice, count, h, newId, select } from "./dom.js";
 
+const MOST_SENTENCES = 12;
 const SOURCES = [
   ["samples", "Sample photos"],
   ["files", "Your images"],
@@ -50,12 +51,13 @@ export class BatchBar {
     this.status = h("p", { class: "status", role: "status" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "Loading" });
     this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
-    this.errors = h("div", { class: "messages", role: "alert", hidden: true });
+    this.errors = h("div", { class: "messages error", role: "alert", hidden: true });
+    this.remarks = h("div", { class: "messages notes", role: "status", hidden: true });
     this.element = h(
       "section",
       { class: "card batch", "aria-label": "Batch" },
       h("header", {}, h("h2", {}, "Batch")),
-      h("div", { class: "card-body" }, this.source.group, this.filesPanel(), this.folderPanel(), h("div", { class: "field" }, h("span", { class: "label" }, "Resolution"), this.size.group), this.backbone.field, this.other, this.note, this.summary, this.busy, this.errors),
+      h("div", { class: "card-body" }, this.source.group, this.filesPanel(), this.folderPanel(), h("div", { class: "field" }, h("span", { class: "label" }, "Resolution"), this.size.group), this.backbone.field, this.other, this.note, this.summary, this.busy, this.errors, this.remarks),
     );
     this.chooseSource("samples", false);
   }
@@ -187,8 +189,7 @@ export class BatchBar {
   }
 
   begin(text) {
-    this.errors.hidden = true;
-    this.errors.replaceChildren();
+    this.say([], []);
     this.show(text, 0);
     return ++this.turn;
   }
@@ -199,16 +200,19 @@ export class BatchBar {
     this.bar.value = share;
   }
 
-  say(sentences, kind) {
-    this.errors.hidden = sentences.length === 0;
-    this.errors.className = `messages ${kind}`;
-    this.errors.replaceChildren(...sentences.slice(0, 12).map((text) => h("p", {}, text)));
-    if (sentences.length > 12) this.errors.append(h("p", {}, `and ${sentences.length - 12} more.`));
+  /** Show what went wrong, and what is only worth knowing. */
+  say(problems, notes) {
+    for (const [box, sentences] of [[this.errors, problems], [this.remarks, notes]]) {
+      box.hidden = sentences.length === 0;
+      const close = h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", onclick: () => (box.hidden = true) }, "✕");
+      box.replaceChildren(close, ...sentences.slice(0, MOST_SENTENCES).map((text) => h("p", {}, text)));
+      if (sentences.length > MOST_SENTENCES) box.append(h("p", {}, `and ${sentences.length - MOST_SENTENCES} more.`));
+    }
   }
 
   fail(sentences) {
     this.busy.hidden = true;
-    this.say(sentences, "error");
+    this.say(sentences, []);
     this.adopt(this.request);
   }
 
@@ -225,7 +229,7 @@ export class BatchBar {
       if (!batch || mine !== this.turn) return false;
       this.busy.hidden = true;
       this.adopt({ ...request, ...batch.recipe, files: request.files });
-      this.say([...said, ...batch.problems, ...batch.notes], batch.problems.length ? "error" : "notes");
+      this.say([...said, ...batch.problems], batch.notes);
       await this.hooks.onBatch(batch);
       return true;
     } catch (error) {

@@ -22,7 +22,8 @@ export class Compare {
     this.parameters = h("div", { class: "rival-settings" });
     this.explanation = h("p", { class: "help" });
     this.error = h("p", { class: "field-error", role: "alert", hidden: true });
-    this.numbers = h("p", { class: "rival-numbers", dataset: { part: "rival-numbers" } });
+    this.numbers = h("p", { class: "rule-numbers", dataset: { part: "rival-numbers" } });
+    this.ownNumbers = h("p", { class: "rule-numbers", hidden: true });
     this.element = h("div", { class: "compare" }, this.picker.field, this.parameters);
   }
 
@@ -75,17 +76,18 @@ export class Compare {
     this.error.hidden = !text;
   }
 
-  setView(view, step, hasLabels) {
-    const numbers = view.steps[Math.min(step, view.steps.length - 1)];
-    const parts = [
-      `|P| ${count(numbers.positive)}`,
-      `|A| ${count(numbers.ambiguous)}`,
-      `|N| ${count(numbers.negative)}`,
-      `boundary ${fixed(numbers.phi, 2)}`,
-    ];
-    if (hasLabels) {
-      parts.push(`precision ${percent(numbers.precision)}`, `recall ${percent(numbers.recall)}`, `false in N ${percent(numbers.false_negative)}`);
-    }
-    this.numbers.textContent = parts.join("   ");
+  /** The same line of numbers for PPAP and for the rival. */
+  setViews(own, rival, step, hasLabels) {
+    this.ownNumbers.textContent = line(own, step, hasLabels);
+    this.numbers.textContent = line(rival, step, hasLabels);
   }
+}
+
+function line(view, step, hasLabels) {
+  const numbers = view.steps[Math.min(step, view.steps.length - 1)];
+  const parts = [`|P| ${count(numbers.positive)}`, `|A| ${count(numbers.ambiguous)}`, `|N| ${count(numbers.negative)}`, `boundary ${fixed(numbers.phi, 2)}`];
+  if (hasLabels) {
+    parts.push(`precision ${percent(numbers.precision)}`, `recall ${percent(numbers.recall)}`, `false in N ${percent(numbers.false_negative)}`);
+  }
+  return parts.join("   ");
 }

@@ -20,29 +20,41 @@ export class Histogram {
   constructor() {
     const { card: element, body } = card("Similarity to the proxy", { class: "card histogram" });
     this.plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", preserveAspectRatio: "none" });
-    this.bars = Array.from({ length: BINS }, () => svg("rect", { width: WIDTH / BINS - 0.6 }));
+    this.bars = Array.from({ length: BINS }, () => svg("rect", {}));
     this.lines = ["psi", "phi"].map((name) => ({
       name,
       line: svg("line", { class: name, y1: TOP - 4, y2: HEIGHT - BOTTOM }),
       text: svg("text", { class: name, y: 11 }),
     }));
     this.plot.append(...this.bars);
-    for (const tick of [-1, -0.5, 0, 0.5, 1]) {
-      const anchor = { "-1": "start", 1: "end" }[tick] ?? "middle";
-      this.plot.append(svg("text", { class: "tick", x: this.x(tick), y: HEIGHT - 5, "text-anchor": anchor }, String(tick).replace("-", "−")));
-    }
+    this.ticks = [-1, -0.5, 0, 0.5, 1].map((value) => svg("text", { class: "tick", y: HEIGHT - 5 }, String(value).replace("-", "−")));
+    this.plot.append(...this.ticks);
+    this.setRange(-0.5);
     for (const { line, text } of this.lines) this.plot.append(line, text);
     body.append(h("div", { class: "plot" }, this.plot), h("p", { class: "help" }, "Bar height follows the square root of the number of patches."));
     this.element = element;
   }
 
-  x = (value) => ((value + 1) / 2) * WIDTH;
+  /** Cosines run from −1, but hardly ever below −0.5: the axis begins there while nothing is. */
+  setRange(low) {
+    this.low = low;
+    this.x = (value) => ((value - low) / (1 - low)) * WIDTH;
+    this.ticks.forEach((tick, i) => {
+      const value = -1 + 0.5 * i;
+      tick.setAttribute("x", String(this.x(value)));
+      tick.setAttribute("text-anchor", value === low ? "start" : value === 1 ? "end" : "middle");
+      tick.setAttribute("visibility", value < low ? "hidden" : "visible");
+    });
+    for (const bar of this.bars) bar.setAttribute("width", String(this.x(cosine(4)) - this.x(cosine(0)) - 0.6));
+  }
 
   setView(view, step) {
     const numbers = view.steps[step];
     const counts = new Uint32Array(BINS);
     const levels = view.levels[step];
     for (let j = 0; j < levels.length; j++) counts[levels[j] >> 2]++;
+    const low = counts.subarray(0, BINS / 4).some((number) => number > 0) ? -1 : -0.5;
+    if (low !== this.low) this.setRange(low);
     const most = Math.sqrt(Math.max(...counts, 1));
     const room = HEIGHT - BOTTOM - TOP;
     counts.forEach((number, bin) => {
@@ -50,14 +62,15 @@ export class Histogram {
       const middle = cosine(bin * 4 + 2);
       const set = middle > numbers.phi ? "positive" : middle > numbers.psi ? "ambiguous" : "negative";
       const bar = this.bars[bin];
-      bar.setAttribute("x", String((bin / BINS) * WIDTH));
+      bar.setAttribute("x", String(this.x(cosine(bin * 4))));
+      bar.setAttribute("visibility", cosine(bin * 4 + 2) < low ? "hidden" : "visible");
       bar.setAttribute("y", String(HEIGHT - BOTTOM - height));
       bar.setAttribute("height", String(height));
       bar.setAttribute("class", set);
     });
     const both = { phi: numbers.phi, psi: numbers.psi };
     for (const { name, line, text } of this.lines) {
-      const x = this.x(Math.max(-1, Math.min(1, both[name])));
+      const x = this.x(Math.max(low, Math.min(1, both[name])));
       line.setAttribute("x1", String(x));
       line.setAttribute("x2", String(x));
       // The smaller threshold's label stands left of its line, the larger one's right of it.

@@ -38,14 +38,14 @@ export class PatchMap {
       },
     );
     this.clear = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.select(new Set()) }, "Clear lasso");
-    const { card: element, body } = card("Map", { class: "card map" }, this.clear, this.by.group);
+    const { card: element, body } = card("Map", { class: "card map" }, this.by.group);
     this.plot = h("div", { id: "map", class: "plot", role: "img", "aria-label": "Map of all patches", dataset: { state: "empty" } });
     this.status = h("p", { class: "help", role: "status" });
     this.bar = h("progress", { max: 1, hidden: true, "aria-label": "Fitting the map" });
     this.thumb = h("canvas", { width: THUMB, height: THUMB });
     this.tipText = h("span", {});
     this.tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" }, this.thumb, this.tipText);
-    body.append(h("div", { class: "plot-holder" }, this.plot, this.tip), h("div", { class: "map-status" }, this.status, this.bar));
+    body.append(h("div", { class: "plot-holder" }, this.plot, this.tip), h("div", { class: "map-status" }, h("div", { class: "row" }, this.status, this.clear), this.bar));
     this.element = element;
     new ResizeObserver(() => this.drawn && window.Plotly?.Plots.resize(this.plot)).observe(this.plot);
   }
@@ -198,7 +198,8 @@ export class PatchMap {
       displaylogo: false,
       responsive: false,
       scrollZoom: true,
-      modeBarButtonsToRemove: ["toImage", "autoScale2d"],
+      // Named one by one: Plotly's own list has buttons that send the data away.
+      modeBarButtons: [["lasso2d", "pan2d", "zoom2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]],
     };
     window.Plotly.react(this.plot, [patches], layout, config);
     if (!this.listening) this.listen();

@@ -96,7 +96,7 @@ class Explore {
     this.rivalTitle = h("h3", {});
     this.rivalPane = h("div", { class: "pane", hidden: true }, this.rivalTitle, this.rivalMosaic.element, this.compare.numbers, this.compare.explanation, this.compare.error);
     this.ownTitle = h("h3", { hidden: true }, "PPAP");
-    this.panes = h("div", { class: "panes" }, h("div", { class: "pane" }, this.ownTitle, this.mosaic.element), this.rivalPane);
+    this.panes = h("div", { class: "panes" }, h("div", { class: "pane" }, this.ownTitle, this.mosaic.element, this.compare.ownNumbers), this.rivalPane);
     const stage = h("section", { class: "card stage", "aria-label": "Mosaic" }, this.toolbar(legendId), this.panes, this.readout, this.problem, this.live);
     this.main = h("div", { class: "main" }, stage, this.steps.element);
     const side = h("div", { class: "side" }, this.bar.element, this.controls.element);
@@ -195,16 +195,14 @@ class Explore {
     if (link.batch) {
       try {
         await this.bar.restore(link.batch);
-        return;
-      } catch (error) {
-        this.bar.say([`The images of this link are no longer on the server. ${error.message}`], "error");
-        await this.bar.load({ ...this.bar.request, source: "samples" }, ["The images of this link are no longer on the server. The sample photos are shown instead."]);
-        return;
+      } catch {
+        await this.bar.load(this.bar.request, ["The images of this link are no longer on the server. The sample photos are shown instead."]);
       }
+      return;
     }
     const worked = await this.bar.load({ ...this.bar.request, ...link.request });
     if (!worked && link.request) {
-      const said = this.bar.errors.textContent;
+      const said = this.bar.errors.querySelector("p").textContent;
       await this.bar.load({ source: "samples", size: 448, backbone: this.config.backbone, checkpoint: "" }, [said]);
     }
   }
@@ -296,7 +294,7 @@ class Explore {
     const two = Boolean(this.compare.rule);
     if (this.rivalPane.hidden === two) {
       this.rivalPane.hidden = !two;
-      this.ownTitle.hidden = !two;
+      this.ownTitle.hidden = this.compare.ownNumbers.hidden = !two;
       this.panes.classList.toggle("two", two);
       this.resize();
     }
@@ -307,7 +305,7 @@ class Explore {
   showNumbers() {
     const { view, rivalView, step, batch } = this.state;
     for (const [set] of SETS) this.legend[set].number.textContent = count(view.steps[step][set]);
-    if (rivalView) this.compare.setView(rivalView, step, Boolean(batch.labels));
+    if (rivalView) this.compare.setViews(view, rivalView, step, Boolean(batch.labels));
     this.histogram.setView(view, step);
     this.map.recolourSoon();
   }

@@ -88,13 +88,21 @@ def chromium(playwright: Playwright) -> Browser:
 
 
 def open_page(
-    browser: Browser, url: str, *, width: int = 1440, height: int = 900, touch: bool = False
+    browser: Browser,
+    url: str,
+    *,
+    width: int = 1440,
+    height: int = 900,
+    touch: bool = False,
+    watch: list[str] | None = None,
 ) -> Page:
-    """Open the studio and wait until the mosaic can be clicked."""
+    """Open the studio and wait until the mosaic can be clicked; script errors go to ``watch``."""
     context = browser.new_context(
         viewport={"width": width, "height": height}, has_touch=touch, accept_downloads=True
     )
     page = context.new_page()
+    if watch is not None:
+        page.on("pageerror", lambda error: watch.append(str(error)))
     page.goto(url)
     ready(page)
     return page
@@ -103,3 +111,45 @@ def open_page(
 def ready(page: Page) -> None:
     """Wait until the mosaic shows sets."""
     page.wait_for_selector("#mosaic[data-ready=true]", timeout=60_000)
+
+
+STUDIO = "document.querySelector('#explore').studio"
+
+
+def shown(page: Page, id: str = "mosaic") -> dict[str, str]:
+    """The data-* attributes of a mosaic."""
+    found: dict[str, str] = page.evaluate(f"({{...document.getElementById('{id}').dataset}})")
+    return found
+
+
+def counts(page: Page, id: str = "mosaic") -> tuple[int, int, int]:
+    """|P|, |A|, |N| as the mosaic says."""
+    data = shown(page, id)
+    return int(data["positive"]), int(data["ambiguous"]), int(data["negative"])
+
+
+def wait_for_data(page: Page, name: str, value: str, id: str = "mosaic") -> None:
+    """Wait until a mosaic's data attribute has a value."""
+    page.wait_for_selector(f'#{id}[data-{name}="{value}"]')
+
+
+def click_patch(page: Page, patch: int, id: str = "mosaic") -> None:
+    """Click the middle of a patch and wait until it is the anchor."""
+    x, y = page.evaluate(f"document.getElementById('{id}').mosaic.centreOf({patch})")
+    page.locator(f"#{id}").click(position={"x": x, "y": y})
+    position = page.evaluate(f"document.getElementById('mosaic').mosaic.position({patch})")
+    wait_for_data(page, "anchor", position)
+
+
+def pixel(page: Page, patch: int, id: str = "mosaic", dx: float = 0.3, dy: float = 0.3) -> list[int]:
+    """Red, green and blue that the canvas shows inside a patch (``dx``, ``dy`` from its corner)."""
+    found: list[int] = page.evaluate(
+        """([id, patch, dx, dy]) => {
+          const mosaic = document.getElementById(id).mosaic;
+          const [x, y, p] = mosaic.corner(patch);
+          const at = [(x + dx * p) * mosaic.ratio, (y + dy * p) * mosaic.ratio].map(Math.floor);
+          return [...mosaic.canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3);
+        }""",
+        [id, patch, dx, dy],
+    )
+    return found
