@@ -50,6 +50,35 @@ KNOWN = {
 }
 
 
+# The same table written the other way round: coarse class, then its stuff ids.
+STUFF = """
+12 101 102
+13 100 113 114 115 116 117
+14 120 121 152 169
+15 97 106 107 109 111 122 129 132 155 160 164
+16 99 131 138 142
+17 91 92 103 104 108 130 136 140 151 166 167
+18 170 171 172 173 174 175 176
+19 179 180
+20 94 95 127 150 157 165
+21 110 124 125 135 139 143 144 146 148 153 158
+22 93 96 118 123 128 133 141 162 168
+23 105 156
+24 126 134 149 159 161 181
+25 98 112 137 145 163
+26 119 147 154 177 178
+"""
+
+
+def test_stuff_ids() -> None:
+    expected: dict[int, int] = {}
+    for line in STUFF.strip().splitlines():
+        coarse, *fine = map(int, line.split())
+        expected |= dict.fromkeys(fine, coarse)
+    assert sorted(expected) == list(range(91, 182))
+    assert {i: int(c) for i, c in enumerate(COCOSTUFF_FINE_TO_COARSE) if i > 90} == expected
+
+
 def test_fine_to_coarse() -> None:
     assert COCOSTUFF_FINE_TO_COARSE.shape == (182,)
     assert set(COCOSTUFF_FINE_TO_COARSE.tolist()) == set(range(27))

@@ -30,9 +30,7 @@ def test_no_such_folder_kind_or_split(tmp_path: Path) -> None:
     assert detect_kind(tmp_path) is None
     with pytest.raises(LayoutError, match=r"holds no images that are known here\. Expected one of"):
         open_dataset(tmp_path)
-    with pytest.raises(
-        LayoutError, match=r"'coco' is no kind of data set; known are .*cocostuff27"
-    ):
+    with pytest.raises(LayoutError, match=r"'coco' is no kind of data set; known .*cocostuff27"):
         open_dataset(tmp_path, kind="coco")
     with pytest.raises(LayoutError, match=r"holds no Potsdam-3: expected imgs/<id>\.mat"):
         open_dataset(tmp_path, kind="potsdam3")
