@@ -342,8 +342,8 @@ export class Mosaic {
     if (this.hovered === null) return;
     this.world(context);
     if (this.preview && this.preview.patch === this.hovered) {
-      const { levels, threshold } = this.preview;
-      const path = outline(this.batch, (j) => levels[j] > threshold, this.origin, this.patch);
+      const { codes } = this.preview;
+      const path = outline(this.batch, (j) => codes[j] >= POSITIVE, this.origin, this.patch);
       context.setLineDash([this.thin(4), this.thin(3)]);
       for (const [width, style] of [[3, "rgba(0,0,0,0.75)"], [1.5, "#fff"]]) {
         context.lineWidth = this.thin(width);

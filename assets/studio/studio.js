@@ -1,6 +1,6 @@
 // The Explore page: puts the parts together and keeps the state they share.
 import { BatchBar } from "./batchbar.js";
-import { int16, readView, unpackLevels } from "./codec.js";
+import { int16, readView, unpackCodes } from "./codec.js";
 import { call, latestOnly } from "./client.js";
 import { Compare } from "./compare.js";
 import { Controls } from "./controls.js";
@@ -361,18 +361,16 @@ class Explore {
     if (state.hovered !== patch) return;
     const { batch } = state;
     try {
-      const reply = await call(this.server, "preview", { batch: batch.batch, anchor: patch });
+      const { phi0 } = state.settings;
+      const reply = await call(this.server, "preview", { batch: batch.batch, anchor: patch, phi0 });
       if (state.batch !== batch || state.hovered !== patch) return;
-      const [levels] = unpackLevels(reply.similarity, this.patches, 1);
-      const threshold = (state.settings.phi0 + 1) * 127.5;
-      let above = -1;
-      for (const level of levels) if (level > threshold) above++;
+      const [codes] = unpackCodes(reply.codes, this.patches, 1);
       for (const mosaic of [this.mosaic, this.rivalMosaic]) {
-        mosaic.preview = { patch, levels, threshold };
+        mosaic.preview = { patch, codes };
         mosaic.drawGlass();
       }
-      this.mosaic.element.dataset.preview = String(above);
-      this.readout.textContent += ` · as anchor: ${count(Math.max(0, above))} patches above Φ⁰`;
+      this.mosaic.element.dataset.preview = String(reply.count);
+      this.readout.textContent += ` · as anchor: ${count(reply.count)} patches above Φ⁰`;
     } catch {
       // A preview that fails is no loss: the click reports what is wrong.
     }

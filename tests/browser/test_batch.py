@@ -1,0 +1,193 @@
+"""Uploads, folders, backbones and resolutions, and what bad input does."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+
+from ppap.data.samples import samples
+from tests.browser.driver import STUDIO, click_patch, counts, pixel, shown
+
+MARKUP = "<img src=x onerror=alert(1)>.png"
+
+
+def photo(name: str) -> Image.Image:
+    chosen = next(sample for sample in samples() if sample.name == name)
+    with Image.open(chosen.photo) as image:
+        return image.convert("RGB")
+
+
+def upload(page: Page, files: Sequence[Path]) -> None:
+    page.get_by_role("radio", name="Your images").click()
+    turn = page.evaluate(f"{STUDIO}.bar.turn")
+    page.locator(".batch input[type=file]").set_input_files([str(file) for file in files])
+    page.wait_for_function(f"{STUDIO}.bar.turn > {turn} + 1 && {STUDIO}.bar.busy.hidden", timeout=60_000)
+
+
+def names(page: Page) -> list[str]:
+    found: list[str] = page.evaluate(f"[...{STUDIO}.state.batch.names]")
+    return found
+
+
+def empty_png(path: Path, side: int) -> None:
+    """A PNG that claims ``side`` × ``side`` pixels in a few bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+
+
+@pytest.fixture
+def strange(tmp_path: Path) -> dict[str, Path]:
+    """Files of the kinds that people really drop."""
+    lion = photo("lion")
+    files = {
+        name: tmp_path / name
+        for name in ("text.jpg", "cut.jpg", "huge.png", "cmyk.jpg", "deep.png", "moving.gif", "turned.jpg", MARKUP)
+    }
+    files["text.jpg"].write_text("this is no picture")
+    lion.save(tmp_path / "whole.jpg")
+    files["cut.jpg"].write_bytes((tmp_path / "whole.jpg").read_bytes()[:4000])
+    empty_png(files["huge.png"], 20_000)
+    lion.convert("CMYK").save(files["cmyk.jpg"])
+    ramp = np.linspace(0, 65535, 256 * 256).reshape(256, 256).astype(np.uint16)
+    Image.fromarray(ramp).save(files["deep.png"])
+    lion.convert("P").save(files["moving.gif"], save_all=True, append_images=[photo("tower").convert("P")])
+    exif = Image.Exif()
+    exif[0x112] = 6  # the camera lay on its side: show it a quarter turn clockwise
+    lion.transpose(Image.Transpose.ROTATE_90).save(files["turned.jpg"], exif=exif, quality=95)
+    lion.save(files[MARKUP])
+    return files
+
+
+def test_bad_files_get_a_sentence_and_good_ones_load(page: Page, strange: dict[str, Path]) -> None:
+    upload(page, list(strange.values()))
+    assert sorted(names(page)) == sorted(["cmyk.jpg", "deep.png", "moving.gif", "turned.jpg", MARKUP])
+    problems = page.locator(".messages.error").inner_text()
+    for bad in ("text.jpg", "cut.jpg", "huge.png"):
+        assert bad in problems
+    remarks = page.locator(".messages.notes").inner_text()
+    for noted in ("cmyk.jpg", "deep.png", "moving.gif", "turned.jpg"):
+        assert noted in remarks
+    # Markup in a name is text, wherever it is shown.
+    page.evaluate("window.__alerted = false; window.alert = () => (window.__alerted = true)")
+    click_patch(page, names(page).index(MARKUP) * 784 + 400)
+    page.wait_for_timeout(500)
+    assert MARKUP in page.locator(".readout").inner_text()
+    assert page.evaluate("window.__alerted") is False
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_turned_photo_is_shown_upright(page: Page, strange: dict[str, Path]) -> None:
+    upload(page, [strange["turned.jpg"], strange[MARKUP]])
+    page.evaluate(f"{STUDIO}.setLook({{opacity: 0}})")
+    page.wait_for_timeout(200)
+    turned = np.array([pixel(page, j) for j in range(0, 784, 97)])
+    upright = np.array([pixel(page, 784 + j) for j in range(0, 784, 97)])
+    # The first patches carry the anchor's frame and the positives' outline; the rest must agree.
+    assert np.median(np.abs(turned - upright)) < 12
+
+
+def test_nothing_readable_leaves_the_batch_as_it_is(page: Page, strange: dict[str, Path]) -> None:
+    click_patch(page, 1000)
+    before, where = counts(page), shown(page)["anchor"]
+    upload(page, [strange["text.jpg"], strange["huge.png"]])
+    problems = page.locator(".messages.error").inner_text()
+    assert "text.jpg" in problems
+    assert "huge.png" in problems
+    assert len(names(page)) == 6
+    assert counts(page) == before
+    assert shown(page)["anchor"] == where
+
+
+def test_more_than_64_images(page: Page, tmp_path: Path) -> None:
+    small = photo("flower").resize((64, 48))
+    files = [tmp_path / f"{i:02}.jpg" for i in range(65)]
+    for file in files:
+        small.save(file)
+    page.get_by_role("radio", name="224 px").click()
+    page.wait_for_function(f"{STUDIO}.state.batch.size === 224")
+    upload(page, files)
+    assert len(names(page)) == 64
+    assert "65 files were chosen. The first 64 are used" in page.locator(".messages.error").inner_text()
+    assert page.evaluate(f"{STUDIO}.patches") == 64 * 196
+    assert sum(counts(page)) == 64 * 196 - 1
+
+
+@pytest.fixture
+def data_set(tmp_path: Path) -> Path:
+    """A folder data set: six crops of a sample photo with their label maps."""
+    sample = next(sample for sample in samples() if sample.name == "china")
+    for part in ("images", "labels"):
+        (tmp_path / "set" / part).mkdir(parents=True)
+    (tmp_path / "set" / "classes.txt").write_text("\n".join(f"kind {i}" for i in range(27)))
+    (tmp_path / "set" / "train.txt").write_text("\n".join(f"crop{i}" for i in range(6)))
+    (tmp_path / "set" / "val.txt").write_text("")
+    with Image.open(sample.photo) as image, Image.open(sample.labels) as labels:
+        for i in range(6):
+            box = (40 * i, 20 * i, 40 * i + 300, 20 * i + 300)
+            image.crop(box).save(tmp_path / "set" / "images" / f"crop{i}.jpg")
+            labels.crop(box).save(tmp_path / "set" / "labels" / f"crop{i}.png")
+    return tmp_path / "set"
+
+
+def test_a_folder_with_labels_and_another_batch(page: Page, data_set: Path) -> None:
+    page.get_by_role("radio", name="Folder").click()
+    page.get_by_label("Folder or data set on this server").fill(str(data_set))
+    page.locator(".source-panel input[type=number]").fill("3")
+    page.get_by_role("button", name="Load").click()
+    page.wait_for_function(f"{STUDIO}.state.batch.names.length === 3")
+    first = names(page)
+    assert all(name.startswith("crop") for name in first)
+    assert "kind" in page.locator(".steps .help").inner_text() or "void" in page.locator(".steps .help").inner_text()
+    assert "recall" in page.locator(".steps thead").inner_text()
+    page.get_by_role("button", name="Another batch").click()
+    page.wait_for_function(f"{STUDIO}.state.batch.names[0] !== '{first[0]}'")
+    assert not set(first) & set(names(page))
+
+
+@pytest.mark.parametrize(
+    ("folder", "sentence"),
+    [("/no/such/folder", "There is no folder /no/such/folder on this server."), ("", "Name a folder on this server.")],
+)
+def test_a_folder_that_is_not_there(page: Page, folder: str, sentence: str) -> None:
+    page.get_by_role("radio", name="Folder").click()
+    page.get_by_label("Folder or data set on this server").fill(folder)
+    page.get_by_role("button", name="Load").click()
+    page.locator(".messages.error:visible").wait_for()
+    assert sentence in page.locator(".messages.error").inner_text()
+    assert len(names(page)) == 6
+
+
+def test_resolution_changes_the_grid(page: Page) -> None:
+    for size, patches in ((224, 14), (320, 20)):
+        page.get_by_role("radio", name=f"{size} px").click()
+        page.wait_for_function(f"{STUDIO}.state.batch.rows === {patches}")
+        assert sum(counts(page)) == 6 * patches * patches - 1
+
+
+def test_a_backbone_that_cannot_be_had_says_what_to_do(open_studio: Callable[..., Page]) -> None:
+    page = open_studio()
+    page.get_by_label("Backbone").select_option("checkpoint")
+    page.get_by_label("Path of the file on this server").fill("/no/such/file.pth")
+    page.get_by_role("button", name="Use").click()
+    page.locator(".messages.error:visible").wait_for(timeout=60_000)
+    assert "There is no file /no/such/file.pth on this server." in page.locator(".messages.error").inner_text()
+    assert page.get_by_label("Backbone").input_value() == "embedded"
+    assert len(names(page)) == 6
+
+
+def test_the_embedded_backbone_says_what_it_is(page: Page) -> None:
+    text = page.locator(".batch").inner_text()
+    assert "ImageNet" in text
+    assert "DINO" in text

@@ -1,0 +1,106 @@
+"""Rivals beside PPAP for the same anchor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Page
+
+import ppap
+from ppap.settings import EMBEDDED_PRESET
+from tests.browser.conftest import Reference
+from tests.browser.driver import STUDIO, click_patch, counts, pixel, shown, wait_for_data
+
+LION = 784 + 7 * 28 + 14
+
+
+def compare_with(page: Page, rule: str) -> None:
+    page.get_by_label("Compare with").select_option(rule)
+    page.wait_for_selector("#rival-mosaic[data-ready=true]")
+    page.wait_for_function(f"{STUDIO}.state.rivalView !== null")
+
+
+def test_k_nearest_shows_k_positives(page: Page, reference: Reference) -> None:
+    click_patch(page, LION)
+    compare_with(page, "knn")
+    wait_for_data(page, "positive", "100", id="rival-mosaic")
+    page.locator("input[data-rival=k]").fill("37")
+    wait_for_data(page, "positive", "37", id="rival-mosaic")
+    sets = ppap.k_nearest(reference.batch.features, torch.tensor([LION]), k=37)
+    codes = np.array(page.evaluate(f"[...{STUDIO}.state.rivalView.codes[0]]"))
+    assert (codes == 2).nonzero()[0].tolist() == sets.positive[0].nonzero().flatten().tolist()
+    assert "|P| 37" in page.locator("[data-part=rival-numbers]").inner_text()
+    assert counts(page)[0] == int((reference.codes(LION) == 2).sum())  # PPAP's stay
+
+
+def test_both_mosaics_draw_their_own_sets(page: Page, reference: Reference) -> None:
+    click_patch(page, LION)
+    compare_with(page, "knn")
+    page.locator("input[data-rival=k]").fill("10")
+    wait_for_data(page, "positive", "10", id="rival-mosaic")
+    page.evaluate(f"{STUDIO}.setLook({{opacity: 1}})")
+    page.wait_for_timeout(100)
+    rival = page.evaluate(f"[...{STUDIO}.state.rivalView.codes[0]]")
+    own = reference.codes(LION)
+    differing = next(j for j in range(len(own)) if own[j] == 2 and rival[j] == 0)
+    blue = pixel(page, differing)
+    dark = pixel(page, differing, id="rival-mosaic")
+    assert blue[2] > blue[0] + 60
+    assert max(dark) < 60
+
+
+@pytest.mark.parametrize("rule", ["tps", "ans", "baseline"])
+def test_ablations_follow_the_settings(page: Page, reference: Reference, rule: str) -> None:
+    click_patch(page, LION)
+    compare_with(page, rule)
+    own = reference.codes(LION)
+    first = reference.codes(LION, 0)
+    expected = {
+        "tps": (own == 2).sum(),
+        "ans": (first == 2).sum(),
+        "baseline": (first == 2).sum(),
+    }[rule]
+    wait_for_data(page, "positive", str(expected), id="rival-mosaic")
+    numbers = counts(page, "rival-mosaic")
+    assert sum(numbers) == len(own) - 1
+    assert (numbers[1] > 0) == (rule == "ans")
+    assert EMBEDDED_PRESET.settings.steps == 3
+
+
+@pytest.mark.parametrize("rule", ["hp", "kmeans"])
+def test_rules_that_prepare_the_batch(page: Page, rule: str) -> None:
+    click_patch(page, LION)
+    compare_with(page, rule)
+    positive, ambiguous, negative = counts(page, "rival-mosaic")
+    assert positive + ambiguous + negative == 4703
+    assert positive > 0
+    assert (ambiguous > 0) == (rule == "hp")
+
+
+def test_clicking_the_rival_moves_both_anchors(page: Page) -> None:
+    compare_with(page, "baseline")
+    click_patch(page, LION, id="rival-mosaic")
+    assert shown(page)["anchor"] == shown(page, "rival-mosaic")["anchor"] == "1,7,14"
+
+
+def test_a_rule_that_cannot_run_says_why_and_ppap_stays(page: Page) -> None:
+    compare_with(page, "knn")
+    before = counts(page)
+    page.locator("input[data-rival=k]").fill("99999")
+    message = page.locator(".pane .field-error:visible")
+    message.wait_for()
+    assert message.inner_text() == "k must be from 1 to 4703 for this batch, not 99999."
+    assert counts(page) == before
+
+
+def test_nothing_takes_the_rival_away(page: Page) -> None:
+    compare_with(page, "baseline")
+    wide = page.locator("#mosaic canvas").first.bounding_box()
+    page.get_by_label("Compare with").select_option("none")
+    page.locator("#rival-mosaic").wait_for(state="hidden")
+    page.wait_for_timeout(200)
+    alone = page.locator("#mosaic canvas").first.bounding_box()
+    assert wide
+    assert alone
+    assert alone["width"] > 1.5 * wide["width"]
