@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def arguments() -> argparse.Namespace:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description="Explore progressive proxy anchor propagation in the browser.",
@@ -16,9 +18,11 @@ def arguments() -> argparse.Namespace:
     )
     # A Hugging Face Space sets these two; nobody else needs them.
     host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
-    port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--host", default=host, help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", default=port, type=int, help="port (default: %(default)s)")
+    parser.add_argument(
+        "--port", default=port, type=port_number, help="1 to 65535 (default: %(default)s)"
+    )
     parser.add_argument(
         "--backbone",
         default="embedded",
@@ -29,17 +33,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--images",
         action="append",
-        type=Path,
+        type=folder,
         default=[],
         metavar="FOLDER",
         help="a folder or data set offered in the Batch panel; may be given several times. With a "
         "--host that other machines can reach, pages can look into these folders only",
     )
-    args = parser.parse_args()
-    for folder in args.images:
-        if not folder.is_dir():
-            parser.error(f"--images: there is no folder {folder}")
-    return args
+    return parser.parse_args(given)
+
+
+def port_number(text: str) -> int:
+    """A port one can listen on."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 65535")
+    return int(text)
+
+
+def folder(text: str) -> Path:
+    """A folder that exists; the shell leaves ``~`` alone in ``--images=~/photos``."""
+    path = Path(os.path.expanduser(text))  # noqa: PTH111  (leaves an unknown user's as it is)
+    if not os.path.isdir(path):  # noqa: PTH112  (no error without permission)
+        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+    return path
 
 
 def is_local(host: str) -> bool:
@@ -59,7 +74,10 @@ def main() -> None:
     from ppap.studio.page import Studio  # takes seconds: --help should not
 
     studio = Studio(backbone=args.backbone, folders=args.images, local=is_local(args.host))
-    studio.launch(host=args.host, port=args.port)
+    try:
+        studio.launch(host=args.host, port=args.port)
+    except OSError as error:
+        sys.exit(f"Cannot listen on {args.host}, port {args.port}: {error}")
 
 
 if __name__ == "__main__":

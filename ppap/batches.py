@@ -13,11 +13,20 @@ from torch import Tensor
 from ppap.backbones import Backbone, BackboneInfo
 from ppap.data import Example, patch_labels, square, square_labels
 from ppap.propagation import unit
+from ppap.settings import excerpt
 
 # Images that go through the backbone together; more would only cost memory on a CPU.
 IMAGES_AT_ONCE = 4
 
 Progress = Callable[[str, float], None]
+
+
+class BatchError(ValueError):
+    """Photos that make no batch, or features that are no numbers."""
+
+
+class PatchError(IndexError):
+    """A patch that a batch does not have."""
 
 
 class Position(NamedTuple):
@@ -59,17 +68,25 @@ class Batch:
         return len(self.names)
 
     def index(self, image: int, row: int, column: int) -> int:
-        """Index of a patch among the features; IndexError names the part that does not exist."""
+        """Index of a patch among the features; PatchError names the part that does not exist."""
         limits = (("image", image, len(self)), ("row", row, self.rows))
         for what, value, count in (*limits, ("column", column, self.columns)):
-            if not 0 <= value < count:
-                raise IndexError(f"{what} {value} does not exist: 0 to {count - 1}")
+            check_index(what, value, count)
         return (image * self.rows + row) * self.columns + column
 
     def position(self, index: int) -> Position:
         """The image, row and column of a patch index."""
         image, patch = divmod(index, self.rows * self.columns)
         return Position(image, *divmod(patch, self.columns))
+
+
+def check_index(what: str, value: object, count: int) -> int:
+    """``value`` if it is a whole number from 0 to count − 1; PatchError otherwise."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not 0 <= value < count:  # type: ignore[operator]
+        known = f"from 0 to {count - 1}, not {excerpt(value)}"
+        raise PatchError(f"The {what} must be a whole number {known}.")
+    return int(value)  # type: ignore[call-overload]
 
 
 def make_batch(
@@ -92,10 +109,11 @@ def make_batch(
         progress: called with a sentence and the share done, 0 to 1.
 
     Raises:
-        ValueError: no photos, or a size the backbone cannot take.
+        BatchError: no photos, or features that are not finite.
+        ValueError: a size the backbone cannot take.
     """
     if not examples:
-        raise ValueError("a batch needs at least one image")
+        raise BatchError("A batch needs at least one image.")
     grid = backbone.grid(size, size)
     images = np.stack([square(example.photo.rgb, size) for example in examples])
     features = embed(images, backbone, progress=progress)
@@ -125,7 +143,10 @@ def make_batch(
 
 @torch.no_grad()
 def embed(images: np.ndarray, backbone: Backbone, *, progress: Progress | None = None) -> Tensor:
-    """uint8 ``(B, S, S, 3)`` → L2-normalised features ``(B·h·w, D)`` float32 on the CPU."""
+    """uint8 ``(B, S, S, 3)`` → L2-normalised features ``(B·h·w, D)`` float32 on the CPU.
+
+    BatchError where the backbone gives NaN or infinity.
+    """
     device = next(backbone.parameters()).device
     parts = []
     for start in range(0, len(images), IMAGES_AT_ONCE):
@@ -133,5 +154,7 @@ def embed(images: np.ndarray, backbone: Backbone, *, progress: Progress | None =
             progress(f"Embedding image {start + 1} of {len(images)}", start / len(images))
         block = torch.from_numpy(images[start : start + IMAGES_AT_ONCE]).to(device)
         features = backbone(block.permute(0, 3, 1, 2).float() / 255)
+        if not features.isfinite().all():
+            raise BatchError(f"{backbone.info.title} gives NaN or infinity: are its weights right?")
         parts.append(unit(features.flatten(0, 2).float()).cpu())
     return torch.cat(parts)

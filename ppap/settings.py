@@ -77,6 +77,15 @@ RANGES: dict[str, Range] = {
 }
 
 
+def excerpt(value: object, most: int = 40) -> str:
+    """The beginning of ``value`` as text, for an error about it."""
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number that long"
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def number(field: str, value: object, allowed: Range) -> float:
     """``value`` as a number inside its range; SettingError names the field and the range."""
     kind = "a whole number" if allowed.whole else "a number"
@@ -87,7 +96,7 @@ def number(field: str, value: object, allowed: Range) -> float:
         parsed = math.nan
     whole = not allowed.whole or (math.isfinite(parsed) and parsed == int(parsed))
     if not (math.isfinite(parsed) and allowed.least <= parsed <= allowed.most and whole):
-        raise SettingError(field, f"{sentence}, not {str(value)[:40]}.")
+        raise SettingError(field, f"{sentence}, not {excerpt(value)}.")
     return int(parsed) if allowed.whole else parsed
 
 
@@ -103,7 +112,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, allowed in RANGES.items():
-            number(name, getattr(self, name), allowed)
+            # number() turns 2.0 and "2" into 2; a frozen field is set this way only.
+            object.__setattr__(self, name, number(name, getattr(self, name), allowed))
 
     def as_dict(self) -> dict[str, float]:
         """The keyword arguments of ``ppap.propagate``."""
@@ -134,9 +144,8 @@ def read_settings(raw: Mapping[str, object]) -> Settings:
     """Settings from untrusted values; an unknown or missing name is a SettingError too."""
     for name in raw:
         if name not in RANGES:
-            raise SettingError(str(name)[:40], f"There is no setting called {str(name)[:40]!r}.")
+            raise SettingError(excerpt(name), f"There is no setting called {excerpt(name)!r}.")
     for name, allowed in RANGES.items():
         if name not in raw:
             raise SettingError(name, f"{allowed.symbol} is missing.")
-    values = {name: number(name, raw[name], allowed) for name, allowed in RANGES.items()}
-    return Settings(**values)  # type: ignore[arg-type]
+    return Settings(**raw)  # type: ignore[arg-type]

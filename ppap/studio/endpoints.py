@@ -1,24 +1,74 @@
 """The studio for scripts: named endpoints for ``gradio_client``."""
 
-from __future__ import annotations
+# No "from __future__ import annotations" here: gradio reads the type of a result from the
+# function's signature as it is, and would find a text.
 
-import tempfile
-from pathlib import Path
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_function_description, get_upload_folder
 
-from ppap.settings import PRESETS
-from ppap.studio.loading import RequestError
+from ppap.settings import PRESETS, RANGES
+from ppap.studio.exports import File
+from ppap.studio.requests import RequestError, refusal
 from ppap.studio.server import Server
 
 _DEFAULT = PRESETS[1].settings
 
 
-def add_endpoints(server: Server) -> None:
+def add_endpoints(blocks: gr.Blocks, server: Server) -> None:
     """Add every endpoint to the blocks that are being built."""
+    endpoints = Endpoints(server)
+    for function in (
+        endpoints.load_batch,
+        endpoints.load_images,
+        endpoints.propagate,
+        endpoints.save,
+    ):
+        publish(blocks, function)
+
+
+def publish(blocks: gr.Blocks, function: Callable[..., Any]) -> None:
+    """Make an endpoint of a function, with its docstring's words on parameters and result.
+
+    gradio itself reads those for its MCP server only, not for ``Client.view_api``.
+    """
+    dependency = gr.api(function, api_name=function.__name__)
+    _, parameters, returns = get_function_description(function)
+    for number, text in zip(dependency["inputs"], parameters.values(), strict=True):
+        describe(blocks, number, "additional_description", text)
+    describe(blocks, dependency["outputs"][0], "description", " ".join(returns))
+
+
+def describe(blocks: gr.Blocks, number: int, key: str, text: str) -> None:
+    """Put a text into the description of a parameter or result that gradio sends to clients."""
+    component = blocks.blocks[number]
+    assert isinstance(component, Component)
+    component.api_info()[key] = text
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Whatever is raised inside reaches the script as a sentence."""
+    try:
+        yield
+    except Exception as error:  # gradio would send the text of any other exception as it is
+        raise gr.Error(refusal(error), print_exception=False) from None
+
+
+class Endpoints:
+    """What scripts may call; each method's docstring is its documentation."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
 
     def load_batch(
+        self,
         source: str = "samples",
         size: int = 448,
         backbone: str = "embedded",
@@ -28,67 +78,50 @@ def add_endpoints(server: Server) -> None:
         seed: int = 0,
         checkpoint: str = "",
     ) -> dict[str, Any]:
-        """Load and embed a batch of images.
+        """Load and embed the sample photos, or images of a folder on the server.
 
         Args:
             source: "samples", or "folder" for a folder or data set on the server.
-            size: 224, 320 or 448 pixels.
+            size: side of the square images in pixels: 224, 320 or 448.
             backbone: a name from the page's list, any timm ViT, or "checkpoint".
             folder: with source "folder": its path on the server.
             split: with source "folder": train, val, …
             count: with source "folder": how many images, 1 to 64.
-            seed: with source "folder": which batch, 0, 1, 2, …
+            seed: with source "folder": which batch of the split: 0, 1, 2, …
             checkpoint: with backbone "checkpoint": the file's path on the server.
 
         Returns:
-            The batch: its id, image names, grid and what could not be read.
+            The batch: its id, image names, grid of patches, and what could not be read.
         """
-        request = {
-            "source": source,
-            "size": size,
-            "backbone": backbone,
-            "folder": folder,
-            "split": split,
-            "count": count,
-            "seed": seed,
-            "checkpoint": checkpoint,
-        }
-        return run(request)
+        given = locals()
+        return self._load({name: value for name, value in given.items() if name != "self"})
 
     def load_images(
-        files: list[gr.FileData], size: int = 448, backbone: str = "embedded"
+        self, files: list[gr.FileData], size: int = 448, backbone: str = "embedded"
     ) -> dict[str, Any]:
-        """Load and embed own images.
+        """Upload images, then load and embed them.
 
         Args:
-            files: up to 64 image files.
-            size: 224, 320 or 448 pixels.
+            files: up to 64 image files, each wrapped in handle_file.
+            size: side of the square images in pixels: 224, 320 or 448.
             backbone: a name from the page's list, or any timm ViT.
 
         Returns:
-            The batch: its id, image names, grid and what could not be read.
+            The batch: its id, image names, grid of patches, and what could not be read.
         """
-        sent = [{"path": f["path"], "name": f.get("orig_name") or Path(f["path"]).name} for f in files]
-        return run({"source": "files", "files": sent, "size": size, "backbone": backbone})
-
-    def run(request: dict[str, Any]) -> dict[str, Any]:
-        job = server.loader.load(request)
-        if job.error or job.held is None:
-            raise gr.Error(job.error or "The batch could not be loaded.")
-        batch = job.held.batch
-        return {
-            "batch": job.held.key,
-            "names": list(batch.names),
-            "rows": batch.rows,
-            "columns": batch.columns,
-            "size": batch.size,
-            "backbone": batch.backbone.name,
-            "backbone_note": batch.backbone.note,
-            "notes": list(batch.notes),
-            "problems": job.problems,
-        }
+        # gradio hands over what a client sent: dictionaries, if it was gradio_client.
+        sent: Any = files
+        if isinstance(sent, list):
+            sent = [
+                {"path": file.get("path"), "name": file.get("orig_name")}
+                if isinstance(file, Mapping)
+                else file
+                for file in sent
+            ]
+        return self._load({"source": "files", "files": sent, "size": size, "backbone": backbone})
 
     def propagate(
+        self,
         batch: str,
         image: int,
         row: int,
@@ -104,29 +137,27 @@ def add_endpoints(server: Server) -> None:
         """Gather the sets of one anchor, step by step, with a rival rule beside them.
 
         Args:
-            batch: id from load_batch or load_images.
+            batch: the id that load_batch or load_images gave.
             image: the anchor's image, from 0.
             row: its row in the grid of patches, from 0.
             column: its column, from 0.
-            phi0: initial positiveness criterion, −1 to 1.
-            psi0: initial ambiguity criterion, −1 to 1.
-            sigma_pos: how gently Φ falls, above 0.
-            sigma_amb: how gently Ψ rises, above 0.
+            phi0: initial positiveness criterion Φ⁰, −1 to 1.
+            psi0: initial ambiguity criterion Ψ⁰, −1 to 1.
+            sigma_pos: σ_pos: how gently Φ falls, above 0.
+            sigma_amb: σ_amb: how gently Ψ rises, above 0.
             steps: T, 0 to 20.
             rival: "", "tps", "ans", "baseline", "hp", "knn" or "kmeans".
             rival_parameters: the rival's own, such as {"k": 100}.
 
         Returns:
-            Settings, thresholds, counts, measures and patch indices of every step.
+            Settings, thresholds, counts, measures and patch indices of every step, by rule.
         """
-        request = anchor_request(batch, image, row, column, phi0, psi0, sigma_pos, sigma_amb, steps)
-        request |= rival_request(rival, rival_parameters)
-        data: dict[str, Any] = gr.processing_utils.json.loads(
-            refusing({**request, "format": "json", "step": 0}).data
-        )
-        return data
+        file = self._file({**locals(), "format": "json", "step": 0})
+        sets: dict[str, Any] = json.loads(file.data)
+        return sets
 
     def save(
+        self,
         batch: str,
         image: int,
         row: int,
@@ -147,68 +178,63 @@ def add_endpoints(server: Server) -> None:
         """Save what the page would show: a picture, the sets, or the lines of Python.
 
         Args:
-            batch: id from load_batch or load_images.
+            batch: the id that load_batch or load_images gave.
             image: the anchor's image, from 0.
             row: its row in the grid of patches, from 0.
             column: its column, from 0.
             format: "png", "svg", "json", "npz" or "py".
-            step: the step that a picture shows.
-            phi0: initial positiveness criterion, −1 to 1.
-            psi0: initial ambiguity criterion, −1 to 1.
-            sigma_pos: how gently Φ falls, above 0.
-            sigma_amb: how gently Ψ rises, above 0.
+            step: the step that a picture shows, 0 to steps.
+            phi0: initial positiveness criterion Φ⁰, −1 to 1.
+            psi0: initial ambiguity criterion Ψ⁰, −1 to 1.
+            sigma_pos: σ_pos: how gently Φ falls, above 0.
+            sigma_amb: σ_amb: how gently Ψ rises, above 0.
             steps: T, 0 to 20.
             rival: "", "tps", "ans", "baseline", "hp", "knn" or "kmeans".
             rival_parameters: the rival's own, such as {"k": 100}.
             style: "sets", "boxes", "similarity" or "labels".
             opacity: of the overlay, 0 to 1.
-            grid: whether patch borders are drawn.
+            grid: whether the borders of patches are drawn.
 
         Returns:
             The file.
         """
-        request = anchor_request(batch, image, row, column, phi0, psi0, sigma_pos, sigma_amb, steps)
-        request |= rival_request(rival, rival_parameters)
-        look = {"style": style, "opacity": opacity, "grid": grid}
-        file = refusing({**request, "format": format, "step": step, "look": look})
-        path = Path(tempfile.mkdtemp(prefix="ppap-")) / file.name
-        path.write_bytes(file.data)
-        return gr.FileData(path=str(path), orig_name=file.name)
+        file = self._file(locals())
+        # Into gradio's own folder, where it would be copied anyway and is tidied up.
+        path = save_bytes_to_cache(file.data, file.name, get_upload_folder())
+        return gr.FileData(path=path, orig_name=file.name)
 
-    def anchor_request(
-        batch: str,
-        image: int,
-        row: int,
-        column: int,
-        phi0: float,
-        psi0: float,
-        sigma_pos: float,
-        sigma_amb: float,
-        steps: int,
-    ) -> dict[str, Any]:
-        try:
-            anchor = server.store.get(batch).batch.index(image, row, column)
-        except LookupError as error:
-            raise gr.Error(str(error)) from error
-        settings = {
-            "phi0": phi0,
-            "psi0": psi0,
-            "sigma_pos": sigma_pos,
-            "sigma_amb": sigma_amb,
-            "steps": steps,
+    def _load(self, request: dict[str, Any]) -> dict[str, Any]:
+        with refusing():
+            job = self.server.loader.load(request)
+            if job.error:
+                raise RequestError(job.error)
+            held = self.server.store.get(job.batch)
+        batch = held.batch
+        return {
+            "batch": held.key,
+            "names": list(batch.names),
+            "rows": batch.rows,
+            "columns": batch.columns,
+            "size": batch.size,
+            "backbone": batch.backbone.name,
+            "backbone_note": batch.backbone.note,
+            "notes": list(batch.notes),
+            "problems": job.problems,
         }
-        return {"batch": batch, "anchor": anchor, "settings": settings}
 
-    def rival_request(rival: str, parameters: dict[str, float] | None) -> dict[str, Any]:
-        return {"rival": {"rule": rival, "parameters": parameters or {}} if rival else None}
-
-    def refusing(request: dict[str, Any]) -> Any:
-        try:
-            return server.file(request)
-        except (RequestError, ValueError, LookupError) as error:
-            raise gr.Error(str(error)) from error
-
-    gr.api(load_batch, api_name="load_batch")
-    gr.api(load_images, api_name="load_images")
-    gr.api(propagate, api_name="propagate")
-    gr.api(save, api_name="save")
+    def _file(self, given: Mapping[str, Any]) -> File:
+        """The file for an endpoint's arguments, by their names in its signature."""
+        with refusing():
+            batch = self.server.store.get(given["batch"]).batch
+            rival = {"rule": given["rival"], "parameters": given["rival_parameters"]}
+            return self.server.file(
+                {
+                    "batch": given["batch"],
+                    "anchor": batch.index(given["image"], given["row"], given["column"]),
+                    "settings": {name: given[name] for name in RANGES},
+                    "rival": rival if given["rival"] else None,
+                    "format": given["format"],
+                    "step": given["step"],
+                    "look": {name: given.get(name) for name in ("style", "opacity", "grid")},
+                }
+            )

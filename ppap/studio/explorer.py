@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ppap.batches import Batch
+from ppap.batches import Batch, check_index
 from ppap.embedding import NearestPatches, nearest_by_cosine
 from ppap.evaluation.trust import trust
 from ppap.propagation import Partition, PatchSets, propagate_unit
@@ -60,13 +60,8 @@ def gather(batch: Batch, anchor: int, settings: Settings) -> View:
 
 
 def check_anchor(batch: Batch, anchor: object) -> int:
-    """``anchor`` as a patch index of the batch, or IndexError with its range."""
-    if isinstance(anchor, bool) or not isinstance(anchor, int):
-        raise IndexError(f"the anchor must be a patch index, not {str(anchor)[:40]!r}")
-    if not 0 <= anchor < len(batch.features):
-        last = len(batch.features) - 1
-        raise IndexError(f"patch {anchor} does not exist: this batch has 0 to {last}")
-    return anchor
+    """``anchor`` as a patch index of the batch, or PatchError with its range."""
+    return check_index("anchor", anchor, len(batch.features))
 
 
 def look(batch: Batch, sets: PatchSets) -> View:
@@ -81,24 +76,22 @@ def look(batch: Batch, sets: PatchSets) -> View:
     return View(sets, steps, np.stack(codes), cosines.float().numpy())
 
 
-def describe(
-    batch: Batch, sets: PatchSets, parts: Partition, t: int, near: NearestPatches
-) -> Step:
+def describe(batch: Batch, sets: PatchSets, parts: Partition, t: int, near: NearestPatches) -> Step:
     """The numbers of step ``t``; ``near`` has a row for every step."""
-    if batch.labels is None:
-        measured: tuple[float | None, ...] = (None, None, None, None)
-    else:
-        found = trust(parts, sets.anchors, batch.labels)
-        shares = (found.precision, found.recall, found.false_negatives, found.purity)
-        measured = tuple(share(value) for value in shares)
+    found = None if batch.labels is None else trust(parts, sets.anchors, batch.labels)
     return Step(
-        float(sets.phi[t, 0]),
-        float(sets.psi[t, 0]),
-        float(sets.moved[t - 1, 0]) if t else None,
-        *(int(members.sum()) for members in parts),
-        *measured,
-        near.indices[t].tolist(),
-        near.weights[t].tolist(),
+        phi=float(sets.phi[t, 0]),
+        psi=float(sets.psi[t, 0]),
+        moved=float(sets.moved[t - 1, 0]) if t else None,
+        positive=int(parts.positive.sum()),
+        ambiguous=int(parts.ambiguous.sum()),
+        negative=int(parts.negative.sum()),
+        precision=share(found.precision) if found else None,
+        recall=share(found.recall) if found else None,
+        false_negative=share(found.false_negatives) if found else None,
+        purity=share(found.purity) if found else None,
+        nearest=near.indices[t].tolist(),
+        weights=near.weights[t].tolist(),
     )
 
 
@@ -163,4 +156,3 @@ def batch_reply(held: Held) -> dict[str, Any]:
         reply["classes"] = batch.classes
         reply["colours"] = batch.colours
     return reply
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +12,10 @@ import numpy as np
 from ppap.batches import Batch
 from ppap.rivals import RULES, Choice
 from ppap.studio.explorer import View
-from ppap.studio.pictures import Look, Panel, as_png, as_svg
+from ppap.studio.pictures import Look, Panel, as_png
 from ppap.studio.store import Held
+from ppap.studio.svg import as_svg
 
-FORMATS = ("png", "svg", "json", "npz", "py")
 TYPES = {
     "png": "image/png",
     "svg": "image/svg+xml",
@@ -42,9 +43,7 @@ class File(NamedTuple):
 def export(
     held: Held, format: str, own: Shown, rival: Shown | None, step: int, look: Look, across: int
 ) -> File:
-    """Make one of FORMATS; ValueError for any other."""
-    if format not in FORMATS:
-        raise ValueError(f"The format must be one of {', '.join(FORMATS)}, not {str(format)[:20]}.")
+    """Make a file in one of the formats of TYPES."""
     both = [own] if rival is None else [own, rival]
     if format in ("png", "svg"):
         panels = [panel(held.batch, shown, step) for shown in both]
@@ -70,10 +69,12 @@ def panel(batch: Batch, shown: Shown, step: int) -> Panel:
     numbers = view.steps[t]
     anchor = int(view.sets.anchors[0])
     where = batch.position(anchor)
-    counts = f"{numbers.positive} positive, {numbers.ambiguous} ambiguous, {numbers.negative} negative"
+    sets = ("positive", "ambiguous", "negative")
+    counts = ", ".join(f"{getattr(numbers, name)} {name}" for name in sets)
+    place = f"{batch.names[where.image]}, row {where.row}, column {where.column}"
     lines = [
         f"{RULES[shown.choice.rule].title}: {counts}",
-        f"anchor {batch.names[where.image]}, row {where.row}, column {where.column}; {described(shown.choice, t)}",
+        f"anchor {place}; {described(shown.choice, t)}",
     ]
     return Panel(lines, view.codes[t], view.similarity[t], anchor)
 
@@ -148,20 +149,25 @@ def as_python(held: Held, shown: list[Shown]) -> str:
     batch, recipe = held.batch, held.recipe
     anchor = int(shown[0].view.sets.anchors[0])
     where = batch.position(anchor)
-    backbone = recipe["checkpoint"] if recipe["backbone"] == "checkpoint" else recipe["backbone"]
-    lines = ["import torch", "import ppap", "from ppap.backbones import load_backbone"]
-    lines += source_lines(recipe)
+    backbone = repr(recipe["backbone"])
+    if recipe["backbone"] == "checkpoint":
+        backbone = f"Path({recipe['checkpoint']!r})"
+    lines = ["from pathlib import Path"] if "Path(" in backbone else []
+    lines += ["import torch", "import ppap", "from ppap.backbones import load_backbone"]
+    lines += source_lines(recipe, batch.names)
     lines += [
-        f"batch = ppap.make_batch(examples, load_backbone({backbone!r}), size={batch.size})",
+        f"batch = ppap.make_batch(examples, load_backbone({backbone}), size={batch.size})",
         f"anchor = batch.index(image={where.image}, row={where.row}, column={where.column})",
     ]
     for one in shown:
         lines += ["", f"# {RULES[one.choice.rule].title}", *rule_lines(one.choice)]
-        lines.append("print(sets.positive.sum().item(), sets.ambiguous.sum().item(), sets.negative.sum().item())")
+        lines.append(
+            "print(*(int(s.sum()) for s in (sets.positive, sets.ambiguous, sets.negative)))"
+        )
     return "\n".join(lines) + "\n"
 
 
-def source_lines(recipe: dict[str, Any]) -> list[str]:
+def source_lines(recipe: dict[str, Any], names: tuple[str, ...]) -> list[str]:
     """Lines that read the photographs."""
     if recipe["source"] == "files":
         return [
@@ -170,8 +176,8 @@ def source_lines(recipe: dict[str, Any]) -> list[str]:
             "",
             "# The uploaded files, by name: set the folder they are in.",
             'folder = Path(".")',
-            f"names = {recipe['files']!r}",
-            "examples = [Example(read_image(folder / name), None) for name in names]",
+            f"names = {list(names)!r}",
+            "examples = [Example(read_image(folder / name)) for name in names]",
         ]
     if recipe["source"] == "samples":
         return [
@@ -183,9 +189,14 @@ def source_lines(recipe: dict[str, Any]) -> list[str]:
     return [
         "from ppap.data import open_dataset",
         "",
-        f"data = open_dataset({recipe['folder']!r}, split={recipe['split']!r})",
-        f"examples = [data.load(i) for i in {recipe['indices']!r}]",
+        f"data = open_dataset({expanded(recipe['folder'])!r}, split={recipe['split']!r})",
+        f"examples = [data.load(i) for i in {list(recipe['indices'])!r}]",
     ]
+
+
+def expanded(folder: str) -> str:
+    """A folder as a path that Python understands: ``~`` is the shell's."""
+    return str(Path(folder).expanduser())
 
 
 def rule_lines(choice: Choice) -> list[str]:
@@ -194,7 +205,8 @@ def rule_lines(choice: Choice) -> list[str]:
     values = [f"{name}={getattr(choice.settings, name)!r}" for name in rule.settings]
     values += [f"{p.name}={getattr(choice, p.name)!r}" for p in rule.parameters]
     if rule.key == "ppap":
-        return [f"sets = ppap.propagate(batch.features, torch.tensor([anchor]), {', '.join(values)})"]
+        arguments = ", ".join(["batch.features", "torch.tensor([anchor])", *values])
+        return [f"sets = ppap.propagate({arguments})"]
     five = choice.settings
     settings = ", ".join(f"{k}={v!r}" for k, v in five.as_dict().items())
     own = "".join(f", {p.name}={getattr(choice, p.name)!r}" for p in rule.parameters)

@@ -21,8 +21,9 @@ from starlette.staticfiles import StaticFiles
 
 from ppap.embedding import MapService
 from ppap.studio.endpoints import add_endpoints
-from ppap.studio.loading import Loader, Sources
+from ppap.studio.loading import Loader
 from ppap.studio.server import Server
+from ppap.studio.sources import Sources
 from ppap.studio.store import BatchGone, BatchStore
 
 ASSETS = Path(__file__).parent.parent.parent / "assets" / "studio"
@@ -64,7 +65,7 @@ class Studio:
         folders = folders or []
         self.store = BatchStore()
         sources = Sources(folders, uploads=Path(get_upload_folder()), any_folder=local)
-        self.loader = Loader(self.store, sources)
+        self.loader = Loader(self.store, sources, backbone=backbone)
         self.maps = MapService()
         self.server = Server(
             self.store,
@@ -85,7 +86,7 @@ class Studio:
                     apply_default_css=False,
                     server_functions=[plain(call) for call in self.server.calls()],
                 )
-            add_endpoints(self.server)
+            add_endpoints(blocks, self.server)
         blocks.queue(max_size=64)
         return blocks
 
@@ -112,17 +113,21 @@ class Studio:
             return Response(html.escape(str(error)), 404)
         data, _ = self.server.picture(held)
         # The id in the address is the key to the pictures: no shared cache may keep them.
-        return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+        headers = {"Cache-Control": "private, max-age=3600"}
+        return Response(data, media_type="image/jpeg", headers=headers)
 
-    def launch(self, *, host: str, port: int, quiet: bool = False) -> None:
-        """Serve until interrupted. The worker for maps is warmed and the samples are embedded
-        while the page loads."""
+    def serve(self, *, host: str, port: int, quiet: bool = False) -> None:
+        """Begin to serve and return; OSError where nothing can listen there."""
+        font, font_mono = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
         self.blocks.launch(
             server_name=host,
             server_port=port,
             prevent_thread_lock=True,
             quiet=quiet,
-            show_error=True,
+            # Whatever the environment says: a tunnel would show this machine's folders to all.
+            share=False,
+            # Endpoints refuse with sentences; the text of anything else stays in the terminal.
+            show_error=False,
             run_history=False,
             enable_monitoring=False,
             strict_cors=True,
@@ -130,12 +135,27 @@ class Studio:
             footer_links=["api"],
             # A link of our own: gradio rewrites the selectors of styles that it is handed.
             head='<link rel="stylesheet" href="studio/static/studio.css">',
-            theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+            theme=gr.themes.Base(font=font, font_mono=font_mono),
             app_kwargs={"routes": self.routes()},
         )
+
+    def launch(self, *, host: str, port: int) -> None:
+        """Serve until interrupted; OSError as ``serve``.
+
+        The samples are embedded and the worker for maps is warmed while the page loads.
+        """
         try:
-            self.loader.load({"source": "samples", "backbone": self.server.first_backbone})
+            self.serve(host=host, port=port)
+            job = self.loader.load({"source": "samples", "backbone": self.server.first_backbone})
+            if job.error:
+                print(job.error, flush=True)
             self.maps.warm()
             self.blocks.block_thread()
         finally:
-            self.maps.close()
+            self.close()
+
+    def close(self) -> None:
+        """Stop serving, loading and laying out maps."""
+        self.loader.close()
+        self.maps.close()
+        self.blocks.close(verbose=False)

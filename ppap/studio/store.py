@@ -12,6 +12,8 @@ from ppap.batches import Batch
 
 MAX_BYTES = 2 * 2**30
 MAX_BATCHES = 32
+# A rival's setting moved by hand gives new clusters with every move.
+MAX_DERIVED = 16
 
 
 class BatchGone(LookupError):
@@ -21,20 +23,39 @@ class BatchGone(LookupError):
         super().__init__("This batch is no longer in memory. Load it again.")
 
 
+class Derived:
+    """One thing made from a batch, once it is made."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.made = False
+        self.value: Any = None
+
+
 class Held:
-    """A batch with what was derived from it once (clusters, pools), by key."""
+    """A batch with what was derived from it (clusters, pools, pictures), by key."""
 
     def __init__(self, key: str, batch: Batch, recipe: dict[str, Any]) -> None:
         self.key, self.batch, self.recipe = key, batch, recipe
-        self._derived: dict[object, Any] = {}
+        self._derived: OrderedDict[object, Derived] = OrderedDict()
         self._lock = threading.Lock()
 
     def derive(self, name: object, make: Callable[[], Any]) -> Any:
-        """``make()`` the first time ``name`` is asked for, the kept result later."""
+        """``make()`` the first time ``name`` is asked for, the kept result later.
+
+        Others who ask for the same wait for it; whoever asks for something else does not. What
+        was unused for longest is let go beyond MAX_DERIVED, and made again when it is missed.
+        """
         with self._lock:
-            if name not in self._derived:
-                self._derived[name] = make()
-            return self._derived[name]
+            derived = self._derived.setdefault(name, Derived())
+            self._derived.move_to_end(name)
+            while len(self._derived) > MAX_DERIVED:
+                self._derived.popitem(last=False)
+        with derived.lock:
+            if not derived.made:
+                derived.value = make()
+                derived.made = True
+            return derived.value
 
     @property
     def bytes(self) -> int:

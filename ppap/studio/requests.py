@@ -1,0 +1,210 @@
+"""What pages and scripts ask for: untrusted values in, typed ones out, refusals as sentences."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ppap.backbones import BackboneError
+from ppap.batches import BatchError, PatchError
+from ppap.data import DataError, printable
+from ppap.rivals import RULES, Choice
+from ppap.settings import SettingError, excerpt
+from ppap.studio.exports import TYPES
+from ppap.studio.pictures import Look
+from ppap.studio.store import BatchGone
+
+log = logging.getLogger(__name__)
+
+SIZES = (224, 320, 448)
+MAX_IMAGES = 64
+LONGEST_TEXT = 4096
+
+
+class RequestError(ValueError):
+    """A request that cannot be served; the text is for the person who made it."""
+
+
+# Their texts are sentences for whoever asked. Everything else is a fault of the studio.
+REFUSALS = (
+    RequestError,
+    SettingError,
+    PatchError,
+    BatchGone,
+    BatchError,
+    BackboneError,
+    DataError,
+)
+
+
+def refusal(error: Exception) -> str:
+    """What is said to whoever asked; faults of the studio go to its log, details and all."""
+    if isinstance(error, REFUSALS):
+        return sendable(str(error))
+    log.error("a request failed", exc_info=error)
+    return f"The studio failed ({type(error).__name__}). The terminal it was started in says more."
+
+
+def sendable(text: str) -> str:
+    """``text`` without the halves of surrogate pairs, which no reply can carry."""
+    return text.encode("utf-8", "replace").decode()
+
+
+class Upload(NamedTuple):
+    """A file on this server, and what its owner calls it."""
+
+    path: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to load; the texts were checked for their kind, not yet for their meaning."""
+
+    source: str
+    size: int
+    backbone: str
+    checkpoint: str
+    files: tuple[Upload, ...]
+    folder: str
+    split: str
+    count: int
+    seed: int
+
+    def recipe(self) -> dict[str, Any]:
+        """What makes the same batch again; goes to the page and into links."""
+        recipe: dict[str, Any] = {
+            "source": self.source,
+            "size": self.size,
+            "backbone": self.backbone,
+            "checkpoint": self.checkpoint,
+        }
+        if self.source == "files":
+            recipe["files"] = [file.name for file in self.files]
+        if self.source == "folder":
+            recipe.update(folder=self.folder, split=self.split, count=self.count, seed=self.seed)
+        return recipe
+
+
+def read_request(raw: Any) -> Request:
+    """Check a request from a page or a script; RequestError says which part is wrong."""
+    raw = mapping(raw)
+    source = raw.get("source", "samples")
+    if source not in ("samples", "files", "folder"):
+        raise RequestError("The source must be samples, files or folder.")
+    size = raw.get("size", 448)
+    if isinstance(size, bool) or size not in SIZES:
+        raise RequestError(f"The resolution must be one of {', '.join(map(str, SIZES))}.")
+    backbone = _text(raw, "backbone", "The backbone") or "embedded"
+    checkpoint = _text(raw, "checkpoint", "The checkpoint")
+    return Request(
+        source=source,
+        size=int(size),
+        backbone=backbone,
+        # Of no meaning for the others: two requests that differ in it alone are the same.
+        checkpoint=checkpoint if backbone == "checkpoint" else "",
+        files=_uploads(raw.get("files")) if source == "files" else (),
+        folder=_text(raw, "folder", "The folder"),
+        split=_text(raw, "split", "The split") or "train",
+        count=_whole(raw.get("count", 8), 1, MAX_IMAGES, "The number of images"),
+        seed=_whole(raw.get("seed", 0), 0, 10**9, "The batch number"),
+    )
+
+
+def _text(raw: Mapping[str, Any], name: str, what: str) -> str:
+    value = raw.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise RequestError(f"{what} must be a text of at most {LONGEST_TEXT} characters.")
+    if "\0" in value or sendable(value) != value:
+        raise RequestError(f"{what} holds characters that no name can have.")
+    return value
+
+
+def _uploads(files: Any) -> tuple[Upload, ...]:
+    if files is not None and not isinstance(files, list | tuple):
+        raise RequestError("The images must be a list of uploaded files.")
+    if not files:
+        raise RequestError("Choose at least one image.")
+    if len(files) > MAX_IMAGES:
+        raise RequestError(f"A batch holds at most {MAX_IMAGES} images, not {len(files)}.")
+    return tuple(_upload(file, i) for i, file in enumerate(files, 1))
+
+
+def _upload(file: Any, number: int) -> Upload:
+    # A link to uploads brings back their names only.
+    if not isinstance(file, Mapping) or not isinstance(file.get("path"), str):
+        raise RequestError(f"Image {number} is not an uploaded file. Choose the images again.")
+    name = file.get("name")
+    if not isinstance(name, str) or not name:
+        name = f"image {number}"
+    return Upload(file["path"], printable(name[:255]))
+
+
+def _whole(value: object, least: int, most: int, name: str) -> int:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # NaN is in no range; infinity never gets to int().
+    if not number or not least <= value <= most or value != int(value):  # type: ignore[operator,call-overload]
+        raise RequestError(
+            f"{name} must be a whole number from {least} to {most}, not {excerpt(value)}."
+        )
+    return int(value)  # type: ignore[call-overload]
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """``value`` if it is an object with names; RequestError otherwise."""
+    if not isinstance(value, Mapping):
+        raise RequestError("The request must be an object with named fields.")
+    return value
+
+
+def read_choice(raw: Any, own: Choice) -> Choice:
+    """A rival from untrusted values; it reads the same five settings as PPAP."""
+    raw = mapping(raw)
+    key = excerpt(raw.get("rule"))
+    given = mapping(raw.get("parameters") or {})
+    known = {p.name for p in RULES[key].parameters} if key in RULES else set()
+    for name in given:
+        if name not in known:
+            raise SettingError(excerpt(name), f"{key} has no setting {excerpt(name)!r}.")
+    return Choice(key, own.settings, **given)
+
+
+def read_format(value: Any) -> str:
+    """A kind of file to save; RequestError for any other."""
+    if not isinstance(value, str) or value not in TYPES:
+        raise RequestError(f"The format must be one of {', '.join(TYPES)}, not {excerpt(value)}.")
+    return value
+
+
+def read_step(value: Any, last: int) -> int:
+    """A step from 0 to ``last``; RequestError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= last:
+        raise RequestError(f"The step must be a whole number from 0 to {last}.")
+    return value
+
+
+def read_across(value: Any, images: int) -> int:
+    """How many images stand in a row; as near to a square as it goes where none is named."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_IMAGES:
+        return value
+    return max(1, round(images**0.5))
+
+
+def read_look(raw: Any) -> Look:
+    """How to draw, from untrusted values; what makes no sense falls back to the usual look."""
+    raw = raw if isinstance(raw, Mapping) else {}
+    shown = raw.get("show")
+    shown = shown if isinstance(shown, Mapping) else {}
+    opacity = raw.get("opacity", 0.6)
+    fine = isinstance(opacity, int | float) and 0 <= opacity <= 1
+    style = raw.get("style")
+    return Look(
+        style=style if style in ("sets", "boxes", "similarity", "labels") else "sets",
+        opacity=float(opacity) if fine else 0.6,
+        grid=bool(raw.get("grid")),
+        **{name: bool(shown.get(name, True)) for name in ("positive", "ambiguous", "negative")},
+    )
