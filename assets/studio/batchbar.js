@@ -227,10 +227,11 @@ export class BatchBar {
         () => mine === this.turn,
       );
       if (!batch || mine !== this.turn) return false;
-      this.busy.hidden = true;
       this.adopt({ ...request, ...batch.recipe, files: request.files });
-      this.say([...said, ...batch.problems], batch.notes);
       await this.hooks.onBatch(batch);
+      if (mine !== this.turn) return true;
+      this.say([...said, ...batch.problems], batch.notes);
+      this.busy.hidden = true;
       return true;
     } catch (error) {
       if (mine === this.turn) this.fail([...said, error instanceof Refused ? error.message : String(error)]);

@@ -85,6 +85,7 @@ export class Mosaic {
     this.picture = picture;
     this.hovered = this.preview = null;
     this.lastWidth = 0;
+    this.element.dataset.ready = "false";
     this.layout();
   }
 

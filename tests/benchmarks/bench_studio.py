@@ -49,7 +49,10 @@ def spread(times: list[float]) -> tuple[float, float]:
 def report(what: str, times: list[float], limits: str) -> None:
     """One line of the table."""
     median, worst = spread(times)
-    print(f"{what:44} median {median:6.1f} ms   95 % {worst:6.1f} ms   n {len(times)}   {limits}", flush=True)
+    print(
+        f"{what:44} median {median:6.1f} ms   95 % {worst:6.1f} ms   n {len(times)}   {limits}",
+        flush=True,
+    )
 
 
 @contextmanager
@@ -62,7 +65,9 @@ def photos(count: int) -> Iterator[Path]:
             with Image.open(sample.photo) as photo:
                 side = int(min(photo.size) * chance.uniform(0.6, 0.95))
                 x, y = (chance.randrange(extent - side + 1) for extent in photo.size)
-                photo.convert("RGB").crop((x, y, x + side, y + side)).save(Path(folder) / f"{i:02}.jpg")
+                photo.convert("RGB").crop((x, y, x + side, y + side)).save(
+                    Path(folder) / f"{i:02}.jpg"
+                )
         yield Path(folder)
 
 
@@ -77,8 +82,6 @@ def load_folder(page: Page, folder: Path, size: int, count: int) -> None:
         f"document.querySelector('#explore').studio.state.batch?.names.length === {count} "
         "&& document.querySelector('#explore').studio.state.view"
     )
-
-
 
 
 def time_clicks(page: Page) -> list[float]:
@@ -148,7 +151,9 @@ def measure(page: Page, what: str) -> None:
 
 def until_map(page: Page, since: float) -> float:
     """Seconds until the UMAP of the batch is on the page."""
-    page.wait_for_function("document.querySelector('#map').dataset.state === 'umap'", timeout=180_000)
+    page.wait_for_function(
+        "document.querySelector('#map').dataset.state === 'umap'", timeout=180_000
+    )
     return time.perf_counter() - since
 
 

@@ -87,7 +87,7 @@ class Reference:
 
     batch: Batch
 
-    def codes(self, anchor: int, step: int | None = None, **changes: float) -> np.ndarray:
+    def codes(self, anchor: int, step: int | None = None, **changes: Any) -> np.ndarray:
         """0 negative, 1 ambiguous, 2 positive, 3 anchor, by the library."""
         settings: dict[str, Any] = {**EMBEDDED_PRESET.settings.as_dict(), **changes}
         sets = ppap.propagate(self.batch.features, torch.tensor([anchor]), **settings)

@@ -41,7 +41,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def studio(arguments: Sequence[str] = (), environment: dict[str, str] | None = None) -> Iterator[Running]:
+def studio(
+    arguments: Sequence[str] = (), environment: dict[str, str] | None = None
+) -> Iterator[Running]:
     """``python app.py`` on a free port, stopped at the end."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
@@ -141,7 +143,9 @@ def click_patch(page: Page, patch: int, id: str = "mosaic") -> None:
     wait_for_data(page, "anchor", position)
 
 
-def pixel(page: Page, patch: int, id: str = "mosaic", dx: float = 0.3, dy: float = 0.3) -> list[int]:
+def pixel(
+    page: Page, patch: int, id: str = "mosaic", dx: float = 0.3, dy: float = 0.3
+) -> list[int]:
     """Red, green and blue that the canvas shows inside a patch (``dx``, ``dy`` from its corner)."""
     found: list[int] = page.evaluate(
         """([id, patch, dx, dy]) => {

@@ -28,7 +28,9 @@ def upload(page: Page, files: Sequence[Path]) -> None:
     page.get_by_role("radio", name="Your images").click()
     turn = page.evaluate(f"{STUDIO}.bar.turn")
     page.locator(".batch input[type=file]").set_input_files([str(file) for file in files])
-    page.wait_for_function(f"{STUDIO}.bar.turn > {turn} + 1 && {STUDIO}.bar.busy.hidden", timeout=60_000)
+    page.wait_for_function(
+        f"{STUDIO}.bar.turn > {turn} + 1 && {STUDIO}.bar.busy.hidden", timeout=60_000
+    )
 
 
 def names(page: Page) -> list[str]:
@@ -40,11 +42,15 @@ def empty_png(path: Path, side: int) -> None:
     """A PNG that claims ``side`` × ``side`` pixels in a few bytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     data = zlib.compress(b"\0" * 1000)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.fixture
@@ -53,7 +59,16 @@ def strange(tmp_path: Path) -> dict[str, Path]:
     lion = photo("lion")
     files = {
         name: tmp_path / name
-        for name in ("text.jpg", "cut.jpg", "huge.png", "cmyk.jpg", "deep.png", "moving.gif", "turned.jpg", MARKUP)
+        for name in (
+            "text.jpg",
+            "cut.jpg",
+            "huge.png",
+            "cmyk.jpg",
+            "deep.png",
+            "moving.gif",
+            "turned.jpg",
+            MARKUP,
+        )
     }
     files["text.jpg"].write_text("this is no picture")
     lion.save(tmp_path / "whole.jpg")
@@ -62,7 +77,9 @@ def strange(tmp_path: Path) -> dict[str, Path]:
     lion.convert("CMYK").save(files["cmyk.jpg"])
     ramp = np.linspace(0, 65535, 256 * 256).reshape(256, 256).astype(np.uint16)
     Image.fromarray(ramp).save(files["deep.png"])
-    lion.convert("P").save(files["moving.gif"], save_all=True, append_images=[photo("tower").convert("P")])
+    lion.convert("P").save(
+        files["moving.gif"], save_all=True, append_images=[photo("tower").convert("P")]
+    )
     exif = Image.Exif()
     exif[0x112] = 6  # the camera lay on its side: show it a quarter turn clockwise
     lion.transpose(Image.Transpose.ROTATE_90).save(files["turned.jpg"], exif=exif, quality=95)
@@ -72,15 +89,19 @@ def strange(tmp_path: Path) -> dict[str, Path]:
 
 def test_bad_files_get_a_sentence_and_good_ones_load(page: Page, strange: dict[str, Path]) -> None:
     upload(page, list(strange.values()))
-    assert sorted(names(page)) == sorted(["cmyk.jpg", "deep.png", "moving.gif", "turned.jpg", MARKUP])
-    problems = page.locator(".messages.error").inner_text()
+    assert sorted(names(page)) == sorted(
+        ["cmyk.jpg", "deep.png", "moving.gif", "turned.jpg", MARKUP]
+    )
+    problems = page.locator(".batch .messages.error").inner_text()
     for bad in ("text.jpg", "cut.jpg", "huge.png"):
         assert bad in problems
-    remarks = page.locator(".messages.notes").inner_text()
+    remarks = page.locator(".batch .messages.notes").inner_text()
     for noted in ("cmyk.jpg", "deep.png", "moving.gif", "turned.jpg"):
         assert noted in remarks
     # Markup in a name is text, wherever it is shown.
-    page.evaluate("window.__alerted = false; window.alert = () => (window.__alerted = true)")
+    page.evaluate(
+        "() => { window.__alerted = false; window.alert = () => (window.__alerted = true); }"
+    )
     click_patch(page, names(page).index(MARKUP) * 784 + 400)
     page.wait_for_timeout(500)
     assert MARKUP in page.locator(".readout").inner_text()
@@ -102,7 +123,7 @@ def test_nothing_readable_leaves_the_batch_as_it_is(page: Page, strange: dict[st
     click_patch(page, 1000)
     before, where = counts(page), shown(page)["anchor"]
     upload(page, [strange["text.jpg"], strange["huge.png"]])
-    problems = page.locator(".messages.error").inner_text()
+    problems = page.locator(".batch .messages.error").inner_text()
     assert "text.jpg" in problems
     assert "huge.png" in problems
     assert len(names(page)) == 6
@@ -119,7 +140,10 @@ def test_more_than_64_images(page: Page, tmp_path: Path) -> None:
     page.wait_for_function(f"{STUDIO}.state.batch.size === 224")
     upload(page, files)
     assert len(names(page)) == 64
-    assert "65 files were chosen. The first 64 are used" in page.locator(".messages.error").inner_text()
+    assert (
+        "65 files were chosen. The first 64 are used"
+        in page.locator(".batch .messages.error").inner_text()
+    )
     assert page.evaluate(f"{STUDIO}.patches") == 64 * 196
     assert sum(counts(page)) == 64 * 196 - 1
 
@@ -147,9 +171,10 @@ def test_a_folder_with_labels_and_another_batch(page: Page, data_set: Path) -> N
     page.locator(".source-panel input[type=number]").fill("3")
     page.get_by_role("button", name="Load").click()
     page.wait_for_function(f"{STUDIO}.state.batch.names.length === 3")
+    page.wait_for_selector("#mosaic[data-ready=true]")
     first = names(page)
     assert all(name.startswith("crop") for name in first)
-    assert "kind" in page.locator(".steps .help").inner_text() or "void" in page.locator(".steps .help").inner_text()
+    assert "the anchor's class: kind " in page.locator(".steps .help").inner_text()
     assert "recall" in page.locator(".steps thead").inner_text()
     page.get_by_role("button", name="Another batch").click()
     page.wait_for_function(f"{STUDIO}.state.batch.names[0] !== '{first[0]}'")
@@ -158,14 +183,17 @@ def test_a_folder_with_labels_and_another_batch(page: Page, data_set: Path) -> N
 
 @pytest.mark.parametrize(
     ("folder", "sentence"),
-    [("/no/such/folder", "There is no folder /no/such/folder on this server."), ("", "Name a folder on this server.")],
+    [
+        ("/no/such/folder", "There is no folder /no/such/folder on this server."),
+        ("", "Name a folder on this server."),
+    ],
 )
 def test_a_folder_that_is_not_there(page: Page, folder: str, sentence: str) -> None:
     page.get_by_role("radio", name="Folder").click()
     page.get_by_label("Folder or data set on this server").fill(folder)
     page.get_by_role("button", name="Load").click()
-    page.locator(".messages.error:visible").wait_for()
-    assert sentence in page.locator(".messages.error").inner_text()
+    page.locator(".batch .messages.error:visible").wait_for()
+    assert sentence in page.locator(".batch .messages.error").inner_text()
     assert len(names(page)) == 6
 
 
@@ -173,6 +201,7 @@ def test_resolution_changes_the_grid(page: Page) -> None:
     for size, patches in ((224, 14), (320, 20)):
         page.get_by_role("radio", name=f"{size} px").click()
         page.wait_for_function(f"{STUDIO}.state.batch.rows === {patches}")
+        page.wait_for_selector("#mosaic[data-ready=true]")
         assert sum(counts(page)) == 6 * patches * patches - 1
 
 
@@ -180,9 +209,12 @@ def test_a_backbone_that_cannot_be_had_says_what_to_do(open_studio: Callable[...
     page = open_studio()
     page.get_by_label("Backbone").select_option("checkpoint")
     page.get_by_label("Path of the file on this server").fill("/no/such/file.pth")
-    page.get_by_role("button", name="Use").click()
-    page.locator(".messages.error:visible").wait_for(timeout=60_000)
-    assert "There is no file /no/such/file.pth on this server." in page.locator(".messages.error").inner_text()
+    page.get_by_role("button", name="Use", exact=True).click()
+    page.locator(".batch .messages.error:visible").wait_for(timeout=60_000)
+    assert (
+        "There is no file /no/such/file.pth on this server."
+        in page.locator(".batch .messages.error").inner_text()
+    )
     assert page.get_by_label("Backbone").input_value() == "embedded"
     assert len(names(page)) == 6
 

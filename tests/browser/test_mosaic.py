@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from tests.browser.driver import STUDIO, click_patch, counts, pixel, shown, wait
 # A patch on the lion's face and one on the flower.
 LION = 784 + 7 * 28 + 14
 FLOWER = 5 * 784 + 14 * 28 + 14
-OTHER_SETTINGS = {"phi0": 0.7, "psi0": 0.2, "sigma_pos": 5, "sigma_amb": 2, "steps": 2}
+OTHER_SETTINGS: dict[str, Any] = {
+    "phi0": 0.7,
+    "psi0": 0.2,
+    "sigma_pos": 5,
+    "sigma_amb": 2,
+    "steps": 2,
+}
 
 
 def library_counts(codes: np.ndarray) -> tuple[int, int, int]:
@@ -45,7 +52,9 @@ def test_sets_are_drawn_in_their_colours(page: Page, reference: Reference) -> No
     page.wait_for_timeout(100)
     chance = np.random.default_rng(0)
     colours = {
-        code: np.array([pixel(page, int(j)) for j in chance.choice(np.flatnonzero(codes == code), 12)])
+        code: np.array(
+            [pixel(page, int(j)) for j in chance.choice(np.flatnonzero(codes == code), 12)]
+        )
         for code in (0, 1, 2)
     }
     red, _, blue = 0, 1, 2
@@ -177,7 +186,13 @@ def test_exact_entry_preset_and_reset(page: Page, reference: Reference) -> None:
     assert counts(page) == expected
     page.get_by_label("Preset").select_option("potsdam_vitb8")
     wait_for_data(page, "step", "1")
-    potsdam = {"phi0": 0.55, "psi0": 0.15, "sigma_pos": 5, "sigma_amb": 3, "steps": 1}
+    potsdam: dict[str, Any] = {
+        "phi0": 0.55,
+        "psi0": 0.15,
+        "sigma_pos": 5,
+        "sigma_amb": 3,
+        "steps": 1,
+    }
     assert counts(page) == library_counts(reference.codes(LION, **potsdam))
     page.get_by_role("button", name="Reset", exact=True).click()
     wait_for_data(page, "step", "3")
@@ -234,7 +249,9 @@ def test_zoom_pans_and_fits(page: Page) -> None:
     page.get_by_role("button", name="Zoom in (+)").click()
     scale = page.evaluate(f"{STUDIO}.camera.scale")
     assert scale == pytest.approx(1.96)
-    x, y = page.evaluate("[0, 1].map((i) => [...document.querySelectorAll('#mosaic canvas')][0].getBoundingClientRect()[['width', 'height'][i]] / 2 - 30)")
+    x, y = page.evaluate(
+        "[0, 1].map((i) => [...document.querySelectorAll('#mosaic canvas')][0].getBoundingClientRect()[['width', 'height'][i]] / 2 - 30)"
+    )
     here = page.evaluate(f"document.getElementById('mosaic').mosaic.patchAt({x}, {y})")
     click_patch(page, here)  # patches are still where they are drawn
     where = shown(page)["anchor"]

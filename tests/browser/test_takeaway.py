@@ -50,6 +50,7 @@ def test_json_and_npz_hold_the_sets(opened: Page, reference: Reference) -> None:
 
 
 def test_png_shows_the_mosaic_with_its_sets(opened: Page, reference: Reference) -> None:
+    opened.evaluate(f"{STUDIO}.setLook({{opacity: 1}})")
     picture = np.asarray(Image.open(io.BytesIO(save(opened, "png"))).convert("RGB")).astype(int)
     height, width, _ = picture.shape
     assert width > 900
@@ -58,7 +59,7 @@ def test_png_shows_the_mosaic_with_its_sets(opened: Page, reference: Reference) 
     across = opened.evaluate(f"{STUDIO}.mosaic.across")
     patch = (width - 24 - 6 * (across - 1)) / across / 28
     expected = (reference.codes(LION) == 2).sum() * patch**2
-    assert 0.6 * expected < (blue > 70).sum() < 2.5 * expected
+    assert 0.8 * expected < (blue > 90).sum() < 1.3 * expected
     assert height > 500
 
 
@@ -130,7 +131,9 @@ def test_a_link_to_uploads_holds_while_they_are_kept(
         "?source=samples&size=abc&anchor=<b>1</b>",
     ],
 )
-def test_a_link_that_makes_no_sense_still_opens(open_studio: Callable[..., Page], query: str) -> None:
+def test_a_link_that_makes_no_sense_still_opens(
+    open_studio: Callable[..., Page], query: str
+) -> None:
     page = open_studio(query)
     assert len(page.evaluate(f"{STUDIO}.state.batch.names")) == 6
     assert sum(counts(page)) == 4703
