@@ -213,7 +213,8 @@ export class BatchBar {
   fail(sentences) {
     this.busy.hidden = true;
     this.say(sentences, []);
-    this.adopt(this.request);
+    // The batch stays, and so does what was typed: a path with a slip in it is mended, not retyped.
+    this.adoptModel(this.request);
   }
 
   /** Load a batch; on failure the batch that is shown stays. Returns whether it worked. */
@@ -244,18 +245,22 @@ export class BatchBar {
     this.request = request;
     this.source.set(request.source);
     this.chooseSource(request.source, false);
-    this.size.set(request.size);
-    const known = this.config.backbones.some((b) => b.name === request.backbone);
-    const kind = request.backbone === "checkpoint" ? "checkpoint" : known ? request.backbone : "other";
-    this.backbone.input.value = kind;
-    this.other.hidden = known;
-    if (!known) this.otherName.value = request.checkpoint || request.backbone;
+    this.adoptModel(request);
     if (request.source === "folder") {
       this.folder.value = request.folder;
       this.split.value = request.split;
       this.number.value = String(request.count);
       this.seed = request.seed;
     }
+  }
+
+  adoptModel(request) {
+    this.size.set(request.size);
+    const known = this.config.backbones.some((b) => b.name === request.backbone);
+    const kind = request.backbone === "checkpoint" ? "checkpoint" : known ? request.backbone : "other";
+    this.backbone.input.value = kind;
+    this.other.hidden = known;
+    if (!known) this.otherName.value = request.checkpoint || request.backbone;
   }
 
   describe(batch) {

@@ -97,7 +97,8 @@ class Explore {
     this.rivalPane = h("div", { class: "pane", hidden: true }, this.rivalTitle, this.rivalMosaic.element, this.compare.numbers, this.compare.explanation, this.compare.error);
     this.ownTitle = h("h3", { hidden: true }, "PPAP");
     this.panes = h("div", { class: "panes" }, h("div", { class: "pane" }, this.ownTitle, this.mosaic.element, this.compare.ownNumbers), this.rivalPane);
-    const stage = h("section", { class: "card stage", "aria-label": "Mosaic" }, this.toolbar(legendId), this.panes, this.readout, this.problem, this.live);
+    this.classes = h("p", { class: "classes", hidden: true });
+    const stage = h("section", { class: "card stage", "aria-label": "Mosaic" }, this.toolbar(legendId), this.classes, this.panes, this.readout, this.problem, this.live);
     this.main = h("div", { class: "main" }, stage, this.steps.element);
     const side = h("div", { class: "side" }, this.bar.element, this.controls.element);
     const right = h("div", { class: "right" }, this.map.element, this.histogram.element);
@@ -231,6 +232,7 @@ class Explore {
     this.style.group.querySelector("[data-value=labels]").disabled = !batch.labels;
     if (!batch.labels && state.look.style === "labels") this.setLook({ style: "sets" });
     this.bar.describe(batch);
+    this.listClasses();
     this.camera.fit();
     for (const mosaic of [this.mosaic, this.rivalMosaic]) mosaic.setBatch(batch, picture);
     await this.gather();
@@ -388,7 +390,23 @@ class Explore {
     this.style.set(look.style);
     this.opacity.value = String(look.opacity);
     this.grid.setAttribute("aria-pressed", String(look.grid));
+    this.listClasses();
     for (const mosaic of [this.mosaic, this.rivalMosaic]) mosaic.invalidate();
+  }
+
+  /** Which colour is which class, while the label maps are shown. */
+  listClasses() {
+    const { batch, look } = this.state;
+    this.classes.hidden = look.style !== "labels" || !batch?.labels;
+    if (this.classes.hidden) return;
+    const present = [...new Set(batch.labels)].filter((label) => label >= 0).sort((a, b) => a - b);
+    this.classes.replaceChildren(
+      ...present.map((label) => {
+        const swatch = h("i", {});
+        swatch.style.background = `rgb(${batch.colours[label].join(",")})`;
+        return h("span", { class: "chip" }, swatch, batch.classes[label]);
+      }),
+    );
   }
 
   select(patches) {

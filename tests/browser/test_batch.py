@@ -195,6 +195,8 @@ def test_a_folder_that_is_not_there(page: Page, folder: str, sentence: str) -> N
     page.locator(".batch .messages.error:visible").wait_for()
     assert sentence in page.locator(".batch .messages.error").inner_text()
     assert len(names(page)) == 6
+    # What was typed is still there to be mended.
+    assert page.get_by_label("Folder or data set on this server").input_value() == folder
 
 
 def test_resolution_changes_the_grid(page: Page) -> None:

@@ -1,0 +1,9 @@
+"""``make bench``: every timing the README speaks of, printed beside its limit."""
+
+from __future__ import annotations
+
+from tests.benchmarks import bench_map, bench_studio
+
+for benchmark in (bench_studio, bench_map):
+    print(f"\n== {benchmark.__name__.rsplit('.', 1)[-1]}", flush=True)
+    benchmark.main()
