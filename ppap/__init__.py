@@ -1,5 +1,6 @@
 """Progressive proxy anchor propagation for unsupervised semantic segmentation, as a library."""
 
+from ppap.backbones import load_backbone
 from ppap.batches import Batch, make_batch
 from ppap.evaluation.trust import Trust, TrustMean, trust
 from ppap.propagation import PatchSets, propagate
@@ -23,6 +24,7 @@ __all__ = [
     "hidden_positives",
     "k_nearest",
     "kmeans",
+    "load_backbone",
     "make_batch",
     "propagate",
     "sample_pool",
