@@ -276,16 +276,21 @@ def last_qkv(backbone: Backbone) -> Tensor:
     return backbone.last_block.get_parameter("attn.qkv.weight")
 
 
-def test_a_download_tells_its_progress_and_is_there_offline_afterwards(own_hub: Hub) -> None:
+def test_a_download_tells_its_progress_and_is_there_offline_afterwards(
+    own_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 2**18)
     tensors = random_weights()
     own_hub.files[REPOSITORY + "model.safetensors"] = save(tensors)
     told: list[tuple[str, float]] = []
     first = load_backbone("test_vit", progress=lambda text, share: told.append((text, share)))
     assert torch.equal(last_qkv(first), tensors["blocks.5.attn.qkv.weight"])
-    assert told
+    assert len(told) > 3
     assert told[-1][1] == 1
     assert "test_vit" in told[-1][0]
-    assert [share for _, share in told] == sorted(share for _, share in told)
+    assert [share for _, share in told] == sorted({share for _, share in told})
     asked = len(own_hub.asked)
     again = load_backbone("test_vit")
     assert len(own_hub.asked) == asked
@@ -360,13 +365,30 @@ def test_a_model_without_a_place_on_the_hub_asks_for_a_file() -> None:
         load_backbone("vit_huge_patch14_gap_224.in1k_ijepa")
 
 
-def test_a_local_file_replaces_the_download(tmp_path: Path) -> None:
-    tensors = random_weights()
-    torch.save(tensors, tmp_path / "mine.pth")
-    loaded = load_backbone("test_vit", checkpoint=tmp_path / "mine.pth")
-    assert torch.equal(last_qkv(loaded), tensors["blocks.5.attn.qkv.weight"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("test_vit", id="plain"),
+        pytest.param("test_vit2", id="norm after pooling"),
+        pytest.param("test_vit3", id="pooling by attention"),
+    ],
+)
+@torch.no_grad()
+def test_a_local_file_replaces_the_download(tmp_path: Path, name: str) -> None:
+    import timm
+
+    torch.manual_seed(0)
+    network: Any = timm.create_model(name, dynamic_img_size=True).eval()
+    for parameter in network.parameters():
+        parameter.normal_(std=0.2)
+    torch.save(network.state_dict(), tmp_path / "mine.pth")
+    loaded = load_backbone(name, checkpoint=tmp_path / "mine.pth")
     assert "mine.pth" in loaded.info.note
     assert not loaded.info.needs_download
+    images = torch.rand(1, 3, 48, 32)
+    tokens = network.fc_norm(network.forward_features((images - loaded.mean) / loaded.std))
+    expected = tokens[:, network.num_prefix_tokens :]
+    torch.testing.assert_close(loaded(images).flatten(1, 2), expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -142,4 +142,6 @@ def converted(vit: Any, tensors: dict[str, Tensor], file: Path, name: str) -> di
             result = vision_transformer.checkpoint_filter_fn(tensors, vit, adapt_layer_scale=True)
     except Exception as error:  # the conversions assume the right file and fail in many ways
         raise BackboneError(f"{file.name} is no checkpoint of {name} ({error})") from error
-    return {key: value for key, value in result.items() if not key.startswith(HEADS)}
+    # Some heads' parts are in the model: the norm of models that norm after pooling.
+    own = vit.state_dict()
+    return {k: t for k, t in result.items() if k in own or not k.startswith(HEADS)}
