@@ -52,7 +52,7 @@ def port_number(text: str) -> int:
 def folder(text: str) -> Path:
     """A folder that exists; the shell leaves ``~`` alone in ``--images=~/photos``."""
     path = Path(os.path.expanduser(text))  # noqa: PTH111  (leaves an unknown user's as it is)
-    if not os.path.isdir(path):  # noqa: PTH112  (no error without permission)
+    if not text or not os.path.isdir(path):  # noqa: PTH112  (no error without permission)
         raise argparse.ArgumentTypeError(f"there is no folder {text}")
     return path
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ppap.embedding import MapService, MapStatus, pca_map
 from ppap.propagation import PatchSets, initial_positives
-from ppap.rivals import RULES, Choice, gather_unit, prepare, sample_pool
+from ppap.rivals import Choice, gather_unit, prepare, sample_pool
 from ppap.settings import RANGES, SettingError, number, read_settings
 from ppap.studio import explorer
 from ppap.studio.exports import File, Shown, export
@@ -42,6 +42,8 @@ from ppap.studio.store import BatchGone, BatchStore, Held
 
 # The cheetah's muzzle: (row, column) as shares of the first sample photo.
 SAMPLES_START = (0.55, 0.45)
+# What the work that a rule does once for a batch depends on.
+PREPARED = {"hp": ("pool_size", "seed"), "kmeans": ("clusters", "seed")}
 MAP_STATES = {
     "warming": "Getting UMAP ready",
     "queued": "UMAP is waiting",
@@ -223,7 +225,6 @@ class Server:
     def rule(self, held: Held, choice: Choice, anchor: int) -> PatchSets:
         """Run a rule for one anchor; what it prepares for the batch is kept."""
         batch = held.batch
-        own = tuple(getattr(choice, p.name) for p in RULES[choice.rule].parameters)
 
         def prepared() -> Any:
             pool = None
@@ -233,7 +234,10 @@ class Server:
                 pool = sample_pool(grid, size=choice.pool_size, generator=seed)
             return prepare(choice, batch.features, pool=pool)
 
-        ready = held.derive((choice.rule, *own), prepared)
+        ready = None
+        if choice.rule in PREPARED:
+            values = (getattr(choice, name) for name in PREPARED[choice.rule])
+            ready = held.derive((choice.rule, *values), prepared)
         with self._device:
             return gather_unit(choice, batch.features, torch.tensor([anchor]), ready)
 
