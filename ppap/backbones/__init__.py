@@ -20,6 +20,7 @@ from ppap.backbones.base import (
     Grid,
     TrunkOutput,
 )
+from ppap.backbones.checkpoints import load_checkpoint
 from ppap.backbones.embedded import EMBEDDED, load_embedded
 from ppap.backbones.timm_models import build_vit
 
@@ -99,8 +100,6 @@ def load_backbone(
     if path is not None:
         if checkpoint is not None:
             raise BackboneError(f"{name} and checkpoint={checkpoint} are two files; give one")
-        from ppap.backbones.checkpoints import load_checkpoint
-
         return load_checkpoint(path, heads=heads).to(device)
     if name == EMBEDDED.name:
         if checkpoint is not None:
