@@ -76,8 +76,11 @@ def main() -> None:
     studio = Studio(backbone=args.backbone, folders=args.images, local=is_local(args.host))
     try:
         studio.launch(host=args.host, port=args.port)
-    except OSError as error:
-        sys.exit(f"Cannot listen on {args.host}, port {args.port}: {error}")
+    except OSError:
+        sys.exit(
+            f"Cannot listen on {args.host}, port {args.port}: another program does, or the address "
+            "is not this machine's. Choose others with --port and --host."
+        )
 
 
 if __name__ == "__main__":
