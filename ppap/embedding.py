@@ -85,11 +85,12 @@ class MapService:
         keep: how many finished maps (or failures) are kept; the longest unused is let go.
         waiting: how many batches may wait; the longest waiting is let go and becomes ``unknown``.
         threads: for the worker's matrix products; the layout itself always runs in one.
-        niceness: how far the worker stands back for this process, 0 to 19.
+        niceness: how far the worker stands back for this process, 0 to 19; the further, the
+            longer a map takes beside a training that keeps every core busy.
     """
 
     def __init__(
-        self, *, keep: int = 16, waiting: int = 3, threads: int = 1, niceness: int = 10
+        self, *, keep: int = 16, waiting: int = 3, threads: int = 1, niceness: int = 5
     ) -> None:
         self._keep = keep
         self._most_waiting = waiting

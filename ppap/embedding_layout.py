@@ -242,8 +242,8 @@ class NearestPatches(NamedTuple):
 def nearest_patches(features: Tensor, proxies: Tensor, k: int = 5) -> NearestPatches:
     """Find the patches between which to draw each proxy on a map of the patches.
 
-    This is an approximation: UMAP could place new points itself, after compiling for another
-    minute and a half. A proxy whose nearest patches lie on separate islands is drawn between
+    This is an approximation: UMAP could place new points itself, but has to compile much more
+    for it. A proxy whose nearest patches lie on separate islands is drawn between
     them, where there may be no patch at all.
 
     Args:

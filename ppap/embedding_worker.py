@@ -218,7 +218,7 @@ def main(parent: int) -> None:
     """Run the worker until its parent, a process id, closes the pipe or ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1, help="for the matrix products")
-    parser.add_argument("--niceness", type=int, default=10, help="0 (normal) to 19 (lowest)")
+    parser.add_argument("--niceness", type=int, default=5, help="0 (normal) to 19 (lowest)")
     arguments = parser.parse_args()
     # Ctrl+C in the terminal reaches every process; this one ends with its parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

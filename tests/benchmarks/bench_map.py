@@ -1,6 +1,6 @@
 """How long the map of patches takes, and what clicks cost meanwhile.
 
-Run from the project's folder: ``python -m tests.benchmarks.bench_map`` (about two minutes).
+Run from the project's folder: ``python -m tests.benchmarks.bench_map`` (about a minute).
 ``--niceness`` and ``--threads`` try other settings of the worker; ``--patches`` other batches.
 """
 
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--patches", type=int, default=12_500)
     parser.add_argument("--channels", type=int, default=624)
     parser.add_argument("--later", type=int, default=3, help="how many maps after the first")
-    parser.add_argument("--niceness", type=int, default=10)
+    parser.add_argument("--niceness", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     shape = (arguments.patches, arguments.channels)
