@@ -46,7 +46,7 @@ export function listenToKeys(element, actions) {
           "-": () => actions.zoom(1 / 1.4),
           0: () => actions.fit(),
           Escape: () => actions.clear(),
-          "?": () => actions.help(),
+          "?": () => actions.keys(),
         }[event.key];
     if (!action) return;
     event.preventDefault();

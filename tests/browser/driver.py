@@ -150,7 +150,8 @@ def pixel(
     found: list[int] = page.evaluate(
         """([id, patch, dx, dy]) => {
           const mosaic = document.getElementById(id).mosaic;
-          const [x, y, p] = mosaic.corner(patch);
+          const [x, y] = mosaic.tiles.corner(patch);
+          const p = mosaic.tiles.patch;
           const at = [(x + dx * p) * mosaic.ratio, (y + dy * p) * mosaic.ratio].map(Math.floor);
           return [...mosaic.canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3);
         }""",

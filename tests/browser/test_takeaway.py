@@ -56,7 +56,7 @@ def test_png_shows_the_mosaic_with_its_sets(opened: Page, reference: Reference) 
     assert width > 900
     blue = picture[..., 2] - picture[..., 0]
     # As many blue pixels as positive patches, give or take what is blue in the photos.
-    across = opened.evaluate(f"{STUDIO}.mosaic.across")
+    across = opened.evaluate(f"{STUDIO}.mosaic.tiles.across")
     patch = (width - 24 - 6 * (across - 1)) / across / 28
     expected = (reference.codes(LION) == 2).sum() * patch**2
     assert 0.8 * expected < (blue > 90).sum() < 1.3 * expected

@@ -1,0 +1,44 @@
+// Zoom and offset, shared by every mosaic on the page so that they show the same place.
+
+const MAX_ZOOM = 16;
+
+export class Camera {
+  constructor() {
+    this.scale = 1;
+    this.x = 0;
+    this.y = 0;
+    this.listeners = [];
+  }
+
+  changed() {
+    for (const listener of this.listeners) listener();
+  }
+
+  fit() {
+    Object.assign(this, { scale: 1, x: 0, y: 0 });
+    this.changed();
+  }
+
+  /** Zoom by a factor; (cx, cy) in canvas pixels stays where it is. */
+  zoom(factor, cx, cy) {
+    const scale = Math.max(1, Math.min(MAX_ZOOM, this.scale * factor));
+    const ratio = scale / this.scale;
+    this.x = cx - ratio * (cx - this.x);
+    this.y = cy - ratio * (cy - this.y);
+    this.scale = scale;
+    if (scale === 1) this.x = this.y = 0;
+    this.changed();
+  }
+
+  pan(dx, dy) {
+    this.x += dx;
+    this.y += dy;
+    this.changed();
+  }
+
+  /** Keep the picture over the whole canvas. */
+  clamp(width, height) {
+    this.x = Math.min(0, Math.max(this.x, width * (1 - this.scale)));
+    this.y = Math.min(0, Math.max(this.y, height * (1 - this.scale)));
+  }
+}
