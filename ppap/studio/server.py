@@ -166,8 +166,10 @@ class Server:
         request = mapping(request)
         held = self.store.get(request.get("batch"))
         status = self.maps.status(held.key)
-        # One that failed is tried again where a page asks anew, not each time it looks again.
-        if status.state != "failed" or request.get("have") is None:
+        # Asked for once: to submit again would move it before the others that wait. One that failed
+        # is tried again where a page asks anew, not each time it looks again.
+        anew = status.state == "failed" and request.get("have") is None
+        if status.state == "unknown" or anew:
             self.maps.submit(held.key, held.batch.features.numpy())
             status = self.maps.status(held.key)
         fitted = self.maps.result(held.key)
