@@ -35,7 +35,7 @@ import sys
 from pathlib import Path
 from ppap.studio.page import Studio
 studio = Studio(folders=[Path(sys.argv[1])], local=False)
-studio.serve(host="127.0.0.1", port=int(sys.argv[2]), quiet=True)
+studio.serve(host="127.0.0.1", port=int(sys.argv[2]))
 print("serving", flush=True)
 sys.stdin.read()
 studio.close()

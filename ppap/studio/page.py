@@ -116,14 +116,15 @@ class Studio:
         headers = {"Cache-Control": "private, max-age=3600"}
         return Response(data, media_type="image/jpeg", headers=headers)
 
-    def serve(self, *, host: str, port: int, quiet: bool = False) -> None:
+    def serve(self, *, host: str, port: int) -> None:
         """Begin to serve and return; OSError where nothing can listen there."""
         font, font_mono = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
         self.blocks.launch(
             server_name=host,
             server_port=port,
             prevent_thread_lock=True,
-            quiet=quiet,
+            # It would praise public links.
+            quiet=True,
             # Whatever the environment says: a tunnel would show this machine's folders to all.
             share=False,
             # Endpoints refuse with sentences; the text of anything else stays in the terminal.
@@ -146,6 +147,7 @@ class Studio:
         """
         try:
             self.serve(host=host, port=port)
+            print(f"Open {self.blocks.local_url} in a browser. Ctrl+C ends it.", flush=True)
             job = self.loader.load({"source": "samples", "backbone": self.server.first_backbone})
             if job.error:
                 print(job.error, flush=True)
