@@ -166,7 +166,7 @@ export class BatchBar {
         sent.push({ path, name: file.name });
         if (mine !== this.turn) return;
       }
-      await this.load({ ...this.request, source: "files", files: sent }, said);
+      await this.load({ ...this.request, source: "files", files: sent, of: undefined }, said);
     } catch (error) {
       this.fail([...said, `The upload failed: ${error?.message ?? error}`]);
     }
@@ -273,7 +273,8 @@ export class BatchBar {
   /** The batch that is on screen by its id: for links to uploads that are still in memory. */
   async restore(key) {
     const batch = await call(this.server, "recall", key);
-    this.adopt({ ...this.request, ...batch.recipe });
+    // The page never learns where the files are: it asks for "those of that batch".
+    this.adopt({ ...this.request, ...batch.recipe, files: undefined, of: key });
     await this.hooks.onBatch(batch);
   }
 }

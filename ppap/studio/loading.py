@@ -64,7 +64,7 @@ class Loader:
 
     def start(self, raw: Any) -> str:
         """Begin a request and return the id of its job; RequestError when it makes no sense."""
-        request = read_request(raw)
+        request = read_request(self._with_uploads(raw))
         page = mapping(raw).get("page")
         job = Job(page=page[:64] if isinstance(page, str) else "")
         key = secrets.token_urlsafe(9)
@@ -89,8 +89,17 @@ class Loader:
     def load(self, raw: Any) -> Job:
         """Run a request to its end (scripts and start-up); RequestError as ``start``."""
         job = Job(page="")
-        self._pool.submit(self._run, job, read_request(raw)).result()
+        self._pool.submit(self._run, job, read_request(self._with_uploads(raw))).result()
         return job
+
+    def _with_uploads(self, raw: Any) -> Any:
+        """A request for "the files of that batch" with the files themselves, whose paths a page
+        that was opened by a link never learns; BatchGone when the batch is."""
+        raw = mapping(raw)
+        if raw.get("source") != "files" or raw.get("of") is None:
+            return raw
+        held = self.store.get(raw["of"])
+        return {**raw, "files": [file._asdict() for file in held.uploads]}
 
     def close(self) -> None:
         """Give up what is under way and what waits."""
@@ -137,7 +146,7 @@ class Loader:
             progress=lambda text, share: progress(text, 0.2 + 0.8 * share),
         )
         recipe = {**recipe, "indices": loaded.indices}
-        return self.store.add(batch, recipe), loaded.problems
+        return self.store.add(batch, recipe, request.files), loaded.problems
 
     @staticmethod
     def _size(size: int, backbone: Backbone) -> int:

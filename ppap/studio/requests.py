@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ppap.backbones import BackboneError
 from ppap.batches import BatchError, PatchError
@@ -14,7 +14,7 @@ from ppap.rivals import RULES, Choice
 from ppap.settings import SettingError, excerpt
 from ppap.studio.exports import TYPES
 from ppap.studio.pictures import Look
-from ppap.studio.store import BatchGone
+from ppap.studio.store import BatchGone, Upload
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +50,6 @@ def refusal(error: Exception) -> str:
 def sendable(text: str) -> str:
     """``text`` without the halves of surrogate pairs, which no reply can carry."""
     return text.encode("utf-8", "replace").decode()
-
-
-class Upload(NamedTuple):
-    """A file on this server, and what its owner calls it."""
-
-    path: str
-    name: str
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ppap.batches import Batch
 
@@ -32,11 +32,21 @@ class Derived:
         self.value: Any = None
 
 
+class Upload(NamedTuple):
+    """A file on this server, and what its owner calls it."""
+
+    path: str
+    name: str
+
+
 class Held:
     """A batch with what was derived from it (clusters, pools, pictures), by key."""
 
-    def __init__(self, key: str, batch: Batch, recipe: dict[str, Any]) -> None:
+    def __init__(
+        self, key: str, batch: Batch, recipe: dict[str, Any], uploads: tuple[Upload, ...] = ()
+    ) -> None:
         self.key, self.batch, self.recipe = key, batch, recipe
+        self.uploads = uploads  # paths of this server: they stay here
         self._derived: OrderedDict[object, Derived] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -73,9 +83,11 @@ class BatchStore:
         self._lock = threading.Lock()
         self._limits = max_bytes, max_batches
 
-    def add(self, batch: Batch, recipe: dict[str, Any]) -> Held:
+    def add(
+        self, batch: Batch, recipe: dict[str, Any], uploads: tuple[Upload, ...] = ()
+    ) -> Held:
         """Keep a batch under a new id; the ones unused for longest make room."""
-        held = Held(secrets.token_urlsafe(12), batch, recipe)
+        held = Held(secrets.token_urlsafe(12), batch, recipe, uploads)
         with self._lock:
             self._held[held.key] = held
             max_bytes, max_batches = self._limits

@@ -119,7 +119,10 @@ def test_a_link_to_uploads_holds_while_they_are_kept(
     page.wait_for_function(f"{STUDIO}.state.batch.names[0] === 'green.png'")
     link = page.evaluate(f"{STUDIO}.link()")
     other = open_studio("?" + link.split("?", 1)[1])
-    assert other.evaluate(f"{STUDIO}.state.batch.names[0]") == "green.png"
+    assert other.evaluate(f"{STUDIO}.state.batch.names") == ["green.png"]
+    other.get_by_role("radio", name="224 px").click()  # and can be looked at in other ways
+    other.wait_for_function(f"{STUDIO}.state.batch.rows === 14")
+    assert other.evaluate(f"{STUDIO}.state.batch.names") == ["green.png"]
 
 
 @pytest.mark.parametrize(
