@@ -13,6 +13,7 @@ import pytest
 from ppap.studio import loading, sources
 from ppap.studio.requests import RequestError, read_request
 from ppap.studio.sources import turn
+from ppap.studio.store import BatchGone
 from tests.small_studio import SmallStudio, draw, load_tiny, wait_until
 
 
@@ -49,6 +50,21 @@ def test_uploads_load_under_their_own_names_and_no_path_gets_out(studio: SmallSt
     }
     assert str(studio.root) not in repr(reply)
     assert str(studio.root) not in repr(studio.store.get(reply["batch"]).recipe)
+
+
+def test_the_files_of_a_batch_load_again_by_its_id_alone(studio: SmallStudio) -> None:
+    first = studio.load(source="files", files=[studio.upload("beach.png", 1)])
+    again = studio.load(source="files", of=first["batch"], size=320)
+    assert again["names"] == ("beach.png",)
+    assert (first["size"], again["size"]) == (224, 320)
+    third = studio.load(source="files", of=again["batch"])  # a batch made so serves in its turn
+    assert third["names"] == ("beach.png",)
+
+
+@pytest.mark.parametrize("key", ["gone", "", 7, [], {"a": 1}])
+def test_the_files_of_a_batch_that_is_not_there(studio: SmallStudio, key: object) -> None:
+    with pytest.raises(BatchGone):
+        studio.loader.start({"source": "files", "of": key})
 
 
 def test_unreadable_uploads_are_named_and_the_others_load(studio: SmallStudio) -> None:

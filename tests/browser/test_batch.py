@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -107,6 +108,23 @@ def test_bad_files_get_a_sentence_and_good_ones_load(page: Page, strange: dict[s
     assert MARKUP in page.locator(".readout").inner_text()
     assert page.evaluate("window.__alerted") is False
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_files_are_dropped(page: Page, tmp_path: Path) -> None:
+    photo("flower").resize((64, 64)).save(tmp_path / "dropped.png")
+    page.get_by_role("radio", name="Your images").click()
+    content = base64.b64encode((tmp_path / "dropped.png").read_bytes()).decode()
+    transfer = page.evaluate_handle(
+        """(content) => {
+          const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], 'dropped.png', { type: 'image/png' }));
+          return transfer;
+        }""",
+        content,
+    )
+    page.dispatch_event(".drop", "drop", {"dataTransfer": transfer})
+    page.wait_for_function(f"{STUDIO}.state.batch.names[0] === 'dropped.png'")
 
 
 def test_a_turned_photo_is_shown_upright(page: Page, strange: dict[str, Path]) -> None:
