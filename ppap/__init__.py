@@ -2,6 +2,7 @@
 
 from ppap.backbones import load_backbone
 from ppap.batches import Batch, make_batch
+from ppap.contrast import SetLoss, chunked_loss, contrastive_loss, ppap_loss
 from ppap.evaluation.trust import Trust, TrustMean, trust
 from ppap.propagation import PatchSets, propagate
 from ppap.rivals import (
@@ -17,15 +18,19 @@ from ppap.rivals import (
 __all__ = [
     "Batch",
     "PatchSets",
+    "SetLoss",
     "Trust",
     "TrustMean",
     "ans_only",
     "baseline",
+    "chunked_loss",
+    "contrastive_loss",
     "hidden_positives",
     "k_nearest",
     "kmeans",
     "load_backbone",
     "make_batch",
+    "ppap_loss",
     "propagate",
     "sample_pool",
     "tps_only",
