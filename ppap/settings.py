@@ -54,7 +54,7 @@ RANGES: dict[str, Range] = {
         0.1,
         (0.5, 10),
         False,
-        "How gently Φ falls as the proxy moves. Higher lowers it less.",
+        "Divides how far Φ falls when the proxy moves. Larger keeps Φ higher.",
     ),
     "sigma_amb": Range(
         "σ_amb",
@@ -63,14 +63,14 @@ RANGES: dict[str, Range] = {
         0.1,
         (0.5, 10),
         False,
-        "How gently Ψ rises as the proxy moves. Higher raises it less.",
+        "Divides how far Ψ rises when the proxy moves. Larger keeps Ψ lower.",
     ),
     "steps": Range(
         "T",
         0,
         20,
         1,
-        (0, 10),
+        (0, 20),
         True,
         "How many times the proxy moves to the mean of its positives.",
     ),
@@ -89,7 +89,7 @@ def excerpt(value: object, most: int = 40) -> str:
 def number(field: str, value: object, allowed: Range) -> float:
     """``value`` as a number inside its range; SettingError names the field and the range."""
     kind = "a whole number" if allowed.whole else "a number"
-    sentence = f"{allowed.symbol} must be {kind} from {allowed.least:g} to {allowed.most:g}"
+    sentence = f"{allowed.symbol} must be {kind} from {allowed.least:,.10g} to {allowed.most:,.10g}"
     try:
         parsed = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

@@ -265,3 +265,12 @@ def test_items_are_a_sequence(tmp_path: Path) -> None:
     assert dataset.load(-1).photo.name == "14"
     with pytest.raises(IndexError, match="item 15 does not exist: train has 15 items"):
         dataset.load(15)
+
+
+def test_label_maps_below_a_folder_are_no_photographs(tmp_path: Path) -> None:
+    for part in ("a/images", "a/labels", "b/trainannot"):
+        (tmp_path / part).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / part / "0.png")
+    data = open_dataset(tmp_path, kind="images")
+    assert [item.name for item in data.items] == ["a/images/0.png"]
+    assert "2 folders of label maps were left out." in data.notes

@@ -51,7 +51,7 @@ def test_what_is_no_number_in_the_range_is_refused_by_name(name: str, value: Any
     assert caught.value.field == name
     sentence = str(caught.value)
     assert sentence.startswith(f"{allowed.symbol} must be ")
-    assert f"from {allowed.least:g} to {allowed.most:g}" in sentence
+    assert f"from {allowed.least:,.10g} to {allowed.most:,.10g}" in sentence
     assert len(sentence) < 120
 
 

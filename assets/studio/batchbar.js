@@ -17,7 +17,7 @@ export class BatchBar {
     this.config = config;
     this.hooks = hooks;
     this.turn = 0;
-    this.files = [];
+    this.notice = []; // said with the next batch
     this.request = { source: "samples", size: 448, backbone: config.backbone, checkpoint: "" };
     this.build();
   }
@@ -107,6 +107,7 @@ export class BatchBar {
       "form",
       {
         class: "source-panel",
+        novalidate: true, // the server says what is wrong, in words
         onsubmit: (event) => {
           event.preventDefault();
           this.seed = 0;
@@ -213,8 +214,9 @@ export class BatchBar {
   fail(sentences) {
     this.busy.hidden = true;
     this.say(sentences, []);
-    // The batch stays, and so does what was typed: a path with a slip in it is mended, not retyped.
-    this.adoptModel(this.request);
+    // The batch stays, and so does what was typed: a name with a slip in it is mended, not retyped.
+    this.size.set(this.request.size);
+    if (this.other.hidden) this.adoptModel(this.request);
   }
 
   /** Load a batch; on failure the batch that is shown stays. Returns whether it worked. */
@@ -231,7 +233,8 @@ export class BatchBar {
       this.adopt({ ...request, ...batch.recipe, files: request.files });
       await this.hooks.onBatch(batch);
       if (mine !== this.turn) return true;
-      this.say([...said, ...batch.problems], batch.notes);
+      this.say([...said, ...batch.problems], [...this.notice, ...batch.notes]);
+      this.notice = [];
       this.busy.hidden = true;
       return true;
     } catch (error) {

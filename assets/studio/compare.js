@@ -47,7 +47,8 @@ export class Compare {
 
   showParameters() {
     const rule = this.rule;
-    this.explanation.textContent = rule?.text ?? "";
+    const meanings = (rule?.parameters ?? []).map((parameter) => `${parameter.title}: ${parameter.text}`);
+    this.explanation.textContent = [rule?.text ?? "", ...meanings].join(" ");
     this.say("");
     this.parameters.replaceChildren(
       ...(rule?.parameters ?? []).map((parameter) => {
@@ -85,7 +86,7 @@ export class Compare {
 
 function line(view, step, hasLabels) {
   const numbers = view.steps[Math.min(step, view.steps.length - 1)];
-  const parts = [`|P| ${count(numbers.positive)}`, `|A| ${count(numbers.ambiguous)}`, `|N| ${count(numbers.negative)}`, `boundary ${fixed(numbers.phi, 2)}`];
+  const parts = [`|P| ${count(numbers.positive)}`, `|A| ${count(numbers.ambiguous)}`, `|N| ${count(numbers.negative)}`, `${view.anchor === undefined ? "down to similarity" : "Φ"} ${fixed(numbers.phi, 2)}`];
   if (hasLabels) {
     parts.push(`precision ${percent(numbers.precision)}`, `recall ${percent(numbers.recall)}`, `false in N ${percent(numbers.false_negative)}`);
   }

@@ -53,6 +53,7 @@ export class Histogram {
     const counts = new Uint32Array(BINS);
     const levels = view.levels[step];
     for (let j = 0; j < levels.length; j++) counts[levels[j] >> 2]++;
+    counts[levels[view.anchor] >> 2]--; // the anchor is in none of its own sets
     const low = counts.subarray(0, BINS / 4).some((number) => number > 0) ? -1 : -0.5;
     if (low !== this.low) this.setRange(low);
     const most = Math.sqrt(Math.max(...counts, 1));
@@ -78,6 +79,8 @@ export class Histogram {
       const flip = right ? x > WIDTH - 70 : x > 70;
       text.setAttribute("text-anchor", flip ? "end" : "start");
       text.setAttribute("x", String(x + (flip ? -4 : 4)));
+      // Labels of lines that nearly touch stand one above the other.
+      text.setAttribute("y", name === "psi" && Math.abs(both.phi - both.psi) < 0.005 ? "22" : "11");
       text.textContent = `${name === "phi" ? "Φ" : "Ψ"} ${fixed(both[name])}`;
     }
     this.plot.setAttribute(

@@ -5,8 +5,6 @@ const NUMBERS = new Set(["count", "seed", "size"]);
 
 export function writeLink(location, { batch, anchor, settings, step, look, rival }) {
   const query = new URLSearchParams();
-  const theme = new URLSearchParams(location.search).get("__theme");
-  if (theme) query.set("__theme", theme);
   for (const name of REQUEST) {
     const value = batch.recipe[name];
     if (value !== undefined && value !== "") query.set(name, String(value));
@@ -27,10 +25,14 @@ export function writeLink(location, { batch, anchor, settings, step, look, rival
   return `${location.origin}${location.pathname}?${query}`;
 }
 
-/** What a link asks for; anything it lacks or that makes no sense is left out. */
+/** What a link asks for; what makes no sense in it is left out and named in `ignored`. */
 export function readLink(search, config) {
   const query = new URLSearchParams(search);
-  const link = {};
+  const link = { ignored: [] };
+  const check = (name, fine) => {
+    if (query.has(name) && !fine) link.ignored.push(name);
+    return query.has(name) && fine;
+  };
   if (query.has("batch")) link.batch = query.get("batch");
   if (query.has("source")) {
     link.request = {};
@@ -39,27 +41,27 @@ export function readLink(search, config) {
     }
   }
   const anchor = (query.get("anchor") ?? "").split(",").map(Number);
-  if (anchor.length === 3 && anchor.every((n) => Number.isInteger(n) && n >= 0)) link.anchor = anchor;
+  if (check("anchor", anchor.length === 3 && anchor.every((n) => Number.isInteger(n) && n >= 0))) link.anchor = anchor;
   const step = Number(query.get("step"));
-  if (query.has("step") && Number.isInteger(step) && step >= 0) link.step = step;
+  if (check("step", Number.isInteger(step) && step >= 0)) link.step = step;
   const settings = {};
   for (const { name, least, most, whole } of config.ranges) {
     const value = Number(query.get(name));
-    const fine = query.has(name) && query.get(name) !== "" && value >= least && value <= most;
-    if (fine && (!whole || Number.isInteger(value))) settings[name] = value;
+    const fine = query.get(name) !== "" && value >= least && value <= most;
+    if (check(name, fine && (!whole || Number.isInteger(value)))) settings[name] = value;
   }
   if (Object.keys(settings).length === config.ranges.length) link.settings = settings;
   const look = {};
-  if (["sets", "boxes", "similarity", "labels"].includes(query.get("style"))) look.style = query.get("style");
+  if (check("style", ["sets", "boxes", "similarity", "labels"].includes(query.get("style")))) look.style = query.get("style");
   const opacity = Number(query.get("opacity"));
-  if (query.has("opacity") && opacity >= 0 && opacity <= 1) look.opacity = opacity;
+  if (check("opacity", opacity >= 0 && opacity <= 1)) look.opacity = opacity;
   if (query.has("show")) {
     const shown = query.get("show").split(",");
     look.show = Object.fromEntries(SETS.map((set) => [set, shown.includes(set)]));
   }
   if (query.has("grid")) look.grid = query.get("grid") === "1";
   if (Object.keys(look).length) link.look = look;
-  if (query.has("rule")) {
+  if (check("rule", config.rules.some((rule) => rule.key === query.get("rule")))) {
     link.rule = query.get("rule");
     link.parameters = {};
     for (const [name, value] of query) {

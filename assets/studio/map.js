@@ -2,7 +2,8 @@
 // path. The figure is drawn once per batch and only recoloured later, so that zoom survives.
 import { ANCHOR } from "./codec.js";
 import { call } from "./client.js";
-import { card, choice, fixed, h } from "./dom.js";
+import { card, choice, count, fixed, h } from "./dom.js";
+import { classLegend, similarityLegend } from "./legend.js";
 import { PALETTE, SET_OF, heat } from "./overlay.js";
 
 const THUMB = 96;
@@ -11,6 +12,8 @@ const hex = ([r, g, b]) => `rgb(${r},${g},${b})`;
 
 /** Distinct hues for images; neighbours in the list differ in lightness too. */
 const imageColour = (i) => `hsl(${(i * 137.5) % 360} 70% ${i % 2 ? 42 : 60}%)`;
+
+const isDark = () => document.body.classList.contains("dark");
 
 let plotly = null;
 function loadPlotly() {
@@ -34,10 +37,12 @@ export class PatchMap {
       "set",
       (key) => {
         this.colourBy = key;
+        this.showLegend();
         this.recolourSoon();
       },
     );
     this.clear = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.select(new Set()) }, "Clear lasso");
+    this.legend = h("p", { class: "classes", hidden: true });
     const { card: element, body } = card("Map", { class: "card map" }, this.by.group);
     this.plot = h("div", { id: "map", class: "plot", role: "img", "aria-label": "Map of all patches", dataset: { state: "empty" } });
     this.status = h("p", { class: "help", role: "status" });
@@ -45,7 +50,7 @@ export class PatchMap {
     this.thumb = h("canvas", { width: THUMB, height: THUMB });
     this.tipText = h("span", {});
     this.tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" }, this.thumb, this.tipText);
-    body.append(h("div", { class: "plot-holder" }, this.plot, this.tip), h("div", { class: "map-status" }, h("div", { class: "row" }, this.status, this.clear), this.bar));
+    body.append(h("div", { class: "plot-holder" }, this.plot, this.tip), h("div", { class: "map-status" }, h("div", { class: "row" }, this.status, this.clear), this.bar, this.legend));
     this.element = element;
     new ResizeObserver(() => this.drawn && window.Plotly?.Plots.resize(this.plot)).observe(this.plot);
   }
@@ -62,6 +67,7 @@ export class PatchMap {
       this.colourBy = "set";
       this.by.set("set");
     }
+    this.showLegend();
     this.plot.dataset.state = "loading";
     this.status.textContent = "Preparing the map…";
     const mine = (this.turn = (this.turn ?? 0) + 1);
@@ -69,8 +75,16 @@ export class PatchMap {
       await loadPlotly();
       await this.poll(mine);
     } catch (error) {
-      if (mine === this.turn) this.status.textContent = error.message;
+      if (mine !== this.turn) return;
+      this.status.textContent = error.message;
+      this.bar.hidden = true;
     }
+  }
+
+  showLegend() {
+    const items = { label: () => classLegend(this.batch), similarity: similarityLegend }[this.colourBy]?.() ?? [];
+    this.legend.hidden = items.length === 0;
+    this.legend.replaceChildren(...items);
   }
 
   async poll(mine) {
@@ -99,11 +113,11 @@ export class PatchMap {
     const { view, step } = this.hooks.getState();
     const n = this.points.x.length;
     const out = new Array(n);
-    const dark = document.body.classList.contains("dark");
+    const dark = isDark();
     const sets = { positive: hex(PALETTE.positive), ambiguous: hex(PALETTE.ambiguous), negative: dark ? "#5b6579" : "#aab2c0" };
     const selection = this.hooks.getState().selection;
     for (let j = 0; j < n; j++) {
-      if (selection?.size && !selection.has(j)) out[j] = dark ? "rgba(120,130,150,0.25)" : "rgba(120,130,150,0.3)";
+      if (selection?.size && !selection.has(j)) out[j] = dark ? "#2b3345" : "#e4e8ef";
       else if (this.colourBy === "image") out[j] = imageColour(Math.floor(j / (this.batch.rows * this.batch.columns)));
       else if (this.colourBy === "label") {
         const label = this.batch.labels[j];
@@ -130,6 +144,7 @@ export class PatchMap {
   proxyMarks() {
     const { step } = this.hooks.getState();
     const path = this.path();
+    const dark = isDark();
     const anchor = hex(PALETTE.anchor);
     const line = (a, b, width, color) => ({ type: "line", x0: a.x, y0: a.y, x1: b.x, y1: b.y, line: { color, width } });
     const dot = (at, r) => ({
@@ -158,9 +173,9 @@ export class PatchMap {
       text: `v<sup>${t}</sup>`,
       showarrow: false,
       yshift: t === step ? 19 : -15,
-      bgcolor: "rgba(255,255,255,0.85)",
+      bgcolor: dark ? "rgba(24,30,43,0.85)" : "rgba(255,255,255,0.85)",
       borderpad: 1,
-      font: { size: 12, color: "#172033" },
+      font: { size: 12, color: dark ? "#e7ebf4" : "#172033" },
     }));
     return { shapes, annotations };
   }
@@ -228,6 +243,7 @@ export class PatchMap {
 
   select(patches) {
     this.clear.hidden = patches.size === 0;
+    this.clear.textContent = `Clear lasso (${count(patches.size)} patches, framed green)`;
     if (patches.size === 0 && this.drawn) {
       window.Plotly.restyle(this.plot, { selectedpoints: [null] }, [0]);
       window.Plotly.relayout(this.plot, { selections: [] });

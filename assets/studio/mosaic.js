@@ -124,7 +124,9 @@ export class Mosaic {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.drawImage(this.photos, 0, 0);
-    if (view) {
+    if (!view) {
+      this.element.dataset.ready = "false";
+    } else {
       const step = Math.min(state.step, view.steps.length - 1);
       this.world(context);
       if (state.look.style === "boxes") this.drawBoxes(context, state, view.codes[step]);

@@ -2,6 +2,7 @@
 import { unpackCodes } from "./codec.js";
 import { call, latestOnly } from "./client.js";
 import { count, fixed, h } from "./dom.js";
+import { classLegend, similarityLegend } from "./legend.js";
 import { Mosaic } from "./mosaic.js";
 import { whereIs } from "./tiles.js";
 
@@ -37,7 +38,7 @@ export class Stage {
   }
 
   setBatch(batch, picture) {
-    this.listClasses();
+    this.showLegend();
     for (const mosaic of this.both) mosaic.setBatch(batch, picture);
   }
 
@@ -137,18 +138,19 @@ export class Stage {
     this.readout.textContent += ` · as anchor: ${count(reply.count)} patches above Φ⁰`;
   }
 
-  /** Which colour is which class, while the label maps are shown. */
-  listClasses() {
+  /** What the colours mean, where the chips above do not say it. */
+  showLegend() {
     const { batch, look } = this.state;
-    this.classes.hidden = look.style !== "labels" || !batch?.labels;
-    if (this.classes.hidden) return;
-    const present = [...new Set(batch.labels)].filter((label) => label >= 0).sort((a, b) => a - b);
-    this.classes.replaceChildren(
-      ...present.map((label) => {
-        const swatch = h("i", {});
-        swatch.style.background = `rgb(${batch.colours[label].join(",")})`;
-        return h("span", { class: "chip" }, swatch, batch.classes[label]);
-      }),
-    );
+    const items = !batch ? [] : look.style === "similarity" ? similarityLegend() : look.style === "labels" && batch.labels ? classLegend(batch) : [];
+    this.classes.hidden = items.length === 0;
+    this.classes.replaceChildren(...items);
+  }
+
+  /** Until the rival's new sets are there, nothing old may pass for them. */
+  setStale(stale) {
+    this.rivalPane.classList.toggle("stale", stale);
+    if (!stale) return;
+    this.rival.element.dataset.ready = "false";
+    this.compare.numbers.textContent = "Gathering…";
   }
 }

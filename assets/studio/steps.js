@@ -8,9 +8,9 @@ const COLUMNS = [
   ["|P|", "Positive patches", (step) => count(step.positive), "positive"],
   ["|A|", "Ambiguous patches", (step) => count(step.ambiguous), "ambiguous"],
   ["|N|", "Negative patches", (step) => count(step.negative), "negative"],
-  ["precision", "Share of P with the anchor's class", (step) => percent(step.precision), null, true],
+  ["precision", "Share of the labelled patches of P that have the anchor's class", (step) => percent(step.precision), null, true],
   ["recall", "Share of the anchor's class that is in P", (step) => percent(step.recall), null, true],
-  ["false in N", "Share of N that has the anchor's class", (step) => percent(step.false_negative), null, true],
+  ["false in N", "Share of the labelled patches of N that have the anchor's class", (step) => percent(step.false_negative), null, true],
 ];
 
 const SECONDS_A_STEP = 0.9;
@@ -54,11 +54,22 @@ export class Steps {
     if (!hasLabels) this.note.textContent = "Images with label maps also show precision and recall here.";
     else if (className === null) this.note.textContent = "The anchor lies on void: there is no class to measure against.";
     else this.note.textContent = `Measured against the anchor's class: ${className}.`;
+    this.measured = this.note.textContent;
     this.setStep(step);
+  }
+
+  /** What is odd about a step, in words: settings can meet, and sets can be empty. */
+  remark({ phi, psi, positive }) {
+    if (positive === 0) return "No patch is above Φ, so the proxy stays where it is.";
+    if (psi >= phi) return "Ψ has reached Φ: there is no ambiguous zone, and everything below Φ is negative.";
+    return "";
   }
 
   setStep(step) {
     this.step = step;
+    this.note.textContent = [this.remark(this.steps[step]), this.measured].filter(Boolean).join(" ");
+    const dot = this.track.children[step];
+    if (dot) this.track.scrollLeft = dot.offsetLeft - this.track.offsetLeft - this.track.clientWidth / 2;
     [...this.table.tBodies[0].rows].forEach((row, t) => row.classList.toggle("current", t === step));
     this.track.querySelectorAll("button").forEach((button, t) => {
       button.setAttribute("aria-current", t === step ? "step" : "false");

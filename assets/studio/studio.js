@@ -106,6 +106,7 @@ class Explore {
     this.ownSettings = Boolean(link.settings);
     this.wanted = link;
     if (link.look) this.setLook(link.look);
+    if (link.ignored.length) this.bar.notice = [`Parts of the link make no sense and were left out: ${link.ignored.join(", ")}.`];
     if (link.rule) this.compare.set(link.rule, link.parameters);
     if (link.batch) {
       try {
@@ -175,16 +176,27 @@ class Explore {
       if (state.batch !== batch) return;
       state.view = { ...readView(reply.view, this.patches), anchor };
       state.rivalView = reply.rival ? readView(reply.rival, this.patches) : null;
+      // An answer to an older choice of rival leaves the pane waiting for the newer one.
+      if (JSON.stringify(rival) === JSON.stringify(this.compare.request)) this.stage.setStale(false);
       this.compare.say(reply.rival_error ?? "");
+      if (!reply.rival) this.compare.numbers.textContent = "";
       this.stage.fail("");
       const last = state.view.steps.length - 1;
       if (state.follow || state.step > last) state.step = last;
+      state.follow = state.step === last;
       this.showAll();
     } catch (error) {
       if (state.batch !== batch) return;
       if (error.field in this.controls.fields) this.controls.fail(error.field, error.message);
       this.stage.fail(error.message);
+      if (error.gone) this.reopen();
     }
+  }
+
+  /** The studio was restarted, or let go of the batch: make it again, and go on where we were. */
+  async reopen() {
+    this.wanted = readLink(new URL(this.link()).search, this.config);
+    await this.bar.reload({});
   }
 
   /** Everything that depends on the view. The mosaics first, at once: they are what was asked for. */
@@ -203,6 +215,13 @@ class Explore {
     this.histogram.setView(view, step);
     this.map.recolourSoon();
     this.stage.announce();
+    this.remember();
+  }
+
+  /** The address always says what is shown, so that a reload comes back to it. */
+  remember() {
+    clearTimeout(this.remembering);
+    this.remembering = setTimeout(() => history.replaceState(history.state, "", this.link()), 400);
   }
 
   setStep(step) {
@@ -219,7 +238,8 @@ class Explore {
     const { look } = this.state;
     Object.assign(look, changes);
     this.toolbar.show(look);
-    this.stage.listClasses();
+    if (this.state.view) this.remember();
+    this.stage.showLegend();
     this.stage.invalidate();
   }
 
@@ -229,7 +249,8 @@ class Explore {
   }
 
   compareChanged() {
-    if (!this.compare.rule) this.state.rivalView = null;
+    this.state.rivalView = null;
+    this.stage.setStale(Boolean(this.compare.rule));
     this.stage.draw();
     this.ask();
   }

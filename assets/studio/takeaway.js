@@ -19,6 +19,7 @@ export class TakeAway {
     this.code = h("textarea", { readonly: true, rows: "13", "aria-label": "Python", spellcheck: "false", dataset: { part: "python" } });
     this.link = h("input", { type: "text", readonly: true, "aria-label": "Link", dataset: { part: "link" } });
     this.makeLink = link;
+    this.lifetime = h("p", { class: "help" });
     const copy = (from, name) =>
       h("button", { type: "button", onclick: () => this.copy(from, name) }, "Copy");
     this.element = h(
@@ -28,6 +29,7 @@ export class TakeAway {
       h("div", { class: "files" }, FILES.map(([format, title, text]) => h("button", { type: "button", dataset: { format }, onclick: () => this.save(format) }, h("strong", {}, title), h("span", {}, text)))),
       h("h3", {}, "Link"),
       h("div", { class: "inline" }, this.link, copy(this.link, "link")),
+      this.lifetime,
       h("h3", {}, "Python"),
       this.code,
       h("div", { class: "inline" }, copy(this.code, "lines")),
@@ -39,6 +41,8 @@ export class TakeAway {
   async open() {
     this.status.textContent = "";
     this.link.value = this.makeLink();
+    const own = new URL(this.link.value).searchParams.has("batch");
+    this.lifetime.textContent = own ? "Your images are on this studio only: the link holds until it is restarted." : "";
     this.code.value = "";
     this.element.showModal();
     try {

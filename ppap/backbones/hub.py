@@ -170,7 +170,8 @@ def advice(name: str, source: HubSource | None = None) -> str:
         else (f"{source.files[0]} from https://huggingface.co/{source.repository}")
     )
     return (
-        f"Or use a local file: fetch {origin} elsewhere, copy it here and give its path: "
+        f"Or use a local file: fetch {origin} elsewhere and copy it here; then choose it in the "
+        "studio (Local checkpoint file), or in Python "
         f"load_backbone({name!r}, checkpoint=Path('…')). "
         "'embedded' needs no download at all (ImageNet-supervised)."
     )

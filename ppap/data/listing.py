@@ -72,6 +72,14 @@ def images_by_stem(folder: Path, names: list[str]) -> dict[str, str]:
     return found
 
 
+def is_label_folder(name: str) -> bool:
+    """Whether the published layouts keep label maps in a folder of this name."""
+    name = name.lower()
+    return name in ("labels", "label", "annotations", "gtfine", "gt", "masks") or name.endswith(
+        ("annot", "-segmentation")
+    )
+
+
 @dataclass
 class Search:
     """A bounded search for pictures in a folder and everything below it."""
@@ -83,12 +91,16 @@ class Search:
     """HEIC photos passed by."""
     cut: bool = False
     """Whether MAX_ENTRIES ended it."""
+    label_folders: int = 0
+    """Folders with label maps passed by: they are pictures to the eye of a program only."""
 
     def __iter__(self) -> Iterator[str]:
         """Paths below the root, with ``/``; folder by folder, each in natural order."""
         for folder, folders, files in os.walk(self.root):
             self.entries += len(folders) + len(files)
-            folders[:] = sorted((f for f in folders if not f.startswith(".")), key=natural_key)
+            wanted = [f for f in folders if not f.startswith(".") and not is_label_folder(f)]
+            self.label_folders += sum(is_label_folder(f) for f in folders)
+            folders[:] = sorted(wanted, key=natural_key)
             for name in sorted(files, key=natural_key):
                 if name.startswith("."):
                     continue
@@ -106,6 +118,9 @@ class Search:
         notes = []
         if self.unreadable:
             notes.append(f"{self.unreadable} HEIC photos were left out: save them as JPEG or PNG.")
+        if self.label_folders:
+            folders = "folder" if self.label_folders == 1 else "folders"
+            notes.append(f"{self.label_folders} {folders} of label maps were left out.")
         if self.cut:
             notes.append(
                 f"The search stopped after {self.entries} files: "

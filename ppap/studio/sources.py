@@ -60,7 +60,7 @@ class Sources:
         else:
             loaded = self._dataset(request, size, progress)
         if not loaded.examples:
-            raise RequestError(" ".join(loaded.problems) or "There is no image to show.")
+            raise RequestError("\n".join(loaded.problems) or "There is no image to show.")
         return loaded
 
     def _files(self, request: Request, size: int, progress: Progress) -> Loaded:

@@ -91,7 +91,29 @@ def test_a_rule_that_cannot_run_says_why_and_ppap_stays(page: Page) -> None:
     message = page.locator(".pane .field-error:visible")
     message.wait_for()
     assert message.inner_text() == "k must be from 1 to 4703 for this batch, not 99999."
+    assert page.locator("[data-part=rival-numbers]").inner_text() == ""
     assert counts(page) == before
+
+
+def test_old_numbers_never_stand_under_a_new_rule(page: Page) -> None:
+    compare_with(page, "knn")
+    assert "|P| 100" in page.locator("[data-part=rival-numbers]").inner_text()
+    # As it is at the moment of the choice, before any answer can be there.
+    said, ready = page.evaluate(
+        """() => {
+          const select = document.querySelector('.compare select');
+          select.value = 'kmeans';
+          select.dispatchEvent(new Event('change'));
+          const rival = document.getElementById('rival-mosaic');
+          return [document.querySelector('[data-part=rival-numbers]').textContent, rival.dataset.ready];
+        }"""
+    )
+    assert said == "Gathering…"
+    assert ready == "false"
+    assert page.locator(".pane.stale").count() == 1
+    page.wait_for_selector("#rival-mosaic[data-ready=true]")
+    assert page.locator(".pane.stale").count() == 0
+    assert "|P| 100 " not in page.locator("[data-part=rival-numbers]").inner_text()
 
 
 def test_nothing_takes_the_rival_away(page: Page) -> None:

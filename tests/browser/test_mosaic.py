@@ -96,7 +96,7 @@ def test_labels_and_similarity_overlays_differ_from_the_sets(page: Page) -> None
         page.wait_for_timeout(100)
         seen.add(tuple(pixel(page, LION + 60)))
     assert len(seen) == 3
-    legend = page.locator(".classes").inner_text().split()
+    legend = page.locator(".stage .classes").inner_text().split()
     assert legend == ["animal", "building", "ground", "plant", "sky", "solid", "water"]
 
 

@@ -110,6 +110,30 @@ def test_a_link_restores_the_state(page: Page, open_studio: Callable[..., Page])
     assert other.get_by_role("radio", name="320 px").get_attribute("aria-checked") == "true"
 
 
+def test_a_reload_comes_back_to_the_same_state(page: Page) -> None:
+    click_patch(page, LION)
+    page.get_by_role("button", name="Step 1", exact=True).click()
+    page.get_by_role("button", name="Grid").click()
+    page.wait_for_function(
+        "location.search.includes('anchor=1%2C7%2C14') && location.search.includes('grid=1')"
+    )
+    before = counts(page)
+    page.reload()
+    page.wait_for_selector("#mosaic[data-ready=true]")
+    assert shown(page)["anchor"] == "1,7,14"
+    assert shown(page)["step"] == "1"
+    assert counts(page) == before
+
+
+def test_a_batch_that_was_dropped_is_made_again(page: Page) -> None:
+    click_patch(page, LION)
+    page.evaluate(f"{STUDIO}.state.batch.batch = 'gone'")
+    page.locator("#mosaic").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"{STUDIO}.state.batch.batch !== 'gone'")
+    wait_for_data(page, "anchor", "1,7,15")
+
+
 def test_a_link_to_uploads_holds_while_they_are_kept(
     page: Page, open_studio: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -138,5 +162,9 @@ def test_a_link_that_makes_no_sense_still_opens(
     open_studio: Callable[..., Page], query: str
 ) -> None:
     page = open_studio(query)
+    if "phi0=7" in query:
+        said = page.locator(".batch .messages.notes").inner_text()
+        for name in ("phi0", "style", "opacity", "rule"):
+            assert name in said
     assert len(page.evaluate(f"{STUDIO}.state.batch.names")) == 6
     assert sum(counts(page)) == 4703
