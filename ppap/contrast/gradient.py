@@ -98,7 +98,7 @@ def summed(z: Tensor, task: Task, gradient: Tensor | None) -> tuple[Tensor, Tens
                 (~filled).sum(),
             ]
         )
-        share, groups = shares(filled, None if task.images is None else task.images[rows])
+        share, groups = shares(filled.to(z), None if task.images is None else task.images[rows])
         counted += groups
         # More than one turn only where a single image has more anchors than fit.
         for start in range(0, len(rows), at_once):
@@ -112,7 +112,7 @@ def summed(z: Tensor, task: Task, gradient: Tensor | None) -> tuple[Tensor, Tens
                 task.temperature,
                 gradient,
             )
-    factor = task.scale / counted.clamp(min=1)
+    factor = task.scale / counted.clamp(min=1).to(z)
     if gradient is not None:
         gradient.mul_(factor)
     return total * factor, sizes
@@ -150,12 +150,13 @@ def pieces(
 def shares(filled: Tensor, images: Tensor | None) -> tuple[Tensor, Tensor]:
     """How much each anchor counts, and how many images (or anchors) the sum is to be divided by.
 
-    An image without any positives is left out, as an anchor without them is.
+    ``filled`` ``(a,)`` is 1 for an anchor with positives, else 0. An image without any
+    positives is left out, as an anchor without them is.
     """
     if images is None:
-        return filled.float(), filled.sum()
+        return filled, filled.sum().long()
     _, image = images.unique(return_inverse=True)
-    per_image = torch.zeros_like(image).index_add(0, image, filled.to(image.dtype))
+    per_image = torch.zeros_like(filled).index_add(0, image, filled)
     return filled / per_image[image].clamp(min=1), (per_image > 0).sum()
 
 
@@ -169,7 +170,7 @@ def one_block(
     gradient: Tensor | None,
 ) -> Tensor:
     """Σ share_i · Eq. 8 for the anchors ``own`` ``(a,)``; adds its gradient by z ``(N, D)``."""
-    share = share.to(z.dtype).unsqueeze(1)
+    share = share.unsqueeze(1)
     v = z[own]
     # Far below every cosine over τ, but finite: 0 · −∞ would not be a number.
     nowhere = torch.finfo(z.dtype).min / 2
@@ -202,7 +203,7 @@ def directions(x: Tensor) -> tuple[Tensor, Tensor]:
     largest = torch.maximum(x.amax(dim=1, keepdim=True), -x.amin(dim=1, keepdim=True))
     z = x / largest.clamp(min=torch.finfo(x.dtype).tiny)
     length = torch.linalg.vector_norm(z, dim=1, keepdim=True)
-    # Beside an entry of 1 the length is at least 1: less than ½ is left of no direction.
+    # With 1 as its largest entry a row is at least 1 long; only a vanishing one is shorter.
     return z.div_(length.clamp(min=0.5)), largest * length
 
 

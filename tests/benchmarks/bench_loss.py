@@ -19,11 +19,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
 from ppap import SetLoss, ppap_loss
 
+ROOT = Path(__file__).parent.parent.parent
 PATCHES = 784
 SHARE = 16
 CLASSES = 27
@@ -90,8 +88,7 @@ def timing(images: int, channels: int, rounds: int) -> None:
     found = step(batch)
     bare_products(batch)
     pairs = [
-        (seconds(lambda: step(batch)), seconds(lambda: bare_products(batch)))
-        for _ in range(rounds)
+        (seconds(lambda: step(batch)), seconds(lambda: bare_products(batch))) for _ in range(rounds)
     ]
     ours, bare = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(mine / theirs for mine, theirs in pairs)
