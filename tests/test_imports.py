@@ -25,6 +25,7 @@ STAGES = (
     "contrast",
     "rivals",
     "segmenter",
+    "published",
     "embedding_layout",
     "embedding_worker",
     "embedding",

@@ -1,0 +1,29 @@
+"""The network: two streams over one backbone, two probes, and predictions from them."""
+
+from ppap.segmenter.heads import CodeHead, Head, TunedBlock
+from ppap.segmenter.model import (
+    ParameterGroups,
+    ProbeLosses,
+    Segmenter,
+    Trained,
+    TrainingFeatures,
+    rebuild,
+)
+from ppap.segmenter.prediction import Prediction, predict
+from ppap.segmenter.probes import ClusterProbe, LinearProbe
+
+__all__ = [
+    "ClusterProbe",
+    "CodeHead",
+    "Head",
+    "LinearProbe",
+    "ParameterGroups",
+    "Prediction",
+    "ProbeLosses",
+    "Segmenter",
+    "Trained",
+    "TrainingFeatures",
+    "TunedBlock",
+    "predict",
+    "rebuild",
+]
