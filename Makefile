@@ -31,6 +31,9 @@ $(VENV)/installed: requirements.txt
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "Python could not make $(VENV). On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	@# So that scripts anywhere can import ppap with this environment.
+	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])" | \
+	  { read -r site; echo "$(CURDIR)" > "$$site/ppap-studio.pth"; }
 	@grep -v '^pydensecrf' requirements.txt > $(VENV)/without-crf.txt
 	$(BIN)/python -m pip install --quiet -r $(VENV)/without-crf.txt
 	@grep '^pydensecrf' requirements.txt > $(VENV)/crf.txt

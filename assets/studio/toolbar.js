@@ -35,7 +35,7 @@ export class Toolbar {
     this.element = h(
       "div",
       { class: "toolbar" },
-      h("div", { class: "legend", id: this.legendId, role: "group", "aria-label": "Sets" }, SETS.map(([set]) => this.chips[set].button), marks, h("div", { class: "end" }, button("?", "Keys (?)", on.keys), h("button", { type: "button", class: "primary", onclick: on.take }, "Take it with you"))),
+      h("div", { class: "legend", id: this.legendId, role: "group", "aria-label": "Sets" }, SETS.map(([set]) => this.chips[set].button), marks),
       h(
         "div",
         { class: "tools" },
@@ -44,7 +44,7 @@ export class Toolbar {
         this.grid,
         h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("−", "Zoom out (−)", () => on.zoom(1 / 1.4)), button("Fit", "Fit (0)", on.fit), button("+", "Zoom in (+)", () => on.zoom(1.4))),
       ),
-      compare,
+      h("div", { class: "tools" }, compare, h("div", { class: "end" }, button("?", "Keys (?)", on.keys), h("button", { type: "button", class: "primary", onclick: on.take }, "Take it with you"))),
     );
     this.show(look);
   }
