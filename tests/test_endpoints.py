@@ -182,7 +182,7 @@ def test_saving_again_leaves_one_file_on_the_server(
     where = {"batch": samples["batch"], "image": 2, "row": 3, "column": 4, "format": "json"}
     for _ in range(2):
         launched.call("save", **where)
-    assert len(list(launched.cache.rglob("ppap-2-3-4-step0.json"))) == 1
+    assert len(list(launched.cache.rglob("ppap-2-3-4-step2.json"))) == 1
 
 
 def test_refusals_arrive_as_sentences(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from ppap.data import samples_dataset
 from ppap.propagation import propagate
 from ppap.rivals import RULES
 from ppap.studio import loading
-from ppap.studio.exports import TYPES, as_python
+from ppap.studio.exports import TYPES, as_python, panel
+from ppap.studio.pictures import Look, Panel
 from ppap.studio.store import Held
 from tests.small_studio import SmallStudio, load_tiny
 
@@ -117,11 +119,44 @@ def test_every_format_is_a_file_of_its_kind(tiny: SmallStudio, format: str) -> N
 def test_captions_say_what_is_shown(tiny: SmallStudio) -> None:
     batch = samples(tiny)
     svg = saved(tiny, batch, "svg", step=1, rule="kmeans").decode()
+    svg = svg.replace("</text>\n<text", "<text")  # captions are broken into lines
+    svg = re.sub(r'<text x="\d+" y="\d+" fill="#141822">', " ", svg)
     step = json.loads(saved(tiny, batch, "json"))["rules"][0]["steps"][1]
     counts = ", ".join(f"{step[name]} {name}" for name in SEEN)
     assert f"PPAP: {counts}" in svg
-    assert "step 1, phi0=0.6, psi0=0.3, sigma_pos=3, sigma_amb=4, steps=3" in svg
+    assert "step 1, Φ⁰=0.6, Ψ⁰=0.3, σ_pos=3, σ_amb=4, T=3" in svg
     assert "clusters=5, seed=3" in svg
+    assert svg.count("pink frame: anchor") == 2
+    assert svg.count("pink ring: nearest to the proxy") == 1  # k-means moves no proxy
+
+
+def captions(studio: SmallStudio, batch: dict[str, Any], symbols: bool, rule: str) -> list[Panel]:
+    held = studio.store.get(batch["batch"])
+    views = studio.server.shown(held, request(batch, rule))
+    assert views.rival
+    return [
+        panel(held.batch, shown, step, Look(), symbols)
+        for shown in (views.own, views.rival)
+        for step in (0, 3)
+    ]
+
+
+def test_png_captions_hold_no_letter_that_pillow_s_font_lacks(tiny: SmallStudio) -> None:
+    for one in captions(tiny, samples(tiny), False, "hp"):
+        assert all(line.isascii() for line in one.lines)
+    text = captions(tiny, samples(tiny), False, "hp")[1].lines[1]
+    assert "step 3, phi0=0.6, psi0=0.3, sigma_pos=3, sigma_amb=4, steps=3" in text
+    assert "pool=9, ρ=0.02, seed=0" in captions(tiny, samples(tiny), True, "hp")[2].lines[1]
+
+
+def test_the_ring_is_around_the_patch_nearest_to_a_proxy_that_moved(tiny: SmallStudio) -> None:
+    batch = samples(tiny)
+    first, last, *rival = captions(tiny, batch, True, "knn")
+    assert first.nearest is None
+    assert [one.nearest for one in rival] == [None, None]
+    held = tiny.store.get(batch["batch"])
+    sets = propagate(held.batch.features, torch.tensor([batch["anchor"]]), **SETTINGS)  # type: ignore[arg-type]
+    assert last.nearest == int((held.batch.features @ sets.proxies[3, 0]).argmax())
 
 
 def run(lines: str) -> list[tuple[int, ...]]:
@@ -146,6 +181,7 @@ def test_the_lines_of_python_print_the_page_s_counts(real: SmallStudio, rule: st
     assert 10 < printed[0][0] < 1000
     if rule:
         assert printed[1] == counts(shown, "rival")
+        assert printed[1][0] > 0
 
 
 def test_the_lines_work_for_a_folder(real: SmallStudio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +190,7 @@ def test_the_lines_work_for_a_folder(real: SmallStudio, monkeypatch: pytest.Monk
     (real.offered / "crop 2b.png").unlink()
     (real.offered / "crop 2b.png").write_text("still no photo")
     shown = real.ask("gather", request(batch, "hp"))
+    assert shown["rival"]["steps"][0]["positive"] > 0
     assert run(saved(real, batch, "py", rule="hp").decode()) == [
         counts(shown, "view"),
         counts(shown, "rival"),

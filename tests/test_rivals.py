@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ppap import propagation
+from ppap.backbones import load_backbone
+from ppap.batches import make_batch
+from ppap.data import samples_dataset
 from ppap.propagation import PatchSets, propagate, unit
 from ppap.rivals import (
     RULES,
@@ -251,6 +254,61 @@ def test_the_pool_patch_that_sets_the_bar_is_not_closer_than_it() -> None:
 
 
 # --- the pool
+
+
+def test_a_pool_from_the_batch_holds_only_other_images_by_hand() -> None:
+    # Three images of two patches; all six are in the pool. R by hand, in degrees to the nearest
+    # patch of another image: 0° and 4° look at 50°, 90° at 60°, 50° at 4°, 60° at 90°, 150° at 90°.
+    f = at_degrees(0, 4, 50, 90, 60, 150)
+    found = prepare(Choice("hp", pool_size=6), f, images=3)
+    assert found is not None
+    apart = [50, 46, 10, 30, 10, 60]
+    torch.testing.assert_close(found, f.new_tensor([cos(a) for a in apart]))
+    # 0° is closer to 4° than to any other image; of the whole pool, it would be closest to itself.
+    sets = gather_unit(Choice("hp", rho=1), f, torch.tensor([0]), found)
+    assert sets_of(sets) == [[1], [], [2, 3, 4, 5]]
+    torch.testing.assert_close(pool_similarity(f, f), torch.ones(6, dtype=f.dtype))
+
+
+@pytest.mark.parametrize("size", [2, 3, 7, 40, 60])
+def test_a_patch_s_own_image_never_counts(size: int) -> None:
+    f, choice = unit(clusters_of(8, 60, 5)), Choice("hp", pool_size=size, seed=4)
+    numbered = torch.arange(60.0).view(4, 3, 5, 1)
+    chance = torch.Generator().manual_seed(4)
+    drawn = sample_pool(numbered, size=size, generator=chance).flatten().long()
+    found = prepare(choice, f, images=4)
+    assert found is not None
+    for i in range(60):
+        others = [j for j in drawn.tolist() if j // 15 != i // 15]
+        torch.testing.assert_close(found[i], (f[others] @ f[i]).max())
+
+
+def test_a_pool_from_the_batch_repeats_with_the_seed() -> None:
+    f = unit(clusters_of(8, 60, 5))
+    first, again, other = (
+        prepare(Choice("hp", pool_size=7, seed=seed), f, images=4) for seed in (1, 1, 2)
+    )
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_hidden_positives_of_the_sample_photos_have_positives() -> None:
+    photos = samples_dataset()
+    examples = [photos.load(i) for i in range(len(photos))]
+    batch = make_batch(examples, load_backbone("embedded"), size=224)
+    assert (batch.rows, batch.columns) == (14, 14)
+    # The cheetah's muzzle, and the middles of three other photos.
+    places = ((0, 7, 6), (1, 7, 7), (3, 7, 7), (5, 7, 7))
+    anchors = torch.tensor([batch.index(*place) for place in places])
+    choice = Choice("hp", pool_size=512)
+    prepared = prepare(choice, batch.features, images=len(batch))
+    assert prepared is not None
+    assert (prepared[anchors] < 0.9).all()
+    sets = gather_unit(choice, batch.features, anchors, prepared)
+    assert (sets.positive.sum(dim=1) > 10).all()
 
 
 def test_a_pool_takes_one_patch_from_each_of_enough_images() -> None:
@@ -521,7 +579,7 @@ def test_settings_a_rule_does_not_read_change_nothing(key: str) -> None:
         ("k", 0),
         ("k", 1.5),
         ("clusters", 0),
-        ("pool_size", 0),
+        ("pool_size", 1),
         ("rho", 1.5),
         ("seed", -1),
         ("seed", 2**32),
@@ -544,9 +602,23 @@ def test_the_registry_says_what_does_not_fit_the_batch() -> None:
         (lambda: gather_unit(Choice("knn", k=10), f, anchors), "k"),
         (lambda: prepare(Choice("kmeans", clusters=11), f), "clusters"),
         (lambda: prepare(Choice("hp"), f), "pool_size"),
+        (lambda: prepare(Choice("hp", pool_size=5), f, images=1), "pool_size"),
+        (lambda: prepare(Choice("hp", pool_size=11), f, images=2), "pool_size"),
         (lambda: gather_unit(Choice("hp"), f, anchors), "rule"),
         (lambda: gather_unit(Choice("kmeans"), f, anchors), "rule"),
     ):
         with pytest.raises(SettingError) as caught:
             call()
         assert caught.value.field == field
+
+
+def test_the_registry_says_why_no_pool_can_be_drawn() -> None:
+    f = unit(clusters_of(6, 10, 5))
+    with pytest.raises(SettingError, match="at least two images to draw a pool from"):
+        prepare(Choice("hp", pool_size=5), f, images=1)
+    with pytest.raises(SettingError, match="pool must be from 2 to 10 for this batch, not 11"):
+        prepare(Choice("hp", pool_size=11), f, images=2)
+    with pytest.raises(ValueError, match="must divide the 10 patches evenly, not 3"):
+        prepare(Choice("hp", pool_size=5), f, images=3)
+    with pytest.raises(ValueError, match="images must be"):
+        prepare(Choice("hp", pool_size=5), f, images=0)

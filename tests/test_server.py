@@ -157,10 +157,10 @@ def test_a_hostile_rival_leaves_ppap_s_sets_and_says_why(
     assert "has no setting 'unknown'" in wrong["error"]
 
 
-def test_more_clusters_or_neighbours_than_patches_are_refused_for_this_batch(
+def test_more_of_anything_than_there_are_patches_is_refused_for_this_batch(
     studio: SmallStudio, shown: dict[str, Any]
 ) -> None:
-    for rule, name in (("kmeans", "clusters"), ("knn", "k")):
+    for rule, name in (("kmeans", "clusters"), ("knn", "k"), ("hp", "pool_size")):
         rival = {"rule": rule, "parameters": {name: 9999}}
         reply = studio.ask("gather", {**shown, "rival": rival})
         assert "for this batch" in reply["rival_error"]
@@ -243,7 +243,8 @@ def test_gather_answers_with_propagate_s_counts(studio: SmallStudio, shown: dict
 def test_every_rival_answers_with_all_patches_in_one_set(
     studio: SmallStudio, shown: dict[str, Any], rule: str
 ) -> None:
-    rival = {"rule": rule, "parameters": {"clusters": 4} if rule == "kmeans" else {}}
+    few = {"kmeans": {"clusters": 4}, "hp": {"pool_size": 9}}
+    rival = {"rule": rule, "parameters": few.get(rule, {})}
     reply = studio.ask("gather", {**shown, "rival": rival})
     for step in reply["rival"]["steps"]:
         total = step["positive"] + step["ambiguous"] + step["negative"]
@@ -349,12 +350,28 @@ def test_what_is_taken_away_is_the_file_as_base64(
         assert image.height / image.width > wide[1] / wide[0]
 
 
-@pytest.mark.parametrize("step", [-1, 3, 1.0, True, None, "1", math.nan, 10**400])
+def test_hidden_positives_of_a_single_image_are_refused(
+    studio: SmallStudio, shown: dict[str, Any]
+) -> None:
+    batch = studio.load(source="files", files=[studio.upload("one.png")])["batch"]
+    rival = {"rule": "hp", "parameters": {"pool_size": 9}}
+    reply = studio.ask("gather", {**shown, "batch": batch, "rival": rival})
+    assert "at least two images" in reply["rival_error"]
+    assert reply["view"]["steps"]
+
+
+def test_step_minus_one_is_the_last(studio: SmallStudio, shown: dict[str, Any]) -> None:
+    assert studio.ask("take", {**shown, "step": -1})["name"] == "ppap-0-3-3-step2.json"
+
+
+@pytest.mark.parametrize("step", [-2, 3, 1.0, True, None, "1", math.nan, 10**400])
 def test_a_step_that_is_not_there_is_refused(
     studio: SmallStudio, shown: dict[str, Any], step: Any
 ) -> None:
     reply = studio.ask("take", {**shown, "step": step})
-    assert reply["error"] == "The step must be a whole number from 0 to 2."
+    assert reply["error"] == (
+        "The step must be a whole number from 0 to 2, or −1 for the last one."
+    )
 
 
 def test_the_picture_of_a_batch_is_a_jpeg_made_once(studio: SmallStudio) -> None:

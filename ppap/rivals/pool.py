@@ -37,13 +37,17 @@ def sample_pool(
     check_vectors("features", features.flatten(0, 2), "B·h·w")
     check_count("size", size, 1)
     images, patches = len(features), features.shape[1] * features.shape[2]
-    generator = generator or seeded(0)
+    drawn = draw_evenly(images, patches, size, generator or seeded(0))
+    return features.flatten(0, 2)[drawn.to(features.device)]
+
+
+def draw_evenly(images: int, patches: int, size: int, generator: torch.Generator) -> Tensor:
+    """Indices of ``size`` different patches, one of each image before a second of any."""
     # Columns of `order` hold every image's patches in a random order of its own; reading column
     # by column takes one patch from each image before a second from any.
     order = torch.rand(images, patches, generator=generator, device=generator.device).argsort(1)
     turn = torch.randperm(images, generator=generator, device=generator.device)
-    flat = (order[turn] + turn.unsqueeze(1) * patches).T.reshape(-1)[:size]
-    return features.flatten(0, 2)[flat.to(features.device)]
+    return (order[turn] + turn.unsqueeze(1) * patches).T.reshape(-1)[:size]
 
 
 @torch.no_grad()
@@ -75,6 +79,38 @@ def pool_similarity_unit(f: Tensor, pool: Tensor) -> Tensor:
     for rows in chunks(pool, len(f)):
         out[rows] = cosines(f[rows], pool).amax(dim=1)
     return out
+
+
+@torch.no_grad()
+def other_images_similarity_unit(
+    f: Tensor, *, images: int, size: int, generator: torch.Generator
+) -> Tensor:
+    """R of every patch with a pool drawn from the batch itself: only other images' patches count.
+
+    Deviation: HP's pool holds one patch from each of 2,048 training images, nearly all of them
+    other images. Drawn from a few, it would often hold a patch's near-duplicates from its own
+    image, or the patch itself (R = 1: nothing is closer). So each image leaves its own patches
+    out of the pool; what it compares with is that much smaller.
+
+    Args:
+        f: L2-normalised features ``(N, D)``, image by image: not checked.
+        images: B, 2 or more, a divisor of N: not checked.
+        size: M, how many patches to draw from all images together, 2 to N: not checked. They are
+            spread evenly as by ``sample_pool``, so that every image has others in the pool.
+        generator: source of chance.
+
+    Returns:
+        ``(N,)``.
+    """
+    patches = len(f) // images
+    drawn = draw_evenly(images, patches, size, generator).to(f.device)
+    owner = drawn // patches
+    return torch.cat(
+        [
+            pool_similarity_unit(own, f[drawn[owner != image]])
+            for image, own in enumerate(f.split(patches))
+        ]
+    )
 
 
 def hidden_positives(

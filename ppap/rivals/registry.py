@@ -7,10 +7,16 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ppap.checks import check_count
 from ppap.propagation import PatchSets, propagate_unit
 from ppap.rivals.ablations import with_initial_positives, without_ambiguity
 from ppap.rivals.neighbours import cluster_patches_unit, k_nearest_unit, same_cluster_unit
-from ppap.rivals.pool import hidden_positives_unit, pool_similarity_unit, seeded
+from ppap.rivals.pool import (
+    hidden_positives_unit,
+    other_images_similarity_unit,
+    pool_similarity_unit,
+    seeded,
+)
 from ppap.settings import RANGES, Range, SettingError, Settings, number
 
 
@@ -49,7 +55,7 @@ POOL_SIZE = Parameter(
     2048,
     Range(
         "pool",
-        1,
+        2,
         100_000,
         1,
         (8, 4096),
@@ -99,8 +105,8 @@ RULES: dict[str, Rule] = {
         Rule(
             "hp",
             "Hidden positives",
-            "Patches closer to the anchor than either is to a pool of random patches are positive; "
-            "a few of the others, drawn by chance, are negative.",
+            "Patches closer to the anchor than either is to random patches of other images are "
+            "positive; a few of the others, drawn by chance, are negative.",
             parameters=(POOL_SIZE, RHO, SEED),
         ),
         Rule(
@@ -140,28 +146,51 @@ class Choice:
             object.__setattr__(self, name, number(name, getattr(self, name), allowed))
 
 
-def prepare(choice: Choice, f: Tensor, *, pool: Tensor | None = None) -> Tensor | None:
+def prepare(
+    choice: Choice, f: Tensor, *, pool: Tensor | None = None, images: int | None = None
+) -> Tensor | None:
     """What a rule works out once for a batch, whatever the anchor; keep it and pass it on.
 
     Args:
         choice: the rule and its parameters.
         f: L2-normalised features ``(N, D)``.
-        pool: for "hp" only: L2-normalised ``(M, D)``; ``sample_pool`` with ``choice.pool_size``.
+        pool: for "hp": patches from elsewhere, L2-normalised ``(M, D)``; see ``sample_pool``.
+        images: for "hp" without ``pool``: B, how many images ``f`` holds, one after the other.
+            The pool is then drawn from ``f`` with ``choice.pool_size`` and ``choice.seed``, and
+            each patch is compared with the pool patches of the other images.
 
     Returns:
         "hp": R of every patch ``(N,)``; "kmeans": clusters ``(N,)``; the others need nothing: None.
 
     Raises:
-        SettingError: a pool is missing, or there are more clusters than patches.
+        SettingError: a pool is missing, cannot be drawn from a single image, or is to hold more
+            patches than there are; or there are more clusters than patches.
+        ValueError: N is not a multiple of ``images``.
     """
     if choice.rule == "hp":
-        if pool is None:
-            raise SettingError("pool_size", "Hidden positives need a pool of patches: sample_pool.")
-        return pool_similarity_unit(f, pool)
+        return pool_similarity_unit(f, pool) if pool is not None else _from_batch(choice, f, images)
     if choice.rule == "kmeans":
         at_most(CLUSTERS, choice.clusters, len(f))
         return cluster_patches_unit(f, choice.clusters, choice.seed)
     return None
+
+
+def _from_batch(choice: Choice, f: Tensor, images: int | None) -> Tensor:
+    if images is None:
+        raise SettingError(
+            "pool_size", "Hidden positives need a pool of patches, or the number of images."
+        )
+    check_count("images", images, 1)
+    if len(f) % images:
+        raise ValueError(f"images must divide the {len(f)} patches evenly, not {images}")
+    if images == 1:
+        raise SettingError(
+            "pool_size", "Hidden positives need at least two images to draw a pool from."
+        )
+    at_most(POOL_SIZE, choice.pool_size, len(f))
+    return other_images_similarity_unit(
+        f, images=images, size=choice.pool_size, generator=seeded(choice.seed)
+    )
 
 
 def gather_unit(
@@ -211,7 +240,8 @@ def _propagated(choice: Choice, f: Tensor, anchors: Tensor) -> PatchSets:
 def at_most(parameter: Parameter, value: int, most: int) -> None:
     """SettingError where ``value`` is more than these features allow."""
     if value > most:
-        symbol = parameter.allowed.symbol
+        symbol, least = parameter.allowed.symbol, parameter.allowed.least
         raise SettingError(
-            parameter.name, f"{symbol} must be from 1 to {most} for this batch, not {value}."
+            parameter.name,
+            f"{symbol} must be from {least:g} to {most} for this batch, not {value}.",
         )

@@ -163,7 +163,7 @@ class Endpoints:
         row: int,
         column: int,
         format: str = "png",
-        step: int = 0,
+        step: int = -1,
         phi0: float = _DEFAULT.phi0,
         psi0: float = _DEFAULT.psi0,
         sigma_pos: float = _DEFAULT.sigma_pos,
@@ -183,7 +183,7 @@ class Endpoints:
             row: its row in the grid of patches, from 0.
             column: its column, from 0.
             format: "png", "svg", "json", "npz" or "py".
-            step: the step that a picture shows, 0 to steps.
+            step: the step that a picture shows, 0 to steps; −1: the last.
             phi0: initial positiveness criterion Φ⁰, −1 to 1.
             psi0: initial ambiguity criterion Ψ⁰, −1 to 1.
             sigma_pos: σ_pos: how gently Φ falls, above 0.

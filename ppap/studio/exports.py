@@ -11,8 +11,9 @@ import numpy as np
 
 from ppap.batches import Batch
 from ppap.rivals import RULES, Choice
+from ppap.settings import RANGES
 from ppap.studio.explorer import View
-from ppap.studio.pictures import Look, Panel, as_png
+from ppap.studio.pictures import Look, Panel, as_png, legend
 from ppap.studio.store import Held
 from ppap.studio.svg import as_svg
 
@@ -46,7 +47,7 @@ def export(
     """Make a file in one of the formats of TYPES."""
     both = [own] if rival is None else [own, rival]
     if format in ("png", "svg"):
-        panels = [panel(held.batch, shown, step) for shown in both]
+        panels = [panel(held.batch, shown, step, look, format == "svg") for shown in both]
         if format == "png":
             data = as_png(held.batch, panels, look, across)
         else:
@@ -62,8 +63,12 @@ def export(
     return File(name, TYPES[format], data)
 
 
-def panel(batch: Batch, shown: Shown, step: int) -> Panel:
-    """A rule's sets at a step with two lines of caption."""
+def panel(batch: Batch, shown: Shown, step: int, look: Look, symbols: bool) -> Panel:
+    """A rule's sets at a step, and a caption of three lines, the last on what the colours mean.
+
+    ``symbols``: write the paper's Φ⁰ and σ_pos. Pillow's own font, which PNG is written with, has
+    neither Greek letters nor the minus sign, so there the settings go by their Python names.
+    """
     view = shown.view
     t = min(step, len(view.steps) - 1)
     numbers = view.steps[t]
@@ -72,18 +77,24 @@ def panel(batch: Batch, shown: Shown, step: int) -> Panel:
     sets = ("positive", "ambiguous", "negative")
     counts = ", ".join(f"{getattr(numbers, name)} {name}" for name in sets)
     place = f"{batch.names[where.image]}, row {where.row}, column {where.column}"
+    # At step 0 the proxy is the anchor itself.
+    nearest = numbers.nearest[0] if t and numbers.nearest else None
+    key = legend(look, labelled=batch.labels is not None, ring=nearest is not None)
     lines = [
         f"{RULES[shown.choice.rule].title}: {counts}",
-        f"anchor {place}; {described(shown.choice, t)}",
+        f"anchor {place}; {described(shown.choice, t, symbols)}",
+        key if symbols else key.replace("−", "-"),
     ]
-    return Panel(lines, view.codes[t], view.similarity[t], anchor)
+    return Panel(lines, view.codes[t], view.similarity[t], anchor, nearest)
 
 
-def described(choice: Choice, t: int) -> str:
+def described(choice: Choice, t: int, symbols: bool) -> str:
     """A choice's settings in a line, with the step where there are steps."""
     rule = RULES[choice.rule]
-    parts = [f"{name}={getattr(choice.settings, name):g}" for name in rule.settings]
-    parts += [f"{p.name}={getattr(choice, p.name):g}" for p in rule.parameters]
+    values = {name: getattr(choice.settings, name) for name in rule.settings}
+    values |= {p.name: getattr(choice, p.name) for p in rule.parameters}
+    allowed = RANGES | {p.name: p.allowed for p in rule.parameters}
+    parts = [f"{allowed[k].symbol if symbols else k}={v:g}" for k, v in values.items()]
     return ", ".join(([f"step {t}"] if "steps" in rule.settings else []) + parts)
 
 
@@ -210,21 +221,10 @@ def rule_lines(choice: Choice) -> list[str]:
     five = choice.settings
     settings = ", ".join(f"{k}={v!r}" for k, v in five.as_dict().items())
     own = "".join(f", {p.name}={getattr(choice, p.name)!r}" for p in rule.parameters)
-    lines = [
-        "from ppap.rivals import Choice, gather_unit, prepare, sample_pool",
+    return [
+        "from ppap.rivals import Choice, gather_unit, prepare",
         "from ppap.settings import Settings",
         f"choice = Choice({rule.key!r}, Settings({settings}){own})",
-    ]
-    pool = ""
-    if rule.key == "hp":
-        lines += [
-            "grid = batch.features.unflatten(0, (len(batch), batch.rows, batch.columns))",
-            "seed = torch.Generator().manual_seed(choice.seed)",
-            "pool = sample_pool(grid, size=choice.pool_size, generator=seed)",
-        ]
-        pool = ", pool=pool"
-    return [
-        *lines,
-        f"prepared = prepare(choice, batch.features{pool})",
+        "prepared = prepare(choice, batch.features, images=len(batch))",
         "sets = gather_unit(choice, batch.features, torch.tensor([anchor]), prepared)",
     ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -25,8 +26,18 @@ PALETTE: dict[int, Colour] = {
 }
 FILL = {POSITIVE: 0.8, AMBIGUOUS: 0.72, NEGATIVE: 0.9}
 NAMES = {POSITIVE: "positive", AMBIGUOUS: "ambiguous", NEGATIVE: "negative"}
+LEGENDS = {
+    "sets": {
+        POSITIVE: "blue: positive",
+        AMBIGUOUS: "amber hatched: ambiguous",
+        NEGATIVE: "dark: negative",
+    },
+    "boxes": {POSITIVE: "blue box: positive", AMBIGUOUS: "amber box: ambiguous"},
+}
 GAP = 6
 LINE = 22
+# Pixels for a character of a caption, a little more than most fonts take on average.
+LETTER = 8
 MARGIN = 12
 
 
@@ -55,6 +66,8 @@ class Panel(NamedTuple):
     similarity: np.ndarray
     """float ``(N,)``."""
     anchor: int
+    nearest: int | None = None
+    """The patch nearest to the proxy once it has moved."""
 
 
 class Layout(NamedTuple):
@@ -95,10 +108,30 @@ def lay_out(batch: Batch, panels: list[Panel], across: int) -> Layout:
     largest = (3000 // len(panels) - 2 * MARGIN) // across - GAP
     tile = max(batch.rows * 2, min(batch.size, largest))
     tile -= tile % batch.rows
-    caption = LINE * max(len(panel.lines) for panel in panels) + 6
     width = 2 * MARGIN + across * tile + (across - 1) * GAP
+    caption = LINE * max(len(wrapped(panel.lines, width)) for panel in panels) + 6
     height = 2 * MARGIN + caption + down * tile + (down - 1) * GAP
     return Layout(tile, across, down, width, height, caption)
+
+
+def wrapped(lines: list[str], width: int) -> list[str]:
+    """Caption lines broken where they would be wider than their panel."""
+    letters = max(20, (width - 2 * MARGIN) // LETTER)
+    return [part for line in lines for part in textwrap.wrap(line, letters) or [""]]
+
+
+def legend(look: Look, *, labelled: bool, ring: bool) -> str:
+    """What the colours and marks of a picture mean, in one line."""
+    parts = []
+    if look.style == "similarity":
+        parts = ["dark blue to yellow: similarity −0.2 to 1"]
+    elif look.style == "labels" and labelled:
+        parts = ["colours: classes of the label maps"]
+    elif look.style in LEGENDS:
+        shown = [text for code, text in LEGENDS[look.style].items() if look.shows(code)]
+        parts = [", ".join(shown)] if shown else []
+    marks = "pink frame: anchor" + (", pink ring: nearest to the proxy" if ring else "")
+    return "; ".join([*parts, marks])
 
 
 def heat(similarity: np.ndarray) -> np.ndarray:
@@ -148,27 +181,33 @@ def draw_panel(batch: Batch, panel: Panel, look: Look, layout: Layout) -> Image.
         sheet.paste(Image.fromarray(np.rint(mixed).astype(np.uint8)), layout.origin(i))
     draw = ImageDraw.Draw(sheet, "RGBA")
     for shape in shapes(batch, panel, look, layout):
-        if shape.box:
+        if shape.form == "box":
             draw.rectangle(shape.points, outline=shape.rgba, width=shape.width)
+        elif shape.form == "ring":
+            # Pillow draws the stroke inside the points, SVG along them.
+            x1, y1, x2, y2 = shape.points
+            half = shape.width // 2
+            around = (x1 - half, y1 - half, x2 + half, y2 + half)
+            draw.ellipse(around, outline=shape.rgba, width=shape.width)
         else:
             draw.line(shape.points, fill=shape.rgba, width=shape.width)
     font = ImageFont.load_default(15)
-    for n, line in enumerate(panel.lines):
+    for n, line in enumerate(wrapped(panel.lines, layout.width)):
         draw.text((MARGIN, MARGIN + n * LINE), line, fill=(20, 24, 34), font=font)
     return sheet
 
 
 class Shape(NamedTuple):
-    """A line or a box on top of the patches."""
+    """A line, a box or a ring within a box on top of the patches."""
 
     points: tuple[int, int, int, int]
     rgba: tuple[int, int, int, int]
     width: int
-    box: bool = False
+    form: Literal["line", "box", "ring"] = "line"
 
 
 def shapes(batch: Batch, panel: Panel, look: Look, layout: Layout) -> Iterator[Shape]:
-    """Outline of the positives, hatching of the ambiguous, grid, boxes and the anchor."""
+    """Outline of the positives, hatching of the ambiguous, grid, boxes and the two marks."""
     codes = panel.codes.reshape(len(batch), batch.rows, batch.columns)
     patch = layout.tile // batch.rows
     for image in range(len(batch)):
@@ -188,11 +227,27 @@ def shapes(batch: Batch, panel: Panel, look: Look, layout: Layout) -> Iterator[S
                 at, far = k * patch, layout.tile
                 yield Shape((x0, y0 + at, x0 + far, y0 + at), (255, 255, 255, 70), 1)
                 yield Shape((x0 + at, y0, x0 + at, y0 + far), (255, 255, 255, 70), 1)
-    where = batch.position(panel.anchor)
-    x0, y0 = layout.origin(where.image)
-    x, y = x0 + where.column * patch, y0 + where.row * patch
-    yield Shape((x - 2, y - 2, x + patch + 2, y + patch + 2), (255, 255, 255, 255), 5, box=True)
-    yield Shape((x, y, x + patch, y + patch), (*PALETTE[ANCHOR], 255), 3, box=True)
+    yield from marks(batch, panel, layout)
+
+
+def marks(batch: Batch, panel: Panel, layout: Layout) -> Iterator[Shape]:
+    """A ring in the patch nearest to the proxy, a frame around the anchor: pink upon white."""
+    patch = layout.tile // batch.rows
+    white, pink = (255, 255, 255, 255), (*PALETTE[ANCHOR], 255)
+
+    def square(index: int, out: int) -> tuple[int, int, int, int]:
+        where = batch.position(index)
+        x0, y0 = layout.origin(where.image)
+        x, y = x0 + where.column * patch, y0 + where.row * patch
+        return (x - out, y - out, x + patch + out, y + patch + out)
+
+    if panel.nearest is not None:
+        # The page's radius: 0.42 of a patch, and a pixel.
+        ring = square(panel.nearest, 1 - round(0.08 * patch))
+        yield Shape(ring, white, 4, "ring")
+        yield Shape(ring, pink, 2, "ring")
+    yield Shape(square(panel.anchor, 2), white, 5, "box")
+    yield Shape(square(panel.anchor, 0), pink, 3, "box")
 
 
 def boxes(codes: np.ndarray, look: Look, x0: int, y0: int, patch: int) -> Iterator[Shape]:
@@ -202,7 +257,7 @@ def boxes(codes: np.ndarray, look: Look, x0: int, y0: int, patch: int) -> Iterat
         if look.shows(code):
             for row, column in np.argwhere(codes == code).tolist():
                 x, y = x0 + column * patch, y0 + row * patch
-                yield Shape((x, y, x + patch, y + patch), (*PALETTE[code], alpha), 2, box=True)
+                yield Shape((x, y, x + patch, y + patch), (*PALETTE[code], alpha), 2, "box")
 
 
 def edges(inside: np.ndarray, x0: int, y0: int, patch: int) -> Iterator[Shape]:

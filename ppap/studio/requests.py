@@ -174,10 +174,12 @@ def read_format(value: Any) -> str:
 
 
 def read_step(value: Any, last: int) -> int:
-    """A step from 0 to ``last``; RequestError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= last:
-        raise RequestError(f"The step must be a whole number from 0 to {last}.")
-    return value
+    """A step from 0 to ``last``, which −1 stands for too; RequestError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= last:
+        raise RequestError(
+            f"The step must be a whole number from 0 to {last}, or −1 for the last one."
+        )
+    return last if value == -1 else value
 
 
 def read_across(value: Any, images: int) -> int:

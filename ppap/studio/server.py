@@ -20,7 +20,7 @@ from PIL import Image
 
 from ppap.embedding import MapService, MapStatus, pca_map
 from ppap.propagation import PatchSets, initial_positives
-from ppap.rivals import Choice, gather_unit, prepare, sample_pool
+from ppap.rivals import Choice, gather_unit, prepare
 from ppap.settings import RANGES, SettingError, number, read_settings
 from ppap.studio import explorer
 from ppap.studio.exports import File, Shown, export
@@ -229,12 +229,7 @@ class Server:
         batch = held.batch
 
         def prepared() -> Any:
-            pool = None
-            if choice.rule == "hp":
-                grid = batch.features.unflatten(0, (len(batch), batch.rows, batch.columns))
-                seed = torch.Generator().manual_seed(choice.seed)
-                pool = sample_pool(grid, size=choice.pool_size, generator=seed)
-            return prepare(choice, batch.features, pool=pool)
+            return prepare(choice, batch.features, images=len(batch))
 
         ready = None
         if choice.rule in PREPARED:

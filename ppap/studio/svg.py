@@ -21,6 +21,7 @@ from ppap.studio.pictures import (
     lay_out,
     patch_rgba,
     shapes,
+    wrapped,
 )
 
 
@@ -53,7 +54,7 @@ def svg_panel(
     batch: Batch, panel: Panel, look: Look, layout: Layout, photos: list[str]
 ) -> Iterator[str]:
     """The elements of one panel."""
-    for n, line in enumerate(panel.lines):
+    for n, line in enumerate(wrapped(panel.lines, layout.width)):
         y = MARGIN + n * LINE + 15
         yield f'<text x="{MARGIN}" y="{y}" fill="#141822">{html.escape(line)}</text>'
     colours = patch_rgba(batch, panel, look).reshape(len(batch), batch.rows, batch.columns, 4)
@@ -101,7 +102,10 @@ def svg_shape(shape: Shape) -> str:
         f'stroke="{hexadecimal(rgb)}" stroke-opacity="{alpha / 255:.3g}" '
         f'stroke-width="{shape.width}"'
     )
-    if shape.box:
+    if shape.form == "ring":
+        place = f'cx="{(x1 + x2) / 2:g}" cy="{(y1 + y2) / 2:g}" r="{(x2 - x1) / 2:g}"'
+        return f'<circle {place} fill="none" {stroke}/>'
+    if shape.form == "box":
         place = f'x="{x1}" y="{y1}" width="{x2 - x1}" height="{y2 - y1}"'
         return f'<rect {place} fill="none" {stroke}/>'
     return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" {stroke}/>'
