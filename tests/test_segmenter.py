@@ -99,7 +99,11 @@ def test_shapes_and_order_of_what_the_loss_gets(segmenter: Segmenter, images: Te
 def test_the_main_loss_trains_the_copy_and_the_projection_alone(
     segmenter: Segmenter, images: Tensor
 ) -> None:
-    out = segmenter.train().forward_training(segmenter.trunk(images))
+    trunk = segmenter.trunk(images)
+    # Even tokens that ask for a gradient give none to the guidance.
+    out = segmenter.train().forward_training(
+        trunk._replace(tokens=trunk.tokens.clone().requires_grad_())
+    )
     assert not out.guidance.requires_grad
     out.projected[:, 0].sum().backward()
     groups = segmenter.parameter_groups()
@@ -409,6 +413,13 @@ def test_the_code_drops_channels_in_training_but_not_in_inference(
     trunk = segmenter.trunk(images)
     one, two = (segmenter.forward_training(trunk).tuned for _ in range(2))
     assert not torch.allclose(one, two, atol=1e-4)
+    # Each branch drops: without the other, results still differ.
+    for branch in ("linear", "nonlinear.2"):
+        alone = deepcopy(segmenter)
+        with torch.no_grad():
+            alone.head.get_submodule(branch).weight.zero_()  # type: ignore[operator]
+        one, two = (alone.forward_training(trunk).tuned for _ in range(2))
+        assert not torch.allclose(one, two, atol=1e-4)
     assert torch.equal(segmenter.features(images), segmenter.features(images))
     assert segmenter.head.training
     inference = segmenter.features(images)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ppap.backbones import Backbone, BackboneError, Grid, TrunkOutput, as_path
+from ppap.backbones import Backbone, BackboneError, TrunkOutput, as_path
 from ppap.backbones.files import fill
 from ppap.checks import check_count
 from ppap.segmenter.heads import DROPOUT, ChannelDropout, CodeHead, Head, TunedBlock
@@ -219,8 +219,7 @@ class Segmenter(nn.Module):
         beside = source.beside
         if beside is not None:
             beside = beside.to(like.device, torch.float32)
-        # A grid that was saved may come back as a plain tuple or list.
-        return TrunkOutput(source.tokens.to(like), beside, Grid(*source.grid))
+        return TrunkOutput(source.tokens.to(like), beside, source.grid)
 
 
 def rebuild(trained: Trained, backbone: Backbone, file: Path) -> Segmenter:
