@@ -130,20 +130,23 @@ def test_captions_say_what_is_shown(tiny: SmallStudio) -> None:
     assert svg.count("pink ring: nearest to the proxy") == 1  # k-means moves no proxy
 
 
-def captions(studio: SmallStudio, batch: dict[str, Any], symbols: bool, rule: str) -> list[Panel]:
+def captions(
+    studio: SmallStudio, batch: dict[str, Any], symbols: bool, rule: str, style: str = "sets"
+) -> list[Panel]:
     held = studio.store.get(batch["batch"])
     views = studio.server.shown(held, request(batch, rule))
     assert views.rival
     return [
-        panel(held.batch, shown, step, Look(), symbols)
+        panel(held.batch, shown, step, Look(style), symbols)
         for shown in (views.own, views.rival)
         for step in (0, 3)
     ]
 
 
 def test_png_captions_hold_no_letter_that_pillow_s_font_lacks(tiny: SmallStudio) -> None:
-    for one in captions(tiny, samples(tiny), False, "hp"):
-        assert all(line.isascii() for line in one.lines)
+    for style in ("sets", "similarity"):
+        for one in captions(tiny, samples(tiny), False, "hp", style):
+            assert all(line.isascii() for line in one.lines)
     text = captions(tiny, samples(tiny), False, "hp")[1].lines[1]
     assert "step 3, phi0=0.6, psi0=0.3, sigma_pos=3, sigma_amb=4, steps=3" in text
     assert "pool=9, ρ=0.02, seed=0" in captions(tiny, samples(tiny), True, "hp")[2].lines[1]
