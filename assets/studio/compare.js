@@ -45,6 +45,17 @@ export class Compare {
     this.showParameters();
   }
 
+  /** Lower what a smaller batch cannot give, so that every rule can be chosen as it is offered. */
+  fitTo(patches) {
+    const most = { k: patches - 1, pool_size: patches, clusters: patches };
+    for (const values of Object.values(this.values)) {
+      for (const [name, limit] of Object.entries(most)) {
+        if (values[name] > limit) values[name] = Math.max(1, limit);
+      }
+    }
+    this.showParameters();
+  }
+
   showParameters() {
     const rule = this.rule;
     const meanings = (rule?.parameters ?? []).map((parameter) => `${parameter.title}: ${parameter.text}`);

@@ -146,6 +146,7 @@ class Explore {
     this.toolbar.allowLabels(Boolean(batch.labels));
     if (!batch.labels && state.look.style === "labels") this.setLook({ style: "sets" });
     this.bar.describe(batch);
+    this.compare.fitTo(this.patches);
     this.camera.fit();
     this.stage.setBatch(batch, picture);
     await this.gather();

@@ -235,8 +235,11 @@ def test_a_backbone_that_cannot_be_had_says_what_to_do(open_studio: Callable[...
         "There is no file /no/such/file.pth on this server."
         in page.locator(".batch .messages.error").inner_text()
     )
-    assert page.get_by_label("Backbone").input_value() == "embedded"
+    assert page.evaluate(f"{STUDIO}.state.batch.backbone") == "embedded"
     assert len(names(page)) == 6
+    # The path is still there to be mended.
+    typed = page.get_by_label("Path of the file on this server").input_value()
+    assert typed == "/no/such/file.pth"
 
 
 def test_the_embedded_backbone_says_what_it_is(page: Page) -> None:

@@ -78,6 +78,14 @@ def test_rules_that_prepare_the_batch(page: Page, rule: str) -> None:
     assert (ambiguous > 0) == (rule == "hp")
 
 
+def test_a_small_batch_lowers_what_it_cannot_give(page: Page) -> None:
+    page.get_by_role("radio", name="224 px").click()
+    page.wait_for_function(f"{STUDIO}.state.batch.rows === 14")
+    compare_with(page, "hp")
+    assert page.locator("input[data-rival=pool_size]").input_value() == "1176"
+    assert counts(page, "rival-mosaic")[0] > 0
+
+
 def test_clicking_the_rival_moves_both_anchors(page: Page) -> None:
     compare_with(page, "baseline")
     click_patch(page, LION, id="rival-mosaic")
