@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -202,6 +204,18 @@ def test_without_pydensecrf_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch) 
         smooth(*scene(0, 8, 8)[0])
     with pytest.raises(CrfUnavailableError, match="CRF is not available"):
         CrfPool(1)
+
+
+def test_importing_the_evaluation_needs_neither_pydensecrf_nor_scipy() -> None:
+    code = (
+        "import sys; sys.modules['pydensecrf'] = None; sys.modules['scipy.optimize'] = None; "
+        "import ppap.evaluation.crf, ppap.evaluation.distance, ppap.evaluation.metrics"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
 
 
 RGB, LOGS = np.zeros((4, 5, 3), np.uint8), torch.zeros(2, 4, 5)

@@ -68,6 +68,9 @@ def test_other_is_kept_and_ignored_pixels_are_not() -> None:
     labels = torch.tensor([[0, 0, 1000, 3]]).repeat(4, 1).unsqueeze(0)
     bank = bank_of(torch.rand(1, 5, 1, 1), labels, void=1000)
     assert bank.classes.tolist() == [0, 3]
+    small = torch.tensor([[0, 255, 255, 3]], dtype=torch.uint8).repeat(4, 1).unsqueeze(0)
+    assert bank_of(torch.rand(1, 5, 1, 1), small).classes.tolist() == [0, 3, 255]
+    assert bank_of(torch.rand(1, 5, 1, 1), small, void=255).classes.tolist() == [0, 3]
 
 
 def test_fine_label_maps_weigh_positions_and_coarse_ones_are_enlarged() -> None:

@@ -177,6 +177,8 @@ def test_void_may_be_another_number_and_hides_any_prediction() -> None:
     counted = Confusion(2)
     counted.update(torch.tensor([0, 255, 1], dtype=torch.uint8), torch.tensor([1, 77, 1]), void=255)
     assert counted.counts.tolist() == [[0, 1], [0, 1]]
+    with pytest.raises(ValueError, match="truth holds 255"):
+        counted.update(torch.tensor([0, 255], dtype=torch.uint8), torch.tensor([1, 1]))
 
 
 def test_groups_are_thirds_by_pixels() -> None:

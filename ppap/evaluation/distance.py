@@ -68,12 +68,13 @@ def bank_of(features: Tensor, labels: Tensor, void: int = VOID) -> Bank:
         raise ValueError(
             f"labels must have the shape (B, H, W) with B = {images}, not {tuple(labels.shape)}"
         )
+    labels = labels.long()  # before comparing with void: as uint8, −1 would be 255
     labels = to_image_size(labels, max(labels.shape[1], rows), max(labels.shape[2], columns))
     position = positions(labels.shape[1], labels.shape[2], rows, columns).to(features.device)
     vectors, classes = [features.new_empty(0, channels, dtype=torch.float32)], []
     for one, label in zip(features, labels.to(features.device), strict=True):
         known = label != void
-        ids, which = label[known].long().unique(return_inverse=True)
+        ids, which = label[known].unique(return_inverse=True)
         if not len(ids):
             continue
         if int(ids[0]) < 0:

@@ -64,8 +64,9 @@ class Confusion:
                 f"truth {tuple(truth.shape)} and prediction {tuple(prediction.shape)} "
                 "must have the same shape"
             )
+        truth = truth.long()  # before comparing: as uint8, −1 would be 255
         known = truth != void
-        truth, prediction = truth[known].long(), prediction[known].long()
+        truth, prediction = truth[known], prediction[known].long()
         if not len(truth):
             return
         check_range("truth", truth, self.classes, f" or {void} for void")
@@ -183,7 +184,7 @@ def assigned(confusion: Confusion, assignment: Tensor) -> Tensor:
             f"assignment must have the shape ({confusion.predictions},), one class for each "
             f"prediction, not {tuple(assignment.shape)}"
         )
-    assignment = assignment.long().cpu()
+    assignment = assignment.cpu().long()
     unmatched = assignment == UNMATCHED
     if not unmatched.all():
         check_range("assignment", assignment[~unmatched], confusion.classes, " or −1 for unmatched")

@@ -6,6 +6,7 @@ Run from the project's folder: ``python -m tests.benchmarks.bench_crf`` (a minut
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -66,7 +67,8 @@ def main() -> None:
     inputs = [picture(s, arguments.size, arguments.classes) for s in range(arguments.images)]
     print(
         f"{arguments.images} images of {arguments.size}×{arguments.size}, "
-        f"{arguments.classes} classes"
+        f"{arguments.classes} classes; load of the machine before: {os.getloadavg()[0]:.1f} "
+        "(well above 0, other work takes the cores and the comparison means little)"
     )
     start = time.perf_counter()
     smooth(*inputs[0])
