@@ -83,9 +83,7 @@ class BatchStore:
         self._lock = threading.Lock()
         self._limits = max_bytes, max_batches
 
-    def add(
-        self, batch: Batch, recipe: dict[str, Any], uploads: tuple[Upload, ...] = ()
-    ) -> Held:
+    def add(self, batch: Batch, recipe: dict[str, Any], uploads: tuple[Upload, ...] = ()) -> Held:
         """Keep a batch under a new id; the ones unused for longest make room."""
         held = Held(secrets.token_urlsafe(12), batch, recipe, uploads)
         with self._lock:
