@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ppap import contrastive_loss, ppap_loss, propagate
-from ppap.contrast import SetLoss, chunked_loss, gradient, objective
+import ppap
+from ppap import propagate
+from ppap.contrast import SetLoss, gradient, objective
 from ppap.propagation import Partition, PatchSets, unit
 from ppap.rivals import Choice, gather_unit, prepare
+
+# Most cases here are of any length: where nothing else is said, the loss normalises them.
+contrastive_loss = partial(ppap.contrastive_loss, normalise=True)
+chunked_loss = partial(ppap.contrast.chunked_loss, normalise=True)
+ppap_loss = partial(ppap.ppap_loss, normalise=True)
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 MEAN_OVER = ("anchors", "images")
@@ -130,7 +137,7 @@ def test_the_gradient_on_paper() -> None:
     assert projected.grad is not None
     torch.testing.assert_close(projected.grad, expected)
     raw = projected.detach().clone().requires_grad_()
-    contrastive_loss(raw, torch.tensor([0]), sets, temperature=2.0, unit_length=True).backward()
+    contrastive_loss(raw, torch.tensor([0]), sets, temperature=2.0, normalise=False).backward()
     assert raw.grad is not None
     torch.testing.assert_close(raw.grad, torch.tensor([[-by_n, by_p], [by_p, 0], [by_n, 0]]))
 
@@ -188,7 +195,7 @@ def test_loss_sizes_and_gradient_are_the_published_ones(
     numbers, case = golden_case(golden / f"{name}.npz")
     if mean_over == "anchors":  # no anchor of theirs is empty, so that both means agree
         case["images"] = None
-    found = ppap_loss(**case, published_scale=True, unit_length=True)
+    found = ppap.ppap_loss(**case, published_scale=True)  # their z is of unit length
     assert found.loss.item() == pytest.approx(numbers["loss"].item(), rel=1e-5)
     assert found.positives.item() == pytest.approx(numbers["mean_positives"].item(), abs=1e-3)
     assert found.negatives.item() == pytest.approx(numbers["mean_negatives"].item(), abs=1e-3)
@@ -235,8 +242,8 @@ def test_loss_and_gradient_are_those_of_plain_loops(case: Case) -> None:
 
 
 @pytest.mark.parametrize("mean_over", MEAN_OVER)
-@pytest.mark.parametrize("unit_length", [False, True])
-def test_the_gradient_is_that_of_finite_differences(mean_over: str, unit_length: bool) -> None:
+@pytest.mark.parametrize("normalise", [False, True])
+def test_the_gradient_is_that_of_finite_differences(mean_over: str, normalise: bool) -> None:
     anchors = torch.tensor([0, 3, 4, 3])
     sets = random_sets(5, anchors, 7)
     images = torch.tensor([0, 0, 0, 1]) if mean_over == "images" else None
@@ -249,7 +256,7 @@ def test_the_gradient_is_that_of_finite_differences(mean_over: str, unit_length:
             temperature=0.4,
             images=images,
             published_scale=True,
-            unit_length=unit_length,
+            normalise=normalise,
         )
 
     projected = normal(6, 7, 3).requires_grad_()
@@ -580,7 +587,7 @@ def test_the_inputs_are_left_as_they_were() -> None:
     sets = random_sets(0, anchors, 9)
     sets.negative[0, 1] = True
     before = [x.clone() for x in (features, projected, *sets)]
-    contrastive_loss(projected, anchors, sets, temperature=1, unit_length=True).backward()
+    contrastive_loss(projected, anchors, sets, temperature=1, normalise=False).backward()
     contrastive_loss(projected, anchors, sets, temperature=1).backward()
     ppap_loss(features, projected, anchors).loss.backward()
     assert all(map(torch.equal, (features, projected, *sets), before))

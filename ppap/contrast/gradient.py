@@ -39,7 +39,7 @@ class Task:
     """Rows of ``anchors``, int64 ``(a,)`` → their sets, bool ``(a, N)``."""
     temperature: float
     published_scale: bool
-    unit_length: bool
+    normalise: bool
 
     @property
     def scale(self) -> float:
@@ -58,7 +58,7 @@ class Eq8(torch.autograd.Function):
         with torch.autocast(projected.device.type, enabled=False):
             z = in_single(projected)
             length = None
-            if not task.unit_length:
+            if task.normalise:
                 z, length = directions(z)
             gradient = torch.zeros_like(z) if keep else None
             loss, sizes = summed(z, task, gradient)

@@ -43,18 +43,18 @@ def contrastive_loss(
     temperature: float,
     images: Tensor | None = None,
     published_scale: bool = False,
-    unit_length: bool = False,
+    normalise: bool = False,
 ) -> Tensor:
     """Eq. 8 for sets that are already there; see ``chunked_loss`` for what is shared with it.
 
     Args:
-        projected: z of every patch, ``(N, D)``, any scale.
+        projected: z of every patch, ``(N, D)``, of unit length, or of any with ``normalise``.
         anchors: indices into ``projected``, int64 ``(A,)``, one for every row of ``sets``.
         sets: P, A and N, bool ``(A, N)``; an anchor that stands in its own sets is taken out.
         temperature: τ > 0.
         images: which image each anchor is of, as in ``chunked_loss``.
         published_scale: as in ``chunked_loss``.
-        unit_length: as in ``chunked_loss``.
+        normalise: as in ``chunked_loss``.
 
     Returns:
         The loss, without dimensions; its gradient goes to ``projected`` only.
@@ -80,7 +80,7 @@ def contrastive_loss(
         sets_of,
         float(temperature),
         published_scale,
-        unit_length,
+        normalise,
     )
     return taken(projected, task).loss
 
@@ -93,7 +93,7 @@ def chunked_loss(
     temperature: float,
     images: Tensor | None = None,
     published_scale: bool = False,
-    unit_length: bool = False,
+    normalise: bool = False,
 ) -> SetLoss:
     """Eq. 8 for any rule, asked for its sets chunk by chunk so that they are never all there.
 
@@ -109,7 +109,7 @@ def chunked_loss(
     Args:
         sets_of: a chunk of anchors, int64 ``(a,)`` → their sets, ``(a, N)``. A rule that draws by
             chance should go on with one generator instead of seeding it anew in every call.
-        projected: z of every patch, ``(N, D)``, any scale (L2-normalised inside).
+        projected: z of every patch, ``(N, D)``, of unit length, or of any with ``normalise``.
         anchors: indices into ``projected``, int64 ``(A,)``.
         temperature: τ > 0.
         images: which image each anchor is of, int64 ``(A,)``, such as ``anchors // 784``. With it
@@ -117,9 +117,8 @@ def chunked_loss(
             published code does; the two differ where images have different numbers of anchors
             with positives.
         published_scale: multiply by τ/0.07, as the published code does and the paper does not.
-        unit_length: the rows of ``projected`` have length 1 already. They are not normalised
-            again, and the gradient keeps its part along z, which is of no use to a network that
-            normalises z itself.
+        normalise: L2-normalise the rows of ``projected`` first. Not needed for z of a projection
+            head that ends in its own normalisation, as the published one (and ``Segmenter``) does.
 
     Returns:
         The loss and the mean sizes of the sets.
@@ -139,7 +138,7 @@ def chunked_loss(
         lambda rows: sets_of(own[rows]),
         float(temperature),
         published_scale,
-        unit_length,
+        normalise,
     )
     return taken(projected, task)
 
@@ -157,7 +156,7 @@ def ppap_loss(
     temperature: float = 0.8,
     images: Tensor | None = None,
     published_scale: bool = False,
-    unit_length: bool = False,
+    normalise: bool = False,
 ) -> SetLoss:
     """Propagation and Eq. 8 in one go: what a training step needs.
 
@@ -165,10 +164,11 @@ def ppap_loss(
 
     Args:
         features: guidance, frozen patch features ``(N, D)``, any scale; they get no gradient.
-        projected: z of the same patches, ``(N, D')``, any scale.
+        projected: z of the same patches, ``(N, D')``, of unit length, or of any with
+            ``normalise``.
         anchors: indices into both, int64 ``(A,)``.
         phi0, psi0, sigma_pos, sigma_amb, steps: as in ``propagate``.
-        temperature, images, published_scale, unit_length: as in ``chunked_loss``.
+        temperature, images, published_scale, normalise: as in ``chunked_loss``.
 
     Returns:
         The loss and the mean sizes of P^T, A and N.
@@ -205,7 +205,7 @@ def ppap_loss(
         temperature=temperature,
         images=images,
         published_scale=published_scale,
-        unit_length=unit_length,
+        normalise=normalise,
     )
 
 
