@@ -46,7 +46,9 @@ def inputs(images: int, channels: int) -> Inputs:
         # Neighbours among the centres share a direction, which leaves some patches ambiguous.
         own = torch.randint(CLASSES, (PATCHES,), generator=g)
         image.mul_(0.6).add_(centres[own]).add_(centres[(own + 1) % CLASSES], alpha=0.5)
-    projected = torch.randn(images * PATCHES, channels, generator=g).requires_grad_()
+    # z as a projection head gives it: of unit length.
+    projected = torch.randn(images * PATCHES, channels, generator=g)
+    projected.div_(projected.norm(dim=1, keepdim=True)).requires_grad_()
     each = PATCHES // SHARE
     anchors = torch.cat(
         [torch.randperm(PATCHES, generator=g)[:each] + i * PATCHES for i in range(images)]
