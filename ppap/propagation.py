@@ -7,13 +7,11 @@ ambiguity criteria. Everything works on L2-normalised vectors, so that ``·`` is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ppap.checks import check_features, check_settings
@@ -212,10 +210,28 @@ def unit(features: Tensor) -> Tensor:
     """
     if features.dtype in (torch.float16, torch.bfloat16):
         features = features.float()
-    # Dividing by the largest entry first keeps the squares in the length from overflowing to
-    # infinity or vanishing, whatever the scale.
-    largest = torch.linalg.vector_norm(features.detach(), math.inf, dim=1, keepdim=True)
-    return F.normalize(features / largest.clamp(min=torch.finfo(features.dtype).tiny), dim=1)
+    return directions(features.detach()).unit
+
+
+class Directions(NamedTuple):
+    """Vectors as direction and length."""
+
+    unit: Tensor
+    """``(N, D)``, of length 1, or 0 where there is no direction."""
+    length: Tensor
+    """``(N, 1)``."""
+
+
+def directions(x: Tensor) -> Directions:
+    """Unit vectors and lengths of ``(N, D)``, of any scale.
+
+    Divided by its largest entry first, a row's squares neither overflow to infinity nor vanish.
+    """
+    largest = torch.maximum(x.amax(dim=1, keepdim=True), -x.amin(dim=1, keepdim=True))
+    z = x / torch.where(largest > 0, largest, 1)
+    length = torch.linalg.vector_norm(z, dim=1, keepdim=True)
+    # With 1 as its largest entry a row is at least 1 long; only a zero row is shorter.
+    return Directions(z.div_(length.clamp(min=0.5)), largest * length)
 
 
 def propagate(
@@ -253,7 +269,7 @@ def propagate(
     check_features(features, anchors)
     check_settings(phi0=phi0, psi0=psi0, sigma_pos=sigma_pos, sigma_amb=sigma_amb, steps=steps)
     return propagate_unit(
-        unit(features.detach()),
+        unit(features),
         anchors.to(features.device, torch.int64),
         phi0=phi0,
         psi0=psi0,

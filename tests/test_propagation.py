@@ -602,3 +602,13 @@ def test_a_step_that_does_not_exist(t: int) -> None:
             IndexError, match=rf"step {t} does not exist: these sets have steps 0 to 2"
         ):
             ask(t)
+
+
+def test_unit_vectors_of_any_scale() -> None:
+    x = torch.randn(50, 7, generator=torch.Generator().manual_seed(0))
+    scaled = x * torch.logspace(-30, 30, 50).unsqueeze(1)
+    scaled[3] = 0
+    found = unit(scaled)
+    expected = torch.nn.functional.normalize(x.double(), dim=1).float()
+    expected[3] = 0
+    torch.testing.assert_close(found, expected)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ppap.propagation import Partition, PatchSets
+from ppap.propagation import Partition, PatchSets, directions
 
 # One (anchors × patches) block; three or four of them live at a time. The smaller size stays in
 # a processor's cache; with few anchors in a block, though, the products lose more than that gains.
@@ -193,18 +193,6 @@ def one_block(
 def in_single(x: Tensor) -> Tensor:
     """Half precision → float32; float32 and float64 as they are."""
     return x.float() if x.itemsize < 4 else x
-
-
-def directions(x: Tensor) -> tuple[Tensor, Tensor]:
-    """``(N, D)`` → unit vectors, as ``unit`` gives them, and lengths ``(N, 1)``.
-
-    Divided by its largest entry first, a row of any scale has a length that can be told.
-    """
-    largest = torch.maximum(x.amax(dim=1, keepdim=True), -x.amin(dim=1, keepdim=True))
-    z = x / largest.clamp(min=torch.finfo(x.dtype).tiny)
-    length = torch.linalg.vector_norm(z, dim=1, keepdim=True)
-    # With 1 as its largest entry a row is at least 1 long; only a vanishing one is shorter.
-    return z.div_(length.clamp(min=0.5)), largest * length
 
 
 def through_normalisation(gradient: Tensor, z: Tensor, length: Tensor) -> None:

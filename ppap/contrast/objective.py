@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ppap.checks import check_anchors, check_features, check_settings, described
-from ppap.contrast.gradient import Eq8, Task, directions, in_single
-from ppap.propagation import Partition, PatchSets, propagate_unit, without_anchors
+from ppap.contrast.gradient import Eq8, Task
+from ppap.propagation import Partition, PatchSets, propagate_unit, unit, without_anchors
 
 SetsOf = Callable[[Tensor], PatchSets | Partition]
 """A chunk of anchors, int64 ``(a,)`` → their sets, bool ``(a, N)``, no anchor in its own."""
@@ -185,7 +185,7 @@ def ppap_loss(
             "projected must hold the same patches as features: "
             f"{len(features)} rows, not {len(projected)}"
         )
-    f, _ = directions(in_single(features.detach()))
+    f = unit(features)
 
     def sets_of(chunk: Tensor) -> PatchSets:
         return propagate_unit(
