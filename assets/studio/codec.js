@@ -27,7 +27,7 @@ export function unpackCodes(base64, patches, steps) {
 }
 
 /** One byte a patch → one Uint8Array of similarity levels per step. */
-export const unpackLevels = (base64, patches, steps) => split(bytes(base64), patches, steps);
+const unpackLevels = (base64, patches, steps) => split(bytes(base64), patches, steps);
 
 const split = (all, patches, steps) =>
   Array.from({ length: steps }, (_, t) => all.subarray(t * patches, (t + 1) * patches));

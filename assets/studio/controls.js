@@ -2,7 +2,7 @@
 import { card, h, newId, select } from "./dom.js";
 
 /** "sigma_pos" → σ with its subscript, as elements. */
-export function symbol(text) {
+function symbol(text) {
   const [base, sub] = text.split("_");
   return sub ? h("span", {}, base, h("sub", {}, sub)) : h("span", {}, base);
 }

@@ -1,7 +1,7 @@
 // The keyboard: what each key does, and the sheet that lists them.
 import { h } from "./dom.js";
 
-export const KEYS = [
+const KEYS = [
   ["← → ↑ ↓", "Move the anchor by one patch (with Shift: five)"],
   [", .", "Previous and next step"],
   ["Space", "Play or pause the steps"],

@@ -1,6 +1,6 @@
 // The map of all patches (Plotly): coloured by set, image, label or similarity, with the proxy's
 // path. The figure is drawn once per batch and only recoloured later, so that zoom survives.
-import { ANCHOR } from "./codec.js";
+import { ANCHOR, cosine, float32 } from "./codec.js";
 import { call } from "./client.js";
 import { card, choice, count, fixed, h } from "./dom.js";
 import { classLegend, similarityLegend } from "./legend.js";
@@ -102,7 +102,7 @@ export class PatchMap {
   }
 
   place(reply) {
-    const xy = new Float32Array(Uint8Array.from(atob(reply.xy), (c) => c.charCodeAt(0)).buffer);
+    const xy = float32(reply.xy);
     this.points = { x: xy.filter((_, i) => i % 2 === 0), y: xy.filter((_, i) => i % 2 === 1) };
     this.version = reply.version;
     this.plot.dataset.state = reply.version;
@@ -273,7 +273,7 @@ export class PatchMap {
     const { view, step } = this.hooks.getState();
     const level = view?.levels[Math.min(step, view.levels.length - 1)][patch];
     const parts = [names[image], `row ${row}, column ${column}`];
-    if (level !== undefined) parts.push(`similarity ${fixed(level / 127.5 - 1, 2)}`);
+    if (level !== undefined) parts.push(`similarity ${fixed(cosine(level), 2)}`);
     if (labels) parts.push(labels[patch] < 0 ? "void" : classes[labels[patch]]);
     this.tipText.textContent = parts.join(" · ");
     this.tip.hidden = false;

@@ -1,5 +1,5 @@
 // The mosaics of PPAP and of its rival side by side, with what is said about them in words.
-import { unpackCodes } from "./codec.js";
+import { cosine, unpackCodes } from "./codec.js";
 import { call, latestOnly } from "./client.js";
 import { count, fixed, h } from "./dom.js";
 import { classLegend, similarityLegend } from "./legend.js";
@@ -106,7 +106,7 @@ export class Stage {
       return;
     }
     const level = state.view.levels[Math.min(state.step, state.view.levels.length - 1)][patch];
-    this.readout.textContent = `${this.where(patch)} · similarity to the proxy ${fixed(level / 127.5 - 1, 2)}`;
+    this.readout.textContent = `${this.where(patch)} · similarity to the proxy ${fixed(cosine(level), 2)}`;
     this.resting = setTimeout(() => this.askPreview(patch), REST_MS);
   }
 
