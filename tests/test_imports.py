@@ -25,11 +25,13 @@ STAGES = (
     "contrast",
     "rivals",
     "segmenter",
+    "checkpoint",
     "published",
     "embedding_layout",
     "embedding_worker",
     "embedding",
     "evaluation",
+    "predictor",
     "batches",
     "studio",
 )
