@@ -168,6 +168,37 @@ def test_the_mean_is_over_anchors_or_over_images() -> None:
     assert without.item() == pytest.approx(((alone[0] + alone[3]) / 2 + alone[2]) / 2)
 
 
+@pytest.mark.parametrize("mean_over", MEAN_OVER)
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_what_is_counted_joins_the_means_of_parts(
+    monkeypatch: pytest.MonkeyPatch, mean_over: str, rows: int
+) -> None:
+    monkeypatch.setattr(gradient, "SMALL_CHUNK_BYTES", rows * 8 * 12)
+    monkeypatch.setattr(gradient, "CHUNK_BYTES", rows * 8 * 12)
+    projected, anchors = normal(1, 12, 3).requires_grad_(), torch.arange(12)
+    sets = random_sets(4, anchors, 12, 0.5)  # the anchors 1, 4, 7 and 10 have no positive
+    sets.positive[6:9] = False  # nor has any of the third image
+    images = anchors // 3 if mean_over == "images" else None
+
+    def of(part: slice) -> SetLoss:
+        return chunked_loss(
+            lambda chunk: Partition(*(members[chunk] for members in sets)),
+            projected,
+            anchors[part],
+            temperature=0.3,
+            images=None if images is None else images[part],
+        )
+
+    whole, parts = of(slice(None)), [of(slice(0, 3)), of(slice(3, 12))]
+    own = [2, 4] if images is None else [1, 2]
+    assert [found.counted.item() for found in (whole, *parts)] == [sum(own), *own]
+    assert whole.counted.dtype == torch.int64
+    assert not whole.counted.requires_grad
+    joined = sum(found.loss * found.counted for found in parts) / whole.counted
+    ours, again = with_gradient(joined, projected), with_gradient(whole.loss, projected)
+    torch.testing.assert_close(ours, again)
+
+
 # --- the published implementation's numbers
 
 GOLDEN = ("coco_vits16", "cityscapes_vitb8", "potsdam_vitb8")
@@ -424,6 +455,7 @@ def test_without_positives_the_loss_is_zero_and_can_be_learnt_from(
     assert found.loss.item() == 0
     assert found.loss.grad_fn is not None
     assert found.empty.item() == count
+    assert found.counted.item() == 0
     assert found.positives.item() == 0
     assert found.ambiguous.item() == (4 if count else 0)
 
@@ -432,7 +464,7 @@ def test_a_single_patch_has_nothing_to_learn_from() -> None:
     projected = torch.ones(1, 2, requires_grad=True)
     found = ppap_loss(torch.ones(1, 2), projected, torch.tensor([0]))
     found.loss.backward()
-    assert [float(value.detach()) for value in found] == [0, 0, 0, 0, 1]
+    assert [float(value.detach()) for value in found] == [0, 0, 0, 0, 1, 0]
     assert projected.grad is not None
     assert (projected.grad == 0).all()
 

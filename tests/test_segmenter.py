@@ -190,6 +190,36 @@ def test_a_trunk_kept_in_half_precision_works(segmenter: Segmenter, images: Tens
     segmenter.forward_training(halved).projected.sum().backward()
 
 
+def test_kept_frozen_features_stand_in_for_the_frozen_block(
+    segmenter: Segmenter, backbone: Backbone, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shaken(segmenter).eval()
+    trunk, frozen = segmenter.trunk(images), backbone(images)
+    fresh = segmenter.forward_training(trunk)
+    kept = segmenter.forward_training(trunk, frozen.clone().requires_grad_())
+    assert not kept.guidance.requires_grad
+    assert all(torch.equal(a, b) for a, b in zip(fresh, kept, strict=True))
+    finished: list[nn.Module | None] = []
+    finish = backbone.finish
+
+    def recording(trunk_output: TrunkOutput, last_block: nn.Module | None = None) -> Tensor:
+        finished.append(last_block)
+        return finish(trunk_output, last_block)
+
+    monkeypatch.setattr(backbone, "finish", recording)
+    halved = segmenter.forward_training(trunk, frozen.half())
+    assert finished == [trained_block(segmenter)]
+    assert halved.guidance.dtype == torch.float32
+    assert torch.equal(halved.guidance, frozen.half().float())
+    assert torch.equal(halved.tuned, fresh.tuned)
+
+
+def test_kept_frozen_features_of_other_images_are_refused(small: Segmenter) -> None:
+    trunk = small.trunk(torch.rand(2, 3, 64, 96))
+    with pytest.raises(ValueError, match=r"\(2, 4, 6, 64\).*not \(1, 4, 6, 64\)"):
+        small.forward_training(trunk, torch.zeros(1, 4, 6, 64))
+
+
 def test_inference_needs_no_gradients(segmenter: Segmenter, images: Tensor) -> None:
     assert not segmenter.features(images).requires_grad
     assert torch.equal(segmenter(images), segmenter.features(images))

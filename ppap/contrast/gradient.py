@@ -48,7 +48,8 @@ class Task:
 
 
 class Eq8(torch.autograd.Function):
-    """``(N, D)`` → the loss; and the summed sizes of P, A and N, and the number of empty P."""
+    """``(N, D)`` → the loss; and int64 ``(5,)``: the summed sizes of P, A and N, the number of
+    empty P, and how many anchors or images the loss is the mean over."""
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, task: Task, keep: bool) -> tuple[Tensor, Tensor]:
@@ -115,7 +116,7 @@ def summed(z: Tensor, task: Task, gradient: Tensor | None) -> tuple[Tensor, Tens
     factor = task.scale / counted.clamp(min=1).to(z)
     if gradient is not None:
         gradient.mul_(factor)
-    return total * factor, sizes
+    return total * factor, torch.cat([sizes, counted.unsqueeze(0)])
 
 
 def anchors_at_once(count: int, row_bytes: int) -> int:

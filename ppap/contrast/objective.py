@@ -33,6 +33,9 @@ class SetLoss(NamedTuple):
     """Mean of |N|."""
     empty: Tensor
     """How many anchors had no positive, and so no part in the loss; int64."""
+    counted: Tensor
+    """How many anchors, or with ``images`` how many images, the loss is the mean over; int64.
+    Several processes need it to turn their means into the mean of all."""
 
 
 def contrastive_loss(
@@ -214,7 +217,7 @@ def taken(projected: Tensor, task: Task) -> SetLoss:
     keep = projected.requires_grad and torch.is_grad_enabled()
     loss, sizes = Eq8.apply(projected, task, keep)
     means = sizes[:3] / max(1, len(task.anchors))
-    return SetLoss(loss, means[0], means[1], means[2], sizes[3])
+    return SetLoss(loss, means[0], means[1], means[2], sizes[3], sizes[4])
 
 
 def check_projected(projected: Tensor) -> None:

@@ -108,15 +108,25 @@ class Segmenter(nn.Module):
         dtype = like.dtype if images.is_floating_point() else images.dtype
         return self.backbone.trunk(images.to(like.device, dtype))
 
-    def forward_training(self, trunk_output: TrunkOutput) -> TrainingFeatures:
+    def forward_training(
+        self, trunk_output: TrunkOutput, frozen: Tensor | None = None
+    ) -> TrainingFeatures:
         """Both streams of a batch.
 
         Args:
             trunk_output: from ``trunk``; a kept one is brought to this device and precision.
+            frozen: the backbone's own features of the same images ``(B, h, w, D)``, if they were
+                kept too; worked out here otherwise.
+
+        Raises:
+            ValueError: ``frozen`` has another shape than this trunk's output leads to.
         """
         trunk_output = self._placed(trunk_output)
-        with torch.no_grad():
-            frozen = self.backbone.finish(trunk_output)
+        if frozen is None:
+            with torch.no_grad():
+                frozen = self.backbone.finish(trunk_output)
+        else:
+            frozen = self._kept(frozen, trunk_output)
         tuned = self.head(self.backbone, trunk_output, frozen)
         return TrainingFeatures(self.dropout(frozen), tuned, self.head.project(tuned))
 
@@ -212,6 +222,16 @@ class Segmenter(nn.Module):
         """Head and probes, the very modules, under the names of ``state_dict``."""
         names = ("head", "cluster_probe", "linear_probe")
         return nn.ModuleDict({name: getattr(self, name) for name in names})
+
+    def _kept(self, frozen: Tensor, trunk_output: TrunkOutput) -> Tensor:
+        """The backbone's kept features, float32 and on its device, without gradient."""
+        wanted = (len(trunk_output.tokens), *trunk_output.grid, self.backbone.dim)
+        if tuple(frozen.shape) != wanted:
+            raise ValueError(
+                f"frozen must have the shape (B, h, w, D) = {wanted}, as the trunk's output says, "
+                f"not {tuple(frozen.shape)}"
+            )
+        return frozen.detach().to(self.backbone.mean.device, torch.float32)
 
     def _placed(self, source: TrunkOutput) -> TrunkOutput:
         """A trunk's output on the device and in the precision of the backbone."""
