@@ -12,7 +12,7 @@ import queue
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -214,7 +214,7 @@ class CrfPool:
             self._idle.put(worker)
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="crf")
 
-    def map(self, inputs: Iterable[CrfInput]) -> Iterator[Tensor]:
+    def map(self, inputs: Iterable[CrfInput]) -> Generator[Tensor, None, None]:
         """Refine images, in their order; results as of ``smooth``.
 
         Inputs are taken as the work proceeds, one more than there are workers, so that a whole

@@ -1,0 +1,136 @@
+"""A split, read batch by batch as the evaluation wants it: squares and their label maps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ppap.backbones import TrunkOutput
+from ppap.checks import check_count
+from ppap.data import DataError, Dataset, square, square_labels
+
+# The side of the published evaluation's squares.
+SIZE = 320
+BATCH = 8
+# Threads that decode pictures; Pillow lets go of Python's lock while it works.
+WORKERS = 2
+
+
+class EvaluationBatch(NamedTuple):
+    """B labelled images."""
+
+    inputs: Tensor | TrunkOutput
+    """``(B, 3, S, S)`` in [0, 1], or what the backbone's trunk gave for them."""
+    rgb: np.ndarray | None
+    """uint8 ``(B, S, S, 3)`` of the same squares; only a CRF needs them."""
+    labels: Tensor
+    """int64 ``(B, S, S)``, −1 where void."""
+    indices: tuple[int, ...]
+    """Which items of the data set they are."""
+    names: tuple[str, ...]
+
+
+class Square(NamedTuple):
+    """One labelled image as a square."""
+
+    rgb: np.ndarray
+    """uint8 ``(S, S, 3)``."""
+    labels: np.ndarray
+    """int64 ``(S, S)``, −1 where void."""
+
+
+def labelled(dataset: Dataset, indices: Sequence[int] | None = None) -> list[int]:
+    """Those of ``indices`` (left out: of all items) that have a label map.
+
+    Raises:
+        DataError: none has.
+        IndexError: there is no such item.
+    """
+    chosen = range(len(dataset)) if indices is None else indices
+    for index in chosen:
+        if not 0 <= index < len(dataset):
+            raise IndexError(f"item {index} does not exist: {dataset.split} has {len(dataset)}")
+    found = [index for index in chosen if dataset.items[index].labels is not None]
+    if not found:
+        raise DataError(
+            dataset.root, f"has no label maps in its split '{dataset.split}': nothing to score"
+        )
+    return found
+
+
+def read_square(dataset: Dataset, index: int, size: int) -> Square:
+    """One item as the evaluation sees it.
+
+    Raises:
+        DataError: it cannot be read, or has no label map; names the file.
+    """
+    example = dataset.load(index)
+    if example.labels is None:
+        raise DataError(dataset.items[index].image, "has no label map")
+    return Square(square(example.photo.rgb, size), square_labels(example.labels, size))
+
+
+def batches_of(
+    dataset: Dataset,
+    indices: Sequence[int],
+    *,
+    size: int = SIZE,
+    batch: int = BATCH,
+    workers: int = WORKERS,
+) -> Generator[EvaluationBatch, None, None]:
+    """The items, in their order, read a little ahead of where they are used.
+
+    Args:
+        dataset: items with label maps.
+        indices: which, as of ``labelled``.
+        size: side of the squares, in pixels.
+        batch: images at a time.
+        workers: threads that decode; 0 decodes in this one.
+
+    Raises:
+        DataError: an image or its label map cannot be read, when its turn comes.
+        ValueError: a count outside its range.
+    """
+    for name, value, least in (("size", size, 1), ("batch", batch, 1), ("workers", workers, 0)):
+        check_count(name, value, least)
+    with closing(_in_order(dataset, indices, size, batch, workers)) as squares:
+        for start in range(0, len(indices), batch):
+            some = tuple(indices[start : start + batch])
+            parts = [next(squares) for _ in some]
+            rgb = np.stack([part.rgb for part in parts])
+            labels = torch.from_numpy(np.stack([part.labels for part in parts]))
+            names = tuple(dataset.items[index].name for index in some)
+            yield EvaluationBatch(as_images(rgb), rgb, labels, some, names)
+
+
+def as_images(rgb: np.ndarray) -> Tensor:
+    """uint8 ``(B, H, W, 3)`` → float32 ``(B, 3, H, W)`` in [0, 1]."""
+    return torch.from_numpy(rgb).permute(0, 3, 1, 2).float().div_(255)
+
+
+def _in_order(
+    dataset: Dataset, indices: Sequence[int], size: int, batch: int, workers: int
+) -> Generator[Square, None, None]:
+    """Squares in the order of ``indices``, at most two batches of them waiting."""
+    if not workers:
+        yield from (read_square(dataset, index, size) for index in indices)
+        return
+    waiting: deque[Future[Square]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        for index in indices:
+            waiting.append(pool.submit(read_square, dataset, index, size))
+            if len(waiting) > 2 * batch:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # Whoever stops half way waits for one image a thread, not for all that were asked for.
+        pool.shutdown(wait=True, cancel_futures=True)
