@@ -27,6 +27,7 @@ STAGES = (
     "segmenter",
     "checkpoint",
     "published",
+    "opening",
     "embedding_layout",
     "embedding_worker",
     "embedding",

@@ -1,6 +1,6 @@
 """The network: two streams over one backbone, two probes, and predictions from them."""
 
-from ppap.segmenter.heads import CodeHead, Head, TunedBlock
+from ppap.segmenter.heads import ChannelDropout, CodeHead, Head, Part, TunedBlock
 from ppap.segmenter.model import (
     ParameterGroups,
     ProbeLosses,
@@ -13,11 +13,13 @@ from ppap.segmenter.prediction import Prediction, predict
 from ppap.segmenter.probes import ClusterProbe, LinearProbe
 
 __all__ = [
+    "ChannelDropout",
     "ClusterProbe",
     "CodeHead",
     "Head",
     "LinearProbe",
     "ParameterGroups",
+    "Part",
     "Prediction",
     "ProbeLosses",
     "Segmenter",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import deepcopy
+from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,12 +17,32 @@ DROPOUT = 0.1
 CODE_WIDTH = 70
 
 
-class ChannelDropout(nn.Dropout2d):
+class Part(NamedTuple):
+    """Where the images at hand are in a batch that several processes share."""
+
+    first: int
+    total: int
+
+
+class ChannelDropout(nn.Module):
     """Dropout of whole channels, another choice for every image; only while training."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.part: Part | None = None
+        """Set where several processes share a batch: each draws for all images and takes its own,
+        so that together they drop what a single process would."""
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, h, w, D)`` → the same, each channel of each image 0 with probability ``p``."""
-        return super().forward(features.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        if not self.training:
+            return features
+        images = len(features)
+        first, total = self.part or Part(0, images)
+        drawn = torch.rand(total, features.shape[3], device=features.device)
+        keep = (drawn[first : first + images] >= self.p).to(features.dtype) / (1 - self.p)
+        return features * keep[:, None, None]
 
 
 class Head(nn.Module, ABC):
