@@ -25,7 +25,7 @@ from ppap.settings import Range, number
 
 # Random partners of every image.
 NEGATIVES = 5
-WEIGHT = Range("λ", 0, 1000, 0.01, (0, 1), False, "How much this kind of pair counts.")
+WEIGHT = Range("λ", 0, 100, 0.01, (0, 1), False, "How much this kind of pair counts.")
 SHIFT = Range("b", -1, 1, 0.01, (0, 1), False, "Features less similar push their codes apart.")
 
 
