@@ -4,6 +4,7 @@ from ppap.backbones import load_backbone
 from ppap.batches import Batch, make_batch
 from ppap.contrast import SetLoss, chunked_loss, contrastive_loss, ppap_loss
 from ppap.evaluation.trust import Trust, TrustMean, trust
+from ppap.predictor import Predictor, Segmentation
 from ppap.propagation import PatchSets, propagate
 from ppap.rivals import (
     ans_only,
@@ -18,6 +19,8 @@ from ppap.rivals import (
 __all__ = [
     "Batch",
     "PatchSets",
+    "Predictor",
+    "Segmentation",
     "SetLoss",
     "Trust",
     "TrustMean",

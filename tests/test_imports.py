@@ -32,6 +32,7 @@ STAGES = (
     "embedding_worker",
     "embedding",
     "evaluation",
+    "fitting",
     "predictor",
     "batches",
     "studio",

@@ -15,9 +15,10 @@ from torch import Tensor
 from ppap.backbones import TrunkOutput
 from ppap.checks import check_count
 from ppap.data import DataError, Dataset, square, square_labels
+from ppap.opening import PUBLISHED_SIZE
 
-# The side of the published evaluation's squares.
-SIZE = 320
+# Side of the squares, in pixels.
+SIZE = PUBLISHED_SIZE
 BATCH = 8
 # Threads that decode pictures; Pillow lets go of Python's lock while it works.
 WORKERS = 2

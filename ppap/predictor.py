@@ -1,0 +1,305 @@
+"""A checkpoint and a picture of any size → a cluster and a class for every pixel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ppap.data import ClassList
+from ppap.data.classes import Colour
+from ppap.evaluation.crf import CrfInput, CrfPool, require_crf, smooth
+from ppap.evaluation.metrics import UNMATCHED
+from ppap.fitting import (
+    LONGEST,
+    Picture,
+    answered,
+    as_rgb,
+    at_size,
+    ramp,
+    resized,
+    windows_of,
+    work_size,
+)
+from ppap.opening import LoadedSegmenter, load_segmenter
+from ppap.segmenter import Prediction, Segmenter, predict
+from ppap.segmenter.prediction import largest
+from ppap.segmenter.probes import upsampled
+
+PROBABILITY_BYTES = 2**31
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What both probes say of a picture of H × W pixels."""
+
+    clusters: np.ndarray
+    """Best centroid, int64 ``(H, W)``, from 0 to K − 1."""
+    classes: np.ndarray
+    """Class of the linear probe, int64 ``(H, W)``, from 0 to C − 1."""
+    names: tuple[str, ...]
+    """Class names by id."""
+    colours: tuple[Colour, ...]
+    """RGB colours by class id, 0 to 255."""
+    assignment: tuple[int, ...] | None
+    """The class of each cluster as the evaluation matched them, −1 for none; None where no
+    evaluation of this checkpoint is known."""
+    cluster_probabilities: np.ndarray | None = None
+    """float32 ``(K, H, W)``, summing to 1 over the clusters, where asked for."""
+    class_probabilities: np.ndarray | None = None
+    """float32 ``(C, H, W)``, where asked for."""
+
+    @property
+    def matched(self) -> np.ndarray:
+        """The class of each pixel's cluster, int64 ``(H, W)``, −1 for a cluster without one.
+
+        Raises:
+            ValueError: no assignment is known.
+        """
+        if self.assignment is None:
+            raise ValueError(
+                "no assignment of clusters to classes is known: evaluate the checkpoint, or give "
+                "Predictor the assignment"
+            )
+        return np.array(self.assignment, np.int64)[self.clusters]
+
+
+class Answers(NamedTuple):
+    """What the probes, or a CRF after them, say of one picture."""
+
+    clusters: Tensor
+    """int64 ``(H, W)``."""
+    classes: Tensor
+    cluster_probabilities: Tensor | None = None
+    """float32 ``(K, H, W)``, where asked for."""
+    class_probabilities: Tensor | None = None
+
+
+class Predictor:
+    """Segments pictures with a trained checkpoint; numpy in, numpy out.
+
+    Example::
+
+        from ppap import Predictor
+
+        predictor = Predictor("runs/camvid/checkpoints/last.pt", crf=True)
+        found = predictor.segment("street.jpg")
+        print(found.classes.shape, found.names[found.classes[100, 200]])
+
+    The whole picture is seen, in its own proportions: its shorter side is brought to the size that
+    the checkpoint is evaluated at, both sides are rounded to whole patches, and the probes' maps
+    are brought back to the picture's own size. (The evaluation, as published, cuts a square from
+    the middle instead.)
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path | LoadedSegmenter,
+        device: str | torch.device = "cpu",
+        crf: bool = False,
+        *,
+        backbone: str | Path | None = None,
+        classes: ClassList | None = None,
+        assignment: Sequence[int] | None = None,
+        pool: CrfPool | None = None,
+    ) -> None:
+        """Load a checkpoint.
+
+        Args:
+            checkpoint: a file of this project or of the published implementation, or what
+                ``load_segmenter`` returned; then ``device``, ``backbone`` and ``classes`` are its
+                own.
+            device: where the network runs.
+            crf: whether ``segment`` refines its predictions unless told otherwise.
+            backbone: see ``load_segmenter``.
+            classes: see ``load_segmenter``.
+            assignment: the class of each cluster, −1 for none. Left out, that of the checkpoint's
+                ``report.json``, in its folder or the one above, where there is one.
+            pool: processes for the CRF; left out, it runs in this one.
+
+        Raises:
+            BackboneError, ValueError: as ``load_segmenter``.
+            CrfUnavailableError: ``crf`` is asked for and pydensecrf cannot be imported.
+        """
+        if crf:
+            require_crf()
+        if isinstance(checkpoint, LoadedSegmenter):
+            self.loaded = checkpoint
+        else:
+            self.loaded = load_segmenter(
+                checkpoint, device=device, backbone=backbone, classes=classes
+            )
+        self.crf = crf
+        self._pool = pool
+        self._assignments = self._known_assignments(assignment)
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The network."""
+        return self.loaded.segmenter
+
+    def segment(
+        self, image: Picture, crf: bool | None = None, *, probabilities: bool = False
+    ) -> Segmentation:
+        """Both probes' predictions, at the picture's own size.
+
+        Args:
+            image: a file (turned as its EXIF says), a file's bytes, a Pillow image, or a uint8
+                array: RGB ``(H, W, 3)``, RGBA ``(H, W, 4)`` or grey ``(H, W)``. Transparent pixels
+                are seen on white.
+            crf: refine with the CRF, at the size the network sees; left out, as ``Predictor`` was
+                told.
+            probabilities: also give these, 4·(K + C)·H·W bytes.
+
+        Raises:
+            TypeError: not a picture.
+            ValueError: an array of another shape, or probabilities of more than 2 GB; ImageError,
+                which is one, for a file that cannot be read and for more than 64 million pixels.
+            CrfUnavailableError: pydensecrf cannot be imported.
+        """
+        rgb = as_rgb(image)
+        refine = self.crf if crf is None else crf
+        height, width = rgb.shape[:2]
+        if probabilities:
+            self._check_memory(height, width)
+        work = work_size(height, width, self.loaded.size, self.segmenter.backbone.patch_size)
+        seen = resized(rgb, work)
+        features = self._features(seen)
+        size = (height, width) if probabilities else answered(height, width)
+        if refine:
+            found = self._refined(features, seen, size, probabilities)
+        else:
+            found = self._plain(features, size, probabilities)
+        return Segmentation(
+            clusters=at_size(found.clusters, height, width),
+            classes=at_size(found.classes, height, width),
+            names=self.loaded.classes,
+            colours=self.loaded.class_list.colours,
+            assignment=self._assignments[refine],
+            cluster_probabilities=array(found.cluster_probabilities),
+            class_probabilities=array(found.class_probabilities),
+        )
+
+    def _features(self, seen: np.ndarray) -> Tensor:
+        """The trained stream's features of a picture, float32 ``(1, h, w, D)``.
+
+        A long picture's are the means of those of its windows, which count less towards their
+        ends.
+        """
+        image = torch.from_numpy(seen).permute(2, 0, 1)
+        patch = self.segmenter.backbone.patch_size
+        axis = 0 if image.shape[1] > image.shape[2] else 1  # of the windows, in (H, W) and (h, w)
+        length = image.shape[1 + axis] // patch
+        sums: Tensor | None = None
+        for start, stop in windows_of(length, LONGEST * self.loaded.size // patch):
+            part = image.narrow(1 + axis, start * patch, (stop - start) * patch)
+            found = self.segmenter.features(part.float().div(255).unsqueeze(0))
+            if stop - start == length:
+                return found
+            along = found[0].transpose(0, axis)  # (stop − start, across, D)
+            if sums is None:
+                sums = along.new_zeros(length, *along.shape[1:])
+                weights = along.new_zeros(length, 1, 1)
+            weight = ramp(stop - start).to(along).view(-1, 1, 1)
+            sums[start:stop] += weight * along
+            weights[start:stop] += weight
+        assert sums is not None
+        return (sums / weights).transpose(0, axis).unsqueeze(0)
+
+    def _predicted(self, features: Tensor, size: tuple[int, int], logs: bool) -> Prediction:
+        probes = (self.segmenter.cluster_probe, self.segmenter.linear_probe)
+        return predict(features, *probes, size, log_probabilities=logs)
+
+    def _plain(self, features: Tensor, size: tuple[int, int], probabilities: bool) -> Answers:
+        """What the probes say at ``size``."""
+        found = self._predicted(features, size, probabilities)
+        logs = (found.cluster_log_probabilities, found.class_log_probabilities)
+        return Answers(
+            found.clusters[0],
+            found.classes[0],
+            *(None if one is None else one[0].exp() for one in logs),
+        )
+
+    def _refined(
+        self, features: Tensor, seen: np.ndarray, size: tuple[int, int], probabilities: bool
+    ) -> Answers:
+        """What the CRF makes of what the probes say.
+
+        Its widths are in pixels of the size it is evaluated at, so it works on the picture as the
+        network sees it.
+        """
+        found = self._predicted(features, (seen.shape[0], seen.shape[1]), True)
+        logs = (found.cluster_log_probabilities, found.class_log_probabilities)
+        inputs = [CrfInput(seen, one[0]) for one in logs if one is not None]
+        if self._pool is None:
+            refined = [smooth(*one) for one in inputs]
+        else:
+            refined = list(self._pool.map(inputs))
+        clusters, classes = (one.unsqueeze(0) for one in refined)
+        if not probabilities:
+            return Answers(largest(clusters, size)[0], largest(classes, size)[0])
+        clusters, classes = upsampled(clusters, size)[0], upsampled(classes, size)[0]
+        return Answers(clusters.argmax(dim=0), classes.argmax(dim=0), clusters, classes)
+
+    def _check_memory(self, height: int, width: int) -> None:
+        maps = 2 * self.segmenter.n_classes + self.segmenter.extra_clusters
+        size = 4 * maps * height * width
+        if size > PROBABILITY_BYTES:
+            raise ValueError(
+                f"the probabilities of {width}×{height} pixels would take {size / 2**30:.1f} GB, "
+                f"more than {PROBABILITY_BYTES // 2**30}: make the picture smaller, or leave "
+                "probabilities out"
+            )
+
+    def _known_assignments(self, given: Sequence[int] | None) -> dict[bool, tuple[int, ...] | None]:
+        """The class of each cluster, without and with CRF, which are matched each by itself."""
+        clusters = self.segmenter.n_classes + self.segmenter.extra_clusters
+        if given is not None:
+            checked = as_assignment(list(given), clusters, self.segmenter.n_classes)
+            if checked is None:
+                raise ValueError(
+                    f"assignment must be {clusters} classes from 0 to "
+                    f"{self.segmenter.n_classes - 1}, or −1 for none, not {list(given)!r}"
+                )
+            return {False: checked, True: checked}
+        folder = self.loaded.file.parent
+        for file in (folder / "report.json", folder.parent / "report.json"):
+            report = read_report(file)
+            if report.get("digest") != self.loaded.digest:
+                continue
+            found: dict[bool, tuple[int, ...] | None] = {}
+            for crf, scores in ((False, report), (True, report.get("crf"))):
+                cluster = scores.get("cluster") if isinstance(scores, dict) else None
+                stored = cluster.get("assignment") if isinstance(cluster, dict) else None
+                found[crf] = as_assignment(stored, clusters, self.segmenter.n_classes)
+            return {False: found[False], True: found[True] or found[False]}
+        return {False: None, True: None}
+
+
+def array(tensor: Tensor | None) -> np.ndarray | None:
+    """A tensor as numpy has it."""
+    return None if tensor is None else tensor.cpu().numpy()
+
+
+def read_report(file: Path) -> dict[str, object]:
+    """The report of an evaluation; empty when there is none that can be read."""
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def as_assignment(given: object, clusters: int, classes: int) -> tuple[int, ...] | None:
+    """A list of classes, one for each cluster; None for anything else."""
+    if not isinstance(given, list) or len(given) != clusters:
+        return None
+    if any(type(one) is not int or not UNMATCHED <= one < classes for one in given):
+        return None
+    return tuple(given)
