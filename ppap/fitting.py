@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +77,42 @@ def resized(rgb: np.ndarray, work: Work) -> np.ndarray:
         return np.array(rgb)  # torch wants arrays that may be written
     image = Image.fromarray(rgb).resize((work.width, work.height), Image.Resampling.BICUBIC)
     return np.array(image)
+
+
+def seen_whole(
+    features: Callable[[Tensor], Tensor], rgb: np.ndarray, *, patch: int, size: int
+) -> Tensor:
+    """The features of a whole picture, also of a long one.
+
+    A long picture's are the means of those of its windows, which count less towards their ends.
+
+    Args:
+        features: ``(1, 3, H, W)`` images in [0, 1] → ``(1, h, w, D)``.
+        rgb: uint8 ``(H, W, 3)``, of a ``work_size``.
+        patch: pixels of a patch's side.
+        size: the side of the squares that the network knows; windows are LONGEST times that.
+
+    Returns:
+        float32 ``(1, h, w, D)``.
+    """
+    image = torch.from_numpy(rgb).permute(2, 0, 1)
+    axis = 0 if image.shape[1] > image.shape[2] else 1  # of the windows, in (H, W) and (h, w)
+    length = image.shape[1 + axis] // patch
+    sums: Tensor | None = None
+    for start, stop in windows_of(length, LONGEST * size // patch):
+        part = image.narrow(1 + axis, start * patch, (stop - start) * patch)
+        found = features(part.float().div(255).unsqueeze(0))
+        if stop - start == length:
+            return found
+        along = found[0].transpose(0, axis)  # (stop − start, across, D)
+        if sums is None:
+            sums = along.new_zeros(length, *along.shape[1:])
+            weights = along.new_zeros(length, 1, 1)
+        weight = ramp(stop - start).to(along).view(-1, 1, 1)
+        sums[start:stop] += weight * along
+        weights[start:stop] += weight
+    assert sums is not None
+    return (sums / weights).transpose(0, axis).unsqueeze(0)
 
 
 class Span(NamedTuple):

@@ -17,14 +17,12 @@ from ppap.data.classes import Colour
 from ppap.evaluation.crf import CrfInput, CrfPool, require_crf, smooth
 from ppap.evaluation.metrics import UNMATCHED
 from ppap.fitting import (
-    LONGEST,
     Picture,
     answered,
     as_rgb,
     at_size,
-    ramp,
     resized,
-    windows_of,
+    seen_whole,
     work_size,
 )
 from ppap.opening import LoadedSegmenter, load_segmenter
@@ -170,7 +168,12 @@ class Predictor:
             self._check_memory(height, width)
         work = work_size(height, width, self.loaded.size, self.segmenter.backbone.patch_size)
         seen = resized(rgb, work)
-        features = self._features(seen)
+        features = seen_whole(
+            self.segmenter.features,
+            seen,
+            patch=self.segmenter.backbone.patch_size,
+            size=self.loaded.size,
+        )
         size = (height, width) if probabilities else answered(height, width)
         if refine:
             found = self._refined(features, seen, size, probabilities)
@@ -185,32 +188,6 @@ class Predictor:
             cluster_probabilities=array(found.cluster_probabilities),
             class_probabilities=array(found.class_probabilities),
         )
-
-    def _features(self, seen: np.ndarray) -> Tensor:
-        """The trained stream's features of a picture, float32 ``(1, h, w, D)``.
-
-        A long picture's are the means of those of its windows, which count less towards their
-        ends.
-        """
-        image = torch.from_numpy(seen).permute(2, 0, 1)
-        patch = self.segmenter.backbone.patch_size
-        axis = 0 if image.shape[1] > image.shape[2] else 1  # of the windows, in (H, W) and (h, w)
-        length = image.shape[1 + axis] // patch
-        sums: Tensor | None = None
-        for start, stop in windows_of(length, LONGEST * self.loaded.size // patch):
-            part = image.narrow(1 + axis, start * patch, (stop - start) * patch)
-            found = self.segmenter.features(part.float().div(255).unsqueeze(0))
-            if stop - start == length:
-                return found
-            along = found[0].transpose(0, axis)  # (stop − start, across, D)
-            if sums is None:
-                sums = along.new_zeros(length, *along.shape[1:])
-                weights = along.new_zeros(length, 1, 1)
-            weight = ramp(stop - start).to(along).view(-1, 1, 1)
-            sums[start:stop] += weight * along
-            weights[start:stop] += weight
-        assert sums is not None
-        return (sums / weights).transpose(0, axis).unsqueeze(0)
 
     def _predicted(self, features: Tensor, size: tuple[int, int], logs: bool) -> Prediction:
         probes = (self.segmenter.cluster_probe, self.segmenter.linear_probe)
