@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from ppap.backbones import TrunkOutput
 from ppap.checks import check_count
 from ppap.data import DataError, Dataset, square, square_labels
 from ppap.opening import PUBLISHED_SIZE
+
+T = TypeVar("T")
 
 # Side of the squares, in pixels.
 SIZE = PUBLISHED_SIZE
@@ -101,7 +104,8 @@ def batches_of(
     """
     for name, value, least in (("size", size, 1), ("batch", batch, 1), ("workers", workers, 0)):
         check_count(name, value, least)
-    with closing(_in_order(dataset, indices, size, batch, workers)) as squares:
+    read = partial(read_square, dataset, size=size)
+    with closing(in_order(read, indices, ahead=2 * batch, workers=workers)) as squares:
         for start in range(0, len(indices), batch):
             some = tuple(indices[start : start + batch])
             parts = [next(squares) for _ in some]
@@ -116,19 +120,26 @@ def as_images(rgb: np.ndarray) -> Tensor:
     return torch.from_numpy(rgb).permute(0, 3, 1, 2).float().div_(255)
 
 
-def _in_order(
-    dataset: Dataset, indices: Sequence[int], size: int, batch: int, workers: int
-) -> Generator[Square, None, None]:
-    """Squares in the order of ``indices``, at most two batches of them waiting."""
+def in_order(
+    read: Callable[[int], T], indices: Sequence[int], *, ahead: int, workers: int
+) -> Generator[T, None, None]:
+    """What ``read`` gives for each index, in their order.
+
+    Args:
+        read: called in the threads.
+        indices: in which order.
+        ahead: how many results may wait.
+        workers: threads; 0 reads in this one, when the turn comes.
+    """
     if not workers:
-        yield from (read_square(dataset, index, size) for index in indices)
+        yield from map(read, indices)
         return
-    waiting: deque[Future[Square]] = deque()
+    waiting: deque[Future[T]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
         for index in indices:
-            waiting.append(pool.submit(read_square, dataset, index, size))
-            if len(waiting) > 2 * batch:
+            waiting.append(pool.submit(read, index))
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -13,15 +13,9 @@ from torch import Tensor
 
 from ppap.data import Dataset
 from ppap.evaluation.crf import CrfInput, CrfPool
-from ppap.evaluation.metrics import (
-    Confusion,
-    FrequencyGroups,
-    Scores,
-    frequency_groups,
-    match,
-    scores,
-)
+from ppap.evaluation.metrics import FrequencyGroups, Scores, frequency_groups
 from ppap.evaluation.source import BATCH, SIZE, WORKERS, EvaluationBatch, batches_of, labelled
+from ppap.evaluation.tally import Counts, Measures
 from ppap.segmenter import Prediction, Segmenter, predict
 
 # Log-probabilities that exist at once beside those that the CRF works on.
@@ -30,14 +24,6 @@ LOGS_BYTES = 256 * 2**20
 
 class EvaluationStoppedError(RuntimeError):
     """``stopped`` said so; there are no scores."""
-
-
-class Measures(NamedTuple):
-    """One image under the split's assignment, in per cent; NaN where every pixel is void."""
-
-    accuracy: float
-    miou: float
-    """Mean over the classes that occur in the image or its prediction."""
 
 
 @dataclass(frozen=True)
@@ -67,32 +53,6 @@ class SplitScores(NamedTuple):
     """Names of the classes by how many pixels the split has of them."""
 
 
-class Tally:
-    """Counts of one method over a split, and of every image in it."""
-
-    def __init__(self, classes: int, predictions: int) -> None:
-        self.whole = Confusion(classes, predictions)
-        # Sparse: an image has few of the pairs that 919 classes make.
-        self.images: list[Tensor] = []
-
-    def add(self, truth: Tensor, prediction: Tensor) -> None:
-        """Count one image; ``(H, W)`` each."""
-        one = Confusion(self.whole.classes, self.whole.predictions)
-        one.update(truth, prediction.to(truth.device))
-        self.whole.merge(one)
-        self.images.append(one.counts.to_sparse())
-
-    def measures(self, names: Sequence[str], assignment: Tensor) -> list[Measures]:
-        """Every image by itself, under the assignment of the whole split."""
-        found = []
-        one = Confusion(self.whole.classes, self.whole.predictions)
-        for counts in self.images:
-            one.counts = counts.to_dense()
-            image = scores(one, names, assignment)
-            found.append(Measures(image.accuracy, image.miou))
-        return found
-
-
 @dataclass(frozen=True, eq=False)
 class Predicted:
     """One image with what the probes say of it."""
@@ -114,39 +74,6 @@ class Refined(NamedTuple):
 
     clusters: Tensor
     classes: Tensor
-
-
-class ProbeScores(NamedTuple):
-    """Both probes on a split, and on each of its images."""
-
-    cluster: Scores
-    linear: Scores
-    images: list[tuple[Measures, Measures]]
-
-
-class Counts:
-    """What is counted while a split is read, for both probes."""
-
-    def __init__(self, segmenter: Segmenter) -> None:
-        classes = segmenter.n_classes
-        self.cluster = Tally(classes, classes + segmenter.extra_clusters)
-        self.linear = Tally(classes, classes)
-
-    def add(self, truth: Tensor, clusters: Tensor, classes: Tensor) -> None:
-        """Count one image; ``(H, W)`` each."""
-        self.cluster.add(truth, clusters)
-        self.linear.add(truth, classes)
-
-    def scores(self, names: Sequence[str]) -> ProbeScores:
-        """Match the clusters with the classes, and score everything."""
-        cluster = scores(self.cluster.whole, names, match(self.cluster.whole))
-        linear = scores(self.linear.whole, names)
-        images = zip(
-            self.cluster.measures(names, cluster.assignment),
-            self.linear.measures(names, linear.assignment),
-            strict=True,
-        )
-        return ProbeScores(cluster, linear, list(images))
 
 
 def evaluate_split(
@@ -223,7 +150,8 @@ def evaluate_batches(
         raise ValueError(
             f"the segmenter knows {segmenter.n_classes} classes, but the data set has {len(names)}"
         )
-    plain, smooth = Counts(segmenter), Counts(segmenter)
+    clusters = segmenter.n_classes + segmenter.extra_clusters
+    plain, smooth = (Counts(segmenter.n_classes, clusters) for _ in range(2))
     read: list[tuple[int, str]] = []
     # Closed, so that what the CRF has not begun is dropped, whatever ends this.
     with closing(examined(segmenter, source, crf)) as each:

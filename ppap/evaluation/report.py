@@ -1,0 +1,278 @@
+"""What an evaluation found, as plain values for JSON; everything else is made from these."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ppap.checkpoint import writing
+from ppap.data import Dataset
+from ppap.evaluation.distance_split import DistanceScores
+from ppap.evaluation.metrics import Scores, group_means, number
+from ppap.evaluation.paper import distance_for, frequency_for, rows_for
+from ppap.evaluation.split import ImageScore, Measures, SplitScores
+from ppap.opening import LoadedSegmenter
+
+FORMAT = "ppap-studio report"
+VERSION = 1
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "pydensecrf2")
+FLATTERS = "That flatters every number here."
+Report = dict[str, Any]
+
+
+class Selection(NamedTuple):
+    """How the checkpoint came to be the one that is reported."""
+
+    choice: str
+    """last, held_out, evaluation, published or named."""
+    sentence: str
+    flatters: bool
+    """Whether it was chosen on the very split that is reported."""
+
+
+def selection_of(loaded: LoadedSegmenter, dataset: Dataset) -> Selection:
+    """What a checkpoint's run and its name say about how it was chosen."""
+    config, name = loaded.config, loaded.file.name
+    if loaded.source == "published":
+        return Selection(
+            "published",
+            "Reservation: published runs keep the checkpoint that scores best on the evaluation "
+            f"split and report that same split. {FLATTERS}",
+            True,
+        )
+    choice = config.get("selection")
+    if name.startswith("step-") or choice not in ("last", "held_out", "evaluation"):
+        return Selection("named", "The checkpoint was named, not chosen by a score.", False)
+    if choice == "last" or name == "last.pt":
+        return Selection("last", "The checkpoint is its run's last one; no score chose it.", False)
+    if choice == "held_out":
+        return Selection(
+            choice, "The checkpoint scored best on images held out of training.", False
+        )
+    chosen_on = config.get("eval_split", "val")
+    if chosen_on == dataset.split:
+        return Selection(
+            choice,
+            "Reservation: the checkpoint was chosen because it scores best on the very split that "
+            f"is reported here, as published runs do. {FLATTERS}",
+            True,
+        )
+    return Selection(choice, f"The checkpoint scored best on the split '{chosen_on}'.", False)
+
+
+def build_report(
+    loaded: LoadedSegmenter,
+    dataset: Dataset,
+    found: SplitScores | None,
+    *,
+    size: int,
+    distance: DistanceScores | None = None,
+    seconds: float | None = None,
+) -> Report:
+    """The report of one evaluation.
+
+    Args:
+        loaded: what was evaluated.
+        dataset: on what; with its class names.
+        found: the probes' scores; None where they could not be measured.
+        size: side of the squares.
+        distance: ImageNet-S distance matching, where it was done.
+        seconds: how long it took.
+
+    Returns:
+        Plain values: ``cluster`` and ``linear``, each with ``accuracy`` and ``miou`` in per cent,
+        ``iou`` by class name, ``assignment`` and ``confusion``; the same under ``crf`` where there
+        was one; ``groups``, ``images``, ``paper``, ``notes`` and what was evaluated on what.
+        None stands for what was not measured.
+    """
+    info = loaded.segmenter.backbone.info
+    rule = loaded.config.get("rule", "ppap" if loaded.source == "published" else "")
+    selection = selection_of(loaded, dataset)
+    report: Report = {
+        "format": FORMAT,
+        "version": VERSION,
+        "checkpoint": str(loaded.file),
+        "digest": loaded.digest,
+        "step": loaded.step,
+        "source": loaded.source,
+        "rule": rule,
+        "head": loaded.segmenter.head_name,
+        "recipe": loaded.config.get("recipe", ""),
+        "seed": loaded.config.get("seed"),
+        "selection": selection._asdict(),
+        "backbone": {"name": info.name, "title": info.title, "note": info.note},
+        "dataset": {
+            "kind": dataset.name,
+            "title": dataset.title,
+            "folder": str(dataset.root),
+            "split": dataset.split,
+            "notes": list(dataset.notes),
+        },
+        "size": size,
+        "classes": list(dataset.classes),
+        "colours": [list(colour) for colour in dataset.colours],
+        "cluster": None,
+        "linear": None,
+    }
+    if found is not None:
+        report |= probes(found, dataset)
+    if distance is not None:
+        report["distance"] = distance_record(distance, dataset, info.title, rule)
+    report["paper"] = [row._asdict() for row in rows_for(dataset.name, info.title, rule)]
+    frequency = frequency_for(dataset.name, rule)
+    report["paper_groups"] = None if frequency is None else frequency._asdict()
+    report["notes"] = notes(loaded, dataset, selection, found)
+    report["seconds"] = None if seconds is None else round(seconds, 1)
+    report["versions"] = versions()
+    return report
+
+
+def probes(found: SplitScores, dataset: Dataset) -> Report:
+    """Everything of the report that comes from the probes' scores."""
+    record: Report = {
+        "cluster": found.cluster.record(),
+        "linear": found.linear.record(),
+        "groups": groups(found, found.cluster, found.linear),
+        "images": [image_record(one) for one in found.images],
+        "unlabelled": len(dataset) - len(found.images),
+    }
+    if found.cluster_crf is not None and found.linear_crf is not None:
+        record["crf"] = {
+            "cluster": found.cluster_crf.record(),
+            "linear": found.linear_crf.record(),
+            "groups": groups(found, found.cluster_crf, found.linear_crf),
+        }
+    return record
+
+
+def groups(found: SplitScores, cluster: Scores, linear: Scores) -> Report:
+    """Table 8's kind of numbers: mIoU by class frequency."""
+    both = (group_means(cluster, found.groups), group_means(linear, found.groups))
+    return {
+        name: {"classes": list(names), "cluster": number(a), "linear": number(b)}
+        for name, names, a, b in zip(found.groups._fields, found.groups, *both, strict=True)
+    }
+
+
+def image_record(one: ImageScore) -> Report:
+    """One image's measures."""
+    record: Report = {
+        "index": one.index,
+        "name": one.name,
+        "cluster": measures_record(one.cluster),
+        "linear": measures_record(one.linear),
+    }
+    if one.cluster_crf is not None and one.linear_crf is not None:
+        record["crf"] = {
+            "cluster": measures_record(one.cluster_crf),
+            "linear": measures_record(one.linear_crf),
+        }
+    return record
+
+
+def measures_record(measures: Measures) -> Report:
+    """For JSON, which has no NaN."""
+    return {"accuracy": number(measures.accuracy), "miou": number(measures.miou)}
+
+
+def distance_record(distance: DistanceScores, dataset: Dataset, title: str, rule: str) -> Report:
+    """Table 4's number, with the paper's beside it."""
+    record: Report = dict(distance.scores.record())
+    # Nothing is matched; and of 920 classes the matrix is a million numbers.
+    del record["assignment"], record["confusion"]
+    paper = distance_for(len(dataset.classes) - 1, title, rule)
+    return {
+        **record,
+        "features": "frozen" if distance.frozen else "tuned",
+        "bank": distance.bank,
+        "images": distance.images,
+        "neighbours": distance.k,
+        "temperature": distance.temperature,
+        "size": distance.size,
+        "paper": paper,
+    }
+
+
+def notes(
+    loaded: LoadedSegmenter, dataset: Dataset, selection: Selection, found: SplitScores | None
+) -> list[str]:
+    """What a reader must know to judge the numbers, the weightiest first."""
+    info = loaded.segmenter.backbone.info
+    told = [selection.sentence]
+    if "ImageNet labels" in info.note:
+        told.append(
+            f"Warning: the backbone, {info.title}, was trained with ImageNet labels, so nothing "
+            "here is unsupervised from end to end. Results in the literature use DINO."
+        )
+    if "Not trained" in info.note:
+        told.append("Warning: the backbone has random weights.")
+    trained_on = loaded.config.get("train_split")
+    if loaded.config.get("dataset") in (dataset.name, "") and trained_on == dataset.split:
+        told.append(f"Warning: the split '{dataset.split}' is the one it was trained on.")
+    if not loaded.named:
+        told.append(
+            "The checkpoint does not name its classes: they are taken to be those of "
+            f"{dataset.title}, in that order."
+        )
+    elif found is not None and loaded.classes != dataset.classes:
+        told.append(
+            "Warning: the data set calls the classes otherwise than the checkpoint, which "
+            f"calls the first one '{loaded.classes[0]}'."
+        )
+    if found is not None and len(found.images) < len(dataset):
+        missing = len(dataset) - len(found.images)
+        told.append(f"{missing} of {len(dataset)} images have no label map and do not count.")
+    return told
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write_json(report: Report, file: Path) -> None:
+    """Write a report whole or not at all; OSError where that is impossible."""
+    write_text(json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n", file)
+
+
+def write_text(text: str, file: Path) -> None:
+    """Write a text file whole or not at all, and the folder it lies in."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with writing(file) as partial:
+        # Names from a disk may hold bytes that are no text.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def chosen_images(report: Report, each: int = 3) -> dict[str, list[int]]:
+    """The best, the median and the worst images by their clusters' accuracy: item indices.
+
+    With CRF where there was one. No image is chosen twice: of fewer than three times ``each``,
+    there are fewer of each kind.
+    """
+    crf = "crf" in report
+    known = [
+        (accuracy, one["index"])
+        for one in report.get("images", ())
+        if (accuracy := (one["crf"] if crf else one)["cluster"]["accuracy"]) is not None
+    ]
+    order = [index for _, index in sorted(known, key=lambda pair: (-pair[0], pair[1]))]
+    take = min(each, max(1, len(order) // 3))
+    best, worst = order[:take], order[max(take, len(order) - take) :][::-1]
+    between = order[len(best) : len(order) - len(worst)]
+    start = max(0, (len(between) - take + 1) // 2)
+    return {"best": best, "median": between[start : start + take], "worst": worst}
+
+
+def comparable(report: Report) -> Sequence[Report]:
+    """The paper's rows, those with a CRF only if there is something measured with one."""
+    return [row for row in report["paper"] if row["crf"] <= ("crf" in report)]
