@@ -1,0 +1,279 @@
+"""Several GPUs or machines, started by PyTorch's own ``torchrun``.
+
+Every process has its own images, the same number of them. The candidates of an anchor are the
+patches of all processes (``gather_rows``), so each takes the loss of its own anchors among all
+patches, scales it to its part of the mean over all (``global_mean``), and the sum of everybody's
+gradients (``sum_gradients``) is the gradient that one process with the whole batch would have.
+
+In a single process there is no process group, and each function returns what it was given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from ppap.settings import SettingError
+
+Value = TypeVar("Value")
+
+# Gradients travel in pieces of at most this size: many small messages are slow, and one of
+# everything would need all of its memory twice.
+BUCKET_BYTES = 32 * 2**20
+# Others may wait for one that builds cached features. If one dies, torchrun ends the others.
+TIMEOUT = timedelta(hours=12)
+
+
+class DistributedError(RuntimeError):
+    """Processes that do not fit together; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run, seen from one of them."""
+
+    rank: int
+    """From 0 to ``size`` − 1; process 0 writes what is written once."""
+    size: int
+    local_rank: int
+    """Counted within this machine."""
+    device: torch.device
+
+
+@contextlib.contextmanager
+def setup(device: str | torch.device) -> Iterator[World]:
+    """Find the other processes, if there are any, and let go of them at the end.
+
+    Under ``torchrun`` with several processes on GPUs (over NCCL), every process takes the GPU of
+    its number; on the CPU they talk over gloo. Otherwise the world is this process alone.
+
+    Args:
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        SettingError: there is no such device here, or it cannot be shared.
+        DistributedError: the others cannot be found.
+    """
+    size, rank, local_rank = (
+        from_torchrun(name, default)
+        for name, default in (("WORLD_SIZE", 1), ("RANK", 0), ("LOCAL_RANK", 0))
+    )
+    own = device_of(device, local_rank, several=from_torchrun("LOCAL_WORLD_SIZE", size) > 1)
+    if size == 1:
+        yield World(0, 1, 0, own)
+        return
+    on_gpu = own.type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(own)
+    try:
+        dist.init_process_group(
+            "nccl" if on_gpu else "gloo",
+            timeout=TIMEOUT,
+            device_id=own if on_gpu else None,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise DistributedError(
+            f"process {rank} of {size} cannot find the others ({str(error).splitlines()[0]}). "
+            "Start them with torchrun: torchrun --nproc-per-node=2 -m trainers.train …"
+        ) from error
+    try:
+        yield World(rank, size, local_rank, own)
+    finally:
+        dist.destroy_process_group()
+
+
+def from_torchrun(name: str, default: int) -> int:
+    """A number that torchrun gives its processes; DistributedError if it is none."""
+    text = os.environ.get(name, str(default))
+    try:
+        return int(text)
+    except ValueError:
+        raise DistributedError(
+            f"the environment variable {name} must be a whole number, not {text!r}: leave it to "
+            "torchrun"
+        ) from None
+
+
+def device_of(device: str | torch.device, local_rank: int, *, several: bool) -> torch.device:
+    """Where process ``local_rank`` of this machine runs; SettingError where it cannot."""
+    known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if str(device) == "auto":
+        device = "cuda" if len(known) > 1 else "cpu"
+    wanted = str(device)
+    if wanted == "cuda":
+        wanted = f"cuda:{local_rank}"
+    elif several and wanted in known[1:]:
+        raise SettingError(
+            "device",
+            f"device {wanted} cannot be shared by several processes: use device=cuda, and "
+            "each takes the GPU of its number.",
+        )
+    if wanted not in known:
+        if str(device) == "cuda" and len(known) > 1:
+            raise SettingError(
+                "device",
+                f"There are {len(known) - 1} GPUs on this machine, and process {local_rank + 1} "
+                f"wants one of its own: use torchrun --nproc-per-node={len(known) - 1}.",
+            )
+        raise SettingError(
+            "device", f"device must be auto or one of {', '.join(known)} here, not {device}."
+        )
+    return torch.device(wanted)
+
+
+def gather_rows(x: Tensor, world: World) -> Tensor:
+    """The rows of all processes, in their order: ``(N, …)`` → ``(size · N, …)``.
+
+    Where ``x`` has a gradient, so has the result: backward sums what all processes send into this
+    one's rows. All processes must go backward then.
+
+    Raises:
+        DistributedError: the processes have different numbers of rows, or wider ones.
+    """
+    if world.size == 1:
+        return x
+    check_same_shape(x, world)
+    gathered: Tensor = _GatherRows.apply(x, world)
+    return gathered
+
+
+class _GatherRows(torch.autograd.Function):
+    """All-gather, whose gradient is the sum over all processes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, world: World) -> Tensor:
+        ctx.world, ctx.rows = world, len(x)
+        own = x.detach().contiguous()
+        parts = [torch.empty_like(own) for _ in range(world.size)]
+        dist.all_gather(parts, own)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        # Not in place: what came down may be somebody else's tensor, too.
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        start = ctx.world.rank * ctx.rows
+        return total[start : start + ctx.rows], None
+
+
+def check_same_shape(x: Tensor, world: World) -> None:
+    """DistributedError unless ``x`` has as many rows, as wide, in every process."""
+    rows, width = len(x), x.shape[1:].numel()
+    ends = torch.tensor([rows, -rows, width, -width], device=world.device)
+    dist.all_reduce(ends, dist.ReduceOp.MAX)
+    most_rows, least_rows, widest, narrowest = (abs(end) for end in ends.tolist())
+    if most_rows != least_rows or widest != narrowest:
+        raise DistributedError(
+            f"process {world.rank} brings {rows} rows of {width} numbers, others {least_rows} to "
+            f"{most_rows} of {narrowest} to {widest}: every process must have the same number of "
+            "images, of the same size"
+        )
+
+
+def global_mean(loss: Tensor, counted: Tensor, world: World) -> Tensor:
+    """This process's part of the mean over all: the parts of all processes sum to that mean.
+
+    Args:
+        loss: a mean over ``counted`` things of this process, without dimensions.
+        counted: how many, int64 without dimensions; 0 where there are none, with a loss of 0.
+
+    Returns:
+        loss · counted / (everybody's counted), with gradient. Summing the gradients of all
+        processes gives that of the one mean.
+    """
+    if world.size == 1:
+        return loss
+    own = counted.detach().to(loss.device, torch.int64)
+    total = own.clone()
+    dist.all_reduce(total)
+    return loss * (own.double() / total.clamp(min=1)).to(loss.dtype)
+
+
+@torch.no_grad()
+def sum_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
+    """Give every parameter the sum of all processes' gradients, in place.
+
+    One without a gradient counts as zero; it stays without one if it has none anywhere, as it
+    would in a single process. The parameters must be the same, in the same order, everywhere.
+    """
+    if world.size == 1:
+        return
+    for bucket in buckets(parameters):
+        parts = [
+            torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in bucket
+        ]
+        # How many processes have a gradient of it goes along with each.
+        has = torch.tensor([float(p.grad is not None) for p in bucket]).to(parts[0])
+        flat = torch.cat([*parts, has])
+        dist.all_reduce(flat)
+        *sums, anywhere = flat.split([*(p.numel() for p in bucket), len(bucket)])
+        for i, (parameter, total) in enumerate(zip(bucket, sums, strict=True)):
+            if parameter.grad is not None:
+                parameter.grad.copy_(total.view_as(parameter))
+            elif anywhere[i] > 0:
+                parameter.grad = total.view_as(parameter).clone()
+
+
+def buckets(parameters: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Parameters of one type and device together, at most BUCKET_BYTES or a single one."""
+    result: list[list[nn.Parameter]] = []
+    filled = 0
+    for parameter in parameters:
+        size = parameter.numel() * parameter.element_size()
+        last = result[-1][-1] if result else None
+        alike = last is not None and (last.dtype, last.device) == (
+            parameter.dtype,
+            parameter.device,
+        )
+        if not alike or filled + size > BUCKET_BYTES:
+            result.append([])
+            filled = 0
+        result[-1].append(parameter)
+        filled += size
+    return result
+
+
+def sum_numbers(numbers: Sequence[float], world: World) -> list[float]:
+    """Each number's sum over all processes, in double precision."""
+    if world.size == 1:
+        return [float(number) for number in numbers]
+    total = torch.tensor(numbers, dtype=torch.float64, device=world.device)
+    dist.all_reduce(total)
+    sums: list[float] = total.tolist()
+    return sums
+
+
+def broadcast_object(value: Value, world: World) -> Value:
+    """Process 0's value, whatever the others gave. It travels pickled."""
+    if world.size == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0, device=world.device)
+    return box[0]
+
+
+@torch.no_grad()
+def broadcast_parameters(module: nn.Module, world: World) -> None:
+    """Give a module process 0's parameters and buffers, in place."""
+    if world.size == 1:
+        return
+    for tensor in [*module.parameters(), *module.buffers()]:
+        # What is not stored row by row (channels last) travels through a copy that is.
+        plain = tensor.detach().contiguous()
+        dist.broadcast(plain, src=0)
+        tensor.copy_(plain)
+
+
+def barrier(world: World) -> None:
+    """Wait until every process is here."""
+    if world.size > 1:
+        sum_numbers([0.0], world)
