@@ -7,6 +7,7 @@ decodes the whole picture for each.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -18,7 +19,8 @@ import numpy as np
 
 from ppap.data.base import Dataset, Example, Item, Items, Layout
 from ppap.data.classes import CAMVID11, CITYSCAPES27, COCOSTUFF27, POTSDAM3, ClassList
-from ppap.data.errors import LayoutError
+from ppap.data.errors import LayoutError, printable
+from ppap.data.folder import class_names
 from ppap.data.images import Photo
 from ppap.data.labels import VOID, label_table
 from ppap.data.listing import has_folder, images_by_stem, images_in, names_in, without_suffix
@@ -33,6 +35,8 @@ CLASSES = {
     "potsdam3": POTSDAM3,
     "camvid": CAMVID11,
 }
+# Crops of one's own folder: their classes are in the classes.txt beside img and label.
+OWN = "folder"
 _NAMED = re.compile(r"(.+)_five_crop_[0-9.]+")
 
 
@@ -43,12 +47,23 @@ class CropFolder(NamedTuple):
     of: str
 
 
+def folder_name(of: str, ratio: float) -> str:
+    """What the published runs call the crops of a data set: ``camvid_five_crop_0.5``."""
+    return f"{of}_five_crop_{float(ratio)!r}"
+
+
+def named_after(folder: str) -> str | None:
+    """The data set in a name such as ``folder_name`` gives; None for other names."""
+    named = _NAMED.fullmatch(folder)
+    return named[1] if named else None
+
+
 def home(root: Path) -> CropFolder | None:
     """``root`` itself, or the one such folder in it or in its ``cropped``; None without one."""
-    if named := _NAMED.fullmatch(root.resolve().name):
-        return CropFolder(root, named[1]) if has_folder(root, "img") else None
+    if named := named_after(root.resolve().name):
+        return CropFolder(root, named) if has_folder(root, "img") else None
     parent = root / "cropped" if has_folder(root, "cropped") else root
-    inside = {name: named[1] for name in names_in(parent) if (named := _NAMED.fullmatch(name))}
+    inside = {name: named for name in names_in(parent) if (named := named_after(name))}
     if len(inside) > 1:
         raise LayoutError(parent, f"holds several: choose one of {', '.join(inside)}")
     return next((CropFolder(parent / name, of) for name, of in inside.items()), None)
@@ -85,25 +100,56 @@ def numbered(folder: Path) -> list[str]:
     return list(names.values())
 
 
+def classes_of(folder: CropFolder) -> ClassList:
+    """The classes in a crop folder's own classes.txt, or those of the data set it is named after.
+
+    Raises:
+        LayoutError: neither is known, or as ``folder.class_names``.
+    """
+    own = (folder.path / "classes.txt").is_file()
+    if own or (folder.of == OWN and not has_folder(folder.path, "label")):
+        return class_names(folder.path, labelled=own)
+    if folder.of in CLASSES:
+        return CLASSES[folder.of]
+    raise LayoutError(
+        folder.path,
+        f"holds crops of '{printable(folder.of)}', whose classes are not known: put a classes.txt "
+        "into it (one name a line, class 0 first), or let its name begin with one of "
+        f"{', '.join(CLASSES)}",
+    )
+
+
+def record_file(folder: Path, split: str) -> Path:
+    """Where a crop folder says what the crops of a split were made of."""
+    return folder / f"crops_{split}.json"
+
+
+def images_cropped(folder: Path, split: str) -> int | None:
+    """How many images the crops of a split are made of; None where nobody wrote that down."""
+    try:
+        images = json.loads(record_file(folder, split).read_text(encoding="utf-8"))["images"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return images if isinstance(images, int) else None
+
+
 def open_split(root: Path, split: str) -> Dataset:
     """All crops of a split; stored labels are one higher than the class, 0 is void."""
     folder = home(root)
     if folder is None:
         raise LayoutError(root, f"holds no crops: expected {LAYOUT.expected}")
-    classes: ClassList | None = CLASSES.get(folder.of)
-    if classes is None:
-        raise LayoutError(
-            folder.path,
-            f"holds crops of '{folder.of}', whose classes are not known: "
-            f"its name must begin with one of {', '.join(CLASSES)}",
-        )
+    classes = classes_of(folder)
     images, labels = folder.path / "img" / split, folder.path / "label" / split
     names = numbered(images)
     notes = []
     labelled = labels.is_dir()
     if not labelled:
         notes.append(f"label/{split} is missing: opened without labels.")
-    if len(names) % len(CROPS):
+    made_of = images_cropped(folder.path, split)
+    if made_of is not None and len(names) != made_of * len(CROPS):
+        all_crops = made_of * len(CROPS)
+        notes.append(f"{len(names)} of {all_crops} crops are there: making them was not finished.")
+    elif len(names) % len(CROPS):
         notes.append(f"{len(names)} crops are not a multiple of five: some are missing.")
     shifted = {i + 1: i for i in range(len(classes))}
     return Dataset(

@@ -20,15 +20,16 @@ from ppap.data.base import Dataset, Layout
 from ppap.data.errors import LayoutError
 from ppap.data.sample_photos import samples_dataset
 
-# The order in which a folder is tried; any folder with pictures passes the last.
+# The order in which a folder is tried; any folder with pictures passes the last. Crops come late:
+# a data set stays what it is when crops of it are put into it.
 LAYOUTS: tuple[Layout, ...] = (
-    crops.LAYOUT,
     imagenet_s.LAYOUT,
     cocostuff.LAYOUT,
     cityscapes.LAYOUT,
     potsdam.LAYOUT,
     camvid.LAYOUT,
     folder.LAYOUT,
+    crops.LAYOUT,
     image_folder.LAYOUT,
 )
 KINDS: tuple[str, ...] = (*(layout.kind for layout in LAYOUTS), sample_photos.KIND)
