@@ -17,6 +17,7 @@ from ppap.data import DataError, Dataset
 from ppap.evaluation.distance import (
     NEIGHBOURS,
     TEMPERATURE,
+    Bank,
     bank_of,
     classify,
     join,
@@ -28,7 +29,6 @@ from ppap.evaluation.split import EvaluationStoppedError
 from ppap.fitting import resized, seen_whole, work_size
 from ppap.segmenter import Segmenter
 
-BANK, SCORED = "train-semi", "validation"
 # Images that may wait, decoded.
 AHEAD = 8
 
@@ -59,77 +59,114 @@ class Whole(NamedTuple):
     """int64 ``(1, H, W)``, −1 where void."""
 
 
-def evaluate_distance(
-    segmenter: Segmenter,
-    bank: Dataset,
-    dataset: Dataset,
-    *,
-    size: int = SIZE,
-    frozen: bool = False,
-    k: int = NEIGHBOURS,
-    temperature: float = TEMPERATURE,
-    progress: Callable[[str, int, int], None] | None = None,
-    stopped: Callable[[], bool] | None = None,
-    workers: int = WORKERS,
-) -> DistanceScores:
-    """Classify every pixel of ``dataset`` by its nearest vectors from ``bank``.
+Progress = Callable[[int, int], None]
+
+
+class DistanceMatching:
+    """Classifies every pixel by its nearest labelled vectors: ``fill`` the bank, then ``score``.
 
     Whole images are seen, in their proportions, and scored at the size of their label maps.
-
-    Args:
-        segmenter: gives the features; its probes are not used.
-        bank: labelled images, ImageNet-S's ``train-semi``.
-        dataset: labelled images with the same classes, ``validation``.
-        size: the shorter side of the images, in pixels.
-        frozen: use the backbone's own features, not the trained ones.
-        k: neighbours that vote.
-        temperature: of their votes.
-        progress: told what is done, how many images of it, and of how many.
-        stopped: asked before every image; True ends the evaluation.
-        workers: threads that decode; 0 decodes in this one.
-
-    Raises:
-        EvaluationStoppedError: ``stopped`` said so.
-        DataError: a file cannot be read, nothing is labelled, or the splits' classes differ.
-        ValueError: a setting outside its range.
     """
-    check_count("size", size, 1)
-    check_count("workers", workers, 0)
-    if bank.classes != dataset.classes:
-        raise DataError(
-            dataset.root, f"has other classes in '{bank.split}' than in '{dataset.split}'"
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        *,
+        size: int = SIZE,
+        frozen: bool = False,
+        k: int = NEIGHBOURS,
+        temperature: float = TEMPERATURE,
+        stopped: Callable[[], bool] | None = None,
+        workers: int = WORKERS,
+    ) -> None:
+        """Begin with an empty bank.
+
+        Args:
+            segmenter: gives the features; its probes are not used.
+            size: the shorter side of the images, in pixels.
+            frozen: use the backbone's own features, not the trained ones.
+            k: neighbours that vote.
+            temperature: of their votes.
+            stopped: asked before every image; True ends the work with EvaluationStoppedError.
+            workers: threads that decode; 0 decodes in this one.
+
+        Raises:
+            ValueError: a setting outside its range.
+        """
+        for name, value, least in (("size", size, 1), ("k", k, 1), ("workers", workers, 0)):
+            check_count(name, value, least)
+        self.segmenter, self.size, self.frozen = segmenter, size, frozen
+        self.k, self.temperature = k, temperature
+        self.stopped, self.workers = stopped, workers
+        self.bank: Bank | None = None
+        self.classes: tuple[str, ...] = ()
+
+    def fill(self, dataset: Dataset, progress: Progress | None = None) -> None:
+        """Make the bank of the labelled images of a split, ImageNet-S's ``train-semi``.
+
+        Raises:
+            EvaluationStoppedError: ``stopped`` said so.
+            DataError: a file cannot be read, or nothing is labelled.
+        """
+        with closing(self._over(dataset, progress)) as each:
+            self.bank = join(bank_of(features, labels) for features, labels in each)
+        self.classes = dataset.classes
+
+    def score(self, dataset: Dataset, progress: Progress | None = None) -> DistanceScores:
+        """Classify the labelled images of a split with the bank; ``validation`` in ImageNet-S.
+
+        Raises:
+            EvaluationStoppedError: ``stopped`` said so.
+            DataError: a file cannot be read, nothing is labelled, or the classes are not the
+                bank's.
+            ValueError: the bank is empty.
+        """
+        if self.bank is None:
+            raise ValueError("the bank is empty: fill it first")
+        if dataset.classes != self.classes:
+            raise DataError(
+                dataset.root, f"has other classes in its split '{dataset.split}' than the bank's"
+            )
+        confusion = Confusion(len(dataset.classes))
+        images = 0
+        with closing(self._over(dataset, progress)) as each:
+            for features, labels in each:
+                found = classify(
+                    features,
+                    self.bank,
+                    classes=confusion.classes,
+                    k=self.k,
+                    temperature=self.temperature,
+                )
+                height, width = labels.shape[1:]
+                confusion.update(labels, to_image_size(found.cpu(), height, width))
+                images += 1
+        return DistanceScores(
+            scores(confusion, dataset.classes),
+            images,
+            len(self.bank),
+            self.frozen,
+            self.k,
+            self.temperature,
+            self.size,
         )
 
-    def over(data: Dataset, what: str) -> Generator[tuple[Tensor, Tensor], None, None]:
+    def _over(
+        self, dataset: Dataset, progress: Progress | None
+    ) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Features ``(1, D, h, w)`` and labels ``(1, H, W)``, image by image."""
-        chosen = labelled(data)
-        patch = segmenter.backbone.patch_size
-        read = partial(read_whole, data, size=size, patch=patch)
-        features = partial(features_of, segmenter, frozen)
-        with closing(in_order(read, chosen, ahead=AHEAD, workers=workers)) as images:
+        chosen = labelled(dataset)
+        patch = self.segmenter.backbone.patch_size
+        read = partial(read_whole, dataset, size=self.size, patch=patch)
+        features = partial(features_of, self.segmenter, self.frozen)
+        with closing(in_order(read, chosen, ahead=AHEAD, workers=self.workers)) as images:
             for done, one in enumerate(images, 1):
-                if stopped is not None and stopped():
+                if self.stopped is not None and self.stopped():
                     raise EvaluationStoppedError("the evaluation was stopped")
-                found = seen_whole(features, one.rgb, patch=patch, size=size)
+                found = seen_whole(features, one.rgb, patch=patch, size=self.size)
                 yield found.permute(0, 3, 1, 2), one.labels
                 if progress is not None:
-                    progress(what, done, len(chosen))
-
-    with closing(over(bank, "bank images")) as each:
-        vectors = join(bank_of(*one) for one in each)
-    confusion = Confusion(len(dataset.classes))
-    images = 0
-    with closing(over(dataset, "images")) as each:
-        for features, labels in each:
-            found = classify(
-                features, vectors, classes=confusion.classes, k=k, temperature=temperature
-            )
-            height, width = labels.shape[1:]
-            confusion.update(labels, to_image_size(found.cpu(), height, width))
-            images += 1
-    return DistanceScores(
-        scores(confusion, dataset.classes), images, len(vectors), frozen, k, temperature, size
-    )
+                    progress(done, len(chosen))
 
 
 def read_whole(dataset: Dataset, index: int, *, size: int, patch: int) -> Whole:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppap.checkpoint import writing
-from ppap.data import Dataset
+from ppap.data import Dataset, printable
 from ppap.evaluation.distance_split import DistanceScores
 from ppap.evaluation.metrics import Scores, group_means, number
 from ppap.evaluation.paper import distance_for, frequency_for, rows_for
@@ -95,7 +95,7 @@ def build_report(
     report: Report = {
         "format": FORMAT,
         "version": VERSION,
-        "checkpoint": str(loaded.file),
+        "checkpoint": printable(loaded.file),
         "digest": loaded.digest,
         "step": loaded.step,
         "source": loaded.source,
@@ -108,7 +108,7 @@ def build_report(
         "dataset": {
             "kind": dataset.name,
             "title": dataset.title,
-            "folder": str(dataset.root),
+            "folder": printable(dataset.root),
             "split": dataset.split,
             "notes": list(dataset.notes),
         },

@@ -1,0 +1,188 @@
+"""A report as a text to read: its numbers beside the paper's."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+from ppap.evaluation.report import Report, comparable
+
+NOTHING = "—"
+MEASURES = ("U-Acc", "U-mIoU", "L-Acc", "L-mIoU")
+KEY = (
+    "U: clusters, matched one to one with the classes; L: linear probe. Acc: share of all pixels "
+    "that are right; mIoU: mean over the classes. Per cent."
+)
+PROBES = ("cluster", "linear")
+# What Markdown would take for markup; html.escape takes the rest.
+_MARKUP = re.compile(r"([\\`*_\[\]|~])")
+
+
+def text(name: object) -> str:
+    """Anybody's text inside Markdown: no markup, no line breaks."""
+    return _MARKUP.sub(r"\\\1", html.escape(" ".join(str(name).split()), quote=False))
+
+
+def per_cent(value: float | None) -> str:
+    """One decimal, as the paper has it."""
+    return NOTHING if value is None else f"{value:.1f}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table that also reads well as it is: names to the left, numbers to the right."""
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        first = cells[0].ljust(widths[0])
+        others = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+        return "| " + " | ".join((first, *others)) + " |"
+
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join([line(lines[0]), line(rule), *map(line, lines[1:])])
+
+
+def score_rows(report: Report) -> list[tuple[str, list[float | None]]]:
+    """What was measured, then the paper's rows: a label and the four MEASURES."""
+
+    def four(scores: Report) -> list[float | None]:
+        return [scores[probe][name] for probe in PROBES for name in ("accuracy", "miou")]
+
+    rows: list[tuple[str, list[float | None]]] = []
+    if report["cluster"] is not None:
+        rows.append(("measured here", four(report)))
+    if "crf" in report:
+        rows.append(("measured here, with CRF", four(report["crf"])))
+    for row in comparable(report):
+        crf = "with" if row["crf"] else "without"
+        label = f"paper, Table {row['table']}: {row['method']}, {row['backbone']}, {crf} CRF"
+        numbers = ("cluster_accuracy", "cluster_miou", "linear_accuracy", "linear_miou")
+        rows.append((label, [row[name] for name in numbers]))
+    return rows
+
+
+def subject(report: Report) -> str:
+    """What was evaluated on what, in a sentence."""
+    data, name = report["dataset"], report["checkpoint"].replace("\\", "/").rpartition("/")[2]
+    step = "" if report["step"] is None else f" (step {report['step']:,})"
+    count = len(report.get("images", ())) or report.get("distance", {}).get("images", 0)
+    return (
+        f"{name}{step} on {data['title']}, split {data['split']}: {count:,} "
+        f"image{'' if count == 1 else 's'} at {report['size']} pixels; backbone "
+        f"{report['backbone']['title']}."
+    )
+
+
+def scores_table(report: Report) -> str:
+    """The scores beside the paper's."""
+    rows = [(label, *map(per_cent, values)) for label, values in score_rows(report)]
+    return table(("", *MEASURES), rows)
+
+
+def no_paper_row(report: Report) -> str | None:
+    """A sentence where the paper has nothing to compare with."""
+    if report["paper"] or "distance" in report:
+        return None
+    return "The paper has no row for this data set, backbone and method."
+
+
+def distance_text(report: Report) -> str | None:
+    """The sentence on distance matching."""
+    distance = report.get("distance")
+    if distance is None:
+        return None
+    paper = "" if distance["paper"] is None else f" (paper, Table 4: {distance['paper']})"
+    features = "the frozen backbone's" if distance["features"] == "frozen" else "the trained"
+    return (
+        f"Distance matching with {features} features: mIoU {per_cent(distance['miou'])} %{paper}, "
+        f"accuracy {per_cent(distance['accuracy'])} %; {distance['bank']:,} vectors in the bank, "
+        f"{distance['neighbours']} nearest vote."
+    )
+
+
+def as_summary(report: Report) -> str:
+    """The shortest account, for a terminal."""
+    parts: list[str | None] = [subject(report)]
+    if report["cluster"] is not None:
+        parts += [scores_table(report), KEY, no_paper_row(report)]
+    parts += [distance_text(report), *report["notes"]]
+    return "\n\n".join(part for part in parts if part)
+
+
+def as_markdown(report: Report) -> str:
+    """The whole report but for pictures and single images."""
+    parts: list[str | None] = ["# Evaluation", text(subject(report))]
+    parts.append("\n".join(f"- {text(note)}" for note in report["notes"]))
+    if report["cluster"] is not None:
+        parts += ["## Scores", scores_table(report), KEY, no_paper_row(report)]
+    if "distance" in report:
+        parts += ["## Distance matching", distance_text(report)]
+    if report["cluster"] is not None:
+        parts += ["## Class frequency", groups_table(report), FREQUENCY]
+        parts += ["## IoU by class", classes_table(report)]
+    lines = (f"- {name}: {text(value)}" for name, value in facts(report).items())
+    parts += ["## What was evaluated", "\n".join(lines)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+FREQUENCY = (
+    "mIoU of the classes in thirds by their number of pixels, as in the paper's Table 8. Where "
+    "the paper cuts its groups it does not say, so that only the direction compares."
+)
+
+
+def frequency_rows(report: Report) -> list[tuple[str, list[float | None]]]:
+    """Table 8: a label, and mIoU of the few, medium, many and all."""
+    names = ("few", "medium", "many")
+    rows: list[tuple[str, list[float | None]]] = []
+    for scores, crf in ((report, ""), (report.get("crf"), ", with CRF")):
+        if scores is not None:
+            for probe, title in (("cluster", "clusters"), ("linear", "linear probe")):
+                values = [scores["groups"][name][probe] for name in names]
+                rows.append((title + crf, [*values, scores[probe]["miou"]]))
+    if paper := report["paper_groups"]:
+        values = [paper[name] for name in (*names, "all")]
+        rows.append((f"paper, Table 8: {paper['method']}", values))
+    return rows
+
+
+def groups_table(report: Report) -> str:
+    """Table 8."""
+    rows = ((label, *map(per_cent, values)) for label, values in frequency_rows(report))
+    return table(("", "Few", "Medium", "Many", "All"), rows)
+
+
+def iou_columns(report: Report) -> list[tuple[str, Report]]:
+    """Everything that has an IoU for each class, with its title."""
+    columns = [("clusters", report["cluster"]), ("linear", report["linear"])]
+    if crf := report.get("crf"):
+        columns += [("clusters, CRF", crf["cluster"]), ("linear, CRF", crf["linear"])]
+    return columns
+
+
+def classes_table(report: Report) -> str:
+    """IoU of every class."""
+    columns = iou_columns(report)
+    rows = (
+        (text(name), *(per_cent(scores["iou"][name]) for _, scores in columns))
+        for name in report["classes"]
+    )
+    return table(("class", *(title for title, _ in columns)), rows)
+
+
+def facts(report: Report) -> dict[str, str]:
+    """Where the numbers are from."""
+    data = report["dataset"]
+    found = {
+        "checkpoint": report["checkpoint"],
+        "SHA-256": report["digest"],
+        "rule": report["rule"],
+        "recipe": report["recipe"],
+        "seed": report["seed"],
+        "data": f"{data['folder']} ({data['kind']})",
+        "backbone": f"{report['backbone']['title']}. {report['backbone']['note']}",
+        "seconds": report["seconds"],
+        "versions": ", ".join(f"{name} {number}" for name, number in report["versions"].items()),
+    }
+    return {name: str(value) for name, value in found.items() if value not in (None, "")}
