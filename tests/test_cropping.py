@@ -137,6 +137,9 @@ def test_without_any_labels(tmp_path: Path) -> None:
     assert not (tmp_path / "out/folder_five_crop_0.5/label").exists()
     crops = open_dataset(tmp_path / "out")
     assert (len(crops), crops.classes, crops.load(0).labels) == (5, (), None)
+    (tmp_path / "data/images/a.png").rename(tmp_path / "data/images/b.png")
+    with pytest.raises(TargetError, match="of other images or label maps"):
+        plan_of(open_dataset(tmp_path / "data"), tmp_path / "out")
 
 
 def test_going_on_writes_what_is_missing_alone(tmp_path: Path) -> None:

@@ -130,8 +130,7 @@ def finished(folder: Path) -> frozenset[str]:
 def begun(plan: Plan) -> Iterator[None]:
     """Folders, the record, and the right to write, which no other process has meanwhile.
 
-    Half-written files are cleared away, those of a killed run at the beginning and those of this
-    one at the end.
+    Half-written files are cleared away at the end, those of a run that was killed before, too.
 
     Raises:
         TargetError: a folder cannot be made or written to, or another process is writing there.
@@ -149,7 +148,6 @@ def begun(plan: Plan) -> Iterator[None]:
         raise TargetError(f"Another process is writing crops into {printable(plan.folder)}")
     try:
         with told_as(TargetError, plan.folder):
-            clear(plan)
             write_record(plan)
         yield
     finally:
