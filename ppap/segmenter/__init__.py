@@ -11,6 +11,7 @@ from ppap.segmenter.model import (
 )
 from ppap.segmenter.prediction import Prediction, predict
 from ppap.segmenter.probes import ClusterProbe, LinearProbe
+from ppap.segmenter.starts import spread_start
 
 __all__ = [
     "ChannelDropout",
@@ -28,4 +29,5 @@ __all__ = [
     "TunedBlock",
     "predict",
     "rebuild",
+    "spread_start",
 ]

@@ -121,7 +121,7 @@ class Segmenter(nn.Module):
         Raises:
             ValueError: ``frozen`` has another shape than this trunk's output leads to.
         """
-        trunk_output = self._placed(trunk_output)
+        trunk_output = self.placed(trunk_output)
         if frozen is None:
             with torch.no_grad():
                 frozen = self.backbone.finish(trunk_output)
@@ -157,7 +157,7 @@ class Segmenter(nn.Module):
         """
         source = images if isinstance(images, TrunkOutput) else self.trunk(images)
         with evaluating(self.head):
-            features: Tensor = self.head(self.backbone, self._placed(source))
+            features: Tensor = self.head(self.backbone, self.placed(source))
         return features
 
     forward = features
@@ -233,7 +233,7 @@ class Segmenter(nn.Module):
             )
         return frozen.detach().to(self.backbone.mean.device, torch.float32)
 
-    def _placed(self, source: TrunkOutput) -> TrunkOutput:
+    def placed(self, source: TrunkOutput) -> TrunkOutput:
         """A trunk's output on the device and in the precision of the backbone."""
         like = self.backbone.mean
         beside = source.beside

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ppap.checks import described
+from ppap.segmenter.label_loss import upsampled_cross_entropy
 
 VOID = -1
 
@@ -67,10 +68,8 @@ class LinearProbe(nn.Conv2d):
             ValueError: labels of another shape, or of a class that the probe does not have.
         """
         check_label_maps(labels, len(features), self.out_channels)
-        labels = labels.to(features.device)
-        logits = upsampled(self.logits(features.detach()), labels.shape[1:])
-        total = F.cross_entropy(logits, labels, ignore_index=VOID, reduction="sum")
-        return total / (labels != VOID).sum().clamp(min=1)
+        logits = self.logits(features.detach())
+        return upsampled_cross_entropy(logits, labels.to(features.device), VOID)
 
 
 def upsampled(maps: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:

@@ -45,13 +45,20 @@ class FeatureCache:
     training step at most. A row that is not what was written is worked out again, from the same
     batch as before, written in its place, and a warning is logged: a long run need not end for a
     page of a disk, and gets the numbers it would have got.
+
+    It can be pickled, for loader processes; the copies count on the original to stay open. There
+    is little for them to do: ``batches`` reads ahead in a thread.
     """
 
-    def __init__(self, plan: CachePlan, rows: Rows, builder: Builder, in_use: Lock) -> None:
+    def __init__(self, plan: CachePlan, rows: Rows, builder: Builder, in_use: Lock | None) -> None:
         self.plan = plan
         self._rows = rows
         self._builder = builder
         self._in_use = in_use
+        self._closed = False
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return FeatureCache, (self.plan, self._rows, self._builder, None)
 
     def __len__(self) -> int:
         return self.plan.images
@@ -66,8 +73,11 @@ class FeatureCache:
 
         Raises:
             IndexError: there is no such image.
+            ValueError: the cache is closed.
             CacheError: a row is damaged and cannot be worked out again; names the file.
         """
+        if self._closed:
+            raise ValueError(f"the cache in {self.plan.folder} is closed")
         chosen = torch.as_tensor(indices, dtype=torch.int64).reshape(-1)
         outside = (chosen < 0) | (chosen >= len(self))
         if outside.any():
@@ -148,8 +158,11 @@ class FeatureCache:
 
     def close(self) -> None:
         """Let others remove the cache; a second time does nothing."""
-        self._rows.close()
-        self._in_use.release()
+        self._closed = True
+        if self._in_use is not None:
+            self._in_use.touch()
+            self._in_use.release()
+            self._in_use = None
 
     def __enter__(self) -> FeatureCache:
         return self

@@ -25,6 +25,12 @@ class Lock:
         self.file = file
         self._descriptor: int | None = descriptor
 
+    def touch(self) -> None:
+        """Set the file's time of change to now."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._descriptor)
+
     def release(self) -> None:
         """Let go; a second time does nothing."""
         if self._descriptor is not None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -70,7 +68,7 @@ def open_cache(
         raise ValueError(f"the plan is of {plan.images} images, the data set has {len(dataset)}")
     in_use = wait_for(plan.folder / IN_USE, exclusive=False, meanwhile=asking(stopped))
     try:
-        used(plan.folder)
+        in_use.touch()  # those unused for longest are removed first
         if complete(plan):
             manifest = read_manifest(plan.folder)
             rows = Rows(plan.folder, plan.images, plan.row)
@@ -158,9 +156,3 @@ def write_manifest(plan: CachePlan, batch: int) -> dict[str, Any]:
             f"{plan.folder / MANIFEST} cannot be written: {error.strerror or error}"
         ) from error
     return manifest
-
-
-def used(folder: Path) -> None:
-    """Note that the cache is used now: those unused for longest are removed first."""
-    with contextlib.suppress(OSError):
-        os.utime(folder / IN_USE)

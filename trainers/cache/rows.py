@@ -80,6 +80,10 @@ class Rows:
                 np.memmap(folder / ROWS, np.uint8, "r", shape=(images, row.itemsize))
             )
 
+    def __reduce__(self) -> tuple[type[Rows], tuple[Path, int, np.dtype]]:
+        # Another process opens the files itself; the memory must not travel.
+        return Rows, (self.folder, self.images, self.row)
+
     def _make(self) -> None:
         """Files of the right size; where one is not, both begin again, empty."""
         # The checksums first: none of the old ones may ever stand beside a new row.
@@ -132,10 +136,6 @@ class Rows:
             for name in (ROWS, CHECKSUMS):
                 with self._writing(name) as descriptor:
                     os.fsync(descriptor)
-
-    def close(self) -> None:
-        """Forget the mapped memory; no row can be read any more."""
-        del self._values, self._bytes
 
     @contextlib.contextmanager
     def _writing(self, name: str) -> Iterator[int]:

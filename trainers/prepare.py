@@ -1,0 +1,302 @@
+"""Everything that a run stands on: data, backbone, cached features, made before the first step."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ppap.backbones import Backbone, load_backbone
+from ppap.contrast import nearest_images
+from ppap.data import ClassList, DataError, Dataset, five_crops, open_dataset, palette
+from ppap.evaluation.source import EvaluationBatch, batches_of, labelled
+from ppap.propagation import unit
+from ppap.rivals.pool import draw_evenly
+from ppap.segmenter import Segmenter
+from ppap.settings import SettingError
+from trainers.cache import CachePlan, FeatureCache, open_cache, plan_cache, trim
+from trainers.chance import generator
+from trainers.config import STEGO, Config
+from trainers.distributed import World, barrier
+from trainers.loading import CachedSource, DecodedSource, Source, hold_out
+from trainers.progress import Progress
+
+logger = logging.getLogger("trainers")
+
+# Clusters for data without a class list: as many as COCO-Stuff has.
+UNNAMED_CLASSES = 27
+GIGABYTE = 10**9
+EVALUATION_BATCH = 8
+
+
+class Splits(NamedTuple):
+    """The data of a run."""
+
+    training: Dataset
+    """Crops where the configuration says so."""
+    held_out: Dataset | None
+    """Cut from the training images, for selection."""
+    evaluation: Dataset | None
+    """None where the data set has no such split, or nothing in it is labelled."""
+
+
+def open_splits(config: Config, folder: Path | None) -> Splits:
+    """Open the splits that a run needs.
+
+    Raises:
+        DataError: they cannot be opened; names the file or folder.
+    """
+    kind = config.dataset or None
+    if kind == "samples":
+        folder = None
+    whole = open_dataset(folder, kind=kind, split=config.train_split)
+    training, held_out = whole, None
+    if config.selection == "held_out":
+        training, held_out = hold_out(whole, config.held_out, config.seed)
+    if config.crops == "five":
+        if training.name == "five_crops":
+            raise SettingError("crops", f"{folder} holds crops already: use crops=none.")
+        training = five_crops(training, config.crop_ratio)
+    return Splits(training, held_out, _evaluation(config, folder, whole))
+
+
+def _evaluation(config: Config, folder: Path | None, whole: Dataset) -> Dataset | None:
+    try:
+        found = open_dataset(folder, kind=whole.name, split=config.eval_split)
+        labelled(found)
+    except DataError as error:
+        if config.selection == "evaluation":
+            raise
+        logger.info("No evaluation: %s", error)
+        return None
+    return found
+
+
+def class_list_of(dataset: Dataset) -> ClassList:
+    """Names and colours; numbers where nothing is labelled."""
+    if len(dataset.class_list):
+        return dataset.class_list
+    names = tuple(f"cluster {i}" for i in range(1, UNNAMED_CLASSES + 1))
+    return ClassList(names, palette(UNNAMED_CLASSES))
+
+
+def data_digest(dataset: Dataset) -> str:
+    """Which images these are, by their names in their order: a run goes on with the same only."""
+    digest = hashlib.sha256(f"{dataset.name} {dataset.split}".encode())
+    for item in dataset.items:
+        name = os.path.relpath(item.image, dataset.root)
+        digest.update(b"\0" + name.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that ``name`` means; SettingError where it does not exist here."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise RuntimeError
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise SettingError(
+            "device", f"device must be auto or one of {', '.join(known)} here, not {name!r}."
+        ) from None
+    return device
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a run trains on and is validated with."""
+
+    segmenter: Segmenter
+    class_list: ClassList
+    splits: Splits
+    source: Source
+    """Training images."""
+    cached: bool
+    pool: Tensor | None
+    """For hidden positives: unit vectors ``(M, D)``."""
+    near: Tensor | None
+    """For STEGO: nearest images of every image, int64 ``(N, k)``."""
+    cache_root: Path
+
+
+def prepare(
+    config: Config,
+    folder: Path | None,
+    *,
+    world: World,
+    cache_root: Path,
+    stopped: Callable[[], bool],
+) -> Prepared:
+    """Open the data and the backbone, build what is cached, and make the untrained segmenter.
+
+    Raises:
+        DataError, BackboneError, CacheError, SettingError: something is missing or does not fit.
+    """
+    splits = open_splits(config, folder)
+    class_list = class_list_of(splits.training)
+    backbone = load_backbone(config.backbone, device=world.device, progress=_download)
+    check_size(backbone, "size", config.size)
+    check_size(backbone, "eval_size", config.eval_size)
+    torch.manual_seed(config.seed)
+    segmenter = Segmenter(
+        backbone, len(class_list), extra_clusters=config.extra_clusters, head=config.head
+    )
+    cache = cached_features(
+        config,
+        splits.training,
+        backbone,
+        size=config.size,
+        root=cache_root,
+        world=world,
+        stopped=stopped,
+    )
+    source: Source = (
+        DecodedSource(splits.training, config.size) if cache is None else CachedSource(cache)
+    )
+    pool = hp_pool(config, segmenter, source) if config.rule == "hp" else None
+    near = near_images(config, segmenter, source) if config.rule == STEGO else None
+    return Prepared(
+        segmenter, class_list, splits, source, cache is not None, pool, near, cache_root
+    )
+
+
+def check_size(backbone: Backbone, name: str, size: int) -> None:
+    """SettingError where a square of ``size`` does not divide into the backbone's patches."""
+    try:
+        backbone.grid(size, size)
+    except ValueError as error:
+        raise SettingError(name, f"{name}: {error}") from None
+
+
+def _download(text: str, share: float) -> None:
+    if share in (0, 1):
+        logger.info("%s", text)
+
+
+def cached_features(
+    config: Config,
+    dataset: Dataset,
+    backbone: Backbone,
+    *,
+    size: int,
+    root: Path,
+    world: World,
+    stopped: Callable[[], bool],
+    rgb: bool = False,
+    frozen: bool | None = None,
+) -> FeatureCache | None:
+    """The cache of a split, built where it is missing; None where it is off or does not fit.
+
+    Raises:
+        CacheError: it cannot be built, and the configuration insists on it.
+    """
+    if config.cache == "off":
+        return None
+    plan = plan_cache(dataset, backbone, size=size, root=root, rgb=rgb, frozen=frozen)
+    if world.rank == 0:
+        logger.info("%s", plan.sentence())
+        trim(root, config.cache_gb * GIGABYTE - plan.bytes_missing, keep=[plan])
+    why_not = plan.why_not(config.cache_gb * GIGABYTE)
+    if why_not:
+        if config.cache == "on":
+            raise SettingError("cache", f"{why_not} Use cache=off, or a larger cache_gb.")
+        logger.info("%s Features are computed anew in every epoch.", why_not)
+        return None
+    return _built(plan, dataset, backbone, config, world, stopped)
+
+
+def _built(
+    plan: CachePlan,
+    dataset: Dataset,
+    backbone: Backbone,
+    config: Config,
+    world: World,
+    stopped: Callable[[], bool],
+) -> FeatureCache:
+    # One process builds, the others find it complete.
+    if world.rank:
+        barrier(world)
+    with Progress("Caching features", len(dataset), "images", quiet=world.rank > 0) as progress:
+        cache = open_cache(
+            plan,
+            dataset,
+            backbone,
+            workers=config.workers or None,
+            progress=progress.at,
+            stopped=stopped,
+        )
+    if not world.rank:
+        barrier(world)
+    return cache
+
+
+@torch.no_grad()
+def frozen_features(segmenter: Segmenter, source: Source, indices: list[int]) -> Tensor:
+    """The backbone's own features of some images, ``(B, h, w, D)`` float32."""
+    batch = source.batch(indices)
+    if batch.frozen is not None:
+        return batch.frozen.float().to(segmenter.backbone.mean.device)
+    inputs = batch.inputs
+    trunk = segmenter.trunk(inputs.float() / 255) if isinstance(inputs, Tensor) else inputs
+    return segmenter.backbone.finish(segmenter.placed(trunk))
+
+
+def hp_pool(config: Config, segmenter: Segmenter, source: Source) -> Tensor:
+    """The pool of hidden positives: one random patch of each of ``pool_size`` training images.
+
+    Fewer images give several patches each.
+    """
+    chance = generator(config.seed, "pool")
+    count = min(len(source), config.pool_size)
+    chosen = torch.randperm(len(source), generator=chance)[:count].sort().values.tolist()
+    patches = frozen_features(segmenter, source, chosen[:1])[0, :, :, 0].numel()
+    drawn = draw_evenly(count, patches, min(config.pool_size, count * patches), chance)
+    rows = []
+    with Progress("Hidden positives: pool", count, "images") as progress:
+        for start in range(0, count, EVALUATION_BATCH):
+            some = list(range(start, min(start + EVALUATION_BATCH, count)))
+            features = frozen_features(segmenter, source, [chosen[i] for i in some]).flatten(0, 2)
+            own = drawn[(drawn >= some[0] * patches) & (drawn < (some[-1] + 1) * patches)]
+            rows.append(unit(features[(own - some[0] * patches).to(features.device)]))
+            progress.at(some[-1] + 1, count)
+    return torch.cat(rows)
+
+
+def near_images(config: Config, segmenter: Segmenter, source: Source) -> Tensor:
+    """STEGO's nearest images of every image, int64 ``(N, k)`` on the CPU."""
+    means = []
+    with Progress("STEGO: near images", len(source), "images") as progress:
+        for start in range(0, len(source), EVALUATION_BATCH):
+            some = list(range(start, min(start + EVALUATION_BATCH, len(source))))
+            means.append(frozen_features(segmenter, source, some).mean(dim=(1, 2)).cpu())
+            progress.at(some[-1] + 1, len(source))
+    return nearest_images(torch.cat(means), config.near_images)
+
+
+def evaluation_batches(
+    dataset: Dataset, cache: FeatureCache | None, *, size: int, workers: int
+) -> Iterator[EvaluationBatch]:
+    """The labelled images of a split, from its cache where there is one."""
+    chosen = labelled(dataset)
+    if cache is None:
+        yield from batches_of(dataset, chosen, size=size, batch=EVALUATION_BATCH, workers=workers)
+        return
+    for start in range(0, len(chosen), EVALUATION_BATCH):
+        some = chosen[start : start + EVALUATION_BATCH]
+        kept = cache.batch(some)
+        assert kept.labels is not None
+        rgb: np.ndarray | None = None if kept.rgb is None else kept.rgb.numpy()
+        names = tuple(dataset.items[index].name for index in some)
+        yield EvaluationBatch(kept.trunk, rgb, kept.labels, tuple(some), names)

@@ -1,0 +1,108 @@
+"""The probes' training: several cluster probes at once, of which the best by its loss is kept.
+
+The loss of a cluster probe needs no labels, so choosing by it is as unsupervised as one start is.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ppap.propagation import unit
+from ppap.segmenter import ClusterProbe, LinearProbe, Segmenter, spread_start
+from trainers.chance import generator, seed_everything
+
+# Images, and patches of them, that the centroids are chosen among.
+START_IMAGES = 64
+START_PATCHES = 16_384
+
+
+class Probing:
+    """The cluster probes that compete, and how they are doing.
+
+    With ``starts`` 0 there is the segmenter's own alone, from noise, as published.
+    """
+
+    def __init__(self, segmenter: Segmenter, starts: int) -> None:
+        self.segmenter = segmenter
+        self.starts = starts
+        own = segmenter.cluster_probe
+        count, dim = own.clusters.shape
+        device = own.clusters.device
+        rivals = [ClusterProbe(dim, count).to(device) for _ in range(max(0, starts))]
+        self.candidates = nn.ModuleList(rivals or [own])
+        self.totals = torch.zeros(len(self.candidates), dtype=torch.float64, device=device)
+        self.counted = 0
+
+    def begin(self, features: Tensor | None, seed: int) -> None:
+        """Start all probes anew.
+
+        Args:
+            features: of some patches, ``(N, D)``, to start from; None starts from noise.
+            seed: of the run.
+        """
+        seed_everything(seed, "probes")
+        linear = self.segmenter.linear_probe
+        fresh = LinearProbe(linear.in_channels, linear.out_channels)
+        linear.load_state_dict(fresh.state_dict())
+        for number, probe in enumerate(self.clusters()):
+            count, dim = probe.clusters.shape
+            if features is None:
+                start = torch.randn(count, dim)
+            else:
+                start = spread_start(features, count, generator(seed, "start", number))
+            with torch.no_grad():
+                probe.clusters.copy_(start)
+        self.end_of_epoch()
+
+    def clusters(self) -> list[ClusterProbe]:
+        """The candidates, typed."""
+        return [probe for probe in self.candidates if isinstance(probe, ClusterProbe)]
+
+    def cluster_loss(self, features: Tensor) -> Tensor:
+        """The sum of the candidates' losses: each gets its own gradient alone."""
+        losses = torch.stack([probe.loss(features) for probe in self.clusters()])
+        self.totals += losses.detach().double()
+        self.counted += 1
+        return losses.sum()
+
+    def best(self) -> int:
+        """Which candidate had the least loss since the epoch began."""
+        return int(self.totals.argmin())
+
+    def settle(self) -> None:
+        """Give the segmenter the best candidate."""
+        if self.starts:
+            best = self.clusters()[self.best()]
+            self.segmenter.cluster_probe.load_state_dict(best.state_dict())
+
+    def end_of_epoch(self) -> None:
+        """Forget the losses so far; before, ``settle``."""
+        self.totals.zero_()
+        self.counted = 0
+
+    def state(self) -> dict[str, object]:
+        """For a checkpoint."""
+        candidates = {n: t.cpu().clone() for n, t in self.candidates.state_dict().items()}
+        return {
+            "candidates": candidates,
+            "totals": self.totals.cpu().clone(),
+            "counted": self.counted,
+        }
+
+    def load(self, state: dict[str, object]) -> None:
+        """Take what ``state`` gave."""
+        candidates, totals, counted = state["candidates"], state["totals"], state["counted"]
+        assert isinstance(candidates, dict)
+        assert isinstance(totals, Tensor)
+        assert isinstance(counted, int)
+        self.candidates.load_state_dict(candidates)
+        self.totals.copy_(totals)
+        self.counted = counted
+
+
+def some_patches(features: Tensor, seed: int) -> Tensor:
+    """At most START_PATCHES random ones of ``(B, h, w, D)``, unit vectors ``(N, D)``."""
+    rows = features.flatten(0, 2)
+    chosen = torch.randperm(len(rows), generator=generator(seed, "patches"))[:START_PATCHES]
+    return unit(rows[chosen.to(rows.device)])
