@@ -40,7 +40,7 @@ EPILOG = """\
 examples:
   python -m trainers.evaluate runs/camvid
       the data set and the split that the run was trained with
-  python -m trainers.evaluate runs/camvid --data ~/CamVid --crf --pictures runs/camvid/pictures
+  python -m trainers.evaluate runs/camvid --data ~/CamVid --crf --pictures runs/camvid/report
       with CRF; report.html shows the best, the median and the worst images
   python -m trainers.evaluate best.pth --data /data/cocostuff --crf --json scores.json
       a published checkpoint; its 27 classes get the names of the data set
@@ -156,13 +156,15 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         return run(args)
     except KeyboardInterrupt:
-        say("Stopped. Nothing was written.")
+        say("Stopped.")
         return INTERRUPTED
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print, write; failures become a sentence and an exit status."""
-    from ppap.backbones import BackboneError  # takes seconds: --help should not
+    import torch  # takes seconds: --help should not
+
+    from ppap.backbones import BackboneError
     from ppap.data import DataError
     from ppap.evaluation.crf import CrfUnavailableError, CrfWorkerError
     from ppap.settings import SettingError
@@ -174,6 +176,9 @@ def run(args: argparse.Namespace) -> int:
     except (BackboneError, CrfUnavailableError, DataError, RunError, SettingError) as error:
         say(str(error))
         return WRONG
+    except torch.OutOfMemoryError:
+        say(f"The memory of {args.device} ran out: try --batch {max(1, args.batch // 2)}.")
+        return FAILED
     except CrfWorkerError as error:
         say(str(error))
         return FAILED
@@ -273,21 +278,23 @@ def task_of(args: argparse.Namespace) -> Task:
 
 
 def sound(task: Task, split: str) -> Dataset:
-    """A split of the data set, if nothing in it is missing or broken.
+    """A split of the data set, if nothing in it is missing or broken; says what is.
 
     Raises:
-        DataError: something is; the first of it, after all of it was printed.
+        DataError: something is, or there is no such data set or split.
     """
     from ppap.data import DataError, open_dataset, preflight
 
+    dataset = open_dataset(task.data, kind=task.kind, split=split)
     findings = preflight(task.data, task.kind, split=split)
     for finding in findings:
         about = "" if finding.severity == "note" else f"{finding.file} "
         say(f"{finding.severity.capitalize()}: {about}{finding.text}")
-    errors = [finding for finding in findings if finding.severity == "error"]
+    errors = sum(finding.severity == "error" for finding in findings)
     if errors:
-        raise DataError(errors[0].file, f"{errors[0].text}. Nothing was evaluated: mend this first")
-    return open_dataset(task.data, kind=task.kind, split=split)
+        count = "1 error" if errors == 1 else f"{errors} errors"
+        raise DataError(dataset.root, f"has {count}, listed above: mend this first")
+    return dataset
 
 
 def load(args: argparse.Namespace, task: Task) -> LoadedSegmenter:

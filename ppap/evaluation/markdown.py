@@ -127,8 +127,9 @@ def as_markdown(report: Report) -> str:
 
 
 FREQUENCY = (
-    "mIoU of the classes in thirds by their number of pixels, as in the paper's Table 8. Where "
-    "the paper cuts its groups it does not say, so that only the direction compares."
+    "mIoU of the classes in thirds by their number of pixels, after the paper's Table 8. The paper "
+    "does not say where it cuts, nor which backbone and probe it measured, so that only the "
+    "direction compares."
 )
 
 
@@ -155,9 +156,12 @@ def groups_table(report: Report) -> str:
 
 def iou_columns(report: Report) -> list[tuple[str, Report]]:
     """Everything that has an IoU for each class, with its title."""
-    columns = [("clusters", report["cluster"]), ("linear", report["linear"])]
-    if crf := report.get("crf"):
-        columns += [("clusters, CRF", crf["cluster"]), ("linear, CRF", crf["linear"])]
+    crf = report.get("crf")
+    columns = []
+    for probe, title in (("cluster", "clusters"), ("linear", "linear")):
+        columns.append((title, report[probe]))
+        if crf is not None:
+            columns.append((f"{title}, CRF", crf[probe]))
     return columns
 
 

@@ -34,7 +34,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # A matrix of more classes is too large to look at; the JSON has it.
 MOST_IN_MATRIX = 60
 # From this share on the fill is dark, or in dark mode bright, enough for the other ink.
-FULL = 55
+FULL = 70
 
 
 def as_page(report: Report, pictures: Iterable[Pictured]) -> str:
@@ -89,7 +89,7 @@ def _notes(report: Report) -> Iterator[str]:
 def _table(kind: str, head: Sequence[str], rows: Iterable[str]) -> Iterator[str]:
     """A table that scrolls by itself; ``rows`` are made already, ``head`` is not escaped yet."""
     yield f'<div class="scroll"><table class="{kind}"><thead><tr>'
-    yield "".join(f"<th>{escape(name)}</th>" for name in head)
+    yield "".join(f"<th><span>{escape(name)}</span></th>" for name in head)
     yield "</tr></thead><tbody>"
     yield from rows
     yield "</tbody></table></div>"
@@ -230,7 +230,8 @@ def _matrices(report: Report) -> Iterator[str]:
         )
         return
     yield (
-        '<p class="quiet">Rows: true classes; columns: predicted ones; per cent of the row.</p>'
+        '<p class="quiet">Rows: true classes; columns: predicted ones, without CRF; per cent of '
+        "the row.</p>"
         '<div class="matrices">'
     )
     for title, probe in (("Clusters", "cluster"), ("Linear probe", "linear")):
