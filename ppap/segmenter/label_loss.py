@@ -57,7 +57,7 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
             for some, own, used in zip(
                 shifted.split(at_once), labels.split(at_once), known.split(at_once), strict=True
             ):
-                z = torch.matmul(torch.matmul(rows, some), columns.T)  # (b, C, H, W)
+                z = rows @ (some @ columns.T)  # (b, C, H, W)
                 if not near:
                     z -= z.amax(dim=1, keepdim=True)
                 target = own.clamp(min=0).unsqueeze(1)
@@ -68,7 +68,7 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
                 if keep:
                     # softmax − [the pixel's class], 0 where void
                     z.mul_(weight / below).scatter_add_(1, target, -weight)
-                    gradients.append(torch.matmul(rows.T, torch.matmul(z, columns)))
+                    gradients.append((rows.T @ z) @ columns)
         if keep:
             ctx.save_for_backward(torch.cat(gradients).div_(count))
         return total / count
