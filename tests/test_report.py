@@ -30,7 +30,7 @@ from ppap.opening import LoadedSegmenter
 from tests.small_segmenters import NAMES, small_segmenter, write_folder
 
 SIZE = 48
-NASTY = "<img src=x onerror=alert(1)>|*a*`"
+NASTY = '"><img src=x onerror=alert(1)>|*a*`'
 
 
 @pytest.fixture(scope="module")

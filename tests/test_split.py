@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from ppap.data import DataError, Dataset, open_dataset, square, square_labels
 from ppap.evaluation import split as module
 from ppap.evaluation.crf import CrfPool, smooth
-from ppap.evaluation.source import EvaluationBatch, batches_of, labelled
+from ppap.evaluation.source import EvaluationBatch, batches_of, in_order, labelled
 from ppap.evaluation.split import (
     EvaluationStoppedError,
     SplitScores,
@@ -272,20 +273,20 @@ def test_batches_come_in_order(dataset: Dataset, workers: int) -> None:
             assert batch.names[place] == f"p{index}"
 
 
-def test_reading_keeps_a_little_ahead_only(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[int] = []
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_reading_keeps_a_little_ahead_only(workers: int) -> None:
+    begun: list[int] = []
 
-    def counted(data: Dataset, index: int, size: int) -> object:
-        read.append(index)
-        return original(data, index, size)
+    def read(index: int) -> int:
+        begun.append(index)
+        return index
 
-    from ppap.evaluation import source
-
-    original = source.read_square
-    monkeypatch.setattr(source, "read_square", counted)
-    batches = batches_of(dataset, [0] * 50, size=SIZE, batch=2, workers=2)
-    next(batches)
-    batches.close()
-    assert len(read) <= 2 + 2 * 2 + 1
+    results = in_order(read, range(200), ahead=4, workers=workers)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    known = -1
+    while known < len(begun):  # until the threads have nothing left to do
+        known = len(begun)
+        time.sleep(0.05)
+    assert len(begun) <= 3 + 4
+    results.close()
+    assert len(begun) <= 3 + 4
