@@ -21,6 +21,7 @@ from ppap.settings import RANGES, SettingError, Settings, excerpt
 FROZEN, STEGO = "frozen", "stego"
 TRAINING_RULES = (*RULES, FROZEN, STEGO)
 SELECTIONS = ("last", "held_out", "evaluation")
+CLUSTER_STARTS = ("noise", "spread", "merged")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 
@@ -141,7 +142,10 @@ class Config:
     )
     clip: float = setting(10, "Largest gradient norm of the network.", least=0, above=True)
     cluster_lr: float = setting(
-        1e-3, "Learning rate of the cluster probe (Adam).", least=0, most=10, above=True
+        1e-3,
+        "Learning rate of the cluster probe (Adam); 0: its centroids stay where they start.",
+        least=0,
+        most=10,
     )
     linear_lr: float = setting(
         1e-3, "Learning rate of the linear probe (Adam).", least=0, most=10, above=True
@@ -154,11 +158,16 @@ class Config:
         least=0,
         most=10_000,
     )
+    cluster_start: str = setting(
+        "noise",
+        "Where centroids start: noise, as published; spread: at patches far from each other, as "
+        "k-means++ does; merged: at clusters merged from smaller ones by average linkage.",
+        choices=CLUSTER_STARTS,
+    )
     cluster_starts: int = setting(
-        0,
-        "How many cluster probes start from patches chosen as k-means++ does, of which the one "
-        "with the least loss is kept; 0: one probe that starts from noise, as published.",
-        least=0,
+        1,
+        "How many cluster probes learn, of which the one with the least loss is kept.",
+        least=1,
         most=100,
     )
 

@@ -9,28 +9,29 @@ import torch
 from torch import Tensor, nn
 
 from ppap.propagation import unit
-from ppap.segmenter import ClusterProbe, LinearProbe, Segmenter, spread_start
-from trainers.chance import generator, seed_everything
+from ppap.segmenter import ClusterProbe, LinearProbe, Segmenter, merged_start, spread_start
+from trainers.chance import derived, generator, seed_everything
 
 # Images, and patches of them, that the centroids are chosen among.
-START_IMAGES = 64
+START_IMAGES = 256
 START_PATCHES = 16_384
 
 
 class Probing:
     """The cluster probes that compete, and how they are doing.
 
-    With ``starts`` 0 there is the segmenter's own alone, from noise, as published.
+    A single one is the segmenter's own.
     """
 
-    def __init__(self, segmenter: Segmenter, starts: int) -> None:
+    def __init__(self, segmenter: Segmenter, start: str, starts: int) -> None:
+        """``start`` and ``starts`` are the configuration's cluster_start and cluster_starts."""
         self.segmenter = segmenter
-        self.starts = starts
+        self.start, self.starts = start, starts
         own = segmenter.cluster_probe
         count, dim = own.clusters.shape
         device = own.clusters.device
-        rivals = [ClusterProbe(dim, count).to(device) for _ in range(max(0, starts))]
-        self.candidates = nn.ModuleList(rivals or [own])
+        rivals = [ClusterProbe(dim, count).to(device) for _ in range(starts)]
+        self.candidates = nn.ModuleList(rivals if starts > 1 else [own])
         self.totals = torch.zeros(len(self.candidates), dtype=torch.float64, device=device)
         self.counted = 0
 
@@ -38,7 +39,7 @@ class Probing:
         """Start all probes anew.
 
         Args:
-            features: of some patches, ``(N, D)``, to start from; None starts from noise.
+            features: of some patches, ``(N, D)``, to start from; None where it is noise.
             seed: of the run.
         """
         seed_everything(seed, "probes")
@@ -50,10 +51,15 @@ class Probing:
             if features is None:
                 start = torch.randn(count, dim)
             else:
-                start = spread_start(features, count, generator(seed, "start", number))
+                start = self._start(features, count, seed, number)
             with torch.no_grad():
                 probe.clusters.copy_(start)
         self.end_of_epoch()
+
+    def _start(self, features: Tensor, count: int, seed: int, number: int) -> Tensor:
+        if self.start == "merged":
+            return merged_start(features, count, derived(seed, "start", number) % 2**32)
+        return spread_start(features, count, generator(seed, "start", number))
 
     def clusters(self) -> list[ClusterProbe]:
         """The candidates, typed."""
@@ -72,7 +78,7 @@ class Probing:
 
     def settle(self) -> None:
         """Give the segmenter the best candidate."""
-        if self.starts:
+        if self.starts > 1:
             best = self.clusters()[self.best()]
             self.segmenter.cluster_probe.load_state_dict(best.state_dict())
 

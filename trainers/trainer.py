@@ -84,7 +84,7 @@ class Trainer:
         self.main_steps = min(config.epochs * self.per_epoch, limit)
         probe_steps = config.probe_epochs * self.per_epoch
         self.total = min(self.main_steps + probe_steps, limit)
-        self.probing = Probing(self.segmenter, config.cluster_starts)
+        self.probing = Probing(self.segmenter, config.cluster_start, config.cluster_starts)
         self.objective = Objective(
             config, classes=len(prepared.class_list), world=world, pool=prepared.pool
         )
@@ -201,14 +201,14 @@ class Trainer:
 
     def _begin(self) -> None:
         """Before the first step; with an empty first stretch the probes begin here."""
-        if self.main_steps == 0 or self.config.cluster_starts:
+        if self.main_steps == 0 or self.config.cluster_start != "noise":
             self._begin_probes()
 
     def _begin_probes(self) -> None:
         """Start the probes anew on the features as they are now."""
         config = self.config
         features = None
-        if config.cluster_starts:
+        if config.cluster_start != "noise":
             count = min(START_IMAGES, len(self.prepared.source))
             order = torch.randperm(
                 len(self.prepared.source), generator=generator(config.seed, "start images")

@@ -11,7 +11,7 @@ from ppap.segmenter.model import (
 )
 from ppap.segmenter.prediction import Prediction, predict
 from ppap.segmenter.probes import ClusterProbe, LinearProbe
-from ppap.segmenter.starts import spread_start
+from ppap.segmenter.starts import merged_start, spread_start
 
 __all__ = [
     "ChannelDropout",
@@ -27,6 +27,7 @@ __all__ = [
     "Trained",
     "TrainingFeatures",
     "TunedBlock",
+    "merged_start",
     "predict",
     "rebuild",
     "spread_start",

@@ -19,7 +19,7 @@ CONFIG = Config(
     batch=10,
     epochs=4,
     probe_epochs=4,
-    cluster_starts=1,
-    cluster_lr=5e-3,
+    cluster_start="merged",
+    cluster_lr=0,
     linear_lr=1e-2,
 )

@@ -1,0 +1,257 @@
+"""Rules against each other: ``python -m trainers.compare RECIPE --data DIR --out FOLDER``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from trainers.progress import in_words
+from trainers.runs import Run, write_text
+
+RULES = ("frozen", "baseline", "tps", "ans", "ppap", "hp", "knn")
+TITLES = {
+    "frozen": "Frozen backbone",
+    "baseline": "Baseline",
+    "tps": "TPS",
+    "ans": "ANS",
+    "ppap": "PPAP",
+    "hp": "HP's rule",
+    "knn": "k-NN",
+    "kmeans": "k-means",
+    "stego": "STEGO's loss",
+}
+COLUMNS = (
+    ("U-Acc", "cluster", "accuracy"),
+    ("U-mIoU", "cluster", "miou"),
+    ("L-Acc", "linear", "accuracy"),
+    ("L-mIoU", "linear", "miou"),
+)
+EXAMPLES = """
+examples:
+  python -m trainers.compare camvid --data ~/CamVid --out runs/camvid_table
+  python -m trainers.compare camvid --data ~/CamVid --out runs/table --rules ppap stego --seeds 0
+  python -m trainers.compare dubai --data ~/dubai --out runs/dubai_table --set epochs=2
+
+Every run is a folder in --out, trained by trainers.train and evaluated by trainers.evaluate. What
+is finished is not done again, and what was interrupted goes on, so the same command continues. The
+table is printed and written to table.md, table.csv and table.json.
+"""
+
+
+class Cell(NamedTuple):
+    """One number over the seeds."""
+
+    mean: float
+    deviation: float
+    """Sample standard deviation; NaN for a single seed."""
+
+    def __str__(self) -> str:
+        if math.isnan(self.mean):
+            return "–"
+        if math.isnan(self.deviation):
+            return f"{self.mean:.1f}"
+        return f"{self.mean:.1f} ± {self.deviation:.1f}"
+
+
+class Task(NamedTuple):
+    """One run of the table."""
+
+    rule: str
+    seed: int
+    run: Run
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m trainers.compare",
+        description="Train and evaluate several rules with several seeds, and make one table.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("recipe", help="whose settings all runs share but for their rule and seed")
+    made.add_argument("--data", metavar="DIR", type=Path, help="the data set's folder")
+    made.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="where runs lie")
+    made.add_argument(
+        "--rules", nargs="+", default=list(RULES), choices=list(TITLES), metavar="RULE",
+        help=f"which (default: {' '.join(RULES)}; there are also kmeans and stego)",
+    )  # fmt: skip
+    made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
+    made.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+        help="change settings of all runs",
+    )  # fmt: skip
+    made.add_argument(
+        "--jobs", type=int, default=1, help="runs side by side, sharing the cores (default: 1)"
+    )
+    made.add_argument("--cache", metavar="DIR", type=Path, help="as of trainers.train")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is missing and print the table; the exit code is 1 where a run failed."""
+    given = parser().parse_args(arguments)
+    for name in ("data", "out", "cache"):  # the runs have another working directory
+        if getattr(given, name) is not None:
+            setattr(given, name, getattr(given, name).expanduser().resolve())
+    tasks = [
+        Task(rule, seed, Run(given.out / f"{rule}-seed{seed}"))
+        for seed in given.seeds
+        for rule in given.rules
+    ]
+    given.out.mkdir(parents=True, exist_ok=True)
+    missing = [task for task in tasks if not finished(task.run)]
+    began = time.monotonic()
+    failed = []
+    with ThreadPoolExecutor(max(1, given.jobs)) as pool:
+        for done, (task, code) in enumerate(pool.map(lambda t: (t, train(t, given)), missing), 1):
+            passed = time.monotonic() - began
+            left = passed / done * (len(missing) - done)
+            say(f"{task.run.folder.name}: {done} of {len(missing)} runs, {in_words(left)} left")
+            if code:
+                failed.append(task)
+    for task in failed:
+        say(f"{task.run.folder} failed: {task.run.state().get('reason', 'see its output.txt')}")
+    rows = {rule: row(tasks, rule) for rule in given.rules}
+    text = as_markdown(rows, given.seeds)
+    print(text, end="")
+    write_text(given.out / "table.md", text)
+    write_text(given.out / "table.csv", as_csv(rows))
+    write_text(given.out / "table.json", as_json(rows))
+    return 1 if failed else 0
+
+
+def say(text: str) -> None:
+    """A line on stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def finished(run: Run) -> bool:
+    """Whether a run and its report are complete."""
+    return run.state().get("state") == "finished" and (run.folder / "report.json").exists()
+
+
+def train(task: Task, given: argparse.Namespace) -> int:
+    """One run in a process of its own; its exit code."""
+    words = [sys.executable, "-m", "trainers.train"]
+    if task.run.latest() is not None:
+        words += ["--out", str(task.run.folder), "--resume"]
+    else:
+        task.run.config_file.unlink(missing_ok=True)  # it ended before its first checkpoint
+        words += [given.recipe, "--out", str(task.run.folder)]
+        changes = [f"rule={task.rule}", f"seed={task.seed}", *given.set]
+        if task.rule == "frozen" and not any(c.startswith("epochs=") for c in given.set):
+            changes.append("epochs=0")
+        words += ["--set", *changes]
+    words += ["--data", str(given.data)] if given.data else []
+    words += ["--cache", str(given.cache)] if given.cache else []
+    task.run.folder.mkdir(parents=True, exist_ok=True)
+    with (task.run.folder / "output.txt").open("ab") as output:
+        return subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=Path(__file__).parent.parent,
+            env=os.environ | threads(given.jobs),
+            check=False,
+        ).returncode
+
+
+def threads(jobs: int) -> dict[str, str]:
+    """The environment in which several processes share the cores instead of fighting for them."""
+    if jobs < 2:
+        return {}
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
+
+
+Row = dict[str, Cell]
+"""``U-Acc`` …, and the same with ``, CRF``; and ``minutes``."""
+
+
+def row(tasks: Sequence[Task], rule: str) -> Row:
+    """The numbers of one rule, over the seeds that are finished."""
+    found: dict[str, list[float]] = {}
+    for task in tasks:
+        if task.rule == rule and finished(task.run):
+            for name, value in numbers(task.run):
+                found.setdefault(name, []).append(value)
+    return {name: cell(values) for name, values in found.items()}
+
+
+def numbers(run: Run) -> Iterator[tuple[str, float]]:
+    """What one run's report says."""
+    report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
+    for suffix, part in (("", report), (", CRF", report.get("crf"))):
+        for name, probe, measure in COLUMNS:
+            if part and part.get(probe) and part[probe][measure] is not None:
+                yield name + suffix, float(part[probe][measure])
+    seconds = run.state().get("seconds")
+    if seconds:
+        yield "minutes", float(seconds) / 60
+
+
+def cell(values: Sequence[float]) -> Cell:
+    """Mean and sample deviation."""
+    spread = statistics.stdev(values) if len(values) > 1 else math.nan
+    return Cell(statistics.fmean(values), spread)
+
+
+def as_markdown(rows: dict[str, Row], seeds: Sequence[int]) -> str:
+    """The table for people."""
+    names = [name for name, _, _ in COLUMNS]
+    with_crf = any(", CRF" in name for row in rows.values() for name in row)
+    columns = [*names, *([f"{name}, CRF" for name in names] if with_crf else []), "minutes"]
+    lines = [
+        "| | " + " | ".join(columns) + " |",
+        "| --- |" + " ---: |" * len(columns),
+    ]
+    nothing = Cell(math.nan, math.nan)
+    for rule, found in rows.items():
+        cells = [str(found.get(name, nothing)) for name in columns[:-1]]
+        minutes = found.get("minutes", nothing).mean
+        cells.append("–" if math.isnan(minutes) else f"{minutes:.1f}")
+        lines.append(f"| {TITLES[rule]} | " + " | ".join(cells) + " |")
+    count = len(seeds)
+    lines += ["", f"Mean ± deviation over {count} seeds, per cent." if count > 1 else "Per cent."]
+    return "\n".join(lines) + "\n"
+
+
+def as_csv(rows: dict[str, Row]) -> str:
+    """One line a number."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["rule", "measure", "mean", "deviation"])
+    for rule, found in rows.items():
+        for name, (mean, deviation) in found.items():
+            writer.writerow([rule, name, f"{mean:.4f}", f"{deviation:.4f}"])
+    return text.getvalue()
+
+
+def as_json(rows: dict[str, Row]) -> str:
+    """The numbers by rule and measure; null where there is no deviation."""
+    plain = {
+        rule: {
+            name: {"mean": mean, "deviation": None if math.isnan(deviation) else deviation}
+            for name, (mean, deviation) in found.items()
+        }
+        for rule, found in rows.items()
+    }
+    return json.dumps(plain, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
