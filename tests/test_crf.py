@@ -157,7 +157,7 @@ def test_inputs_are_taken_as_the_work_proceeds(pool: CrfPool) -> None:
     results = pool.map(source())
     next(results)
     assert len(taken) <= pool.workers + 1
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert len(list(pool.map([scene(0, 8, 8)[0]]))) == 1, "the pool is still of use"
 
 
