@@ -227,6 +227,14 @@ def test_training_images_and_other_names(
     told = build_report(other, dataset, found, size=SIZE)["notes"]
     assert any("'all' is the one it was trained on" in note for note in told)
     assert any("calls the first one 'a'" in note for note in told)
+    whole = replace(dataset, splits=("all",))
+    told = build_report(
+        replace(loaded, config={**trained, "train_split": "train"}), whole, found, size=SIZE
+    )["notes"]
+    assert any("'all' is the one it was trained on" in note for note in told)
+    held = {**trained, "train_split": "train"}
+    told = build_report(replace(loaded, config=held), dataset, found, size=SIZE)["notes"]
+    assert not any("trained on" in note for note in told)
 
 
 def test_beside_the_paper(

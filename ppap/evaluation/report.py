@@ -210,8 +210,10 @@ def notes(
         )
     if "Not trained" in info.note:
         told.append("Warning: the backbone has random weights.")
-    trained_on = loaded.config.get("train_split")
-    if loaded.config.get("dataset") in (dataset.name, "") and trained_on == dataset.split:
+    same_data = loaded.config.get("dataset") in (dataset.name, "")
+    # Data without splits are trained and scored on as a whole.
+    same_split = dataset.splits == ("all",) or loaded.config.get("train_split") == dataset.split
+    if same_data and same_split:
         told.append(f"Warning: the split '{dataset.split}' is the one it was trained on.")
     if not loaded.named:
         told.append(
