@@ -9,10 +9,7 @@ import pytest
 import torch
 
 from ppap.backbones import Backbone, build_vit, load_backbone
-from ppap.data import (
-    Dataset,
-    open_dataset,
-)
+from ppap.data import Dataset, open_dataset
 from tests.cache.small import photos
 
 

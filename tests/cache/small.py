@@ -7,22 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ppap.backbones import Backbone, TrunkOutput
-from ppap.data import (
-    Dataset,
-    square,
-)
+from ppap.data import Dataset, square
 from ppap.evaluation.source import as_images
-from trainers.cache import (
-    CachePlan,
-    FeatureCache,
-    open_cache,
-    plan_cache,
-)
+from trainers.cache import CachePlan, FeatureCache, open_cache, plan_cache, read_square
+from trainers.cache import build as building
 from trainers.cache.rows import ROWS
 
 SIZE, COUNT = 64, 10
@@ -82,3 +76,15 @@ def damage(plan: CachePlan, index: int, offset: int = 100) -> None:
         byte = stream.read(1)[0]
         stream.seek(-1, os.SEEK_CUR)
         stream.write(bytes([byte ^ 4]))
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The images that are decoded for a cache from now on."""
+    read: list[int] = []
+
+    def recording(some: Dataset, index: int, size: int) -> Any:
+        read.append(index)
+        return read_square(some, index, size)
+
+    monkeypatch.setattr(building, "read_square", recording)
+    return read

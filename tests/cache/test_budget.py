@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import os
 import shutil
 import threading
@@ -12,17 +13,9 @@ from pathlib import Path
 import pytest
 
 from ppap.backbones import Backbone
-from ppap.data import (
-    Dataset,
-)
+from ppap.data import Dataset
 from tests.cache.small import GIGABYTE, opened, planned
-from trainers.cache import (
-    CachePlan,
-    FeatureCache,
-    caches,
-    open_cache,
-    trim,
-)
+from trainers.cache import CachePlan, FeatureCache, caches, open_cache, trim
 from trainers.cache import plan as planning
 from trainers.cache.locks import try_lock
 from trainers.cache.opening import IN_USE
@@ -155,3 +148,25 @@ def test_one_that_is_removed_while_another_opens_it_is_made_anew(
     assert found[0].batch([1]).trunk.tokens.any()
     found[0].close()
     assert planned(dataset, vit, root).state == "complete"
+
+
+def test_a_lock_on_a_folder_that_was_just_replaced_is_not_taken_for_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.mkdir()
+    file, flock = root / IN_USE, fcntl.flock
+
+    def removing(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        file.unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", removing)
+    lock = try_lock(file, exclusive=False)
+    assert lock is not None
+    assert try_lock(file, exclusive=True) is None
+    lock.release()
+    lock.release()
+    other = try_lock(file, exclusive=True)
+    assert other is not None
+    other.release()

@@ -11,7 +11,6 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,18 +18,10 @@ import torch
 from torch import Tensor
 
 from ppap.backbones import Backbone, TrunkOutput
-from ppap.data import (
-    DataError,
-    Dataset,
-)
-from tests.cache.small import COUNT, contents, opened, planned, refuse
+from ppap.data import DataError, Dataset
+from tests.cache.small import COUNT, contents, opened, planned, recorded, refuse
 from tests.conftest import ROOT
-from trainers.cache import (
-    CacheError,
-    CacheStoppedError,
-    open_cache,
-    read_square,
-)
+from trainers.cache import CacheError, CacheStoppedError, open_cache
 from trainers.cache import build as building
 from trainers.cache.locks import try_lock
 from trainers.cache.opening import BUILDING, IN_USE
@@ -71,13 +62,7 @@ def test_stopping_keeps_what_is_stored_and_going_on_gives_the_same_bytes(
     assert told == [(4, 10), (8, 10)]
     half = planned(dataset, vit, root)
     assert (half.state, half.missing) == ("partial", 2)
-    read: list[int] = []
-
-    def recording(some: Dataset, index: int, size: int) -> Any:
-        read.append(index)
-        return read_square(some, index, size)
-
-    monkeypatch.setattr(building, "read_square", recording)
+    read = recorded(monkeypatch)
     # Another batch size now would give other last bits: it goes on with the old one.
     with open_cache(half, dataset, vit, batch=5) as cache:
         cache.batch([9])

@@ -12,24 +12,14 @@ import pytest
 import torch
 
 from ppap.backbones import Backbone
-from ppap.data import (
-    Dataset,
-    open_dataset,
-    samples_dataset,
-    square,
-    square_labels,
-)
+from ppap.data import Dataset, open_dataset, samples_dataset, square, square_labels
 from ppap.evaluation.source import as_images
 from ppap.segmenter import Segmenter
 from tests.cache.small import COUNT, SIZE, computed, contents, damage, near, opened, planned
-from trainers.cache import (
-    FeatureCache,
-    open_cache,
-    plan_cache,
-    read_square,
-)
+from trainers.cache import FeatureCache, open_cache, plan_cache, read_square
 from trainers.cache.locks import try_lock
 from trainers.cache.opening import IN_USE
+from trainers.cache.rows import Rows
 
 
 def test_it_gives_what_the_trunk_gives(dataset: Dataset, backbone: Backbone, root: Path) -> None:
@@ -179,3 +169,18 @@ def test_it_can_be_sent_to_another_process(dataset: Dataset, vit: Backbone, root
         copy.batch([4])
         copy.close()
         assert try_lock(cache.plan.folder / IN_USE, exclusive=True) is None
+
+
+def test_rows_are_read_in_the_order_of_the_disk(
+    dataset: Dataset, vit: Backbone, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, read = Rows.copy, list[int]()
+
+    def recording(rows: Rows, index: int, into: dict[str, np.ndarray], place: int) -> None:
+        read.append(index)
+        copy(rows, index, into, place)
+
+    monkeypatch.setattr(Rows, "copy", recording)
+    with opened(dataset, vit, root) as cache:
+        cache.batch([7, 0, 9, 3])
+    assert read == [0, 3, 7, 9]

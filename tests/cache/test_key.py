@@ -14,16 +14,9 @@ import pytest
 import torch
 
 from ppap.backbones import Backbone, build_vit
-from ppap.data import (
-    DataError,
-    Dataset,
-    five_crops,
-    open_dataset,
-)
+from ppap.data import DataError, Dataset, five_crops, open_dataset
 from tests.cache.small import COUNT, SIZE, opened, planned
-from trainers.cache import (
-    plan_cache,
-)
+from trainers.cache import plan_cache
 from trainers.cache.key import facts_of_backbone
 from trainers.cache.rows import MANIFEST
 

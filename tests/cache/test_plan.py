@@ -13,15 +13,9 @@ import pytest
 
 from ppap.backbones import Backbone
 from ppap.backbones.embedded import EmbeddedBackbone
-from ppap.data import (
-    Dataset,
-)
+from ppap.data import Dataset
 from tests.cache.small import COUNT, GIGABYTE, SIZE, opened, planned
-from trainers.cache import (
-    CacheError,
-    open_cache,
-    plan_cache,
-)
+from trainers.cache import CacheError, open_cache, plan_cache
 from trainers.cache import plan as planning
 from trainers.cache.rows import CHECKSUMS, ROWS
 

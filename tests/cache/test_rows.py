@@ -12,20 +12,21 @@ import pytest
 import torch
 
 from ppap.backbones import Backbone
-from ppap.data import (
-    Dataset,
-)
-from tests.cache.small import COUNT, contents, damage, opened, planned
-from trainers.cache import (
-    CacheError,
-)
+from ppap.data import Dataset
+from tests.cache.small import COUNT, contents, damage, opened, planned, recorded
+from trainers.cache import CacheError
 from trainers.cache.rows import CHECKSUMS, MANIFEST, ROWS, row_type
 
 
 def test_a_damaged_row_is_worked_out_again_with_a_warning(
-    dataset: Dataset, vit: Backbone, root: Path, caplog: pytest.LogCaptureFixture
+    dataset: Dataset,
+    vit: Backbone,
+    root: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with opened(dataset, vit, root, batch=4) as cache:
+        read = recorded(monkeypatch)
         before, good = contents(cache.plan), cache.batch([6, 5])
         damage(cache.plan, 6)
         assert contents(cache.plan) != before
@@ -36,6 +37,8 @@ def test_a_damaged_row_is_worked_out_again_with_a_warning(
         assert "as it was" in caplog.text
         assert torch.equal(again.trunk.tokens, good.trunk.tokens.flip(0))
         assert contents(cache.plan) == before
+        # In the batch that it was in at first.
+        assert read == [4, 5, 6, 7]
         caplog.clear()
         cache.batch(range(COUNT))
         assert not caplog.records
@@ -83,7 +86,12 @@ def test_damage_that_cannot_be_made_good_is_an_error_that_says_what_to_do(
 @pytest.mark.parametrize("file", [ROWS, CHECKSUMS, MANIFEST])
 @pytest.mark.parametrize("harm", ["gone", "short", "empty"])
 def test_files_that_are_gone_or_cut_are_made_again(
-    dataset: Dataset, vit: Backbone, root: Path, file: str, harm: str
+    dataset: Dataset,
+    vit: Backbone,
+    root: Path,
+    caplog: pytest.LogCaptureFixture,
+    file: str,
+    harm: str,
 ) -> None:
     with opened(dataset, vit, root) as cache:
         plan, before = cache.plan, contents(cache.plan)
@@ -96,6 +104,7 @@ def test_files_that_are_gone_or_cut_are_made_again(
     with opened(dataset, vit, root) as cache:
         cache.batch(range(COUNT))
     assert contents(plan) == before
+    assert not caplog.records
     assert planned(dataset, vit, root).state == "complete"
     assert json.loads((plan.folder / MANIFEST).read_text())["key"]
 
