@@ -107,7 +107,9 @@ def test_a_cache_in_use_stays(
 def test_nothing_but_caches_is_ever_removed(three: list[CachePlan], root: Path) -> None:
     mine = three[0].folder / "notes.txt"
     mine.write_text("mine")
-    copy = root / f"copy-of-{three[1].folder.name[:-1]}0"  # the manifest has another key
+    name = three[1].folder.name
+    # The manifest has another key.
+    copy = root / f"copy-of-{name[:-1]}{'1' if name.endswith('0') else '0'}"
     shutil.copytree(three[1].folder, copy)
     elsewhere = root.parent / three[2].folder.name
     three[2].folder.rename(elsewhere)
