@@ -9,6 +9,17 @@ from typing import Any
 from ppap.settings import SettingError
 
 
+def require_tensorboard() -> None:
+    """SettingError unless TensorBoard is installed."""
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError:
+        raise SettingError(
+            "tensorboard",
+            "TensorBoard is not installed: pip install tensorboard, or set tensorboard=false.",
+        ) from None
+
+
 class Board:
     """Writes the numbers of ``metrics.jsonl`` as TensorBoard reads them, too."""
 
@@ -18,13 +29,9 @@ class Board:
         Raises:
             SettingError: TensorBoard is not installed.
         """
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise SettingError(
-                "tensorboard",
-                "TensorBoard is not installed: pip install tensorboard, or use tensorboard=false.",
-            ) from None
+        require_tensorboard()
+        from torch.utils.tensorboard import SummaryWriter
+
         self.writer: Any = SummaryWriter(
             str(folder), purge_step=from_step + 1 if from_step else None
         )

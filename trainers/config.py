@@ -215,6 +215,11 @@ class Config:
             raise SettingError(
                 "epochs", f"epochs is 0, but the rule {self.rule} trains: use rule=frozen."
             )
+        if self.selection != "last" and self.validate_every == 0:
+            raise SettingError(
+                "validate_every",
+                f"validate_every is 0, but selection={self.selection} chooses by validations.",
+            )
 
     @property
     def settings(self) -> Settings:

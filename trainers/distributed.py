@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -259,6 +259,24 @@ def broadcast_object(value: Value, world: World) -> Value:
     box = [value]
     dist.broadcast_object_list(box, src=0, device=world.device)
     return box[0]
+
+
+def first_alone(do: Callable[[], Value], world: World) -> Value | None:
+    """Let process 0 do something, and the others wait; what it raises, all raise.
+
+    Returns:
+        What ``do`` gave in process 0, None in the others.
+    """
+    done, failed = None, None
+    if world.rank == 0:
+        try:
+            done = do()
+        except Exception as error:
+            failed = error
+    failed = broadcast_object(failed, world)
+    if failed is not None:
+        raise failed
+    return done
 
 
 @torch.no_grad()

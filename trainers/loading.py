@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import signal
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -14,9 +18,14 @@ from torch.utils.data import DataLoader
 from ppap.backbones import TrunkOutput
 from ppap.data import VOID, DataError, Dataset, square, square_labels
 from ppap.data.base import Items
+from ppap.data.crops import CROPS
+from ppap.data.crops import LAYOUT as CROPPED
 from ppap.settings import SettingError
-from trainers.cache import FeatureCache
+from trainers.cache import CachedBatch, CacheError, FeatureCache
 from trainers.chance import generator
+
+# Batches that a thread reads ahead from the cached features.
+AHEAD = 2
 
 
 class TrainingBatch(NamedTuple):
@@ -29,6 +38,7 @@ class TrainingBatch(NamedTuple):
     labels: Tensor | None
     """int64 ``(B, S, S)``, −1 where void; None where nothing is labelled."""
     indices: Tensor
+    """Which images these are, int64 ``(B,)``."""
 
 
 class Source(Protocol):
@@ -46,6 +56,8 @@ class DecodedSource:
 
     dataset: Dataset
     size: int
+    labelled: bool = True
+    """Whether any image has a label map; if none has, there are no labels, as from the cache."""
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -61,7 +73,7 @@ class DecodedSource:
             else:
                 labels.append(square_labels(example.labels, self.size))
         rgb = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-        known = torch.from_numpy(np.stack(labels)) if self.dataset.classes else None
+        known = torch.from_numpy(np.stack(labels)) if self.labelled else None
         return TrainingBatch(rgb, None, known, torch.tensor(indices))
 
 
@@ -76,8 +88,12 @@ class CachedSource:
 
     def batch(self, indices: Sequence[int]) -> TrainingBatch:
         """See ``Source``; CacheError where the stored numbers are damaged."""
-        kept = self.cache.batch(indices)
-        return TrainingBatch(kept.trunk, kept.frozen, kept.labels, kept.indices)
+        return from_cache(self.cache.batch(indices))
+
+
+def from_cache(kept: CachedBatch) -> TrainingBatch:
+    """A batch of the cache as one of training."""
+    return TrainingBatch(kept.trunk, kept.frozen, kept.labels, kept.indices)
 
 
 def steps_in_epoch(images: int, batch: int) -> int:
@@ -110,7 +126,7 @@ def batches(
     return [order[step * batch : (step + 1) * batch][part] for step in range(first, steps)]
 
 
-class _ByBatch(torch.utils.data.Dataset[TrainingBatch]):
+class _ByBatch(torch.utils.data.Dataset[TrainingBatch | Exception]):
     """Lets a DataLoader ask for whole batches."""
 
     def __init__(self, source: Source, wanted: Sequence[Sequence[int]]) -> None:
@@ -119,60 +135,97 @@ class _ByBatch(torch.utils.data.Dataset[TrainingBatch]):
     def __len__(self) -> int:
         return len(self.wanted)
 
-    def __getitem__(self, index: int) -> TrainingBatch:
-        return self.source.batch(self.wanted[index])
+    def __getitem__(self, index: int) -> TrainingBatch | Exception:
+        try:
+            return self.source.batch(self.wanted[index])
+        except (DataError, CacheError) as error:
+            # Handed over like a batch: a DataLoader would raise it as something else.
+            return error
 
 
-def _one_thread(_: int) -> None:
+def _begin_worker(_: int) -> None:
+    """One thread, and no ear for signals to the whole family: the trainer says when to end.
+
+    Ctrl+C, ``timeout`` and batch systems send theirs to all processes of a run. Were the readers
+    to die of it, the trainer could not finish its step and write a checkpoint.
+    """
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def load(
     source: Source, wanted: Sequence[Sequence[int]], *, workers: int, pin: bool = False
-) -> Iterator[TrainingBatch]:
+) -> Generator[TrainingBatch, None, None]:
     """The batches with these indices, read ahead by ``workers`` processes (0: in this one).
 
-    What comes does not depend on ``workers``.
+    Cached features are read ahead by a thread instead, which is enough for them. What comes does
+    not depend on ``workers``.
 
     Raises:
-        DataError: an image cannot be read, when its turn comes.
+        DataError, CacheError: an image cannot be read, when its turn comes.
     """
     if not wanted:
+        return
+    if isinstance(source, CachedSource):
+        with closing(source.cache.batches(wanted, ahead=AHEAD if workers else 0)) as kept:
+            yield from map(from_cache, kept)
         return
     loader = DataLoader(
         _ByBatch(source, wanted),
         batch_size=None,
         num_workers=min(workers, len(wanted)),
         pin_memory=pin,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
     )
-    yield from loader
+    for batch in loader:
+        if isinstance(batch, Exception):
+            raise batch
+        yield batch
 
 
 class Divided(NamedTuple):
     """A split cut in two."""
 
     training: Dataset
-    held_out: Dataset | None
+    held_out: Dataset
 
 
 def hold_out(dataset: Dataset, share: float, seed: int) -> Divided:
     """Cut a share of the images off for selection, by chance but the same for a seed.
 
+    Of a data set that consists of five crops of every picture, whole pictures are cut off.
+
     Raises:
         DataError: nothing would be left on one side.
     """
-    count = round(len(dataset) * share)
-    if not 0 < count < len(dataset):
+    crops = dataset.name == CROPPED.kind
+    picture_of = [
+        int(item.name) // len(CROPS) if crops else index for index, item in enumerate(dataset.items)
+    ]
+    pictures = sorted(set(picture_of))
+    count = round(len(pictures) * share)
+    if not 0 < count < len(pictures):
         raise DataError(
             dataset.root,
-            f"has {len(dataset)} training images: {share:g} of them leave none to "
+            f"has {len(pictures)} training images: {share:g} of them leave none to "
             f"{'hold out' if count < 1 else 'train on'}",
         )
-    order = torch.randperm(len(dataset), generator=generator(seed, "held out")).tolist()
-    held = sorted(order[:count])
-    kept = sorted(order[count:])
-    return Divided(subset(dataset, kept), subset(dataset, held))
+    order = torch.randperm(len(pictures), generator=generator(seed, "held out")).tolist()
+    held = {pictures[place] for place in order[:count]}
+    kept, cut = (
+        [index for index, picture in enumerate(picture_of) if (picture in held) is wanted]
+        for wanted in (False, True)
+    )
+    return Divided(subset(dataset, kept), subset(dataset, cut))
 
 
 def subset(dataset: Dataset, indices: Sequence[int]) -> Dataset:

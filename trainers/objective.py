@@ -18,6 +18,9 @@ from trainers.config import STEGO, Config
 from trainers.distributed import World, gather_rows
 
 VOID = -1
+NAN = float("nan")
+# What a step's sets are told by; see StepLoss.
+SIZES = ("positives", "ambiguous", "negatives", "empty", "precision")
 
 
 class StepLoss(NamedTuple):
@@ -26,14 +29,17 @@ class StepLoss(NamedTuple):
     loss: Tensor
     counted: Tensor
     """How many images it is the mean over, int64."""
-    positives: float = float("nan")
+    positives: Tensor | float = NAN
     """Mean |P| of this process's anchors; NaN for a rule without sets."""
-    ambiguous: float = float("nan")
-    negatives: float = float("nan")
-    empty: float = float("nan")
+    ambiguous: Tensor | float = NAN
+    """Mean |A|."""
+    negatives: Tensor | float = NAN
+    """Mean |N|."""
+    empty: Tensor | float = NAN
     """Share of the anchors without positives."""
-    precision: float = float("nan")
-    """Share of the positives that are of their anchor's class, where labels were given."""
+    precision: Tensor | float = NAN
+    """Share of the positives that are of their anchor's class; void patches do not count. NaN
+    where no labels were given, or none of the positives is known."""
 
 
 class Objective:
@@ -124,11 +130,11 @@ class Objective:
         return StepLoss(
             found.loss,
             found.counted,
-            float(found.positives),
-            float(found.ambiguous),
-            float(found.negatives),
-            float(found.empty) / len(own),
-            float(right / whole) if labels is not None and whole > 0 else float("nan"),
+            found.positives,
+            found.ambiguous,
+            found.negatives,
+            found.empty / len(own),
+            NAN if labels is None else right / whole,
         )
 
     def _rule(self, f: Tensor, step: int) -> Callable[[Tensor], PatchSets]:
@@ -160,6 +166,7 @@ def anchors_of(images: int, patches: int, share: float, seed: int, step: int) ->
 
     ``share`` of the patches of an image, rounded down, but at least one.
     """
-    count = max(1, int(patches * share))
+    # A share such as 0.57 is no exact binary number: of 100 patches it is 57, not 56.
+    count = max(1, int(patches * share + 1e-6))
     drawn = torch.rand(images, patches, generator=generator(seed, "anchors", step))
     return drawn.argsort(dim=1)[:, :count] + patches * torch.arange(images).unsqueeze(1)

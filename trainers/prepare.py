@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +13,7 @@ from torch import Tensor
 
 from ppap.backbones import Backbone, load_backbone
 from ppap.contrast import nearest_images
-from ppap.data import ClassList, DataError, Dataset, five_crops, open_dataset, palette
+from ppap.data import ClassList, Dataset
 from ppap.evaluation.source import EvaluationBatch, batches_of, labelled
 from ppap.propagation import unit
 from ppap.rivals.pool import draw_evenly
@@ -25,76 +22,15 @@ from ppap.settings import SettingError
 from trainers.cache import CachePlan, FeatureCache, open_cache, plan_cache, trim
 from trainers.chance import generator
 from trainers.config import STEGO, Config
-from trainers.distributed import World, barrier
-from trainers.loading import CachedSource, DecodedSource, Source, hold_out
+from trainers.distributed import World, broadcast_object, first_alone
+from trainers.loading import CachedSource, DecodedSource, Source, steps_in_epoch
 from trainers.progress import Progress
+from trainers.splits import Splits, class_list_of, has_labels, open_splits
 
 logger = logging.getLogger("trainers")
 
-# Clusters for data without a class list: as many as COCO-Stuff has.
-UNNAMED_CLASSES = 27
 GIGABYTE = 10**9
 EVALUATION_BATCH = 8
-
-
-class Splits(NamedTuple):
-    """The data of a run."""
-
-    training: Dataset
-    """Crops where the configuration says so."""
-    held_out: Dataset | None
-    """Cut from the training images, for selection."""
-    evaluation: Dataset | None
-    """None where the data set has no such split, or nothing in it is labelled."""
-
-
-def open_splits(config: Config, folder: Path | None) -> Splits:
-    """Open the splits that a run needs.
-
-    Raises:
-        DataError: they cannot be opened; names the file or folder.
-    """
-    kind = config.dataset or None
-    if kind == "samples":
-        folder = None
-    whole = open_dataset(folder, kind=kind, split=config.train_split)
-    training, held_out = whole, None
-    if config.selection == "held_out":
-        training, held_out = hold_out(whole, config.held_out, config.seed)
-    if config.crops == "five":
-        if training.name == "five_crops":
-            raise SettingError("crops", f"{folder} holds crops already: use crops=none.")
-        training = five_crops(training, config.crop_ratio)
-    return Splits(training, held_out, _evaluation(config, folder, whole))
-
-
-def _evaluation(config: Config, folder: Path | None, whole: Dataset) -> Dataset | None:
-    try:
-        found = open_dataset(folder, kind=whole.name, split=config.eval_split)
-        labelled(found)
-    except DataError as error:
-        if config.selection == "evaluation":
-            raise
-        logger.info("No evaluation: %s", error)
-        return None
-    return found
-
-
-def class_list_of(dataset: Dataset) -> ClassList:
-    """Names and colours; numbers where nothing is labelled."""
-    if len(dataset.class_list):
-        return dataset.class_list
-    names = tuple(f"cluster {i}" for i in range(1, UNNAMED_CLASSES + 1))
-    return ClassList(names, palette(UNNAMED_CLASSES))
-
-
-def data_digest(dataset: Dataset) -> str:
-    """Which images these are, by their names in their order: a run goes on with the same only."""
-    digest = hashlib.sha256(f"{dataset.name} {dataset.split}".encode())
-    for item in dataset.items:
-        name = os.path.relpath(item.image, dataset.root)
-        digest.update(b"\0" + name.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
 
 
 def choose_device(name: str) -> torch.device:
@@ -130,6 +66,11 @@ class Prepared:
     """For STEGO: nearest images of every image, int64 ``(N, k)``."""
     cache_root: Path
 
+    def close(self) -> None:
+        """Let go of the cached features."""
+        if isinstance(self.source, CachedSource):
+            self.source.cache.close()
+
 
 def prepare(
     config: Config,
@@ -138,13 +79,24 @@ def prepare(
     world: World,
     cache_root: Path,
     stopped: Callable[[], bool],
+    precut: bool | None = None,
 ) -> Prepared:
     """Open the data and the backbone, build what is cached, and make the untrained segmenter.
 
+    Args:
+        config: of the run.
+        folder: the data set's; None for the sample photos.
+        world: this process among all.
+        cache_root: where all cached features are kept.
+        stopped: asked while features are computed; True ends that.
+        precut: see ``open_splits``.
+
     Raises:
         DataError, BackboneError, CacheError, SettingError: something is missing or does not fit.
+        CacheStoppedError: ``stopped`` said so.
     """
-    splits = open_splits(config, folder)
+    splits = open_splits(config, folder, precut=precut)
+    check_batch(config, len(splits.training), world)
     class_list = class_list_of(splits.training)
     backbone = load_backbone(config.backbone, device=world.device, progress=_download)
     check_size(backbone, "size", config.size)
@@ -162,14 +114,33 @@ def prepare(
         world=world,
         stopped=stopped,
     )
-    source: Source = (
-        DecodedSource(splits.training, config.size) if cache is None else CachedSource(cache)
-    )
+    source: Source
+    if cache is None:
+        source = DecodedSource(splits.training, config.size, has_labels(splits.training))
+    else:
+        source = CachedSource(cache)
     pool = hp_pool(config, segmenter, source) if config.rule == "hp" else None
     near = near_images(config, segmenter, source) if config.rule == STEGO else None
     return Prepared(
         segmenter, class_list, splits, source, cache is not None, pool, near, cache_root
     )
+
+
+def check_batch(config: Config, images: int, world: World) -> None:
+    """SettingError where there are no such batches, or they do not divide among the processes."""
+    steps_in_epoch(images, config.batch)
+    if config.batch % world.size:
+        raise SettingError(
+            "batch",
+            f"A batch of {config.batch} images does not divide among {world.size} processes: use "
+            f"a multiple of {world.size}.",
+        )
+    if config.rule == STEGO and config.batch // world.size < 2:
+        raise SettingError(
+            "batch",
+            "STEGO compares images with others of their batch: it needs 2 or more in every "
+            "process.",
+        )
 
 
 def check_size(backbone: Backbone, name: str, size: int) -> None:
@@ -194,21 +165,33 @@ def cached_features(
     root: Path,
     world: World,
     stopped: Callable[[], bool],
-    rgb: bool = False,
     frozen: bool | None = None,
 ) -> FeatureCache | None:
     """The cache of a split, built where it is missing; None where it is off or does not fit.
 
+    Args:
+        config: whether to, and how large all caches may be.
+        dataset: the split.
+        backbone: on its device.
+        size: side of the squares, in pixels.
+        root: where all caches are kept.
+        world: the first of its processes builds, the others find it complete.
+        stopped: asked while it is built.
+        frozen: whether to keep the backbone's own features; see ``plan_cache``.
+
     Raises:
-        CacheError: it cannot be built, and the configuration insists on it.
+        SettingError: it does not fit, and the configuration insists on it.
+        CacheError: it cannot be built.
+        CacheStoppedError: ``stopped`` said so.
     """
     if config.cache == "off":
         return None
-    plan = plan_cache(dataset, backbone, size=size, root=root, rgb=rgb, frozen=frozen)
+    plan = plan_cache(dataset, backbone, size=size, root=root, frozen=frozen)
     if world.rank == 0:
         logger.info("%s", plan.sentence())
         trim(root, config.cache_gb * GIGABYTE - plan.bytes_missing, keep=[plan])
-    why_not = plan.why_not(config.cache_gb * GIGABYTE)
+    # The first decides for all: the others may look at the disk when it is fuller.
+    why_not = broadcast_object(plan.why_not(config.cache_gb * GIGABYTE), world)
     if why_not:
         if config.cache == "on":
             raise SettingError("cache", f"{why_not} Use cache=off, or a larger cache_gb.")
@@ -225,21 +208,21 @@ def _built(
     world: World,
     stopped: Callable[[], bool],
 ) -> FeatureCache:
+    def built() -> FeatureCache:
+        quiet = world.rank > 0
+        with Progress("Caching features", len(dataset), "images", quiet=quiet) as progress:
+            return open_cache(
+                plan,
+                dataset,
+                backbone,
+                workers=config.workers or None,
+                progress=progress.at,
+                stopped=stopped,
+            )
+
     # One process builds, the others find it complete.
-    if world.rank:
-        barrier(world)
-    with Progress("Caching features", len(dataset), "images", quiet=world.rank > 0) as progress:
-        cache = open_cache(
-            plan,
-            dataset,
-            backbone,
-            workers=config.workers or None,
-            progress=progress.at,
-            stopped=stopped,
-        )
-    if not world.rank:
-        barrier(world)
-    return cache
+    cache = first_alone(built, world)
+    return built() if cache is None else cache
 
 
 @torch.no_grad()

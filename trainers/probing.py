@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from ppap.propagation import unit
 from ppap.segmenter import ClusterProbe, LinearProbe, Segmenter, merged_start, spread_start
+from ppap.settings import SettingError
 from trainers.chance import derived, generator, seed_everything
+from trainers.distributed import World, sum_numbers
 
 # Images, and patches of them, that the centroids are chosen among.
 START_IMAGES = 256
@@ -23,10 +25,11 @@ class Probing:
     A single one is the segmenter's own.
     """
 
-    def __init__(self, segmenter: Segmenter, start: str, starts: int) -> None:
+    def __init__(self, segmenter: Segmenter, start: str, starts: int, world: World) -> None:
         """``start`` and ``starts`` are the configuration's cluster_start and cluster_starts."""
         self.segmenter = segmenter
         self.start, self.starts = start, starts
+        self.world = world
         own = segmenter.cluster_probe
         count, dim = own.clusters.shape
         device = own.clusters.device
@@ -41,13 +44,22 @@ class Probing:
         Args:
             features: of some patches, ``(N, D)``, to start from; None where it is noise.
             seed: of the run.
+
+        Raises:
+            SettingError: there are fewer patches than centroids.
         """
+        count, dim = self.segmenter.cluster_probe.clusters.shape
+        if features is not None and len(features) < count:
+            raise SettingError(
+                "cluster_start",
+                f"{count} centroids cannot start from {len(features)} patches: use fewer "
+                "extra_clusters, or cluster_start=noise.",
+            )
         seed_everything(seed, "probes")
         linear = self.segmenter.linear_probe
         fresh = LinearProbe(linear.in_channels, linear.out_channels)
         linear.load_state_dict(fresh.state_dict())
         for number, probe in enumerate(self.clusters()):
-            count, dim = probe.clusters.shape
             if features is None:
                 start = torch.randn(count, dim)
             else:
@@ -73,12 +85,21 @@ class Probing:
         return losses.sum()
 
     def best(self) -> int:
-        """Which candidate had the least loss since the epoch began."""
+        """Which candidate had the least loss since the epoch began; in several processes, after
+        ``share``.
+        """
         return int(self.totals.argmin())
 
+    def share(self) -> None:
+        """Let every process have the mean of all processes' losses; more can be added to it."""
+        if self.world.size > 1:
+            sums = sum_numbers(self.totals.tolist(), self.world)
+            self.totals.copy_(torch.tensor(sums, dtype=self.totals.dtype) / self.world.size)
+
     def settle(self) -> None:
-        """Give the segmenter the best candidate."""
-        if self.starts > 1:
+        """Give the segmenter the best candidate, if they have been measured; all processes do."""
+        self.share()
+        if self.starts > 1 and self.counted:
             best = self.clusters()[self.best()]
             self.segmenter.cluster_probe.load_state_dict(best.state_dict())
 

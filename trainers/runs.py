@@ -25,11 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from ppap.checkpoint import writing
+from ppap.checkpoint import PARTIAL, writing
 from trainers.boards import Board
 from trainers.config import Config, read_config, to_json
 
 State = Literal["running", "stopped", "finished", "failed"]
+# What ``state.json`` goes on saying until it is said anew.
+LASTING = ("data", "step", "steps")
 STEP = "step-{:08d}.pt"
 LAST, BEST, REPORTED = "last.pt", "best.pt", "reported.pt"
 
@@ -105,7 +107,7 @@ class Run:
 
     def steps(self) -> list[Path]:
         """Numbered checkpoints, oldest first."""
-        return sorted(self.checkpoints.glob(STEP.format(0).replace("0" * 8, "*")))
+        return sorted(self.checkpoints.glob("step-*.pt"))
 
     def latest(self) -> Path | None:
         """The newest numbered checkpoint; None where there is none yet."""
@@ -130,7 +132,8 @@ class Run:
 
     def write_state(self, state: State, **facts: Any) -> None:
         """Say where the run stands, with the process that says so."""
-        content = {"state": state, **process_identity(), "time": time.time(), **facts}
+        known = {name: value for name, value in self.state().items() if name in LASTING}
+        content = {"state": state, **process_identity(), "time": time.time(), **known, **facts}
         write_text(self.state_file, json.dumps(_finite(content), indent=1) + "\n")
 
     def link(self, checkpoint: Path, name: str) -> None:
@@ -145,7 +148,13 @@ class Run:
     def thin_out(self, keep: int) -> None:
         """Remove all but the ``keep`` newest numbered checkpoints; links to others keep theirs."""
         for old in self.steps()[:-keep]:
-            old.unlink()
+            old.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove what a process that was killed had half written; none may be at work."""
+        for folder in (self.folder, self.checkpoints, self.pictures):
+            for partial in folder.glob(f".*{PARTIAL}"):
+                partial.unlink(missing_ok=True)
 
 
 def write_text(file: Path, text: str) -> None:
@@ -168,15 +177,35 @@ def process_started(pid: int) -> float | None:
     return float(text.rpartition(")")[2].split()[19])
 
 
+# Locks of this process. A loader process that outlives it must not hold on to them, or the run
+# could not be resumed at once.
+_HELD: list[TextIO] = []
+
+
+def _let_go() -> None:
+    for file in _HELD:
+        file.close()
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 @contextlib.contextmanager
 def locked(run: Run) -> Iterator[None]:
     """Hold a run's lock, so that no other process trains into the same folder.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process holds it, or the folder cannot be made.
     """
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with (run.folder / "lock").open("a+") as file:
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        file = (run.folder / "lock").open("a+")
+    except OSError as error:
+        raise RunError(
+            f"{run.folder} cannot hold a run: {error.strerror or error}. Choose another --out."
+        ) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -185,18 +214,28 @@ def locked(run: Run) -> Iterator[None]:
                 f"{run.folder} is being trained by another process"
                 f"{f' ({pid})' if pid else ''}. Wait for it, or stop it."
             ) from None
-        yield
+        _HELD.append(file)
+        try:
+            yield
+        finally:
+            _HELD.remove(file)
 
 
 class Metrics:
     """Numbers by step, appended to ``metrics.jsonl``; flushed line by line."""
 
-    def __init__(self, run: Run, *, from_step: int, tensorboard: bool = False) -> None:
-        """Go on after ``from_step``: later lines are cut off, since their steps come again."""
+    def __init__(
+        self, run: Run, *, from_step: int, validated: bool = True, tensorboard: bool = False
+    ) -> None:
+        """Go on after ``from_step``: later lines are cut off, since their steps come again.
+
+        So is that step's validation, unless it is ``validated`` already.
+        """
         self.board = Board(run.folder / "tensorboard", from_step=from_step) if tensorboard else None
         file = run.metrics_file
         if file.exists():
-            write_text(file, "".join(kept_lines(file, from_step)))
+            kept = "".join(kept_lines(file, from_step, validated=validated))
+            write_text(file, kept)
         self.stream: TextIO = file.open("a", encoding="utf-8")
 
     def write(self, kind: str, step: int, **numbers: Any) -> None:
@@ -214,11 +253,15 @@ class Metrics:
             self.board.close()
 
 
-def kept_lines(file: Path, step: int) -> Iterator[str]:
-    """Whole lines of steps up to ``step``."""
+def kept_lines(file: Path, step: int, *, validated: bool = True) -> Iterator[str]:
+    """Whole lines of steps up to ``step``; without its validation, unless ``validated``."""
     for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            if line.endswith("\n") and json.loads(line)["step"] <= step:
+            if not line.endswith("\n"):
+                continue
+            record = json.loads(line)
+            repeated = record["step"] == step and record["kind"] == "validation" and not validated
+            if record["step"] <= step and not repeated:
                 yield line
 
 
@@ -239,8 +282,7 @@ def _finite(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def start_log(file: Path | None, *, quiet: bool = False) -> logging.Logger:
     """Log to a file with times, and to stderr without; of several processes only the first."""
-    logger = logging.getLogger("trainers")
-    logger.handlers.clear()
+    logger = end_log()
     logger.setLevel(logging.INFO)
     logger.propagate = False
     if not quiet:
@@ -251,4 +293,13 @@ def start_log(file: Path | None, *, quiet: bool = False) -> logging.Logger:
         kept = logging.FileHandler(file, encoding="utf-8")
         kept.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         logger.addHandler(kept)
+    return logger
+
+
+def end_log() -> logging.Logger:
+    """Close the log's file."""
+    logger = logging.getLogger("trainers")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
     return logger

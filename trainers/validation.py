@@ -68,6 +68,11 @@ class Validation:
             raise EvaluationStoppedError("the validation was stopped")
         return found
 
+    def close(self) -> None:
+        """Let go of cached features."""
+        if self.cache is not None:
+            self.cache.close()
+
     def _open(self, stopped: Callable[[], bool]) -> None:
         if self.opened or self.dataset is None:
             return

@@ -9,6 +9,9 @@ from torch import Tensor
 from ppap.checks import check_count, check_vectors
 from ppap.rivals.neighbours import cluster_patches_unit
 
+# What float32 may leave of 1 − f · f.
+NO_DISTANCE = 1e-6
+
 
 @torch.no_grad()
 def spread_start(features: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -36,10 +39,10 @@ def spread_start(features: Tensor, count: int, generator: torch.Generator) -> Te
     distance = 1 - f @ f[chosen[0]]
     while len(chosen) < count:
         # ½ |a − b|² = 1 − a · b: k-means++ draws by the squared distance.
-        weight = distance.clamp(min=0).double().cpu()
-        weight[chosen] = 0
-        if float(weight.sum()) <= 0:  # no patch differs from those chosen
+        weight = distance.where(distance > NO_DISTANCE, 0).double().cpu()
+        if not weight.any():  # no patch differs from those chosen
             weight.fill_(1)
+        weight[chosen] = 0
         chosen.append(int(torch.multinomial(weight, 1, generator=generator)))
         distance = torch.minimum(distance, 1 - f @ f[chosen[-1]])
     return f[chosen]

@@ -1,0 +1,395 @@
+"""A run from its arguments to its end: prepared, trained, stopped or reported, and written down."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from ppap.backbones import BackboneError
+from ppap.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from ppap.data import DataError
+from ppap.evaluation.crf import CrfUnavailableError, require_crf
+from ppap.settings import SettingError
+from trainers import evaluate
+from trainers.boards import require_tensorboard
+from trainers.cache import CacheError, CacheStoppedError
+from trainers.config import Config, parse_changes
+from trainers.crops import expanded
+from trainers.distributed import DistributedError, World, first_alone, setup
+from trainers.prepare import prepare
+from trainers.progress import in_words
+from trainers.recipes import find, names
+from trainers.runs import Run, RunError, end_log, locked, start_log, write_text
+from trainers.splits import SAMPLES, refuse_bad_data
+from trainers.train import DONE, FAILED, INTERRUPTED, WRONG
+from trainers.trainer import Trainer
+from trainers.updating import TrainingError
+
+# What may change between a run's beginning and its continuation: nothing of what it computes.
+CHANGEABLE = (
+    "cache",
+    "cache_gb",
+    "checkpoint_every",
+    "crf",
+    "device",
+    "keep",
+    "log_every",
+    "tensorboard",
+    "workers",
+)
+# What is told as a sentence; everything else is a mistake of ours, and shows where it happened.
+EXPECTED = (
+    BackboneError,
+    CacheError,
+    CrfUnavailableError,
+    DataError,
+    DistributedError,
+    OSError,
+    RunError,
+    SettingError,
+    TrainingError,
+    torch.OutOfMemoryError,
+)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Train as the arguments say; returns the exit status."""
+    stop = Stop()
+    try:
+        target, config = read(given)
+        require(config, report=not given.no_report)
+        with stop.listening(), setup(config.device) as world, contextlib.ExitStack() as held:
+
+            def take() -> None:
+                held.enter_context(locked(target))
+                if target.exists() and not given.resume:
+                    raise taken(target)
+
+            first_alone(take, world)
+            held.callback(end_log)
+            return Training(given, target, config, world, stop).whole()
+    except EXPECTED as error:
+        complain(error)
+        return WRONG
+
+
+def complain(error: Exception) -> None:
+    """One sentence on stderr; of several processes, the first says it."""
+    if os.environ.get("RANK", "0") == "0":
+        sys.stderr.write(f"{sentence(error)}\n")
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, in words."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return "The GPU's memory ran out: use a smaller batch, or fewer anchors."
+    if isinstance(error, OSError):
+        return f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."
+    return str(error) or type(error).__name__
+
+
+# --- the arguments
+
+
+def read(given: argparse.Namespace) -> tuple[Run, Config]:
+    """The run's folder and its configuration; fills in the data set's folder where it is known.
+
+    Raises:
+        SettingError, RunError: something on the command line does not fit.
+    """
+    changes = parse_changes(given.set)
+    for name in ("out", "data", "cache"):
+        if getattr(given, name) is not None:
+            setattr(given, name, expanded(getattr(given, name)))
+    if given.out is None:
+        raise SettingError("out", "Say where the run shall be kept: --out runs/NAME.")
+    if given.out.exists() and not given.out.is_dir():
+        raise RunError(f"{given.out} is a file, not a folder: choose another --out.")
+    target = Run(given.out)
+    if given.resume:
+        return target, _resumed(given, target, changes)
+    if given.recipe is None:
+        raise SettingError("recipe", f"Name a recipe: {', '.join(names())}.")
+    if target.exists():
+        raise taken(target)
+    config = find(given.recipe).config.with_(changes)
+    _check_data(given, config)
+    return target, config
+
+
+def _resumed(given: argparse.Namespace, target: Run, changes: dict[str, str]) -> Config:
+    config = target.config()
+    if given.recipe is not None and given.recipe != config.recipe:
+        raise RunError(
+            f"{target.folder} is a run of the recipe {config.recipe}, not {given.recipe}."
+        )
+    for name in changes:
+        if name not in CHANGEABLE:
+            raise SettingError(
+                name,
+                f"{name} cannot change in the middle of a run; only: {', '.join(CHANGEABLE)}. "
+                "Start a new run instead.",
+            )
+    known = target.state().get("data")
+    if given.data is None and isinstance(known, str):
+        given.data = Path(known)
+    _check_data(given, config)
+    return config.with_(changes)
+
+
+def _check_data(given: argparse.Namespace, config: Config) -> None:
+    if given.data is None and config.dataset != SAMPLES:
+        raise SettingError("data", "Say where the data set is: --data DIR.")
+    if given.data is not None and config.dataset == SAMPLES:
+        raise SettingError(
+            "data", "The sample photos come with the project: leave --data out, or set dataset=."
+        )
+
+
+def require(config: Config, *, report: bool) -> None:
+    """Look for what is only needed later, so that hours of training do not end for want of it.
+
+    Raises:
+        CrfUnavailableError, SettingError: it is not installed.
+    """
+    if config.tensorboard:
+        require_tensorboard()
+    if config.crf and report:
+        try:
+            require_crf()
+        except CrfUnavailableError as error:
+            raise CrfUnavailableError(f"{error} For a report without it, set crf=false.") from None
+
+
+def taken(target: Run) -> RunError:
+    """The error for a folder that is not new."""
+    return RunError(
+        f"{target.folder} holds a run already. Go on with it by --resume, or choose another --out."
+    )
+
+
+class Stop:
+    """Whether somebody asked to stop: SIGTERM or Ctrl+C. A second Ctrl+C ends at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.at_once = False
+        """Whether to be interrupted right where it is, since nothing more needs saving."""
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.asked
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals meanwhile."""
+        before = {s: signal.signal(s, self._take) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if self.at_once or (self.asked and number == signal.SIGINT):
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+# --- the run
+
+
+class Training:
+    """One run in one process; the first of several processes writes the run's folder."""
+
+    def __init__(
+        self, given: argparse.Namespace, target: Run, config: Config, world: World, stop: Stop
+    ) -> None:
+        self.given, self.target, self.config = given, target, config
+        self.world, self.stop = world, stop
+        self.first = world.rank == 0
+        self.began = time.monotonic()
+        self.log = start_log(target.log_file if self.first else None, quiet=not self.first)
+        self.before = target.state()
+        self.started = False
+        """Whether the training itself has begun."""
+
+    def whole(self) -> int:
+        """Prepare, train and report; the exit status."""
+        try:
+            return self._whole()
+        except CacheStoppedError:
+            self._say("stopped", "Stopped before the first step. Go on with --resume.")
+            return DONE
+        except KeyboardInterrupt:
+            self._fail("Interrupted twice: ended without a last checkpoint.")
+            return INTERRUPTED
+        except EXPECTED as error:
+            self._fail(sentence(error))
+            complain(error)
+            return FAILED if self.started else WRONG
+        except Exception as error:
+            self._fail(sentence(error))
+            traceback.print_exc()
+            return FAILED
+
+    def _whole(self) -> int:
+        first_alone(self._begin, self.world)
+        trainer = self._prepared()
+        self.started = True
+        try:
+            outcome = trainer.fit()
+        finally:
+            trainer.close()
+        if not self.first:
+            return DONE
+        steps = {"step": trainer.step, "steps": trainer.total}
+        at = f"step {trainer.step} of {trainer.total}"
+        if outcome == "stopped":
+            self._say("stopped", f"Stopped at {at}. Go on with --resume.", **steps)
+            return DONE
+        if self._wants_report(trainer) and not self._report(steps):
+            self._say("stopped", "Stopped before the report. Make it with --resume.", **steps)
+            return DONE
+        seconds = trainer.records.before + time.monotonic() - self.began
+        passed = in_words(time.monotonic() - self.began)
+        self._say(
+            "finished", f"Finished in {passed}: {self.target.folder}", **steps, seconds=seconds
+        )
+        return DONE
+
+    def _begin(self) -> None:
+        """Look at the data and begin the run's folder."""
+        refuse_bad_data(self.config, self.given.data, report=not self.given.no_report)
+        self.target.clear()
+        self.target.write_config(self.config)
+        if not self.given.resume:
+            write_text(self.target.folder / "command.txt", command_line(self.given) + "\n")
+            self.target.state_file.unlink(missing_ok=True)
+        data = self.given.data
+        known = {"data": None if data is None else str(data.resolve())}
+        self.target.write_state("running", **{"step": 0, "steps": 0, **self._progress(), **known})
+
+    def _progress(self) -> dict[str, Any]:
+        """How far the run had come before, for one that goes on."""
+        known = self.before if self.given.resume else {}
+        return {name: known[name] for name in ("step", "steps") if name in known}
+
+    def _prepared(self) -> Trainer:
+        config, latest = self.config, None
+        if self.given.resume:
+            latest = newest(self.target, self.log.warning)
+        training = latest[1].training if latest is not None else None
+        prepared = prepare(
+            config,
+            self.given.data,
+            world=self.world,
+            cache_root=self.given.cache,
+            stopped=self.stop,
+            precut=None if training is None else training["precut"],
+        )
+        trainer = Trainer(config, prepared, self.target, world=self.world, stopped=self.stop)
+        if latest is not None:
+            file, checkpoint = latest
+            trainer.restore(checkpoint, file.name)
+            self.log.info("Going on from %s: step %d of %d.", file, trainer.step, trainer.total)
+        self.log.info(
+            "%s images, %d steps of %d, on %s.",
+            f"{len(prepared.source):,}",
+            trainer.total,
+            config.batch,
+            self.world.device,
+        )
+        return trainer
+
+    def _wants_report(self, trainer: Trainer) -> bool:
+        return not self.given.no_report and trainer.prepared.splits.evaluation is not None
+
+    def _report(self, steps: dict[str, int]) -> bool:
+        """Evaluate the reported checkpoint; False when told to stop meanwhile."""
+        if self.stop():
+            return False
+        self.target.write_state("running", **steps, doing="report")
+        # From here on a signal interrupts: there is nothing to save.
+        self.stop.at_once = True
+        try:
+            code = evaluate.main(report_arguments(self.given, self.target, self.config))
+        except KeyboardInterrupt:
+            code = evaluate.INTERRUPTED
+        finally:
+            self.stop.at_once = False
+        if code not in (evaluate.DONE, evaluate.INTERRUPTED):
+            raise TrainingError("The report failed; checkpoints are fine. --resume tries again.")
+        return code == evaluate.DONE
+
+    def _say(self, state: Any, text: str, **facts: Any) -> None:
+        if self.first:
+            self.target.write_state(state, **facts)
+            self.log.info("%s", text)
+
+    def _fail(self, reason: str) -> None:
+        """Leave word of a failure in the run's folder."""
+        if not self.first:
+            return
+        with contextlib.suppress(OSError):
+            if self.started or not self.given.resume:
+                self.target.write_state("failed", reason=reason)
+            else:  # what was asked for does not fit the run; the run is as it was
+                write_text(self.target.state_file, json.dumps(self.before) + "\n")
+            if not self.started and not self.given.resume:
+                # It never ran: the folder may be used again, with other settings.
+                self.target.config_file.unlink(missing_ok=True)
+            with self.target.log_file.open("a", encoding="utf-8") as log:
+                log.write(f"failed: {reason}\n")
+
+
+def newest(target: Run, warn: Any) -> tuple[Path, Checkpoint] | None:
+    """The newest checkpoint that is whole; None where there is none at all.
+
+    Raises:
+        CheckpointError: there are some, but none can be read.
+    """
+    failed = None
+    for file in reversed(target.steps()):
+        try:
+            return file, load_checkpoint(file)
+        except CheckpointError as error:
+            failed = failed or error
+            warn(f"{error}.")
+    if failed is not None:
+        raise failed
+    return None
+
+
+def report_arguments(given: argparse.Namespace, target: Run, config: Config) -> list[str]:
+    """What the evaluation at the end of a run is asked for."""
+    words = [str(target.folder), "--split", config.eval_split, "--device", config.device]
+    words += ["--data", str(given.data)] if given.data else []
+    words += ["--kind", config.dataset] if config.dataset else []
+    words += ["--crf"] if config.crf else []
+    words += ["--workers", str(config.workers)]
+    words += ["--json", str(target.folder / "report.json")]
+    return [*words, "--pictures", str(target.folder / "report")]
+
+
+def command_line(given: argparse.Namespace) -> str:
+    """What would begin the same run."""
+    words = ["python", "-m", "trainers.train", given.recipe]
+    words += ["--data", str(given.data)] if given.data else []
+    words += ["--out", str(given.out)]
+    words += ["--no-report"] if given.no_report else []
+    words += ["--set", *given.set] if given.set else []
+    return shlex.join(words)

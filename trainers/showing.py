@@ -1,0 +1,65 @@
+"""What there is to choose from: recipes and settings, printed for people."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+
+from ppap.settings import SettingError
+from trainers.config import KIND, Config, limits
+from trainers.recipes import find, names
+from trainers.train import DONE, WRONG
+
+WIDTH = 100
+INDENT = " " * 18
+
+
+def show(given: argparse.Namespace) -> int:
+    """What --list, --show and --settings ask for; returns the exit status."""
+    if given.list:
+        for name in names():
+            print(f"{name:24} {find(name).title}")
+    if given.show:
+        try:
+            print(recipe_text(given.show))
+        except SettingError as error:
+            print(error, file=sys.stderr)
+            return WRONG
+    if given.settings:
+        print(settings_text())
+    return DONE
+
+
+def recipe_text(name: str) -> str:
+    """A recipe's docstring, and how its settings differ from the usual ones.
+
+    Raises:
+        SettingError: there is no such recipe.
+    """
+    recipe = find(name)
+    usual = Config(recipe=name).as_dict()
+    changed = [f"{n}={v}" for n, v in recipe.config.as_dict().items() if v != usual[n]]
+    return f"{recipe.text}\n\nSettings, where they are not the usual ones:\n" + textwrap.fill(
+        "  ".join(changed) or "none",
+        WIDTH,
+        initial_indent="    ",
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def settings_text() -> str:
+    """All settings: meaning, range and usual value."""
+    usual = Config().as_dict()
+    lines = []
+    for name, kind in KIND.items():
+        allowed = limits(name)
+        value = usual[name]
+        shown = str(value).lower() if isinstance(value, bool) else f"{value}" or "(empty)"
+        meaning = f"{name:{len(INDENT) - 1}} {allowed.meaning}"
+        lines += textwrap.wrap(meaning, WIDTH, subsequent_indent=INDENT)
+        span = f"{allowed.sentence(kind)}; usually {shown}"
+        lines += textwrap.wrap(span, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    return "\n".join(lines)
