@@ -3,9 +3,8 @@
 Features are upsampled bilinearly before the probes, as published. Upsampled whole they would fill
 gigabytes, and need not be: a linear map and bilinear upsampling can change places (the weights of
 the four neighbours sum to 1, so the bias may, too). That serves the linear probe's logits and the
-cluster probe's products. Cosines also need the length of each upsampled feature, and lengths
-cannot change places; they are summed up over a few channels at a time. Which cosine is the
-largest does not depend on the length at all.
+cluster probe's products. Cosines also need the length of each upsampled feature, which follows
+from lengths on the grid of the patches. Which cosine is the largest does not depend on it at all.
 """
 
 from __future__ import annotations
@@ -87,12 +86,47 @@ def largest(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def lengths(features: Tensor, size: tuple[int, int]) -> Tensor:
-    """|f| of upsampled features: ``(B, h, w, D)`` → float32 ``(B, 1, H, W)``, never 0."""
-    maps = features.float().permute(0, 3, 1, 2)
-    squares = maps.new_zeros(len(maps), 1, *size)
-    for some in maps.split(channels_at_once(len(maps), size), dim=1):
-        squares += upsampled(some, size).square_().sum(dim=1, keepdim=True)
-    return squares.sqrt_().clamp_(min=SHORTEST)
+    """|f| of upsampled features: ``(B, h, w, D)`` → float32 ``(B, 1, H, W)``, never 0.
+
+    Along a line |a + t(b − a)|² = (1 − t)|a|² + t|b|² − t(1 − t)|b − a|². Used twice, across and
+    down, that needs only lengths on the grid of the patches, not all channels of every pixel.
+    """
+    f = features.float()
+    down = torch.diff(f, dim=1, append=f[:, -1:])  # from each patch to the one below
+    rows, columns = places(f.shape[1], size[0], f.device), places(f.shape[2], size[1], f.device)
+    here, below = across(f, columns), across(down, columns)
+    return between(here, below, 1, rows).clamp_(min=SHORTEST**2).sqrt_().unsqueeze(1)
+
+
+class Places(NamedTuple):
+    """Where the pixels of one side lie between patches."""
+
+    before: Tensor
+    """The last patch whose centre is not beyond the pixel's, int64."""
+    way: Tensor
+    """How far the pixel is on the way to the next patch, in [0, 1)."""
+
+
+def places(patches: int, pixels: int, device: torch.device) -> Places:
+    """As ``upsampled`` places them: between the centres of patches, and held at the borders."""
+    at = (torch.arange(pixels, device=device) + 0.5) * patches / pixels - 0.5
+    at = at.clamp(0, patches - 1)
+    before = at.floor()
+    return Places(before.long(), at - before)
+
+
+def across(f: Tensor, columns: Places) -> Tensor:
+    """|f|² upsampled across: ``(B, h, w, D)`` → ``(B, h, W)``."""
+    steps = torch.diff(f, dim=2, append=f[:, :, -1:])
+    return between(f.square().sum(dim=3), steps.square().sum(dim=3), 2, columns)
+
+
+def between(ends: Tensor, steps: Tensor, dim: int, place: Places) -> Tensor:
+    """|f|² between patches along ``dim``, from those at them and of the steps between them."""
+    after = (place.before + 1).clamp(max=ends.shape[dim] - 1)
+    t = place.way.view([-1 if d == dim else 1 for d in range(3)])
+    first, second = ends.index_select(dim, place.before), ends.index_select(dim, after)
+    return (1 - t) * first + t * second - t * (1 - t) * steps.index_select(dim, place.before)
 
 
 def channels_at_once(images: int, size: tuple[int, int]) -> int:

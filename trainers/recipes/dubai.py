@@ -1,0 +1,14 @@
+"""Aerial photographs of Dubai (72 images, 5 classes), on a CPU with the embedded backbone.
+
+    python -m trainers.train dubai --data DUBAI --out runs/dubai
+
+The data set is *Semantic segmentation of aerial imagery* (Humans in the Loop) as a folder with
+images/, labels/ and classes.txt.
+"""
+
+from dataclasses import replace
+
+from trainers.recipes.camvid import CONFIG as BASE
+
+# At 640 pixels whole images have the scale of the crops at 320.
+CONFIG = replace(BASE, dataset="folder", crops="five", eval_size=640)

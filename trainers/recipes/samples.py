@@ -1,0 +1,20 @@
+"""The six sample photos: a small checkpoint in a few minutes, without any data set.
+
+    python -m trainers.train samples --out runs/samples
+"""
+
+from dataclasses import replace
+
+from trainers.recipes.camvid import CONFIG as BASE
+
+CONFIG = replace(
+    BASE,
+    dataset="samples",
+    train_split="all",
+    eval_split="all",
+    crops="five",
+    batch=10,
+    epochs=20,
+    probe_epochs=10,
+    crf=False,
+)
