@@ -2,7 +2,7 @@
 
 Written with plain operations this is the dearest part of a training step: of every image, logits,
 their softmax and both gradients lie in memory at label size. As in ``ppap.contrast.gradient`` the
-gradient is worked out while the loss is, a few images at a time, in the processor's cache.
+gradient is worked out while the loss is, a few rows of pixels at a time, in the processor's cache.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Logits at label size that live at a time; at least those of one image.
-CPU_BYTES = 8 * 2**20
+# Logits at label size that live at a time.
+CPU_BYTES = 4 * 2**20
 GPU_BYTES = 512 * 2**20
 # exp(−80) is far from what float32 cannot tell from 0.
 WIDEST = 80.0
@@ -42,35 +42,32 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, void: int, keep: bool) -> Tensor:
-        rows = interpolation(logits.shape[2], labels.shape[1], logits)
-        columns = interpolation(logits.shape[3], labels.shape[2], logits)
+        down = interpolation(logits.shape[2], labels.shape[1], logits)
+        right = interpolation(logits.shape[3], labels.shape[2], logits)
         known = labels != void
         count = known.sum().clamp(min=1)
         # A shift of all classes at a position changes nothing, and upsamples as one.
         shifted = logits.detach() - logits.detach().amax(dim=1, keepdim=True)
         # Where the classes are not too far apart, then no exp of theirs can vanish or overflow.
         near = not logits.is_cuda and bool(shifted.min() > -WIDEST)
-        at_once = images_at_once(logits, labels)
         total = logits.new_zeros(())
-        gradients = []
+        gradient = torch.zeros_like(shifted) if keep else None
+        images, rows = at_once(logits, labels)
         with torch.autocast(logits.device.type, enabled=False):
-            for some, own, used in zip(
-                shifted.split(at_once), labels.split(at_once), known.split(at_once), strict=True
-            ):
-                z = rows @ (some @ columns.T)  # (b, C, H, W)
-                if not near:
-                    z -= z.amax(dim=1, keepdim=True)
-                target = own.clamp(min=0).unsqueeze(1)
-                weight = used.unsqueeze(1).to(z)
-                right = z.gather(1, target)
-                below = z.exp_().sum(dim=1, keepdim=True)
-                total += ((below.log() - right) * weight).sum()
-                if keep:
-                    # softmax − [the pixel's class], 0 where void
-                    z.mul_(weight / below).scatter_add_(1, target, -weight)
-                    gradients.append((rows.T @ z) @ columns)
-        if keep:
-            ctx.save_for_backward(torch.cat(gradients).div_(count))
+            for some in spans(len(labels), images):
+                across = shifted[some] @ right.T  # (b, C, h, W)
+                back = torch.zeros_like(across)
+                for part in spans(labels.shape[1], rows):
+                    z = down[part] @ across  # (b, C, H or a part of it, W)
+                    if not near:
+                        z -= z.amax(dim=1, keepdim=True)
+                    total += summed(z, labels[some, part], known[some, part], keep)
+                    if keep:
+                        back += down[part].T @ z
+                if gradient is not None:
+                    gradient[some] = back @ right
+        if gradient is not None:
+            ctx.save_for_backward(gradient.div_(count))
         return total / count
 
     @staticmethod
@@ -78,6 +75,24 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * upstream, None, None, None
+
+
+def summed(z: Tensor, labels: Tensor, known: Tensor, slope: bool) -> Tensor:
+    """Σ of the cross-entropy over known pixels; leaves its gradient in ``z`` if ``slope``.
+
+    Args:
+        z: logits ``(b, C, H, W)`` whose exp neither vanishes nor overflows; overwritten.
+        labels: ``(b, H, W)``, anything where not known.
+        known: bool ``(b, H, W)``.
+        slope: whether the gradient is wanted.
+    """
+    weight = known.unsqueeze(1).to(z)
+    target = labels.clamp(min=0).unsqueeze(1)
+    own = z.gather(1, target)
+    below = z.exp_().sum(dim=1, keepdim=True)
+    if slope:  # softmax − [the pixel's class]
+        z.mul_(weight / below).scatter_add_(1, target, -weight)
+    return ((below.log() - own) * weight).sum()
 
 
 def interpolation(patches: int, pixels: int, like: Tensor) -> Tensor:
@@ -89,7 +104,13 @@ def interpolation(patches: int, pixels: int, like: Tensor) -> Tensor:
     return F.interpolate(unit, size=pixels, mode="linear", align_corners=False)[0].T
 
 
-def images_at_once(logits: Tensor, labels: Tensor) -> int:
-    """How many images' logits to upsample together."""
-    size = logits.shape[1] * labels[0].numel() * logits.element_size()
-    return max(1, (GPU_BYTES if logits.is_cuda else CPU_BYTES) // size)
+def at_once(logits: Tensor, labels: Tensor) -> tuple[int, int]:
+    """How many images, and how many of their rows of pixels, to upsample together."""
+    row = logits.shape[1] * labels.shape[2] * logits.element_size()
+    fit = (GPU_BYTES if logits.is_cuda else CPU_BYTES) // row
+    return max(1, fit // labels.shape[1]), max(1, min(fit, labels.shape[1]))
+
+
+def spans(count: int, most: int) -> list[slice]:
+    """From 0 to ``count`` in slices of at most ``most``."""
+    return [slice(start, start + most) for start in range(0, count, most)]
