@@ -34,6 +34,9 @@ STAGES = (
     "fitting",
     "evaluation",
     "predictor",
+    "clustering",
+    "coco_json",
+    "label_files",
     "batches",
     "studio",
 )
