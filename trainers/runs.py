@@ -28,6 +28,7 @@ from typing import Any, Literal, TextIO
 from ppap.checkpoint import PARTIAL, writing
 from trainers.boards import Board
 from trainers.config import Config, read_config, to_json
+from trainers.processes import process_started
 
 State = Literal["running", "stopped", "finished", "failed"]
 # What ``state.json`` goes on saying until it is said anew.
@@ -166,15 +167,6 @@ def write_text(file: Path, text: str) -> None:
 def process_identity() -> dict[str, Any]:
     """This process: its number, and when it began, since numbers are used again."""
     return {"pid": os.getpid(), "started": process_started(os.getpid())}
-
-
-def process_started(pid: int) -> float | None:
-    """When a process began, in clock ticks since the machine did; None where that is unknown."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return float(text.rpartition(")")[2].split()[19])
 
 
 # Locks of this process. A loader process that outlives it must not hold on to them, or the run
