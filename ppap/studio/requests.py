@@ -15,6 +15,8 @@ from ppap.settings import SettingError, excerpt
 from ppap.studio.exports import TYPES
 from ppap.studio.pictures import Look
 from ppap.studio.store import BatchGone, Upload
+from trainers.cache import CacheError
+from trainers.runs import RunError
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ REFUSALS = (
     BatchError,
     BackboneError,
     DataError,
+    CacheError,
+    RunError,
 )
 
 
