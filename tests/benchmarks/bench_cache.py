@@ -33,7 +33,6 @@ from ppap.evaluation.source import as_images
 from ppap.segmenter import Segmenter
 from trainers.cache import FeatureCache, open_cache, plan_cache, read_square
 
-CLASSES = 27
 # COCO's usual size.
 HEIGHT, WIDTH = 480, 640
 WORKERS = 2
@@ -47,10 +46,11 @@ class Case(NamedTuple):
     batch: int
     anchors: int
     """One patch in so many is an anchor."""
+    classes: int
     limit: float
 
 
-CASES = (Case("ViT-S/16", 224, 8, 4, 4.0), Case("embedded", 320, 8, 16, 2.0))
+CASES = (Case("ViT-S/16", 224, 8, 4, 27, 4.0), Case("embedded", 320, 8, 8, 11, 2.0))
 PARTS = ("read", "decode", "trunk", "streams", "loss", "probes", "backward", "optimizers")
 
 
@@ -82,7 +82,7 @@ class Training:
     def __init__(self, case: Case, backbone: Backbone) -> None:
         torch.manual_seed(0)
         self.case = case
-        self.segmenter = Segmenter(backbone, CLASSES).train()
+        self.segmenter = Segmenter(backbone, case.classes).train()
         groups = self.segmenter.parameter_groups()
         self.optimizers = [
             torch.optim.AdamW(groups.net, 1e-3),
@@ -114,24 +114,24 @@ class Training:
         timer.at("optimizers")
 
 
-def photos(folder: Path, count: int) -> Dataset:
+def photos(folder: Path, count: int, classes: int) -> Dataset:
     """JPEG photos with label maps, smooth with a little grain, in the layout ``folder``."""
     g = np.random.default_rng(0)
     for kind in ("images", "labels"):
-        (folder / kind).mkdir()
+        (folder / kind).mkdir(parents=True)
     for index in range(count):
         coarse = g.integers(0, 256, (12, 16, 3), np.uint8)
         smooth = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
         grain = np.asarray(smooth, np.int16) + g.integers(-12, 13, (HEIGHT, WIDTH, 3))
         rgb = grain.clip(0, 255).astype(np.uint8)
         Image.fromarray(rgb).save(folder / f"images/{index:03}.jpg", quality=92)
-        ids = Image.fromarray(g.integers(0, CLASSES, (12, 16), np.uint8))
+        ids = Image.fromarray(g.integers(0, classes, (12, 16), np.uint8))
         ids.resize((WIDTH, HEIGHT), Image.Resampling.NEAREST).save(
             folder / f"labels/{index:03}.png"
         )
     names = (f"{index:03}" for index in range(count))
     (folder / "train.txt").write_text("\n".join(names), encoding="utf-8")
-    (folder / "classes.txt").write_text("\n".join(f"class {i}" for i in range(CLASSES)))
+    (folder / "classes.txt").write_text("\n".join(f"class {i}" for i in range(classes)))
     return open_dataset(folder, kind="folder")
 
 
@@ -180,11 +180,11 @@ def measure(case: Case, folder: Path, images: int, rounds: int) -> None:
     torch.manual_seed(0)
     named = case.name == "embedded"
     backbone = load_backbone("embedded") if named else build_vit("vit_small_patch16_224.dino")
-    dataset = open_dataset(folder, kind="folder")
-    plan = plan_cache(dataset, backbone, size=case.size, root=folder.parent / "cache")
+    dataset = photos(folder / "photos", images, case.classes)
+    plan = plan_cache(dataset, backbone, size=case.size, root=folder / "cache")
     print(
         f"\n{case.name}, {case.size} px, {images} images in batches of {case.batch}, anchors "
-        f"1/{case.anchors}, {torch.get_num_threads()} threads\n{plan.sentence()}"
+        f"1/{case.anchors}, {case.classes} classes, {torch.get_num_threads()} threads\n{plan.sentence()}"
     )
     start = time.perf_counter()
     with open_cache(plan, dataset, backbone) as cache:
@@ -217,14 +217,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--anchors", type=int, help="one patch in so many, instead of the recipe's")
     arguments = parser.parse_args()
     print(f"load of the machine before: {os.getloadavg()[0]:.1f}")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "photos"
-        folder.mkdir()
-        photos(folder, arguments.images)
-        for case in CASES:
-            measure(case, folder, arguments.images, arguments.rounds)
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            case = case._replace(anchors=arguments.anchors or case.anchors)
+            measure(case, Path(folder), arguments.images, arguments.rounds)
 
 
 if __name__ == "__main__":
