@@ -94,7 +94,7 @@ class Reading:
 
     def forget(self, folder: Path) -> None:
         """Let go of a folder that is gone."""
-        for file in [file for file in self._known if file.parent == folder]:
+        for file in [file for file in list(self._known) if file.parent == folder]:
             del self._known[file]
 
 
@@ -164,7 +164,7 @@ def verdict(folder: Path, launch: Launch | None, state: dict[str, Any]) -> tuple
 
 def doing(launch: Launch | None, state: dict[str, Any]) -> tuple[State, str]:
     """Of a run that goes on."""
-    if launch is not None and launch.stop is not None:
+    if launch is not None and launch.stop is not None and launch.ended is None:
         return "stopping", "It writes a checkpoint and ends."
     since = launch.began if launch is not None and launch.began is not None else 0.0
     fresh = (number(state.get("time")) or 0.0) >= since
