@@ -19,6 +19,7 @@ import pytest
 
 from ppap.settings import SettingError
 from tests.pretend_run import ENDS, FAILS, HANGS, REFUSES
+from tests.small_runs import Place
 from tests.small_studio import wait_until
 from trainers import launching, runner
 from trainers.estimates import Estimate
@@ -26,9 +27,10 @@ from trainers.launching import is_alive, read_launch, write_launch
 from trainers.orders import NAME, Order, command_line, read_order, run_name
 from trainers.processes import Identity, identity, process_started
 from trainers.recipes import find
-from trainers.runner import Runner, free_name
+from trainers.runner import Runner, as_text, free_name
 from trainers.runs import Run, RunError, locked
 from trainers.standing import Standing
+from trainers.watching import Cursor
 
 PRETENDER = Path(__file__).parent / "pretend_run.py"
 NEEDS = Estimate(30, 10, "cpu", 1000, 0, 1000, None)
@@ -436,6 +438,37 @@ def test_a_launch_is_written_whole_and_a_damaged_one_is_none(tmp_path: Path) -> 
     for text in ("", "[]", "{}", '{"arguments": 5}', "\xff"):
         (tmp_path / "launch.json").write_text(text, encoding="latin-1")
         assert read_launch(tmp_path) is None
+
+
+def test_the_trainer_itself_is_started_and_resumed(tmp_path: Path) -> None:
+    place = Place(tmp_path, images=12)
+    usual = find("coco_vits16").config.as_dict()
+    small = place.config(epochs=400, crops="none", crf=False).as_dict()
+    changes = {n: as_text(v) for n, v in small.items() if v != usual[n] and n != "recipe"}
+    raw = {"recipe": "coco_vits16", "name": "real", "data": str(place.data), "settings": changes}
+    made, errors = read_order(raw)
+    assert errors == {}
+    assert made is not None
+    runs = Pretending(tmp_path / "runs", cache=place.cache)
+    runs.needs = Runner.estimate(runs, made)
+    assert runs.needs.steps == 400 * 5
+    try:
+        runs.start(made)
+        wait_until(lambda: runs.standing("real").step >= 2, seconds=300)
+        found = runs.watching.changes(runs.folder("real"), Cursor())
+        assert len(found["series"]["step"]["loss"]["x"]) >= 2
+        assert "Step 1 of 2000" in found["log"]
+        runs.stop("real")
+        wait_until(lambda: runs.standing("real").state == "stopped", seconds=120)
+        stopped = runs.standing("real")
+        assert Run(runs.root / "real").latest() is not None
+        assert runs.about("real")["settings"] == made.changes
+        runs.resume("real")
+        wait_until(lambda: runs.standing("real").step > stopped.step, seconds=300)
+        runs.stop("real")
+        wait_until(lambda: runs.standing("real").state == "stopped", seconds=120)
+    finally:
+        runs.end_all()
 
 
 # --- orders
