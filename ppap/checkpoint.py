@@ -83,8 +83,9 @@ def save_checkpoint(checkpoint: Checkpoint, file: Path) -> str:
             torch.save({**content, "sha256": digest}, partial)
     except OSError as error:
         raise CheckpointError(f"{file} cannot be written: {error.strerror or error}") from error
-    except RuntimeError as error:  # torch reports a full disk so
-        raise CheckpointError(f"{file} cannot be written ({str(error).splitlines()[0]})") from error
+    except RuntimeError as error:  # what torch makes of a disk that takes no more
+        reason = (str(error).splitlines() or [""])[0]
+        raise CheckpointError(f"{file} cannot be written: is the disk full? ({reason})") from error
     return digest
 
 

@@ -49,11 +49,11 @@ class Killable:
         )
         assert self(first) == 0, self.log.read_text(encoding="utf-8")
 
-    def __call__(self, words: list[str], at: At | None = None) -> int:
+    def __call__(self, words: list[str], *ats: At) -> int:
         """The exit status of the command; of a process that was killed, minus the signal."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"words": words, "at": at}) + "\n")
+        self.process.stdin.write(json.dumps({"words": words, "ats": ats}) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         assert answer, self.log.read_text(encoding="utf-8")
@@ -79,44 +79,43 @@ def killable(log: Path, first: list[str]) -> Iterator[Killable]:
         made.close()
 
 
-def listen_for(at: At) -> None:
-    """Send this process the signal when it is time."""
-    calls = 0
+def listen_for(ats: list[At]) -> None:
+    """Send this process the signals when it is time."""
+    calls = [0] * len(ats)
 
     def called(frame: FrameType, event: str, _: object) -> None:
-        nonlocal calls
         if event != "call":
             return
         code = frame.f_code
-        if at.function is None:
-            counts = f"{os.sep}trainers{os.sep}" in code.co_filename
-        else:
-            counts = code.co_name == at.function
-        if counts:
-            calls += 1
-            if calls == at.nth:
-                sys.setprofile(None)
-                os.kill(os.getpid(), at.signal)
+        for place, at in enumerate(ats):
+            if at.function is None:
+                counts = f"{os.sep}trainers{os.sep}" in code.co_filename
+            else:
+                counts = code.co_name == at.function
+            if counts:
+                calls[place] += 1
+                if calls[place] == at.nth:
+                    os.kill(os.getpid(), at.signal)
 
     sys.setprofile(called)
 
 
-def command(words: list[str], at: At | None) -> int:
+def command(words: list[str], ats: list[At]) -> int:
     """Run the command in this process."""
     from trainers import train
 
-    if at is not None:
-        listen_for(at)
+    if ats:
+        listen_for(ats)
     return train.main(words)
 
 
-def fork_and_run(words: list[str], at: At | None) -> int:
+def fork_and_run(words: list[str], ats: list[At]) -> int:
     """Run it in a fork; its exit status."""
     child = os.fork()
     if child == 0:
         code = 99
         try:
-            code = command(words, at)
+            code = command(words, ats)
         except SystemExit as error:
             code = int(error.code or 0)
         except BaseException:
@@ -140,8 +139,8 @@ def serve(log: Path) -> None:
         run = command
         for line in sys.stdin:
             asked: dict[str, Any] = json.loads(line)
-            at = None if asked["at"] is None else At(*asked["at"])
-            print(run(asked["words"], at), file=answers, flush=True)
+            ats = [At(*at) for at in asked["ats"]]
+            print(run(asked["words"], ats), file=answers, flush=True)
             run = fork_and_run
 
 

@@ -82,7 +82,9 @@ class Place:
         }
         return Config().with_(small | changes)
 
-    def trainer(self, name: str, config: Config, stopped: Callable[[], bool]) -> Trainer:
+    def trainer(
+        self, name: str, config: Config, stopped: Callable[[], bool] = lambda: False
+    ) -> Trainer:
         """A trainer for the run ``name``, which goes on from its newest checkpoint, if any."""
         run = Run(self.root / name)
         run.write_config(config)
@@ -95,11 +97,14 @@ class Place:
             trainer.restore(load_checkpoint(latest), latest.name)
         return trainer
 
-    def train(
-        self, name: str, config: Config, stopped: Callable[[], bool] = lambda: False
-    ) -> Outcome:
-        """Train until it ends or is stopped."""
-        trainer = self.trainer(name, config, stopped)
+    def train(self, name: str, config: Config, steps: int | None = None) -> Outcome:
+        """Train to the end, or stop after so many steps, whatever validations are then due."""
+        trainer = self.trainer(name, config, lambda: enough())
+        first = trainer.step
+
+        def enough() -> bool:
+            return steps is not None and trainer.step >= first + steps and not trainer.pending
+
         try:
             return trainer.fit()
         finally:
@@ -157,15 +162,3 @@ def weights(run: Run) -> dict[str, Tensor]:
     latest = run.latest()
     assert latest is not None
     return load_checkpoint(latest).trained.tensors
-
-
-def stop_after(calls: int) -> Callable[[], bool]:
-    """Says stop from its ``calls``-th call on; it is asked after every step."""
-    asked = 0
-
-    def stopped() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked >= calls
-
-    return stopped

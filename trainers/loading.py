@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -179,17 +180,25 @@ def load(
         with closing(source.cache.batches(wanted, ahead=AHEAD if workers else 0)) as kept:
             yield from map(from_cache, kept)
         return
-    loader = DataLoader(
-        _ByBatch(source, wanted),
-        batch_size=None,
-        num_workers=min(workers, len(wanted)),
-        pin_memory=pin,
-        worker_init_fn=_begin_worker,
-    )
-    for batch in loader:
-        if isinstance(batch, Exception):
-            raise batch
-        yield batch
+    with warnings.catch_warnings():
+        # How many are worth having beside how many cores, our users decide.
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        loader = DataLoader(
+            _ByBatch(source, wanted),
+            batch_size=None,
+            num_workers=min(workers, len(wanted)),
+            pin_memory=pin,
+            worker_init_fn=_begin_worker,
+        )
+        found = iter(loader)
+    try:
+        for batch in found:
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+    finally:
+        # Or the processes would live as long as the traceback of an error does.
+        del found
 
 
 class Divided(NamedTuple):

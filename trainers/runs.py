@@ -211,6 +211,7 @@ def locked(run: Run) -> Iterator[None]:
             yield
         finally:
             _HELD.remove(file)
+            fcntl.flock(file, fcntl.LOCK_UN)  # aloud, in case a child was forked just now
 
 
 class Metrics:
@@ -294,4 +295,5 @@ def end_log() -> logging.Logger:
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
+    logger.propagate = True
     return logger

@@ -18,8 +18,7 @@ INDENT = " " * 18
 def show(given: argparse.Namespace) -> int:
     """What --list, --show and --settings ask for; returns the exit status."""
     if given.list:
-        for name in names():
-            print(f"{name:24} {find(name).title}")
+        print("\n".join(f"{name:24} {find(name).title}" for name in names()))
     if given.show:
         try:
             print(recipe_text(given.show))
@@ -39,7 +38,8 @@ def recipe_text(name: str) -> str:
     """
     recipe = find(name)
     usual = Config(recipe=name).as_dict()
-    changed = [f"{n}={v}" for n, v in recipe.config.as_dict().items() if v != usual[n]]
+    chosen = recipe.config.as_dict()
+    changed = [f"{name}={as_word(v)}" for name, v in chosen.items() if v != usual[name]]
     return f"{recipe.text}\n\nSettings, where they are not the usual ones:\n" + textwrap.fill(
         "  ".join(changed) or "none",
         WIDTH,
@@ -56,10 +56,15 @@ def settings_text() -> str:
     lines = []
     for name, kind in KIND.items():
         allowed = limits(name)
-        value = usual[name]
-        shown = str(value).lower() if isinstance(value, bool) else f"{value}" or "(empty)"
         meaning = f"{name:{len(INDENT) - 1}} {allowed.meaning}"
         lines += textwrap.wrap(meaning, WIDTH, subsequent_indent=INDENT)
-        span = f"{allowed.sentence(kind)}; usually {shown}"
+        span = f"{allowed.sentence(kind)}; usually {as_word(usual[name]) or '(empty)'}"
         lines += textwrap.wrap(span, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
     return "\n".join(lines)
+
+
+def as_word(value: object) -> str:
+    """A setting's value as a command line gives it."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
