@@ -213,8 +213,10 @@ export class OrderForm {
   // --- the server's word
 
   async check() {
+    const asked = JSON.stringify(this.request());
     try {
       const reply = await call(this.server, "check", this.request());
+      if (asked !== JSON.stringify(this.request())) return; // another answer comes
       this.showErrors(reply.errors);
       if (reply.command) this.command.value = reply.command;
       this.valid = Object.keys(reply.errors).length === 0;
@@ -241,9 +243,11 @@ export class OrderForm {
   }
 
   async inspect() {
+    const asked = JSON.stringify(this.request());
     this.needs.replaceChildren(h("p", {}, "Looking at the data and what it takes…"));
     try {
       const reply = await call(this.server, "inspect", this.request());
+      if (asked !== JSON.stringify(this.request())) return;
       this.showErrors(reply.errors);
       this.showFindings(reply.findings);
       const sentences = reply.estimate?.sentences ?? [];
