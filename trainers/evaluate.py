@@ -138,6 +138,14 @@ def parser() -> Parser:
         help="for ImageNet-S: match the trained features, or the frozen backbone's "
         "(default: %(default)s)",
     )
+    made.add_argument(
+        "--progress-every",
+        metavar="SECONDS",
+        type=float,
+        default=15.0,
+        help="how often to tell how far it is, where the output is no terminal "
+        "(default: %(default)g)",
+    )
     return made
 
 
@@ -378,7 +386,8 @@ def probes(
             raise DataError(dataset.root, f"{differ}: choose the data set that belongs to it")
         say(f"{dataset.root} {differ}: only distance matching is measured.")
         return None
-    with Progress("Evaluating", len(dataset), "images") as progress:
+    every = args.progress_every
+    with Progress("Evaluating", len(dataset), "images", every=every) as progress:
         return evaluate_split(
             loaded.segmenter,
             dataset,
@@ -407,9 +416,10 @@ def distances(
         frozen=args.distance_features == "frozen",
         workers=args.workers,
     )
-    with Progress("Filling the bank", len(bank), "images") as progress:
+    every = args.progress_every
+    with Progress("Filling the bank", len(bank), "images", every=every) as progress:
         matching.fill(bank, progress.at)
-    with Progress("Matching", len(dataset), "images") as progress:
+    with Progress("Matching", len(dataset), "images", every=every) as progress:
         return matching.score(dataset, progress.at)
 
 

@@ -15,9 +15,18 @@ DRAWN_SECONDS = 0.2
 class Progress:
     """One line that is drawn again and again on a terminal; now and then a line elsewhere."""
 
-    def __init__(self, title: str, total: int, unit: str, *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        unit: str,
+        *,
+        quiet: bool = False,
+        every: float = QUIET_SECONDS,
+    ) -> None:
+        """``every``: seconds between lines where nobody watches."""
         self.title, self.total, self.unit = title, total, unit
-        self.quiet = quiet
+        self.quiet, self.every = quiet, every
         self.terminal = sys.stderr.isatty()
         self.pace = Pace()
         self.shown = time.monotonic()
@@ -28,7 +37,7 @@ class Progress:
         self.total = self.total if total is None else total
         self.pace.at(done)
         now = time.monotonic()
-        if self.quiet or now - self.shown < (DRAWN_SECONDS if self.terminal else QUIET_SECONDS):
+        if self.quiet or now - self.shown < (DRAWN_SECONDS if self.terminal else self.every):
             return
         self.shown, self.drawn = now, True
         left = self.pace.left(self.total - done)
