@@ -2,8 +2,9 @@
 // the backbone that embeds them.
 import { Refused, call, follow } from "./client.js";
 import { choice, count, h, newId, select } from "./dom.js";
+import { fileDrop, uploadAll } from "./drop.js";
+import { errorBox, noteBox, say } from "./messages.js";
 
-const MOST_SENTENCES = 12;
 const SOURCES = [
   ["samples", "Sample photos"],
   ["files", "Your images"],
@@ -51,8 +52,8 @@ export class BatchBar {
     this.status = h("p", { class: "status", role: "status" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "Loading" });
     this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
-    this.errors = h("div", { class: "messages error", role: "alert", hidden: true });
-    this.remarks = h("div", { class: "messages notes", role: "status", hidden: true });
+    this.errors = errorBox();
+    this.remarks = noteBox();
     this.element = h(
       "section",
       { class: "card batch", "aria-label": "Batch" },
@@ -63,36 +64,9 @@ export class BatchBar {
   }
 
   filesPanel() {
-    const id = newId("files");
-    this.fileInput = h("input", {
-      id,
-      type: "file",
-      multiple: true,
-      class: "unseen",
-      accept: "image/*,.tif,.tiff,.jp2",
-      onchange: () => {
-        this.useFiles([...this.fileInput.files]);
-        this.fileInput.value = "";
-      },
-    });
-    this.drop = h(
-      "label",
-      { for: id, class: "drop" },
-      h("strong", {}, "Drop images here"),
-      h("span", {}, `or choose files, up to ${this.config.max_images}`),
-    );
-    const over = (on) => (event) => {
-      event.preventDefault();
-      this.drop.classList.toggle("over", on);
-    };
-    this.drop.addEventListener("dragover", over(true));
-    this.drop.addEventListener("dragleave", over(false));
-    this.drop.addEventListener("drop", (event) => {
-      over(false)(event);
-      this.useFiles([...event.dataTransfer.files]);
-    });
-    this.filesBox = h("div", { class: "source-panel" }, this.fileInput, this.drop);
-    return this.filesBox;
+    const { element } = fileDrop(this.config.max_images, (files) => this.useFiles(files));
+    this.filesBox = element;
+    return element;
   }
 
   folderPanel() {
@@ -160,13 +134,8 @@ export class BatchBar {
     const said = files.length > most ? [`${files.length} files were chosen. The first ${most} are used; a batch holds at most ${most}.`] : [];
     const kept = files.slice(0, most);
     try {
-      const sent = [];
-      for (const file of kept) {
-        this.show(`Uploading ${sent.length + 1} of ${kept.length}`, sent.length / kept.length);
-        const { path } = await this.hooks.upload(file);
-        sent.push({ path, name: file.name });
-        if (mine !== this.turn) return;
-      }
+      const sent = await uploadAll(kept, this.hooks.upload, (text, share) => this.show(text, share), () => mine === this.turn);
+      if (!sent) return;
       await this.load({ ...this.request, source: "files", files: sent, of: undefined }, said);
     } catch (error) {
       this.fail([...said, `The upload failed: ${error?.message ?? error}`]);
@@ -203,12 +172,8 @@ export class BatchBar {
 
   /** Show what went wrong, and what is only worth knowing. */
   say(problems, notes) {
-    for (const [box, sentences] of [[this.errors, problems], [this.remarks, notes]]) {
-      box.hidden = sentences.length === 0;
-      const close = h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", onclick: () => (box.hidden = true) }, "✕");
-      box.replaceChildren(close, ...sentences.slice(0, MOST_SENTENCES).map((text) => h("p", {}, text)));
-      if (sentences.length > MOST_SENTENCES) box.append(h("p", {}, `and ${sentences.length - MOST_SENTENCES} more.`));
-    }
+    say(this.errors, problems);
+    say(this.remarks, notes);
   }
 
   fail(sentences) {

@@ -5,6 +5,7 @@ import { call } from "./client.js";
 import { card, choice, count, fixed, h } from "./dom.js";
 import { classLegend, similarityLegend } from "./legend.js";
 import { PALETTE, SET_OF, heat } from "./overlay.js";
+import { loadPlotly } from "./plotly.js";
 
 const THUMB = 96;
 const RECOLOUR_AFTER_MS = 200;
@@ -14,16 +15,6 @@ const hex = ([r, g, b]) => `rgb(${r},${g},${b})`;
 const imageColour = (i) => `hsl(${(i * 137.5) % 360} 70% ${i % 2 ? 42 : 60}%)`;
 
 const isDark = () => document.body.classList.contains("dark");
-
-let plotly = null;
-function loadPlotly() {
-  plotly ??= new Promise((resolve, reject) => {
-    const script = h("script", { src: "studio/plotly.min.js", onload: () => resolve(window.Plotly) });
-    script.onerror = () => reject(new Error("Plotly could not be loaded from the studio."));
-    document.head.append(script);
-  });
-  return plotly;
-}
 
 export class PatchMap {
   /** hooks: {onPick(patch), onSelect(Set), getState()}; server answers "map". */
