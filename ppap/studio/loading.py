@@ -61,6 +61,7 @@ class Loader:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._closing = threading.Event()
         self._backbones: OrderedDict[object, Backbone] = OrderedDict()
+        self._loading = threading.Lock()
 
     def start(self, raw: Any) -> str:
         """Begin a request and return the id of its job; RequestError when it makes no sense."""
@@ -169,12 +170,13 @@ class Loader:
         if isinstance(source, Path) and source.is_file():
             # Training writes the same file again and again.
             key = (source, source.stat().st_mtime_ns)
-        if key in self._backbones:
-            self._backbones.move_to_end(key)
-            return self._backbones[key]
-        progress("Loading the backbone", 0)
-        loaded = load_backbone(source, device=self.device, progress=progress)
-        self._backbones[key] = loaded
-        while len(self._backbones) > MAX_BACKBONES:
-            self._backbones.popitem(last=False)
-        return loaded
+        with self._loading:
+            if key in self._backbones:
+                self._backbones.move_to_end(key)
+                return self._backbones[key]
+            progress("Loading the backbone", 0)
+            loaded = load_backbone(source, device=self.device, progress=progress)
+            self._backbones[key] = loaded
+            while len(self._backbones) > MAX_BACKBONES:
+                self._backbones.popitem(last=False)
+            return loaded
