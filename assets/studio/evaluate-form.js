@@ -1,0 +1,167 @@
+// What is evaluated on what, how far that is, and the reports that there are.
+import { call } from "./client.js";
+import { h, newId, select } from "./dom.js";
+import { errorBox, say } from "./messages.js";
+
+const FILE = "file";
+const POLL_MS = 700;
+export const perCent = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
+
+export class EvaluateForm {
+  /** on: {open(key), compare(key or null)}. */
+  constructor(server, config, on) {
+    this.server = server;
+    this.config = config;
+    this.on = on;
+    this.open = this.beside = null;
+    const pathId = newId("checkpoint");
+    this.path = h("input", { id: pathId, type: "text", autocomplete: "off", spellcheck: "false" });
+    this.file = h("div", { class: "field" }, h("label", { for: pathId }, "Path of the checkpoint on this server"), this.path);
+    this.checkpoint = select("Checkpoint", this.options(), undefined, () => this.showCheckpoint());
+    const dataId = newId("data");
+    this.data = h("input", { id: dataId, type: "text", list: `${dataId}-list`, autocomplete: "off", spellcheck: "false" });
+    this.split = h("input", { id: `${dataId}-split`, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "the run's, or val" });
+    this.crf = h("input", { id: `${dataId}-crf`, type: "checkbox", disabled: Boolean(config.crf) });
+    this.begin = h("button", { type: "submit", class: "primary" }, "Evaluate");
+    this.stop = h("button", { type: "button", hidden: true, onclick: () => this.cancel() }, "Cancel");
+    this.status = h("p", { class: "status", role: "status" });
+    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Evaluating" });
+    this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
+    this.errors = errorBox();
+    this.list = h("ul", { class: "reports" });
+    this.empty = h("p", { class: "help" }, "There is no report yet. Evaluate a checkpoint; runs that have finished bring their own.");
+    const form = h(
+      "form",
+      {
+        class: "card-body",
+        novalidate: true,
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.start();
+        },
+      },
+      this.checkpoint.field,
+      this.file,
+      h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.data, h("datalist", { id: `${dataId}-list` }, [...config.data, "samples"].map((one) => h("option", { value: one })))),
+      h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split),
+      h("label", { class: "check", for: `${dataId}-crf` }, this.crf, "Also with CRF"),
+      h("p", { class: "help" }, config.crf ?? ""),
+      h("div", { class: "inline" }, this.begin, this.stop),
+      this.busy,
+      this.errors,
+    );
+    this.element = h(
+      "div",
+      { class: "side" },
+      h("section", { class: "card batch", "aria-label": "Evaluate" }, h("header", {}, h("h2", {}, "Evaluate")), form),
+      h("section", { class: "card", "aria-label": "Reports" }, h("header", {}, h("h2", {}, "Reports")), h("div", { class: "card-body" }, this.empty, this.list)),
+    );
+    this.showCheckpoint();
+    this.showReports(config.reports);
+    if (config.current?.state === "running") this.follow();
+  }
+
+  options() {
+    const runs = this.config.checkpoints.flatMap(({ run, which, step }) =>
+      which.map((key) => [JSON.stringify([run, key]), `${run}: ${key}${step === null ? "" : `, step ${step}`}`]),
+    );
+    return [...runs, ...(this.config.files || !runs.length ? [[FILE, "Checkpoint file…"]] : [])];
+  }
+
+  showCheckpoint() {
+    const key = this.checkpoint.input.value;
+    this.file.hidden = key !== FILE;
+    const run = key === FILE ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
+    this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
+  }
+
+  async start() {
+    say(this.errors, []);
+    const key = this.checkpoint.input.value;
+    const checkpoint = key === FILE ? { file: this.path.value.trim() } : { run: JSON.parse(key)[0], which: JSON.parse(key)[1] };
+    try {
+      await call(this.server, "start", { checkpoint, data: this.data.value.trim(), split: this.split.value.trim(), crf: this.crf.checked });
+      await this.follow();
+    } catch (error) {
+      say(this.errors, [error.message]);
+    }
+  }
+
+  /** Show how far the evaluation is, whoever began it; open its report at the end. */
+  async follow() {
+    this.begin.disabled = true;
+    this.stop.hidden = this.busy.hidden = false;
+    try {
+      for (;;) {
+        const { current } = await call(this.server, "status", null);
+        if (current.state !== "running") {
+          await this.ended(current);
+          break;
+        }
+        this.status.textContent = current.text;
+        this.bar.value = current.share;
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      }
+    } catch (error) {
+      say(this.errors, [error.message]);
+    }
+    this.begin.disabled = false;
+    this.stop.hidden = this.busy.hidden = true;
+  }
+
+  async ended(current) {
+    if (current.state === "failed") say(this.errors, current.lines.length > 1 ? current.lines.slice(-6) : [current.text]);
+    if (current.state !== "done") return;
+    this.showReports((await call(this.server, "hello", null)).reports);
+    this.choose(current.key);
+  }
+
+  async cancel() {
+    this.stop.disabled = true;
+    try {
+      await call(this.server, "cancel", null);
+    } catch (error) {
+      say(this.errors, [error.message]);
+    }
+    this.stop.disabled = false;
+  }
+
+  showReports(reports) {
+    this.reports = reports;
+    this.empty.hidden = reports.length > 0;
+    this.list.replaceChildren(
+      ...reports.map((one) => {
+        const when = new Date(one.time * 1000).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" });
+        const numbers = one.accuracy === null ? "" : `U-Acc ${perCent(one.accuracy)}, U-mIoU ${perCent(one.miou)}${one.crf ? " with CRF" : ""}`;
+        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), h("span", {}, when));
+        const beside = h("button", { type: "button", class: "quiet beside", title: "Show beside the open report", onclick: () => this.compare(this.beside === one.key ? null : one.key) }, "Compare");
+        return h("li", { dataset: { report: one.key } }, open, beside);
+      }),
+    );
+    this.mark();
+  }
+
+  choose(key) {
+    this.open = key;
+    if (this.beside === key) this.beside = null;
+    this.mark();
+    this.on.open(this.open, this.beside);
+  }
+
+  compare(key) {
+    this.beside = key;
+    this.mark();
+    this.on.open(this.open, this.beside);
+  }
+
+  mark() {
+    for (const item of this.list.children) {
+      const { report } = item.dataset;
+      item.classList.toggle("current", report === this.open);
+      item.classList.toggle("second", report === this.beside);
+      const button = item.querySelector(".beside");
+      button.hidden = report === this.open || !this.open;
+      button.textContent = report === this.beside ? "Remove" : "Compare";
+    }
+  }
+}
