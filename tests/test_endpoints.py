@@ -26,6 +26,28 @@ from ppap.propagation import propagate
 from tests.small_studio import draw
 
 ROOT = Path(__file__).parent.parent
+EXPLORING = ("load_batch", "load_images", "propagate", "save")
+TRAINING = (
+    "check_run",
+    "start_run",
+    "list_runs",
+    "run_changes",
+    "stop_run",
+    "resume_run",
+    "clone_run",
+    "rename_run",
+    "delete_run",
+    "compare_runs",
+)
+EVALUATING = (
+    "start_evaluation",
+    "evaluation",
+    "cancel_evaluation",
+    "reports",
+    "report",
+)
+SEGMENTING = ("checkpoints", "segment_samples", "segment_images", "make_sample_checkpoint")
+ALL = (*EXPLORING, *TRAINING, *EVALUATING, *SEGMENTING)
 SETTINGS = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 3}
 
 
@@ -96,7 +118,7 @@ def test_every_endpoint_is_documented_and_nothing_else_is_listed(launched: Launc
     listed: dict[str, Any] = launched.client.view_api(return_format="dict", print_info=False)
     assert listed["unnamed_endpoints"] == {}
     endpoints = listed["named_endpoints"]
-    assert set(endpoints) == {"/load_batch", "/load_images", "/propagate", "/save"}
+    assert set(endpoints) == {f"/{name}" for name in ALL}
     for endpoint in endpoints.values():
         assert endpoint["description"].endswith(".")
         for parameter in endpoint["parameters"]:
@@ -264,9 +286,9 @@ def test_the_page_s_files_are_served_and_nothing_beside_them(
 
 
 def component(launched: Launched) -> int:
-    """The number of the component that holds the page."""
+    """The number of the component that holds the Explore page, the first of all."""
     config = json.loads(get(f"{launched.url}config")[1])
-    (found,) = [c["id"] for c in config["components"] if c["props"].get("server_fns")]
+    found, *_ = [c["id"] for c in config["components"] if c["props"].get("server_fns")]
     return int(found)
 
 

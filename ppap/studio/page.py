@@ -20,18 +20,30 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ppap.embedding import MapService
+from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.endpoints import add_endpoints
+from ppap.studio.evaluate_endpoints import add_evaluate_endpoints
+from ppap.studio.evaluating import Evaluating
 from ppap.studio.loading import Loader
+from ppap.studio.requests import RequestError
+from ppap.studio.segment_endpoints import add_segment_endpoints
+from ppap.studio.segmenting import Segmenting
 from ppap.studio.server import Server
 from ppap.studio.sources import Sources
 from ppap.studio.store import BatchGone, BatchStore
+from ppap.studio.training import Training
+from ppap.studio.training_endpoints import add_training_endpoints
+from trainers.runner import Runner
 
 ASSETS = Path(__file__).parent.parent.parent / "assets" / "studio"
+RUNS = Path(__file__).parent.parent.parent / "runs"
 MOUNT = """
-import(new URL('studio/static/studio.js', document.baseURI))
-  .then((studio) => studio.mount(element, server, upload))
+import(new URL('studio/static/SCRIPT', document.baseURI))
+  .then((page) => page.mount(element, server, upload))
   .catch((error) => console.error(error));
 """
+# Links of our own: gradio rewrites the selectors of styles that it is handed.
+STYLES = ("studio.css", "segment.css", "evaluate.css", "train.css")
 MASTHEAD = """
 <header class="masthead">
   <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
@@ -56,12 +68,38 @@ def plain(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return call
 
 
+def add_tab(id: str, title: str, script: str, calls: list[Callable[[Any], Any]]) -> None:
+    """A tab that its own script fills when it is first looked at."""
+    with gr.Tab(title, id=id):
+        gr.HTML(
+            html_template=f'<div class="ppap" id="{id}"><p>Loading the studio…</p></div>',
+            js_on_load=MOUNT.replace("SCRIPT", script),
+            apply_default_css=False,
+            server_functions=[plain(call) for call in calls],
+        )
+
+
 class Studio:
     """Everything that one running studio holds."""
 
     def __init__(
-        self, *, backbone: str = "embedded", folders: list[Path] | None = None, local: bool = True
+        self,
+        *,
+        backbone: str = "embedded",
+        folders: list[Path] | None = None,
+        local: bool = True,
+        runs: Path = RUNS,
+        trains: bool | None = None,
     ) -> None:
+        """Build a studio.
+
+        Args:
+            backbone: the one that pages begin with.
+            folders: offered to pages.
+            local: whether no other machine can reach it; then pages may look into any folder.
+            runs: the folder of all runs.
+            trains: whether pages may start and change runs; by default if it is local.
+        """
         folders = folders or []
         self.store = BatchStore()
         sources = Sources(folders, uploads=Path(get_upload_folder()), any_folder=local)
@@ -74,19 +112,32 @@ class Studio:
             backbone=backbone,
             folders=[str(folder) for folder in folders],
         )
+        trains = local if trains is None else trains
+        self.checkpoints, self.crf = Checkpoints(runs, sources), CrfProcesses()
+        self.segmenting = Segmenting(
+            self.loader, self.checkpoints, self.crf, backbone=backbone, trains=trains
+        )
+        self.evaluating = Evaluating(
+            self.checkpoints,
+            self.crf,
+            folders=[str(folder) for folder in folders],
+            allowed=trains,
+        )
+        self.training = Training(Runner(runs), sources, allowed=trains)
         self.blocks = self._build()
 
     def _build(self) -> gr.Blocks:
         with gr.Blocks(title="PPAP Studio", fill_width=True) as blocks:
             gr.HTML(MASTHEAD, apply_default_css=False)
-            with gr.Tabs(), gr.Tab("Explore", id="explore"):
-                gr.HTML(
-                    html_template='<div class="ppap" id="explore"><p>Loading the studio…</p></div>',
-                    js_on_load=MOUNT,
-                    apply_default_css=False,
-                    server_functions=[plain(call) for call in self.server.calls()],
-                )
+            with gr.Tabs():
+                add_tab("explore", "Explore", "studio.js", self.server.calls())
+                add_tab("train", "Train", "train.js", self.training.calls())
+                add_tab("evaluate", "Evaluate", "evaluate.js", self.evaluating.calls())
+                add_tab("segment", "Segment", "segment.js", self.segmenting.calls())
             add_endpoints(blocks, self.server)
+            add_training_endpoints(blocks, self.training)
+            add_evaluate_endpoints(blocks, self.evaluating)
+            add_segment_endpoints(blocks, self.segmenting)
         blocks.queue(max_size=64)
         return blocks
 
@@ -96,6 +147,10 @@ class Studio:
             Mount("/studio/static", StaticFiles(directory=ASSETS)),
             Route("/studio/plotly.min.js", self._plotly),
             Route("/studio/batch/{key}.jpg", self._picture),
+            Route("/studio/run/{name}/{step:int}/{image:int}.png", self._prediction),
+            Route("/studio/report", self._report),
+            Route("/studio/segment/{key}.zip", self._segment_zip),
+            Route("/studio/segment/{key}/{image:int}/{kind}", self._segment),
         ]
 
     @staticmethod
@@ -116,6 +171,48 @@ class Studio:
         headers = {"Cache-Control": "private, max-age=3600"}
         return Response(data, media_type="image/jpeg", headers=headers)
 
+    def _prediction(self, request: Request) -> Response:
+        """What a run predicted of an image at a step."""
+        found = self.training.picture(**request.path_params)
+        if found is None:
+            return Response("There is no such picture.", 404)
+        return FileResponse(found, media_type="image/png", headers={"Cache-Control": "no-cache"})
+
+    def _report(self, request: Request) -> Response:
+        """A report as a page that stands alone, or as JSON."""
+        query = request.query_params
+        try:
+            if query.get("json"):
+                report = self.evaluating.folder_of(query.get("key", "")) / "report.json"
+                return FileResponse(report, media_type="application/json", filename=report.name)
+            page = self.evaluating.page(query.get("key", ""))
+        except RequestError as error:
+            return Response(html.escape(str(error)), 404)
+        return FileResponse(page, media_type="text/html")
+
+    def _segment(self, request: Request) -> Response:
+        """A photo, or a label map as one byte a pixel."""
+        image, kind = request.path_params["image"], request.path_params["kind"]
+        headers = {"Cache-Control": "private, max-age=3600"}
+        try:
+            result = self.segmenting.store.result(request.path_params["key"])
+            if kind == "photo":
+                photo = result.photo(image)
+                return Response(photo, media_type="image/jpeg", headers=headers)
+            data = result.drawing(image, kind).data
+        except RequestError as error:
+            return Response(html.escape(str(error)), 404)
+        # zlib's format is what HTTP calls deflate: browsers unpack it themselves.
+        headers["Content-Encoding"] = "deflate"
+        return Response(data, media_type="application/octet-stream", headers=headers)
+
+    def _segment_zip(self, request: Request) -> Response:
+        try:
+            taken = self.segmenting.taken(request.path_params["key"])
+        except RequestError as error:
+            return Response(html.escape(str(error)), 404)
+        return FileResponse(taken.file, media_type="application/zip", filename=taken.name)
+
     def serve(self, *, host: str, port: int) -> None:
         """Begin to serve and return; OSError where nothing can listen there."""
         font, font_mono = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
@@ -134,8 +231,9 @@ class Studio:
             strict_cors=True,
             max_file_size="64mb",
             footer_links=["api"],
-            # A link of our own: gradio rewrites the selectors of styles that it is handed.
-            head='<link rel="stylesheet" href="studio/static/studio.css">',
+            head="".join(
+                f'<link rel="stylesheet" href="studio/static/{style}">' for style in STYLES
+            ),
             theme=gr.themes.Base(font=font, font_mono=font_mono),
             app_kwargs={"routes": self.routes()},
         )
@@ -148,6 +246,7 @@ class Studio:
         try:
             self.serve(host=host, port=port)
             print(f"Open {self.blocks.local_url} in a browser. Ctrl+C ends it.", flush=True)
+            self.training.runner.runs()  # starts what waits since before
             job = self.loader.load({"source": "samples", "backbone": self.server.first_backbone})
             if job.error:
                 print(job.error, flush=True)
@@ -159,5 +258,8 @@ class Studio:
     def close(self) -> None:
         """Stop serving, loading and laying out maps."""
         self.loader.close()
+        self.segmenting.close()
+        self.evaluating.close()
+        self.crf.close()
         self.maps.close()
         self.blocks.close(verbose=False)
