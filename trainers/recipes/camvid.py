@@ -1,6 +1,10 @@
 """CamVid with the embedded backbone, on a CPU.
 
     python -m trainers.train camvid --data CAMVID --out runs/camvid
+
+Expected time: 4 to 6 minutes with its report, beside a second run on two CPU cores.
+Expected score: U-Acc 54.8 ± 1.5, U-mIoU 28.6 ± 0.9, L-Acc 84.2 ± 0.5, L-mIoU 38.5 ± 1.0 over three
+seeds; with CRF 62.5 ± 5.4, 33.0 ± 2.5, 83.7 ± 0.7, 37.2 ± 1.2.
 """
 
 from trainers.config import Config
