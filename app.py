@@ -39,6 +39,13 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         help="a folder or data set offered in the Batch panel; may be given several times. With a "
         "--host that other machines can reach, pages can look into these folders only",
     )
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        metavar="FOLDER",
+        help="where training runs are kept (default: runs/ beside this file). With a --host that "
+        "other machines can reach, pages train only if this is given",
+    )
     return parser.parse_args(given)
 
 
@@ -73,7 +80,14 @@ def main() -> None:
     print("Starting PPAP Studio…", flush=True)
     from ppap.studio.page import Studio  # takes seconds: --help should not
 
-    studio = Studio(backbone=args.backbone, folders=args.images, local=is_local(args.host))
+    local = is_local(args.host)
+    studio = Studio(
+        backbone=args.backbone,
+        folders=args.images,
+        local=local,
+        runs=args.runs or Path(__file__).parent / "runs",
+        trains=local or args.runs is not None,
+    )
     try:
         studio.launch(host=args.host, port=args.port)
     except OSError:

@@ -11,7 +11,7 @@ import pytest
 import app
 
 ROOT = Path(app.__file__).parent
-OPTIONS = ("--host", "--port", "--backbone", "--images", "--help")
+OPTIONS = ("--host", "--port", "--backbone", "--images", "--runs", "--help")
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -44,7 +44,7 @@ def test_help_names_every_option_and_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[] 0"
     for option in OPTIONS:
         assert option in done.stdout
-    assert done.stdout.count("(default:") == 3
+    assert done.stdout.count("(default:") == 4
 
 
 def test_without_arguments_only_this_machine_is_served() -> None:

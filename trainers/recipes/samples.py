@@ -1,6 +1,6 @@
 """The six sample photos: a small checkpoint in a few minutes, without any data set.
 
-    python -m trainers.train samples --out runs/samples
+python -m trainers.train samples --out runs/samples
 """
 
 from dataclasses import replace
