@@ -189,7 +189,7 @@ def cached_features(
     plan = plan_cache(dataset, backbone, size=size, root=root, frozen=frozen)
     if world.rank == 0:
         logger.info("%s", plan.sentence())
-        trim(root, config.cache_gb * GIGABYTE - plan.bytes_missing, keep=[plan])
+        trim(root, config.cache_gb * GIGABYTE, keep=[plan])
     # The first decides for all: the others may look at the disk when it is fuller.
     why_not = broadcast_object(plan.why_not(config.cache_gb * GIGABYTE), world)
     if why_not:

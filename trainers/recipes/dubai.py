@@ -4,6 +4,10 @@
 
 The data set is *Semantic segmentation of aerial imagery* (Humans in the Loop) as a folder with
 images/, labels/ and classes.txt.
+
+Expected time: 1 to 3 minutes without CRF, beside other programs on two CPU cores.
+Expected score: U-Acc 42.2 ± 0.8, U-mIoU 24.2 ± 0.6, L-Acc 73.3 ± 0.2, L-mIoU 45.6 ± 2.3 over two
+seeds, without CRF.
 """
 
 from dataclasses import replace

@@ -1,6 +1,9 @@
 """The six sample photos: a small checkpoint in a few minutes, without any data set.
 
 python -m trainers.train samples --out runs/samples
+
+Expected time: not measured alone; 90 steps of 10 crops, some minutes on two CPU cores.
+Expected score: not measured; it is evaluated on the photos it was trained on.
 """
 
 from dataclasses import replace
