@@ -273,20 +273,16 @@ class Training:
 
     def _begin(self) -> None:
         """Look at the data and begin the run's folder."""
-        refuse_bad_data(self.config, self.given.data, report=not self.given.no_report)
         self.target.clear()
+        data = self.given.data
+        known: dict[str, Any] = {"data": None if data is None else str(data.resolve())}
+        if not (self.given.resume and self.before):
+            known |= {"step": 0, "steps": 0}
+        self.target.write_state("running", **known)
+        refuse_bad_data(self.config, data, report=not self.given.no_report)
         self.target.write_config(self.config)
         if not self.given.resume:
             write_text(self.target.folder / "command.txt", command_line(self.given) + "\n")
-            self.target.state_file.unlink(missing_ok=True)
-        data = self.given.data
-        known = {"data": None if data is None else str(data.resolve())}
-        self.target.write_state("running", **{"step": 0, "steps": 0, **self._progress(), **known})
-
-    def _progress(self) -> dict[str, Any]:
-        """How far the run had come before, for one that goes on."""
-        known = self.before if self.given.resume else {}
-        return {name: known[name] for name in ("step", "steps") if name in known}
 
     def _prepared(self) -> Trainer:
         config, latest = self.config, None
