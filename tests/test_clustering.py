@@ -59,6 +59,17 @@ def test_every_pixel_has_its_most_similar_cluster(backbone: TinyBackbone) -> Non
     assert np.array_equal(found, cosines.argmax(dim=2).numpy())
 
 
+def test_the_cluster_with_the_most_patches_comes_first(backbone: TinyBackbone) -> None:
+    draw = np.random.default_rng(5).integers(0, 256, (320, 320, 3), np.uint8)
+    seen = see(backbone, draw, size=320)
+    patches = F.normalize(seen.features.flatten(0, 2), dim=1)
+    for seed in range(4):
+        nearest = (patches @ find_clusters([seen], 6, seed).T).argmax(dim=1)
+        counts = torch.bincount(nearest, minlength=6).tolist()
+        assert counts == sorted(counts, reverse=True)
+        assert counts[0] > counts[-1]
+
+
 def test_with_a_crf(backbone: TinyBackbone) -> None:
     draw = np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8)
     seen = see(backbone, draw, size=64)

@@ -45,6 +45,8 @@ class Place:
             torch.manual_seed(1)
             made = Segmenter(vit, 3)
             torch.nn.init.normal_(made.linear_probe.weight)
+            # So that clusters and their classes have different numbers.
+            made.cluster_probe.clusters.data = made.cluster_probe.clusters.data.roll(1, 0)
             self.run = Run(self.runs / "first")
             save_small(made.eval(), self.run.checkpoints / "last.pt", 32, dataset="folder")
             self.run.write_state("finished", data=str(self.data), step=7)
@@ -108,6 +110,7 @@ def test_a_run_s_report_opens_at_once(place: Place) -> None:
 @pytest.mark.parametrize("crf", [False, True])
 def test_an_image_is_predicted_as_it_was_scored(place: Place, crf: bool) -> None:
     report = json.loads((place.run.folder / "report.json").read_text())
+    assert report["cluster"]["assignment"] != [0, 1, 2]
     reply = place.evaluating.image({"report": "first", "index": 3, "crf": crf})
     size = reply["size"]
     maps = {
@@ -163,7 +166,10 @@ def test_progress_is_read(place: Place) -> None:
 def test_cancel_ends_it_and_leaves_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(
         monkeypatch,
-        "import sys, time; print('Evaluating: 1 of 4 images', file=sys.stderr, flush=True); "
+        "import sys, time; from pathlib import Path; "
+        "out = next(word for word in sys.argv if word.startswith('--pictures=')); "
+        "Path(out.removeprefix('--pictures='), 'half').touch(); "
+        "print('Evaluating: 1 of 4 images', file=sys.stderr, flush=True); "
         "time.sleep(600)",
     )
     before = len(place.evaluating.listed())
