@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 
 from ppap.checkpoint import load_checkpoint
 from ppap.evaluation.split import evaluate_split
@@ -131,6 +132,24 @@ def test_probes_have_a_stretch_of_their_own(place: Place) -> None:
     assert [line["step"] for line in lines(trainer.run, "validation")] == [10]
     best = trainer.probing.clusters()[int(trainer.probing.totals.argmin())]
     assert torch.equal(trainer.segmenter.cluster_probe.clusters, best.clusters)
+
+
+def test_new_probes_begin_on_the_finished_features(place: Place) -> None:
+    """Centroids that do not learn stay where they start: at patches of the trained network."""
+    config = place.config(epochs=2, lr=0.02, probe_epochs=1, cluster_start="spread", cluster_lr=0)
+    trainer = place.trainer("finished features", config)
+    images = [trainer.prepared.source.batch([index]).inputs for index in range(10)]
+
+    def patches() -> torch.Tensor:
+        found = [trainer.segmenter.features(image.float() / 255) for image in images]  # type: ignore[union-attr]
+        return F.normalize(torch.cat(found).flatten(0, 2), dim=1)
+
+    before = patches()
+    assert trainer.fit() == "finished"
+    trainer.close()
+    clusters = trainer.segmenter.cluster_probe.clusters.detach()
+    assert (clusters @ patches().T).amax(dim=1).min() > 1 - 1e-5
+    assert (clusters @ before.T).amax(dim=1).min() < 1 - 1e-4
 
 
 def test_a_checkpoint_within_an_epoch_holds_the_best_probe_so_far(place: Place) -> None:
@@ -369,8 +388,14 @@ def in_two_processes(words: list[str], folder: Path) -> str:
     return "\n".join(said)
 
 
-def test_two_processes_train_as_one(place: Place, tmp_path: Path) -> None:
-    """Several steps with channels dropped by chance, over both stretches, with probes to choose."""
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    """Several steps with channels dropped by chance, over both stretches, with probes to choose.
+
+    Some images have no labels, so that the processes have different numbers of labelled pixels.
+    """
+    place = Place(tmp_path)
+    for stem in ("p0", "p4", "p9"):
+        (place.data / f"labels/{stem}.png").unlink()
     config = place.config(
         batch=4,
         epochs=2,

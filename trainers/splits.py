@@ -14,6 +14,7 @@ from ppap.data import (
     ClassList,
     DataError,
     Dataset,
+    Finding,
     five_crops,
     open_dataset,
     palette,
@@ -172,9 +173,13 @@ def refuse_bad_data(config: Config, folder: Path | None, *, report: bool) -> Non
     """
     if config.dataset == SAMPLES:
         return
-    errors = []
+    errors: list[Finding] = []
+    told: set[Finding] = set()  # both splits have the notes on the whole data set
     for split in _looked_at(config, folder, report=report):
         for finding in preflight(folder, config.dataset or None, split=split):
+            if finding in told:
+                continue
+            told.add(finding)
             about = "" if finding.severity == "note" else f"{finding.file} "
             logger.info("%s: %s%s", finding.severity.capitalize(), about, finding.text)
             if finding.severity == "error":
