@@ -28,6 +28,7 @@ from trainers.distributed import (
     broadcast_parameters,
     buckets,
     device_of,
+    first_alone,
     gather_rows,
     global_mean,
     setup,
@@ -209,6 +210,12 @@ def test_process_0_tells_the_others(found: list[dict[str, Any]]) -> None:
     assert second["state"]["1.num_batches_tracked"] == 1
 
 
+def test_one_works_and_all_hear_how_it_went(found: list[dict[str, Any]]) -> None:
+    said = "nothing to be had"
+    assert found[0]["alone_first"] == {"value": "done", "done": [0], "said": said}
+    assert found[1]["alone_first"] == {"value": None, "done": [], "said": said}
+
+
 # --- one process
 
 
@@ -234,6 +241,7 @@ def test_alone_there_is_no_process_group(environment: pytest.MonkeyPatch, size: 
         assert sum_numbers([1, 2.5], world) == [1.0, 2.5]
         value = object()
         assert broadcast_object(value, world) is value
+        assert first_alone(lambda: value, world) is value
         parameter = nn.Parameter(torch.ones(1))
         sum_gradients([parameter], world)
         assert parameter.grad is None

@@ -22,7 +22,7 @@ from ppap.settings import SettingError
 from tests import layouts
 from tests.conftest import ROOT
 from tests.small_runs import Place, results, save_vit, state_of
-from trainers import boards, running, train
+from trainers import arguments, boards, running, train
 from trainers.config import KIND, Config
 from trainers.distributed import DistributedError
 from trainers.recipes import names
@@ -108,7 +108,7 @@ def test_the_examples_are_what_the_parser_takes() -> None:
     for command in commands:
         given = parser().parse_args(shlex.split(command.partition("trainers.train ")[2]))
         assert given.resume or given.recipe in known
-        running.parse_changes(given.set)
+        arguments.parse_changes(given.set)
         assert given.out is not None
 
 
@@ -244,7 +244,7 @@ def test_what_is_needed_later_is_looked_for_now(
         raise SettingError("tensorboard", "TensorBoard is not installed.")
 
     monkeypatch.setattr(crf, "why_unavailable", lambda: "CRF is not available.")
-    monkeypatch.setattr(running, "require_tensorboard", missing)
+    monkeypatch.setattr(arguments, "require_tensorboard", missing)
     given = [word for word in words(place, crf=True) if word != "--no-report"]
     line = refused(given, said)
     assert line == "CRF is not available. For a report without it, set crf=false."

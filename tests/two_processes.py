@@ -23,6 +23,7 @@ from trainers.distributed import (
     barrier,
     broadcast_object,
     broadcast_parameters,
+    first_alone,
     gather_rows,
     global_mean,
     setup,
@@ -136,6 +137,25 @@ def broadcast(world: World) -> dict[str, Any]:
     return {"value": value, "state": network.state_dict()}
 
 
+def alone_first(world: World) -> dict[str, Any]:
+    """What process 0 did for itself, and what all hear of it when that fails."""
+    done: list[int] = []
+
+    def work() -> str:
+        done.append(world.rank)
+        return "done"
+
+    def fail() -> None:
+        raise DistributedError("nothing to be had")
+
+    value = first_alone(work, world)
+    try:
+        first_alone(fail, world)
+    except DistributedError as error:
+        return {"value": value, "done": done, "said": str(error)}
+    return {}
+
+
 def main() -> None:
     """All cases, one after the other."""
     folder = Path(sys.argv[1])
@@ -149,6 +169,7 @@ def main() -> None:
             "refused": refused(world),
             "summed": summed(world),
             "broadcast": broadcast(world),
+            "alone_first": alone_first(world),
             "anchors": a_step(inputs, False, world),
             "images": a_step(inputs, True, world),
         }
