@@ -44,9 +44,11 @@ class Updating:
         kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
         linear = segmenter.linear_probe.parameters()
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "net": kind(self.net, lr=config.lr, weight_decay=config.weight_decay),
-            "cluster": torch.optim.Adam(probing.candidates.parameters(), lr=config.cluster_lr),
-            "linear": torch.optim.Adam(linear, lr=config.linear_lr),
+            "net": kind(self.net, lr=config.lr, weight_decay=config.weight_decay, fused=True),
+            "cluster": torch.optim.Adam(
+                probing.candidates.parameters(), lr=config.cluster_lr, fused=True
+            ),
+            "linear": torch.optim.Adam(linear, lr=config.linear_lr, fused=True),
         }
         self.autocast = precision_of(config, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.autocast is torch.float16)

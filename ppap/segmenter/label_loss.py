@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # Logits at label size that live at a time.
-CPU_BYTES = 4 * 2**20
+CPU_BYTES = 6 * 2**20
 GPU_BYTES = 512 * 2**20
 # exp(−80) is far from what float32 cannot tell from 0.
 WIDEST = 80.0
@@ -53,12 +53,15 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
         total = logits.new_zeros(())
         gradient = torch.zeros_like(shifted) if keep else None
         images, rows = at_once(logits, labels)
+        # Taken once: fresh pages for every part would cost as much as the products.
+        room = shifted.new_empty(images, shifted.shape[1], rows, labels.shape[2])
         with torch.autocast(logits.device.type, enabled=False):
             for some in spans(len(labels), images):
                 across = shifted[some] @ right.T  # (b, C, h, W)
                 back = torch.zeros_like(across)
                 for part in spans(labels.shape[1], rows):
-                    z = down[part] @ across  # (b, C, H or a part of it, W)
+                    z = room[: len(across), :, : part.stop - part.start]
+                    torch.matmul(down[part], across, out=z)  # (b, C, H or a part of it, W)
                     if not near:
                         z -= z.amax(dim=1, keepdim=True)
                     total += summed(z, labels[some, part], known[some, part], keep)
@@ -108,9 +111,10 @@ def at_once(logits: Tensor, labels: Tensor) -> tuple[int, int]:
     """How many images, and how many of their rows of pixels, to upsample together."""
     row = logits.shape[1] * labels.shape[2] * logits.element_size()
     fit = (GPU_BYTES if logits.is_cuda else CPU_BYTES) // row
-    return max(1, fit // labels.shape[1]), max(1, min(fit, labels.shape[1]))
+    images = min(len(labels), fit // labels.shape[1])
+    return max(1, images), max(1, min(fit, labels.shape[1]))
 
 
 def spans(count: int, most: int) -> list[slice]:
     """From 0 to ``count`` in slices of at most ``most``."""
-    return [slice(start, start + most) for start in range(0, count, most)]
+    return [slice(start, min(start + most, count)) for start in range(0, count, most)]

@@ -85,9 +85,9 @@ class Training:
         self.segmenter = Segmenter(backbone, case.classes).train()
         groups = self.segmenter.parameter_groups()
         self.optimizers = [
-            torch.optim.AdamW(groups.net, 1e-3),
-            torch.optim.Adam(groups.cluster, 1e-3),
-            torch.optim.Adam(groups.linear, 1e-3),
+            torch.optim.AdamW(groups.net, 1e-3, fused=True),
+            torch.optim.Adam(groups.cluster, 1e-3, fused=True),
+            torch.optim.Adam(groups.linear, 1e-3, fused=True),
         ]
 
     def step(self, batch: Batch, timer: Timer) -> None:
