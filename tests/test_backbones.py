@@ -45,8 +45,9 @@ def test_all_says_what_is_there() -> None:
 
 def test_known_backbones_have_names_of_their_own_and_tell_how_they_were_trained() -> None:
     known = known_backbones()
-    assert [b.name for b in known][:5] == [
+    assert [b.name for b in known][:6] == [
         "embedded",
+        "embedded_deep",
         "dino_vits16",
         "dino_vits8",
         "dino_vitb16",
@@ -54,7 +55,7 @@ def test_known_backbones_have_names_of_their_own_and_tell_how_they_were_trained(
     ]
     assert len({b.name for b in known}) == len(known)
     assert all(b.title and b.note for b in known)
-    assert [b.name for b in known if not b.needs_download] == ["embedded"]
+    assert [b.name for b in known if not b.needs_download] == ["embedded", "embedded_deep"]
 
 
 def test_known_names_exist_in_timm() -> None:
@@ -145,6 +146,28 @@ def test_only_stage_7_is_in_the_last_block(loaded: Backbone) -> None:
         parameter.zero_()
     assert torch.equal(other(images)[..., :304], loaded(images)[..., :304])
     assert not torch.equal(other(images)[..., 304:], loaded(images)[..., 304:])
+
+
+@pytest.mark.parametrize("side", [64, 80])
+def test_the_deep_one_has_the_same_features_and_trains_two_stages(
+    loaded: Backbone, side: int
+) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, side, side)
+    deep = load_backbone("embedded_deep")
+    assert deep.info.name == "embedded_deep"
+    trunk = deep.trunk(images)
+    block = copy.deepcopy(deep.last_block).requires_grad_(True).train()
+    features = deep.finish(trunk, block)
+    torch.testing.assert_close(features, loaded(images), atol=1e-5, rtol=0)
+    features[..., 112:].square().mul(torch.arange(512)).sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in block.parameters())
+    for parameter in block[0].parameters():
+        parameter.data.zero_()
+    with torch.no_grad():
+        other = deep.finish(trunk, block)
+    assert torch.equal(other[..., :112], features[..., :112])
+    assert not torch.allclose(other[..., 112:304], features[..., 112:304])
 
 
 def test_embedded_images_of_a_batch_do_not_touch_each_other(loaded: Backbone) -> None:

@@ -33,9 +33,9 @@ def vit() -> Backbone:
     return build_vit("test_vit", depth=3)
 
 
-@pytest.fixture(scope="module", params=["embedded", "vit"])
+@pytest.fixture(scope="module", params=["embedded", "embedded_deep", "vit"])
 def backbone(request: pytest.FixtureRequest, vit: Backbone) -> Backbone:
-    return vit if request.param == "vit" else load_backbone("embedded")
+    return vit if request.param == "vit" else load_backbone(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,17 @@ export function download(name, blob) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
+/** Call whenever an element comes into sight again, such as that of a tab that was left. */
+export function whenBack(element, act) {
+  let seen = false, away = false;
+  new IntersectionObserver(([entry]) => {
+    if (!entry.isIntersecting) away = seen;
+    else if (away) act();
+    seen ||= entry.isIntersecting;
+    if (entry.isIntersecting) away = false;
+  }).observe(element);
+}
+
 /** Read a CSS custom property of the studio, such as "--positive". */
 export const colour = (name) =>
   getComputedStyle(document.querySelector(".ppap")).getPropertyValue(name).trim();

@@ -20,6 +20,7 @@ export class EvaluateForm {
     this.checkpoint = select("Checkpoint", this.options(), undefined, () => this.showCheckpoint());
     const dataId = newId("data");
     this.data = h("input", { id: dataId, type: "text", list: `${dataId}-list`, autocomplete: "off", spellcheck: "false" });
+    this.known = h("datalist", { id: `${dataId}-list` }, this.dataOptions());
     this.split = h("input", { id: `${dataId}-split`, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "the run's, or val" });
     this.crf = h("input", { id: `${dataId}-crf`, type: "checkbox", disabled: Boolean(config.crf) });
     this.begin = h("button", { type: "submit", class: "primary" }, "Evaluate");
@@ -42,7 +43,7 @@ export class EvaluateForm {
       },
       this.checkpoint.field,
       this.file,
-      h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.data, h("datalist", { id: `${dataId}-list` }, [...config.data, "samples"].map((one) => h("option", { value: one })))),
+      h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.data, this.known),
       h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split),
       h("label", { class: "check", for: `${dataId}-crf` }, this.crf, "Also with CRF"),
       h("p", { class: "help" }, config.crf ?? ""),
@@ -66,6 +67,28 @@ export class EvaluateForm {
       which.map((key) => [JSON.stringify([run, key]), `${run}: ${key}${step === null ? "" : `, step ${step}`}`]),
     );
     return [...runs, ...(this.config.files || !runs.length ? [[FILE, "Checkpoint file…"]] : [])];
+  }
+
+  /** Show runs and reports as they are on disk now; what is chosen stays. */
+  async refresh() {
+    try {
+      this.config = await call(this.server, "hello", null);
+    } catch {
+      return; // the next visit asks again
+    }
+    const kept = this.checkpoint.input.value;
+    this.checkpoint.input.replaceChildren(...this.options().map(([value, text]) => h("option", { value }, text)));
+    this.checkpoint.input.value = kept;
+    if (!this.checkpoint.input.value) this.checkpoint.input.selectedIndex = 0;
+    this.known.replaceChildren(...this.dataOptions());
+    this.showCheckpoint();
+    this.showReports(this.config.reports);
+    if (!this.open && this.reports.length) this.choose(this.reports[0].key);
+    if (this.config.current?.state === "running" && this.busy.hidden) this.follow();
+  }
+
+  dataOptions() {
+    return [...this.config.data, "samples"].map((one) => h("option", { value: one }));
   }
 
   showCheckpoint() {

@@ -19,13 +19,14 @@ export class ImageBrowser {
     this.server = server;
     this.shown = shown;
     const [{ report }] = shown;
-    this.look = { kind: "cluster", crf: false, opacity: 0.65 };
+    this.look = { kind: "cluster", crf: 0, opacity: 0.65 }; // crf: the share of a picture, from its left
     this.order = select("Order", ORDERS, "worst", () => this.sort());
     this.order.field.classList.add("row");
     this.kind = choice("Prediction", [["cluster", "Clusters"], ["linear", "Linear probe"]], "cluster", (kind) => this.change({ kind }));
     const crfId = newId("crf");
     const crf = shown.every((one) => one.report.crf);
-    this.crf = h("input", { id: crfId, type: "checkbox", disabled: !crf, onchange: () => this.change({ crf: this.crf.checked }) });
+    this.crf = h("input", { id: crfId, type: "range", min: "0", max: "1", step: "0.01", value: "0", disabled: !crf, title: crf ? "From the left up to here with CRF" : "Evaluate with CRF to see it", oninput: () => this.setCrf(Number(this.crf.value)) });
+    this.crf.style.setProperty("--share", "0%");
     const opacityId = newId("opacity");
     this.opacity = h("input", { id: opacityId, type: "range", min: "0", max: "1", step: "0.05", value: "0.65", oninput: () => this.setOpacity(Number(this.opacity.value)) });
     this.opacity.style.setProperty("--share", "65%");
@@ -36,7 +37,7 @@ export class ImageBrowser {
     const step = (by) => () => this.step(by);
     const { card: element, body } = card("Images", { class: "card images", dataset: { ready: "false" } });
     body.append(
-      h("div", { class: "tools" }, this.order.field, this.kind.group, h("label", { class: "check", for: crfId, title: crf ? "" : "Evaluate with CRF to see it" }, this.crf, "CRF"), h("div", { class: "opacity" }, h("label", { for: opacityId }, "Opacity"), this.opacity), h("div", { class: "zoom" }, h("button", { type: "button", title: "Image before", "aria-label": "Image before", onclick: step(-1) }, "‹"), h("button", { type: "button", title: "Next image", "aria-label": "Next image", onclick: step(1) }, "›"))),
+      h("div", { class: "tools" }, this.order.field, this.kind.group, h("div", { class: "opacity" }, h("label", { for: crfId }, "CRF"), this.crf), h("div", { class: "opacity" }, h("label", { for: opacityId }, "Opacity"), this.opacity), h("div", { class: "zoom" }, h("button", { type: "button", title: "Image before", "aria-label": "Image before", onclick: step(-1) }, "‹"), h("button", { type: "button", title: "Next image", "aria-label": "Next image", onclick: step(1) }, "›"))),
       h("div", { class: "image-browser" }, this.list, h("div", { class: "image-view" }, this.problem, this.panels, this.readout)),
     );
     this.element = element;
@@ -46,7 +47,7 @@ export class ImageBrowser {
   }
 
   measure(one) {
-    const scores = this.look.crf && one.crf ? one.crf : one;
+    const scores = this.look.crf > 0 && one.crf ? one.crf : one;
     return scores[this.look.kind].accuracy;
   }
 
@@ -70,14 +71,19 @@ export class ImageBrowser {
     if (next.index !== this.index) this.open(next.index);
   }
 
+  setCrf(share) {
+    this.crf.style.setProperty("--share", `${100 * share}%`);
+    this.change({ crf: share });
+  }
+
   change(changes) {
-    const again = changes.crf === true;
+    const again = changes.crf > 0 && !this.found?.every((one) => one.maps.cluster_crf);
     Object.assign(this.look, changes);
     for (const one of this.list.querySelectorAll("button")) {
       const image = this.images.find((other) => other.index === Number(one.dataset.index));
       one.querySelector("b").textContent = perCent(this.measure(image));
     }
-    if (again) this.open(this.index);
+    if (again && !this.asking) this.open(this.index);
     else this.draw();
   }
 
@@ -95,12 +101,14 @@ export class ImageBrowser {
       one.setAttribute("aria-current", String(on));
       if (on) this.list.scrollTop = Math.max(0, one.offsetTop - this.list.offsetTop - 60);
     }
+    const crf = this.look.crf > 0;
+    this.asking = crf; // a slider that is dragged asks once
     this.element.dataset.ready = "false";
     this.panels.classList.add("waiting");
     try {
       const found = [];
       for (const { key } of this.shown) {
-        const reply = await call(this.server, "image", { report: key, index, crf: this.look.crf });
+        const reply = await call(this.server, "image", { report: key, index, crf });
         if (mine !== this.turn) return;
         const maps = {};
         for (const [name, packed] of Object.entries(reply.maps)) maps[name] = await inflate(packed);
@@ -117,12 +125,13 @@ export class ImageBrowser {
       this.problem.textContent = error.message;
       this.problem.hidden = false;
     }
+    this.asking = false;
     this.panels.classList.remove("waiting");
   }
 
   draw() {
     if (!this.found) return;
-    const name = this.look.kind + (this.look.crf ? "_crf" : "");
+    const name = this.look.kind;
     const two = this.shown.length > 1;
     const cells = [this.panel("Photo", this.found[0], null), this.panel("Truth", this.found[0], "truth")];
     this.found.forEach((one, i) => {
@@ -131,7 +140,14 @@ export class ImageBrowser {
       cells.push(this.panel(title, one, name), this.panel(two ? `Wrong in ${title}` : "Wrong", one, name, true));
     });
     this.panels.replaceChildren(...cells);
-    this.panels.dataset.kind = name;
+    this.panels.dataset.kind = this.nameAt(0);
+  }
+
+  /** The map that is shown at a share of the width: CRF's reaches from the left to its slider. */
+  nameAt(share) {
+    const { kind, crf } = this.look;
+    const there = this.found?.every((one) => one.maps[`${kind}_crf`]);
+    return there && crf > 0 && share <= crf ? `${kind}_crf` : kind;
   }
 
   /** One canvas: a map over the photo, or in red where it differs from the truth. */
@@ -139,31 +155,42 @@ export class ImageBrowser {
     const canvas = h("canvas", { width: size, height: size, role: "img", "aria-label": title });
     const context = canvas.getContext("2d");
     context.drawImage(photo, 0, 0, size, size);
-    if (name) {
-      const table = new Uint32Array(256);
-      const tint = document.createElement("canvas");
-      if (wrong) {
-        table[1] = pixel([214, 30, 60], 255);
-        table[0] = pixel([12, 16, 26], 190);
-        paint(tint, maps[name].map((id, i) => (maps.truth[i] === NONE ? 2 : Number(id !== maps.truth[i]))), size, size, table);
-      } else {
-        this.colours.forEach((colour, id) => (table[id] = pixel(colour, 255)));
-        if (name !== "truth") table[NONE] = pixel([22, 22, 26], 255);
-        paint(tint, maps[name], size, size, table);
-      }
-      context.globalAlpha = this.look.opacity;
-      context.drawImage(tint, 0, 0);
+    context.globalAlpha = this.look.opacity;
+    const refined = name === "truth" ? null : maps[`${name}_crf`];
+    const edge = refined ? Math.round(this.look.crf * size) : 0;
+    if (name && edge < size) context.drawImage(this.tint(maps[name], maps.truth, size, name, wrong), edge, 0, size - edge, size, edge, 0, size - edge, size);
+    if (edge > 0) {
+      context.drawImage(this.tint(refined, maps.truth, size, name, wrong), 0, 0, edge, size, 0, 0, edge, size);
+      context.globalAlpha = 1;
+      context.fillStyle = "#fff";
+      if (edge < size) context.fillRect(edge - 1, 0, 2, size);
     }
     canvas.addEventListener("pointermove", (event) => this.hover(event, canvas, size, maps));
     canvas.addEventListener("pointerleave", () => (this.readout.textContent = ""));
     return h("figure", { class: "segmented" }, canvas, h("figcaption", {}, title));
   }
 
+  /** A map in the colours of its classes, or where it is wrong. */
+  tint(map, truth, size, name, wrong) {
+    const table = new Uint32Array(256);
+    const canvas = document.createElement("canvas");
+    if (wrong) {
+      table[1] = pixel([214, 30, 60], 255);
+      table[0] = pixel([12, 16, 26], 190);
+      paint(canvas, map.map((id, i) => (truth[i] === NONE ? 2 : Number(id !== truth[i]))), size, size, table);
+    } else {
+      this.colours.forEach((colour, id) => (table[id] = pixel(colour, 255)));
+      if (name !== "truth") table[NONE] = pixel([22, 22, 26], 255);
+      paint(canvas, map, size, size, table);
+    }
+    return canvas;
+  }
+
   hover(event, canvas, size, maps) {
     const box = canvas.getBoundingClientRect();
     const x = Math.min(size - 1, Math.floor(((event.clientX - box.left) / box.width) * size));
     const y = Math.min(size - 1, Math.floor(((event.clientY - box.top) / box.height) * size));
-    const name = this.look.kind + (this.look.crf ? "_crf" : "");
+    const name = this.nameAt(x / size);
     const called = (id) => (id === NONE ? "no class" : this.classes[id]);
     const at = y * size + x;
     const said = this.found.map((one, i) => {

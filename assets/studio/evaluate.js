@@ -1,6 +1,6 @@
 // The Evaluate page: a report, or two beside each other.
 import { call } from "./client.js";
-import { h } from "./dom.js";
+import { h, whenBack } from "./dom.js";
 import { EvaluateForm } from "./evaluate-form.js";
 import { ImageBrowser } from "./evaluate-images.js";
 import { classesCard, confusionCard, scoresCard } from "./evaluate-report.js";
@@ -26,6 +26,8 @@ class Evaluate {
     this.form = new EvaluateForm(server, config, { open: (key, beside) => this.open(key, beside) });
     this.main = h("div", { class: "main report", dataset: { ready: "false" } }, this.welcome());
     root.replaceChildren(this.form.element, this.main);
+    // Runs go on while another tab is looked at.
+    whenBack(root, () => this.form.refresh());
     // Light or dark: Plotly's colours are not style sheets.
     new MutationObserver(() => this.confusion?.draw()).observe(document.body, { attributeFilter: ["class"] });
   }

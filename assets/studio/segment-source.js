@@ -136,6 +136,15 @@ export class SegmentSource {
     this.makeBar.hidden = true;
   }
 
+  async refresh() {
+    try {
+      this.config.checkpoints = (await call(this.server, "hello", null)).checkpoints;
+    } catch {
+      return; // the next visit asks again
+    }
+    this.relist();
+  }
+
   /** Show the list of checkpoints as it is now, with the same one chosen. */
   relist() {
     const kept = this.with.input.value;

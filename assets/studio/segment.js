@@ -1,6 +1,6 @@
 // The Segment page: pictures, what segments them, and what the segments are called.
 import { Refused, call, follow } from "./client.js";
-import { choice, download, h, newId } from "./dom.js";
+import { choice, download, h, newId, whenBack } from "./dom.js";
 import { SegmentLegend } from "./segment-legend.js";
 import { SegmentSource } from "./segment-source.js";
 import { SegmentView, colourTable } from "./segment-view.js";
@@ -36,6 +36,8 @@ class Segment {
     this.stage = h("section", { class: "card stage", "aria-label": "Segments", dataset: { ready: "false" } }, this.toolbar(), this.readout, this.failure, this.grid);
     root.replaceChildren(this.source.element, h("div", { class: "main" }, this.stage), h("div", { class: "right" }, this.legend.element), this.legend.editor.element);
     this.source.fill();
+    // Runs go on while another tab is looked at.
+    whenBack(root, () => this.source.refresh());
   }
 
   toolbar() {

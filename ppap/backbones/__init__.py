@@ -21,7 +21,7 @@ from ppap.backbones.base import (
     TrunkOutput,
 )
 from ppap.backbones.checkpoints import load_checkpoint
-from ppap.backbones.embedded import EMBEDDED, load_embedded
+from ppap.backbones.embedded import EMBEDDED, EMBEDDED_DEEP, load_embedded
 from ppap.backbones.timm_models import build_vit
 
 __all__ = [
@@ -69,8 +69,8 @@ VITS = {
 
 
 def known_backbones() -> list[BackboneInfo]:
-    """The backbones with names of their own, the one that needs no download first."""
-    return [EMBEDDED, *(vit.info for vit in VITS.values())]
+    """The backbones with names of their own, those that need no download first."""
+    return [EMBEDDED, EMBEDDED_DEEP, *(vit.info for vit in VITS.values())]
 
 
 def load_backbone(
@@ -101,10 +101,10 @@ def load_backbone(
         if checkpoint is not None:
             raise BackboneError(f"{name} and checkpoint={checkpoint} are two files; give one")
         return load_checkpoint(path, heads=heads).to(device)
-    if name == EMBEDDED.name:
+    if name in (EMBEDDED.name, EMBEDDED_DEEP.name):
         if checkpoint is not None:
-            raise BackboneError(f"embedded has its own weights; give {checkpoint} as the name")
-        return load_embedded().to(device)
+            raise BackboneError(f"{name} has its own weights; give {checkpoint} as the name")
+        return load_embedded(deep=name == EMBEDDED_DEEP.name).to(device)
     return _load_vit(str(name), checkpoint, progress).to(device)
 
 

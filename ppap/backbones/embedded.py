@@ -27,6 +27,10 @@ EMBEDDED = BackboneInfo(
     "Results in the literature use DINO.",
     needs_download=False,
 )
+# The same features, of which more can be trained.
+EMBEDDED_DEEP = EMBEDDED._replace(
+    name="embedded_deep", title="EfficientNet-Lite0, its last two stages trained"
+)
 
 
 class Stage(NamedTuple):
@@ -124,14 +128,16 @@ class EmbeddedBackbone(Backbone):
     """Stages 5, 6 and 7 on the grid of stage 5: ``(B, H/16, W/16, 624)``.
 
     Each stage is L2-normalised per position, which stands where a ViT has its final norm; stages 6
-    and 7 are then brought from half the grid to the whole, bilinearly. ``last_block`` is stage 7,
-    a single inverted residual.
+    and 7 are then brought from half the grid to the whole, bilinearly. ``last_block`` holds the
+    stages that a run trains: stage 7, a single inverted residual, or stages 6 and 7.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, deep: bool = False) -> None:
+        """``deep``: stage 6 is part of the last block, too."""
         dim = sum(stage.channels for stage in FEATURE_STAGES)
         half = (0.5, 0.5, 0.5)
-        super().__init__(EMBEDDED, dim=dim, patch_size=16, mean=half, std=half)
+        info = EMBEDDED_DEEP if deep else EMBEDDED
+        super().__init__(info, dim=dim, patch_size=16, mean=half, std=half)
         self.stem = ConvNorm(SameConv(3, STEM_CHANNELS, 3, stride=2))
         stages, channels = [], STEM_CHANNELS
         for stage in STAGES:
@@ -140,24 +146,33 @@ class EmbeddedBackbone(Backbone):
                 blocks.append(InvertedResidual(channels, stage, 1 if index else stage.stride))
                 channels = stage.channels
             stages.append(nn.Sequential(*blocks))
-        self.stages = nn.Sequential(*stages[:-1])
-        self.last_block = stages[-1]
+        kept = len(STAGES) - (2 if deep else 1)
+        self.stages = nn.Sequential(*stages[:kept])
+        self.last_block = nn.Sequential(*stages[kept:]) if deep else stages[-1]
+        self.deep = deep
 
     def trunk(self, images: Tensor) -> TrunkOutput:
-        """See ``Backbone.trunk``; ``tokens`` is stage 6, ``beside`` stages 5 and 6, normalised."""
+        """See ``Backbone.trunk``; ``tokens`` is the last stage's output before the last block,
+        ``beside`` the features of stages 5 and up to that one."""
         maps = self.normalised(images).contiguous(memory_format=torch.channels_last)
         grid = self.grid(*images.shape[2:])
-        stage5 = self.stages[:5](self.stem(maps))  # (B, 112, h, w)
-        stage6 = self.stages[5](stage5)  # (B, 192, ⌈h/2⌉, ⌈w/2⌉)
-        beside = torch.cat([self._feature(stage5, grid), self._feature(stage6, grid)], dim=3)
-        return TrunkOutput(stage6, beside, grid)
+        maps = self.stages[:5](self.stem(maps))  # (B, 112, h, w)
+        features = [self._feature(maps, grid)]
+        for stage in self.stages[5:]:
+            maps = stage(maps)  # (B, 192, ⌈h/2⌉, ⌈w/2⌉)
+            features.append(self._feature(maps, grid))
+        return TrunkOutput(maps, torch.cat(features, dim=3), grid)
 
     def finish(self, trunk_output: TrunkOutput, last_block: nn.Module | None = None) -> Tensor:
         """See ``Backbone.finish``."""
         block = self.last_block if last_block is None else last_block
-        stage7 = self._feature(block(trunk_output.tokens), trunk_output.grid)
+        maps, grid = trunk_output.tokens, trunk_output.grid
         assert trunk_output.beside is not None
-        return torch.cat([trunk_output.beside, stage7], dim=3)  # (B, h, w, 624)
+        features = [trunk_output.beside]
+        for stage in block.children() if self.deep else [block]:
+            maps = stage(maps)
+            features.append(self._feature(maps, grid))
+        return torch.cat(features, dim=3)  # (B, h, w, 624)
 
     @staticmethod
     def _feature(maps: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -215,8 +230,8 @@ def wrong_file(reason: str) -> BackboneError:
 
 
 @torch.no_grad()
-def load_embedded() -> EmbeddedBackbone:
-    """The embedded backbone with its weights, frozen.
+def load_embedded(*, deep: bool = False) -> EmbeddedBackbone:
+    """The embedded backbone with its weights, frozen; ``deep``: see ``EmbeddedBackbone``.
 
     Raises:
         BackboneError: the package is missing, or holds other weights.
@@ -226,7 +241,7 @@ def load_embedded() -> EmbeddedBackbone:
         tensors = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise nearly anything
         raise wrong_file(f"{file.name} cannot be read ({error})") from error
-    backbone = EmbeddedBackbone()
+    backbone = EmbeddedBackbone(deep=deep)
     backbone.load(tensors)
     backbone.fold()
     return backbone.to(memory_format=torch.channels_last).frozen()

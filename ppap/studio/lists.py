@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ppap.backbones import as_path, known_backbones
+from ppap.backbones.embedded import EMBEDDED, EMBEDDED_DEEP
 from ppap.rivals import RULES
 from ppap.settings import EMBEDDED_PRESET, PRESETS, RANGES
 from ppap.studio.requests import MAX_IMAGES, SIZES
@@ -31,7 +32,9 @@ def lists(backbone: str) -> dict[str, Any]:
 
 def backbone_choices(own: str) -> list[dict[str, Any]]:
     """The backbones for the page's list, with the one the studio was started with."""
-    choices = [{"name": b.name, "title": b.title, "note": b.note} for b in known_backbones()]
+    # What differs in the deep one is what trains: here it would be the same choice twice.
+    different = [b for b in known_backbones() if b.name != EMBEDDED_DEEP.name]
+    choices = [{"name": b.name, "title": b.title, "note": b.note} for b in different]
     if own not in {choice["name"] for choice in choices}:
         # Where a file lies is nobody's business; what it is called tells enough.
         title = own if as_path(own) is None else Path(own).name
@@ -41,7 +44,7 @@ def backbone_choices(own: str) -> list[dict[str, Any]]:
 
 def preset_for(backbone: str, patch_size: int | None = None) -> str:
     """The preset to begin with: thresholds that suit DINO do not suit the embedded backbone."""
-    if backbone == EMBEDDED_PRESET.key:
+    if backbone in (EMBEDDED.name, EMBEDDED_DEEP.name):
         return EMBEDDED_PRESET.key
     fine = backbone.endswith("8") if patch_size is None else patch_size == 8
     return "coco_vits8" if fine else "coco_vits16"

@@ -13,7 +13,7 @@ from trainers.config import Config
 # embedded backbone. The probes learn on the finished features (see the README on why).
 CONFIG = Config(
     dataset="camvid",
-    backbone="embedded",
+    backbone="embedded_deep",
     size=320,
     eval_size=320,
     phi0=0.6,
@@ -24,9 +24,9 @@ CONFIG = Config(
     temperature=0.8,
     anchors=0.125,
     batch=10,
-    epochs=4,
+    epochs=3,
     optimizer="adamw",
-    lr=1e-3,
+    lr=3e-4,
     weight_decay=0.01,
     probe_epochs=3,
     cluster_start="spread",

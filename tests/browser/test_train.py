@@ -1,0 +1,221 @@
+"""The Train page: a small run is started, watched, left alone, stopped, resumed and deleted."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.driver import Running, open_page, studio
+from tests.browser.test_page import FAINT, NAMELESS
+from trainers.recipes import find
+from trainers.runner import Runner
+from trainers.runs import RunError
+
+# Five steps a round of the sample photos, small: seconds each, until somebody stops it.
+SMALL = {
+    "Data": {"size": "64", "eval_size": "64"},
+    "Training": {"batch": "6", "epochs": "500"},
+    "Probes": {"probe_epochs": "0"},
+    "Validation and checkpoints": {"validate_every": "2", "log_every": "1"},
+    "Machine": {"cache": "off"},
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """The runs of this module; whatever still runs in the end is killed."""
+    runner = Runner(tmp_path_factory.mktemp("train") / "runs")
+    yield runner
+    for one in runner.runs():
+        with contextlib.suppress(RunError):
+            runner.stop(one.name)
+            runner.stop(one.name, now=True)
+
+
+@pytest.fixture(scope="module")
+def running(runs: Runner) -> Iterator[Running]:
+    with studio(["--runs", str(runs.root)]) as started:
+        yield started
+
+
+@pytest.fixture
+def open_train(browser: Browser, running: Running) -> Iterator[Callable[..., Page]]:
+    errors: list[str] = []
+    pages: list[Page] = []
+
+    def open_it(query: str = "", width: int = 1440) -> Page:
+        page = open_page(browser, running.url + query, width=width, watch=errors)
+        pages.append(page)
+        show_train(page)
+        return page
+
+    yield open_it
+    for page in pages:
+        page.context.close()
+    assert errors == []
+
+
+def show_train(page: Page) -> None:
+    page.get_by_role("tab", name="Train").click()
+    page.locator("#train [data-part=command]").wait_for()
+
+
+def set_all(page: Page, groups: dict[str, dict[str, str]]) -> None:
+    for group, settings in groups.items():
+        page.locator(f"#train [data-group='{group}'] summary").click()
+        for name, value in settings.items():
+            field = page.locator(f"#train [data-setting={name}]")
+            if field.evaluate("(e) => e.tagName") == "SELECT":
+                field.select_option(value)
+            else:
+                field.fill(value)
+
+
+def badge(page: Page, text: str, seconds: int = 90) -> None:
+    expect(page.locator("#train .run .badge")).to_have_text(text, timeout=1000 * seconds)
+
+
+def command_holds(page: Page, text: str) -> None:
+    page.wait_for_function(
+        "(t) => document.querySelector('#train [data-part=command]').value.includes(t)", arg=text
+    )
+
+
+def test_fields_are_checked_as_they_are_typed(
+    open_train: Callable[..., Page], runs: Runner
+) -> None:
+    page = open_train()
+    command_holds(page, "trainers.train samples")
+    for name, bad in (("../out", "name"), ("--flag", "name"), ("a; touch x", "name")):
+        page.locator("#train [data-part=name]").fill(name)
+        expect(page.locator(f"#train [data-error={bad}]")).to_contain_text("cannot be")
+    page.locator("#train [data-part=name]").fill("fine")
+    expect(page.locator("#train [data-error=name]")).to_be_hidden()
+    page.locator("#train [data-group=Rule] summary").click()
+    for value in ("nan", "1e9", "<b>x</b>"):
+        page.locator("#train [data-setting=phi0]").fill(value)
+        expect(page.locator("#train [data-error=phi0]")).to_contain_text("phi0 must be")
+    page.locator("#train [data-setting=phi0]").fill("0.45")
+    command_holds(page, "--set phi0=0.45")
+    # Only what the rule reads is asked for.
+    page.locator("#train [data-setting=rule]").select_option("knn")
+    expect(page.locator("#train [data-setting=k_share]")).to_be_visible()
+    expect(page.locator("#train [data-setting=phi0]")).to_be_hidden()
+    assert not runs.root.exists() or runs.runs() == []
+
+
+def test_settings_carry_over_from_explore(open_train: Callable[..., Page]) -> None:
+    page = open_train()
+    page.get_by_role("tab", name="Explore").click()
+    field = page.locator("input[data-exact=phi0]")
+    field.fill("0.71")
+    field.press("Enter")
+    page.get_by_role("tab", name="Train").click()
+    page.get_by_role("button", name="Take settings from Explore").click()
+    command_holds(page, "phi0=0.71")
+
+
+def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: Runner) -> None:
+    page = open_train()
+    page.locator("#train [data-part=name]").fill("watched")
+    set_all(page, SMALL)
+    command_holds(page, "epochs=500")
+    expect(page.locator("#train [data-part=needs]")).to_contain_text("steps on", timeout=90_000)
+    page.get_by_role("button", name="Start", exact=True).click()
+    badge(page, "running")
+    # Curves grow.
+    page.wait_for_function(
+        "document.querySelector('#train').train.followed.get('watched')?.series.step?.loss?.x.length > 3",
+        timeout=120_000,
+    )
+    expect(page.locator("#train [data-chart=loss]")).to_be_visible()
+    page.locator("#train .predictions img").first.wait_for(timeout=120_000)
+    page.wait_for_function("document.querySelector('#train .predictions img').naturalWidth === 256")
+    expect(page.get_by_role("log")).to_contain_text("Step 1 of")
+    # A second run waits.
+    page.locator("#train [data-part=name]").fill("second")
+    page.get_by_role("button", name="Start", exact=True).click()
+    badge(page, "queued")
+    # The page is left and opened again; another browser sees the same.
+    page.reload()
+    show_train(page)
+    expect(page.locator("#train .runs li")).to_have_count(2)
+    other = open_train()
+    expect(other.locator("#train .runs li[data-run=watched] .badge")).to_have_text("running")
+    expect(other.locator("#train .runs li[data-run=second] .badge")).to_contain_text("queued")
+    page.locator("#train .runs li[data-run=second] .open").click()
+    page.get_by_role("button", name="Take out of the queue").click()
+    badge(page, "stopped")
+    # Stopped with a checkpoint, resumed, and used in Explore.
+    page.locator("#train .runs li[data-run=watched] .open").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    badge(page, "stopped")
+    assert (runs.root / "watched/checkpoints/last.pt").exists()
+    step = runs.standing("watched").step
+    page.get_by_role("button", name="Resume").click()
+    badge(page, "running")
+    page.wait_for_function(
+        "(step) => document.querySelector('#train').train.view.run.step > step",
+        arg=step,
+        timeout=120_000,
+    )
+    page.get_by_role("button", name="Stop", exact=True).click()
+    badge(page, "stopped")
+    page.get_by_role("searchbox", name="Search the log").fill("going on from")
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.get_by_label("Lines found")).to_contain_text("Going on from")
+    page.get_by_role("button", name="Use in Explore").click()
+    expect(page.locator("input[data-exact=phi0]")).to_have_value(str(find("samples").config.phi0))
+    page.get_by_role("tab", name="Train").click()
+    # Two runs side by side; one is deleted, after it was said what goes.
+    for name in ("watched", "second"):
+        page.locator(f"#train .runs li[data-run={name}] input").check()
+    page.get_by_role("button", name="Compare 2").click()
+    expect(page.get_by_role("dialog", name="Runs side by side")).to_contain_text("cluster_miou")
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Delete…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("There is no way back")
+    page.get_by_role("button", name="Delete watched").click()
+    expect(page.locator("#train .runs li")).to_have_count(1)
+    assert [one.name for one in runs.runs()] == ["second"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 420])
+def test_layout_contrast_and_names(
+    open_train: Callable[..., Page], width: int, theme: str, runs: Runner, tmp_path: Path
+) -> None:
+    page = open_train(f"?__theme={theme}", width=width)
+    page.locator("#train [data-group=Training] summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    clipped = page.evaluate(
+        """() => [...document.querySelectorAll('#train button')].filter((e) => e.checkVisibility()
+             && (e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > innerWidth))
+             .map((e) => e.textContent)"""
+    )
+    assert clipped == []
+    assert page.evaluate(FAINT) == []
+    assert page.evaluate(NAMELESS) == []
+
+
+def test_nothing_is_asked_while_nobody_looks(open_train: Callable[..., Page]) -> None:
+    page = open_train()
+    page.evaluate(
+        """() => {
+          const train = document.querySelector('#train').train;
+          window.looks = 0;
+          const look = train.look.bind(train);
+          train.look = () => (window.looks++, look());
+        }"""
+    )
+    page.get_by_role("tab", name="Explore").click()
+    page.wait_for_timeout(1200)
+    before = page.evaluate("window.looks")
+    page.wait_for_timeout(2500)
+    assert page.evaluate("window.looks") == before
+    page.get_by_role("tab", name="Train").click()
+    page.wait_for_function("(n) => window.looks > n", arg=before)
