@@ -157,7 +157,7 @@ def test_the_deep_one_has_the_same_features_and_trains_two_stages(
     deep = load_backbone("embedded_deep")
     assert deep.info.name == "embedded_deep"
     trunk = deep.trunk(images)
-    block = copy.deepcopy(deep.last_block).requires_grad_(True).train()
+    block: Any = copy.deepcopy(deep.last_block).requires_grad_(True).train()
     features = deep.finish(trunk, block)
     torch.testing.assert_close(features, loaded(images), atol=1e-5, rtol=0)
     features[..., 112:].square().mul(torch.arange(512)).sum().backward()

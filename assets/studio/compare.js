@@ -36,10 +36,11 @@ export class Compare {
     return this.rule && { rule: this.rule.key, parameters: this.values[this.rule.key] };
   }
 
+  /** Choose a rule with its parameters; null: none. */
   set(rule, parameters = {}) {
-    if (!this.rules.some((r) => r.key === rule)) return;
-    this.picker.input.value = rule;
-    for (const { name } of this.rule.parameters) {
+    if (rule !== null && !this.rules.some((r) => r.key === rule)) return;
+    this.picker.input.value = rule ?? "none";
+    for (const { name } of this.rule?.parameters ?? []) {
       if (Number.isFinite(Number(parameters[name]))) this.values[rule][name] = Number(parameters[name]);
     }
     this.showParameters();

@@ -13,7 +13,9 @@ import { PatchMap } from "./map.js";
 import { Stage } from "./stage.js";
 import { Steps } from "./steps.js";
 import { TakeAway } from "./takeaway.js";
+import { patchAt } from "./tiles.js";
 import { Toolbar } from "./toolbar.js";
+import { Tour } from "./tour.js";
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server, upload) {
@@ -64,7 +66,9 @@ class Explore {
     this.stage = new Stage(server, this.state, this.camera, this.toolbar, this.compare, { pick: (patch) => this.pick(patch) });
     this.mosaic = this.stage.own;
     for (const mosaic of this.stage.both) listenToKeys(mosaic.element, actions);
+    this.tour = new Tour(this, root);
     root.replaceChildren(
+      this.tour.element,
       h("div", { class: "side" }, this.bar.element, this.controls.element),
       h("div", { class: "main" }, this.stage.element, this.steps.element),
       h("div", { class: "right" }, this.map.element, this.histogram.element),
@@ -94,20 +98,15 @@ class Explore {
       clear: () => this.map.select(new Set()),
       keys: () => this.keys.showModal(),
       take: () => this.take.open(),
+      tour: () => this.tour.begin(),
     };
   }
 
   async start() {
     const link = readLink(location.search, this.config);
     this.controls.setDefault(this.config.default_preset);
-    if (link.settings) this.controls.set(link.settings);
-    else this.controls.reset();
-    this.state.settings = this.controls.values;
-    this.ownSettings = Boolean(link.settings);
-    this.wanted = link;
-    if (link.look) this.setLook(link.look);
+    this.adopt(link);
     if (link.ignored.length) this.bar.notice = [`Parts of the link make no sense and were left out: ${link.ignored.join(", ")}.`];
-    if (link.rule) this.compare.set(link.rule, link.parameters);
     if (link.batch) {
       try {
         await this.bar.restore(link.batch);
@@ -123,6 +122,47 @@ class Explore {
     }
   }
 
+  /** Make the controls say what a link says; its batch and anchor come with the batch. */
+  adopt(link) {
+    if (link.settings) this.controls.set(link.settings);
+    else this.controls.reset();
+    this.state.settings = this.controls.values;
+    this.ownSettings = Boolean(link.settings);
+    this.wanted = link;
+    if (link.look) this.setLook(link.look);
+    this.compare.set(link.rule ?? null, link.parameters);
+  }
+
+  /** Show an anchor [image, row, column] at a step, with these settings and beside this rival. */
+  async show({ anchor, step, settings, rival }) {
+    const { state } = this;
+    this.steps.setPlaying(false);
+    this.controls.set(settings);
+    this.compare.set(rival?.rule ?? null, rival?.parameters);
+    this.stage.forgetPreview();
+    Object.assign(state, { anchor: patchAt(state.batch, anchor) ?? state.anchor, settings: { ...settings }, step, follow: false, rivalView: null });
+    this.ownSettings = true;
+    this.stage.setStale(Boolean(rival));
+    await this.gather();
+  }
+
+  /** Go back to what a link of this page says, and to the batch that was shown then. */
+  async restore(url, batch) {
+    const link = readLink(new URL(url).search, this.config);
+    this.adopt(link);
+    this.stage.setStale(Boolean(link.rule));
+    if (this.state.batch !== batch) {
+      try {
+        await this.bar.restore(batch.batch);
+      } catch {
+        await this.bar.load({ ...this.bar.request, ...link.request });
+      }
+      return;
+    }
+    this.wanted = null;
+    await this.show({ anchor: link.anchor, step: link.step, settings: link.settings, rival: this.compare.request });
+  }
+
   async useBatch(batch) {
     const { state } = this;
     const link = this.wanted ?? {};
@@ -132,11 +172,7 @@ class Explore {
     this.patches = batch.names.length * batch.rows * batch.columns;
     Object.assign(state, { batch, view: null, rivalView: null, anchor: batch.anchor, selection: new Set(), hovered: null, follow: true });
     this.steps.setPlaying(false);
-    if (link.anchor) {
-      const [image, row, column] = link.anchor;
-      const inside = image < batch.names.length && row < batch.rows && column < batch.columns;
-      if (inside) state.anchor = (image * batch.rows + row) * batch.columns + column;
-    }
+    if (link.anchor) state.anchor = patchAt(batch, link.anchor) ?? state.anchor;
     if (link.step !== undefined) Object.assign(state, { step: link.step, follow: false });
     this.controls.setDefault(batch.preset);
     if (!this.ownSettings) {

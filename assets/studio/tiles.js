@@ -72,3 +72,9 @@ export class Tiles {
     return image < 0 || image >= names.length ? patch : (image * rows + row) * columns + column;
   }
 }
+
+/** The patch at an image, row and column; null outside the batch. */
+export function patchAt({ names, rows, columns }, [image, row, column]) {
+  const inside = image < names.length && row < rows && column < columns;
+  return inside ? (image * rows + row) * columns + column : null;
+}

@@ -16,5 +16,12 @@ from trainers.recipes.camvid import CONFIG as BASE
 
 # At 640 pixels whole images have the scale of the crops at 320.
 CONFIG = replace(
-    BASE, dataset="folder", crops="five", eval_size=640, epochs=2, probe_epochs=1, linear_lr=2e-2
+    BASE,
+    dataset="folder",
+    crops="five",
+    eval_size=640,
+    phi0=0.7,
+    epochs=2,
+    probe_epochs=1,
+    linear_lr=2e-2,
 )
