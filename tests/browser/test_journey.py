@@ -1,0 +1,172 @@
+"""From nothing to a segmented photo without a terminal: one journey through all the tabs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.driver import open_page, studio
+from tests.browser.test_train import SMALL, badge, set_all, show_train
+from trainers.runner import Runner
+from trainers.runs import Run, RunError
+
+PATIENCE = 240
+# Long enough to leave the page and restart the studio meanwhile.
+ENOUGH = {
+    **SMALL,
+    "Training": {"batch": "6", "epochs": "50"},
+    "Validation and checkpoints": {"validate_every": "20", "log_every": "1"},
+}
+CAMVID = {**ENOUGH, "Training": {"batch": "6", "epochs": "120"}}
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Runner]:
+    runner = Runner(tmp_path / "runs")
+    yield runner
+    for one in runner.runs():
+        with contextlib.suppress(RunError):
+            runner.stop(one.name)
+            runner.stop(one.name, now=True)
+
+
+@pytest.fixture
+def errors() -> Iterator[list[str]]:
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+def camvid_slice(whole: Path, folder: Path) -> Path:
+    """A few frames of CamVid in its own layout."""
+    for split, count in (("train", 12), ("val", 4)):
+        for part in (split, f"{split}annot"):
+            (folder / part).mkdir(parents=True)
+            for file in sorted((whole / part).iterdir())[:count]:
+                (folder / part / file.name).symlink_to(file)
+    for file in whole.iterdir():
+        if file.is_file() and file.suffix == ".txt" and file.stem not in ("train", "val", "test"):
+            (folder / file.name).symlink_to(file)
+    return folder
+
+
+def steps_of_curve(page: Page, run: str) -> int:
+    found: int = page.evaluate(
+        "(run) => document.querySelector('#train').train.followed.get(run)?.series.step?.loss?.x.length ?? 0",
+        run,
+    )
+    return found
+
+
+def wait_for_curve(page: Page, run: str, more_than: int) -> None:
+    page.wait_for_function(
+        "([run, n]) => (document.querySelector('#train').train.followed.get(run)?.series.step?.loss?.x.length ?? 0) > n",
+        arg=[run, more_than],
+        timeout=1000 * PATIENCE,
+    )
+
+
+def evaluate(page: Page, run: str, runs: Runner) -> None:
+    """The run's own report is open; one with CRF is made."""
+    page.get_by_role("tab", name="Evaluate").click()
+    page.wait_for_selector(f'#evaluate .report[data-ready=true][data-report="{run}"]')
+    report = json.loads((runs.root / run / "report.json").read_text())
+    shown = page.locator("#evaluate table.numbers tr.measured").first.inner_text().split("\t")
+    assert shown[1] == f"{report['cluster']['accuracy']:.1f}"
+    page.locator("#evaluate").get_by_label("Also with CRF").check()
+    page.get_by_role("button", name="Evaluate", exact=True).click()
+    page.wait_for_selector(
+        "#evaluate .report[data-ready=true][data-report^='.evaluations/']",
+        timeout=1000 * PATIENCE,
+    )
+    assert page.locator("#evaluate table.numbers tr.measured").count() == 2
+    page.wait_for_selector("#evaluate .images[data-ready=true]", timeout=1000 * PATIENCE)
+    page.locator("#evaluate .images").get_by_label("CRF").fill("0.5")
+    page.wait_for_selector("#evaluate .image-panels[data-kind=cluster_crf]")
+
+
+def segment(page: Page, run: str, photo: Path) -> None:
+    """An own photo with the run's checkpoint, and the result taken away."""
+    page.get_by_role("tab", name="Segment").click()
+    page.wait_for_selector("#segment .stage[data-ready=true]", timeout=1000 * PATIENCE)
+    page.locator("#segment").get_by_label("Segment with").select_option(
+        json.dumps([run, "reported"], separators=(",", ":"))
+    )
+    page.wait_for_selector(f"#segment .stage[data-title*='{run}']", timeout=1000 * PATIENCE)
+    page.get_by_role("radio", name="Your images").last.click()
+    page.locator("#segment input[type=file]").set_input_files(str(photo))
+    page.wait_for_function(
+        "document.querySelectorAll('#segment figure[data-ready=true]').length === 1",
+        timeout=1000 * PATIENCE,
+    )
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download ZIP").click()
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        label = np.array(Image.open(io.BytesIO(archive.read(f"labels/{photo.stem}.png"))))
+    assert label.shape == (150, 220)
+
+
+@pytest.mark.parametrize("data", ["samples", "camvid"])
+def test_journey(
+    browser: Browser,
+    runs: Runner,
+    errors: list[str],
+    tmp_path: Path,
+    data: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    run = f"journey-{data}"
+    photo = tmp_path / "photo.png"
+    noise = np.random.default_rng(0).integers(0, 256, (150, 220, 3), np.uint8)
+    Image.fromarray(noise).save(photo)
+    arguments = ["--runs", str(runs.root)]
+
+    def on(address: str) -> Page:
+        page = open_page(browser, address, watch=errors)
+        show_train(page)
+        return page
+
+    with studio(arguments) as running:
+        page = on(running.url)
+        if data == "camvid":
+            whole = request.getfixturevalue("shared_data") / "camvid"
+            folder = camvid_slice(whole, tmp_path / "slice")
+            page.locator("#train [data-part=recipe]").select_option("camvid")
+            page.locator("#train [data-part=data]").fill(str(folder))
+        page.locator("#train [data-part=name]").fill(run)
+        set_all(page, CAMVID if data == "camvid" else ENOUGH)
+        expect(page.locator("#train [data-part=needs]")).to_contain_text(
+            "steps on", timeout=1000 * PATIENCE
+        )
+        page.get_by_role("button", name="Start", exact=True).click()
+        badge(page, "running", PATIENCE)
+        wait_for_curve(page, run, 2)
+        # The page is closed, and the studio ends.
+        page.context.close()
+    os.kill(Run(runs.root / run).state()["pid"], 0)  # it runs on
+    with studio(arguments) as running:
+        page = on(running.url)
+        badge(page, "running")
+        wait_for_curve(page, run, 2)
+        wait_for_curve(page, run, steps_of_curve(page, run))
+        page.get_by_role("button", name="Stop", exact=True).click()
+        badge(page, "stopped")
+        stopped_at = runs.standing(run).step
+        page.get_by_role("button", name="Resume").click()
+        badge(page, "finished", PATIENCE)
+        assert runs.standing(run).step > stopped_at
+        log = (runs.root / run / "log.txt").read_text()
+        assert f"step {stopped_at}" in log
+        evaluate(page, run, runs)
+        segment(page, run, photo)
+        page.context.close()
