@@ -20,6 +20,7 @@ from tests.test_runner import HOSTILE, PRETENDER, Pretending
 from tests.test_watching import line
 from trainers import runner
 from trainers.config import KIND, Config
+from trainers.recipes import find
 from trainers.runner import Runner
 from trainers.watching import Cursor
 
@@ -180,7 +181,8 @@ def test_a_run_is_cloned_with_changes(tab: Training) -> None:
 def test_a_run_of_the_command_line_can_be_cloned_too(tab: Training) -> None:
     folder = tab.runner.root / "typed"
     folder.mkdir(parents=True)
-    config = Config(recipe="camvid", phi0=0.3, backbone="embedded").as_dict()
+    own = find("camvid").config.backbone
+    config = Config(recipe="camvid", phi0=0.3, backbone=own).as_dict()
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "state.json").write_text(json.dumps({"state": "finished", "data": "/data"}))
     details = tab.details("typed")

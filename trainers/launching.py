@@ -118,9 +118,14 @@ def run_folders(root: Path) -> list[Path]:
         for entry in os.scandir(root):
             if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
                 folder = root / entry.name
-                if any((folder / name).is_file() for name in (LAUNCH, "config.json")):
+                if holds_run(folder):
                     found.append(folder)
     return sorted(found)
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a folder is that of a run."""
+    return any((folder / name).is_file() for name in (LAUNCH, "config.json"))
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -126,30 +126,35 @@ export class Charts {
     const context = canvas.getContext("2d");
     context.scale(ratio, ratio);
     const style = getComputedStyle(canvas);
-    const curves = this.curves(chart);
-    const all = curves.flatMap(({ y }) => y);
-    const log = this.log && all.every((value) => value > 0);
+    const curves = this.curves(chart, Math.max(100, width >> 1)); // two points for two pixels
+    const log = this.log && curves.every(({ low }) => low > 0);
     const turn = log ? Math.log10 : (value) => value;
-    const span = range(all.map(turn));
+    const span = range(curves.flatMap(({ low, high }) => [turn(low), turn(high)]));
     const steps = range(curves.flatMap(({ x }) => [x[0], x[x.length - 1]]));
     const px = (step) => LEFT + ((step - steps.low) / (steps.high - steps.low)) * (width - LEFT - RIGHT);
     const py = (value) => height - BOTTOM - ((turn(value) - span.low) / (span.high - span.low)) * (height - BOTTOM - TOP);
     const back = log ? (value) => 10 ** value : (value) => value;
     axes(context, { width, height, span, steps, back, line: style.getPropertyValue("--line"), ink: style.getPropertyValue("--ink-2") });
     for (const { x, y, raw, colour } of curves) {
-      if (raw) trace(context, x, raw, px, py, colour, 0.25);
+      if (raw) trace(context, raw.x, raw.y, px, py, colour, 0.25);
       trace(context, x, y, px, py, colour, 1);
     }
     chart.value.textContent = this.words(chart, curves, px, context, height, style.getPropertyValue("--ink-2"));
   }
 
-  /** What is drawn of a chart: one curve for each run, smoothed. */
-  curves({ kind, name }) {
+  /** What is drawn of a chart: one curve for each run, smoothed, no finer than the screen. */
+  curves({ kind, name }, width) {
     return this.runs.flatMap(({ series, colour, name: run }) => {
       const found = series[kind]?.[name];
       if (!found?.x.length) return [];
-      const y = smoothed(found.y, this.smoothing);
-      return [{ x: found.x, y, raw: this.smoothing ? found.y : null, colour, run }];
+      // Most runs have nothing new most of the time.
+      const key = `${found.x.length} ${found.x[found.x.length - 1]} ${this.smoothing} ${width}`;
+      if (found.drawn?.key !== key) {
+        const raw = thinned(found.x, found.y, width);
+        const main = this.smoothing ? thinned(found.x, smoothed(found.y, this.smoothing), width) : raw;
+        found.drawn = { key, ...main, raw: this.smoothing ? raw : null, ...extent(main.y) };
+      }
+      return [{ ...found.drawn, colour, run }];
     });
   }
 
@@ -180,13 +185,37 @@ function swatch(colour) {
   return mark;
 }
 
-/** Least and largest, apart even where all values are the same. */
-function range(values) {
+/** Of every stretch of a long curve the least and the largest, so that peaks stay. */
+export function thinned(x, y, most) {
+  if (x.length <= 2 * most) return { x, y };
+  const kept = { x: [], y: [] };
+  for (let part = 0; part < most; part++) {
+    const [first, end] = [part, part + 1].map((i) => Math.floor((i * x.length) / most));
+    let low = first, high = first;
+    for (let i = first + 1; i < end; i++) {
+      if (y[i] < y[low]) low = i;
+      if (y[i] > y[high]) high = i;
+    }
+    for (const i of low === high ? [low] : [Math.min(low, high), Math.max(low, high)]) {
+      kept.x.push(x[i]);
+      kept.y.push(y[i]);
+    }
+  }
+  return kept;
+}
+
+function extent(values) {
   let low = Infinity, high = -Infinity;
   for (const value of values) {
     if (value < low) low = value;
     if (value > high) high = value;
   }
+  return { low, high };
+}
+
+/** Least and largest, apart even where all values are the same. */
+function range(values) {
+  const { low, high } = extent(values);
   const room = high > low ? 0 : Math.max(Math.abs(high) * 0.1, 1e-6);
   return { low: low - room, high: high + room };
 }

@@ -1,7 +1,7 @@
 // The Train page: the form, the list of runs and the run that is looked at, kept up to date.
 import { call } from "./client.js";
 import { h } from "./dom.js";
-import { Charts } from "./train-charts.js";
+import { Charts, thinned } from "./train-charts.js";
 import { OrderForm } from "./train-form.js";
 import { RunList } from "./train-list.js";
 import { RunView } from "./train-run.js";
@@ -9,6 +9,7 @@ import { RunView } from "./train-run.js";
 const POLL_MS = 1000;
 const IDLE_MS = 3000; // nothing runs
 const HIDDEN_MS = 500; // how soon a page that is looked at again notices
+const REDRAW_MS = 190; // at least so long between drawings, for each run that is drawn
 const MOST_POINTS = 6000; // of a curve that a page keeps
 
 /** gradio calls this once when the component is on the page. */
@@ -115,7 +116,7 @@ class Train {
         const all = (known.series[kind][metric] ??= { x: [], y: [] });
         all.x.push(...x);
         all.y.push(...y);
-        if (all.x.length > MOST_POINTS) known.series[kind][metric] = halved(all);
+        if (all.x.length > MOST_POINTS) known.series[kind][metric] = thinned(all.x, all.y, MOST_POINTS / 4);
       }
     }
     this.followed.set(name, known);
@@ -128,6 +129,9 @@ class Train {
     const same = JSON.stringify(drawn) === this.lastDrawn;
     const dirty = drawn.some(({ name }) => this.followed.get(name).dirty);
     if (same && !dirty) return;
+    // Many curves take a while to draw, and the eye does not need each point as it comes.
+    if (same && performance.now() - this.drawnAt < REDRAW_MS * drawn.length) return;
+    this.drawnAt = performance.now();
     this.lastDrawn = JSON.stringify(drawn);
     for (const { name } of drawn) this.followed.get(name).dirty = false;
     this.charts.setRuns(drawn.map(({ name, colour }) => ({ name, colour, series: this.followed.get(name).series })));
@@ -173,23 +177,6 @@ class Train {
     [...document.querySelectorAll("button[role=tab]")].find((tab) => tab.textContent.trim() === "Explore")?.click();
     return "Explore has the settings of this run now.";
   }
-}
-
-/** Half the points: of every four the least and the largest, so that peaks stay. */
-function halved({ x, y }) {
-  const kept = { x: [], y: [] };
-  for (let i = 0; i < x.length; i += 4) {
-    let low = i, high = i;
-    for (let j = i + 1; j < Math.min(i + 4, x.length); j++) {
-      if (y[j] < y[low]) low = j;
-      if (y[j] > y[high]) high = j;
-    }
-    for (const j of low === high ? [low] : [Math.min(low, high), Math.max(low, high)]) {
-      kept.x.push(x[j]);
-      kept.y.push(y[j]);
-    }
-  }
-  return kept;
 }
 
 /** The Explore page, once it is there. */

@@ -37,6 +37,7 @@ from trainers.runner import Runner
 
 ASSETS = Path(__file__).parent.parent.parent / "assets" / "studio"
 RUNS = Path(__file__).parent.parent.parent / "runs"
+QUEUE_SECONDS = 0.02
 MOUNT = """
 import(new URL('studio/static/SCRIPT', document.baseURI))
   .then((page) => page.mount(element, server, upload))
@@ -139,6 +140,9 @@ class Studio:
             add_evaluate_endpoints(blocks, self.evaluating)
             add_segment_endpoints(blocks, self.segmenting)
         blocks.queue(max_size=64)
+        # gradio looks into its queue a thousand times a second, which alone is 5 % of a core. Only
+        # scripts' endpoints go through it.
+        blocks._queue.sleep_when_free = QUEUE_SECONDS
         return blocks
 
     def routes(self) -> list[Any]:
