@@ -52,6 +52,13 @@ export class ImageBrowser {
   }
 
   sort() {
+    this.rank();
+    const kept = this.order.input.value === "order" && this.images.some((one) => one.index === this.index);
+    this.open(kept ? this.index : this.images[0].index);
+  }
+
+  /** List the images in their order, with their scores. */
+  rank() {
     const rank = { worst: 1, best: -1, order: 0 }[this.order.input.value];
     const images = [...this.shown[0].report.images];
     const known = (one) => this.measure(one) ?? (rank > 0 ? Infinity : -Infinity);
@@ -59,10 +66,9 @@ export class ImageBrowser {
     this.images = images;
     this.list.replaceChildren(
       ...images.map((one) =>
-        h("li", {}, h("button", { type: "button", dataset: { index: String(one.index) }, onclick: () => this.open(one.index) }, h("span", {}, one.name), h("b", {}, perCent(this.measure(one))))),
+        h("li", {}, h("button", { type: "button", dataset: { index: String(one.index) }, "aria-current": String(one.index === this.index), onclick: () => this.open(one.index) }, h("span", {}, one.name), h("b", {}, perCent(this.measure(one))))),
       ),
     );
-    this.open(images.some((one) => one.index === this.index) && !rank ? this.index : images[0].index);
   }
 
   step(by) {
@@ -78,11 +84,10 @@ export class ImageBrowser {
 
   change(changes) {
     const again = changes.crf > 0 && !this.found?.every((one) => one.maps.cluster_crf);
+    const scores = () => `${this.look.kind} ${this.look.crf > 0}`;
+    const before = scores();
     Object.assign(this.look, changes);
-    for (const one of this.list.querySelectorAll("button")) {
-      const image = this.images.find((other) => other.index === Number(one.dataset.index));
-      one.querySelector("b").textContent = perCent(this.measure(image));
-    }
+    if (scores() !== before) this.rank();
     if (again && !this.asking) this.open(this.index);
     else this.draw();
   }
