@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import Running, open_page, studio
 from tests.browser.test_page import FAINT, NAMELESS
+from trainers.launching import read_launch
 from trainers.recipes import find
 from trainers.runner import Runner
 from trainers.runs import RunError
@@ -163,6 +166,15 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
         arg=step,
         timeout=120_000,
     )
+    # Killed from outside, it has failed, says so, and can go on.
+    launch = read_launch(runs.root / "watched")
+    assert launch is not None
+    assert launch.trainer is not None
+    os.kill(launch.trainer.pid, signal.SIGKILL)
+    badge(page, "failed")
+    expect(page.locator("#train .run .reason")).to_contain_text("killed")
+    page.get_by_role("button", name="Resume").click()
+    badge(page, "running")
     page.get_by_role("button", name="Stop", exact=True).click()
     badge(page, "stopped")
     page.get_by_role("searchbox", name="Search the log").fill("going on from")
