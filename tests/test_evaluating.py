@@ -20,9 +20,10 @@ from ppap.data import open_dataset
 from ppap.evaluation.source import read_square
 from ppap.opening import load_segmenter
 from ppap.segmenter import Segmenter
-from ppap.studio import evaluating
+from ppap.studio import evaluations
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
-from ppap.studio.evaluating import Evaluating, Evaluation, follow_line
+from ppap.studio.evaluating import Evaluating
+from ppap.studio.evaluations import Evaluation, follow_line
 from ppap.studio.sources import Sources
 from tests.small_runs import save_vit
 from tests.small_segmenters import save_small, write_folder
@@ -87,7 +88,7 @@ def place(made: Path) -> Iterator[Place]:
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """Another program in place of the command; it gets the same arguments."""
-    monkeypatch.setattr(evaluating, "COMMAND", (sys.executable, "-c", script))
+    monkeypatch.setattr(evaluations, "COMMAND", (sys.executable, "-c", script))
 
 
 def test_a_run_s_report_opens_at_once(place: Place) -> None:
@@ -143,8 +144,12 @@ def test_an_evaluation_from_start_to_report(place: Place) -> None:
     first = place.evaluating.report("first")["report"]
     assert report["cluster"] == first["cluster"]
     assert "crf" not in report
-    assert place.evaluating.page(said["key"]).read_text(encoding="utf-8").startswith("<!doctype")
-    newest = place.evaluating.listed()[0]
+    assert (
+        place.evaluating.reports.page(said["key"])
+        .read_text(encoding="utf-8")
+        .startswith("<!doctype")
+    )
+    newest = place.evaluating.reports.listed()[0]
     assert (newest["key"], newest["title"]) == (said["key"], "first")
     # The folder of evaluations is taken for no run.
     assert [one["run"] for one in place.evaluating.hello(None)["checkpoints"]] == ["first"]
@@ -172,12 +177,12 @@ def test_cancel_ends_it_and_leaves_nothing(place: Place, monkeypatch: pytest.Mon
         "print('Evaluating: 1 of 4 images', file=sys.stderr, flush=True); "
         "time.sleep(600)",
     )
-    before = len(place.evaluating.listed())
+    before = len(place.evaluating.reports.listed())
     key = place.evaluating.start(place.request())["key"]
     wait_until(lambda: place.said()["share"] == 0.25, LONG)
     place.evaluating.cancel(None)
     wait_until(lambda: place.said()["state"] == "cancelled", LONG)
-    assert len(place.evaluating.listed()) == before
+    assert len(place.evaluating.reports.listed()) == before
     assert not (place.runs / key).exists()
     current = place.evaluating._current
     assert current is not None
@@ -269,6 +274,6 @@ def test_damaged_reports_are_left_out(place: Place) -> None:
     for name, text in (("half", "{"), ("other", "[]"), ("foreign", '{"format": "x"}')):
         (place.runs / name).mkdir(exist_ok=True)
         (place.runs / name / "report.json").write_text(text)
-    keys = [one["key"] for one in place.evaluating.listed()]
+    keys = [one["key"] for one in place.evaluating.reports.listed()]
     assert not {"half", "other", "foreign"} & set(keys)
     assert "cannot be read" in place.evaluating.report("half")["error"]

@@ -138,7 +138,7 @@ def test_another_number_of_clusters_does_not_look_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = place.load(place.request())
-    monkeypatch.setattr("ppap.studio.segmenting.see", None)
+    monkeypatch.setattr("ppap.studio.segment_work.see", None)
     again = place.load({**place.request(clusters=5), "of": first["set"]})
     assert len(again["layers"][0]["names"]) == 5
     assert again["set"] == first["set"]

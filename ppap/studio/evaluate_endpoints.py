@@ -79,7 +79,7 @@ class EvaluateEndpoints:
             Under "reports": key, title, data set and split, accuracy and mIoU of the clusters.
         """
         with refusing():
-            return {"reports": self.evaluating.listed()}
+            return {"reports": self.evaluating.reports.listed()}
 
     def report(self, key: str) -> dict[str, Any]:
         """Read a whole report.
@@ -91,7 +91,7 @@ class EvaluateEndpoints:
             The report, as the command writes it.
         """
         with refusing():
-            return self.evaluating.read_report(key)
+            return self.evaluating.reports.read(key)
 
 
 def said(reply: dict[str, Any]) -> dict[str, Any]:

@@ -7,88 +7,34 @@ disk is what pages show, whoever made it. Single images are predicted again when
 from __future__ import annotations
 
 import base64
-import contextlib
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from ppap.data import Dataset, open_dataset
-from ppap.evaluation.files import JSON, PAGE
+from ppap.evaluation.files import PAGE
 from ppap.evaluation.markdown import KEY, no_paper_row, score_rows, subject
-from ppap.evaluation.report import FORMAT, Report
+from ppap.evaluation.report import Report
 from ppap.evaluation.source import batches_of
 from ppap.evaluation.split import examined
 from ppap.settings import excerpt
-from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
+from ppap.studio.checkpoints import Checkpoints, CrfProcesses
+from ppap.studio.evaluations import ROOT, Evaluation, Wanted, begin, end, own_data
+from ppap.studio.reports import FOLDER, Reports
 from ppap.studio.requests import RequestError, mapping
 from ppap.studio.segments import packed
 from ppap.studio.server import answering
 from ppap.studio.server import jpeg as as_jpeg
 
-ROOT = Path(__file__).parent.parent.parent
-COMMAND = (sys.executable, "-m", "trainers.evaluate")
-# Evaluations asked for here; runs have their own reports. Hidden, so that it is taken for no run.
-FOLDER = ".evaluations"
-EVERY = 0.3
-PATIENCE_SECONDS = 5.0
 MAX_DATASETS = 4
-MAX_LINES = 200
-_PROGRESS = re.compile(r"^(.+): ([\d,]+) of ([\d,]+) images")
 _SPLIT = re.compile(r"\w[\w.-]{0,59}")
-
-
-class Wanted(NamedTuple):
-    """An evaluation that was asked for, checked."""
-
-    chosen: Chosen
-    data: str
-    """A folder, or "samples"."""
-    split: str
-    """Empty for the run's own."""
-    crf: bool
-    kind: str = ""
-    """Of the data set; empty where it is found out."""
-
-    def arguments(self, folder: Path) -> list[str]:
-        """Of the command; every value stays in one word with its name, so that none is a name."""
-        words = [str(self.chosen.file), f"--pictures={folder}", f"--progress-every={EVERY}"]
-        if self.data == "samples":
-            words.append("--kind=samples")
-        else:
-            words.append(f"--data={self.data}")
-            words += [f"--kind={self.kind}"] if self.kind else []
-        if self.split:
-            words.append(f"--split={self.split}")
-        return [*words, "--crf"] if self.crf else words
-
-
-@dataclass(eq=False)
-class Evaluation:
-    """One under way."""
-
-    key: str
-    title: str
-    folder: Path
-    process: subprocess.Popen[str] | None = None
-    state: str = "running"
-    """running, then done, failed or cancelled."""
-    text: str = "Starting"
-    share: float = 0.0
-    lines: list[str] = field(default_factory=list)
-    cancelled: bool = False
 
 
 class Evaluating:
@@ -111,7 +57,7 @@ class Evaluating:
     ) -> None:
         self.checkpoints, self.crf, self.folders = checkpoints, crf, folders
         self.allowed = allowed
-        self.folder = checkpoints.runs / FOLDER
+        self.reports = Reports(checkpoints.runs)
         self._lock = threading.Lock()
         self._device = threading.Lock()
         self._current: Evaluation | None = None
@@ -131,7 +77,7 @@ class Evaluating:
             "data": [one for one in dict.fromkeys(known) if one],
             "files": self.checkpoints.sources.any_folder,
             "crf": self.crf.why_not(),
-            "reports": self.listed(),
+            "reports": self.reports.listed(),
             "current": self._said(self._current),
         }
 
@@ -170,9 +116,9 @@ class Evaluating:
     @answering
     def report(self, key: Any) -> dict[str, Any]:
         """A report, with what the page shows of it in words."""
-        found = self.read_report(key)
+        found = self.reports.read(key)
         scores = None if found["cluster"] is None else score_rows(found)
-        page = self.folder_of(key) / PAGE
+        page = self.reports.folder_of(key) / PAGE
         return {
             "key": key,
             "report": found,
@@ -187,7 +133,7 @@ class Evaluating:
     def image(self, request: Any) -> dict[str, Any]:
         """One image of a report: the photo, its truth, and every prediction, by class."""
         request = mapping(request)
-        report = self.read_report(request.get("report"))
+        report = self.reports.read(request.get("report"))
         index = request.get("index")
         measured = {one["index"]: one for one in report.get("images") or ()}
         if isinstance(index, bool) or not isinstance(index, int) or index not in measured:
@@ -195,7 +141,7 @@ class Evaluating:
         crf = bool(request.get("crf"))
         if crf and "crf" not in report:
             raise RequestError("This report was made without CRF.")
-        folder = self.folder_of(request.get("report"))
+        folder = self.reports.folder_of(request.get("report"))
         with self._device:
             found = self._predicted(report, folder, index, crf)
         return {"name": measured[index]["name"], **found}
@@ -223,59 +169,6 @@ class Evaluating:
             data, kind = own_data(chosen)
         return Wanted(chosen, data, split.strip(), crf, kind)
 
-    def listed(self) -> list[dict[str, Any]]:
-        """All reports that can be opened, the newest first."""
-        files = [run / JSON for run in run_folders(self.checkpoints.runs)]
-        files += [one / JSON for one in run_folders(self.folder)]
-        found = []
-        for file in files:
-            report = read_json(file)
-            if report is None:
-                continue
-            inside = file.parent.parent == self.folder
-            scores = report.get("crf") or report
-            cluster = scores.get("cluster") or {}
-            found.append(
-                {
-                    "key": f"{FOLDER}/{file.parent.name}" if inside else file.parent.name,
-                    "title": title_of(report, file.parent, inside),
-                    "data": f"{report['dataset']['title']}, {report['dataset']['split']}",
-                    "folder": report["dataset"]["folder"],
-                    "split": report["dataset"]["split"],
-                    "accuracy": cluster.get("accuracy"),
-                    "miou": cluster.get("miou"),
-                    "crf": "crf" in report,
-                    "time": file.stat().st_mtime,
-                }
-            )
-        return sorted(found, key=lambda one: -one["time"])
-
-    def folder_of(self, key: object) -> Path:
-        """The folder of a report; RequestError where there is none of that id."""
-        name = key.removeprefix(f"{FOLDER}/") if isinstance(key, str) else ""
-        root = self.folder if isinstance(key, str) and key != name else self.checkpoints.runs
-        # Found by listing, so that no id leads elsewhere.
-        for folder in run_folders(root):
-            if folder.name == name and (folder / JSON).is_file():
-                return folder
-        raise RequestError(f"There is no report {excerpt(key)}.")
-
-    def read_report(self, key: object) -> Report:
-        """A report by its id; RequestError where there is none."""
-        folder = self.folder_of(key)
-        report = read_json(folder / JSON)
-        if report is None:
-            raise RequestError(f"The report of {folder.name} cannot be read.")
-        return report
-
-    def page(self, key: str) -> Path:
-        """The report as a page that stands alone; RequestError where there is none."""
-        folder = self.folder_of(key)
-        for file in (folder / PAGE, folder / "report" / PAGE):
-            if file.is_file():
-                return file
-        raise RequestError("This report was made without a page.")
-
     def wait(self) -> Evaluation:
         """The evaluation that was begun last, when it has ended (scripts)."""
         current = self._current
@@ -295,48 +188,15 @@ class Evaluating:
     def _begin(self, wanted: Wanted) -> Evaluation:
         stem = re.sub(r"[^\w.-]+", "_", wanted.chosen.title)[:60].strip("._") or "evaluation"
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{stem}"
-        folder = self.folder / name
+        folder = self.reports.folder / name
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.reports.folder.mkdir(parents=True, exist_ok=True)
             folder.mkdir()
         except OSError as error:
             raise RequestError(f"{folder} cannot be made: {error.strerror or error}.") from None
         made = Evaluation(f"{FOLDER}/{name}", wanted.chosen.title, folder)
-        made.process = subprocess.Popen(
-            [*COMMAND, *wanted.arguments(folder)],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
-        threading.Thread(target=self._follow, args=(made,), name="evaluation", daemon=True).start()
+        begin(made, wanted)
         return made
-
-    @staticmethod
-    def _follow(one: Evaluation) -> None:
-        """Read what the process says until it ends."""
-        assert one.process is not None
-        assert one.process.stderr is not None
-        with one.process.stderr as stream:
-            for line in stream:
-                follow_line(one, line.strip())
-        code = one.process.wait()
-        if code == 0 and (one.folder / JSON).is_file():
-            one.state, one.text, one.share = "done", "Done", 1.0
-            return
-        with contextlib.suppress(OSError):  # what it left behind is no report
-            for file in one.folder.iterdir():
-                file.unlink()
-            one.folder.rmdir()
-        if one.cancelled:
-            one.state, one.text = "cancelled", "Cancelled"
-        else:
-            said = one.lines[-1] if one.lines else f"It ended with the exit status {code}."
-            one.text, one.state = said, "failed"
 
     @staticmethod
     def _said(one: Evaluation | None) -> dict[str, Any] | None:
@@ -401,63 +261,6 @@ class Evaluating:
         return self._datasets[key]
 
 
-def follow_line(one: Evaluation, line: str) -> None:
-    """Take in a line of the process."""
-    if not line:
-        return
-    if found := _PROGRESS.match(line):
-        done, total = (int(number.replace(",", "")) for number in found.groups()[1:])
-        one.text, one.share = line, done / max(1, total)
-        return
-    one.lines = [*one.lines[-MAX_LINES:], line]
-    one.text = line
-
-
-def end(process: subprocess.Popen[str] | None) -> None:
-    """End a process and those that it started."""
-    if process is None or process.poll() is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(PATIENCE_SECONDS)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def run_folders(root: Path) -> list[Path]:
-    """The folders in ``root``; links and hidden ones are none."""
-    try:
-        entries = list(os.scandir(root))
-    except OSError:
-        return []
-    return [
-        root / entry.name
-        for entry in entries
-        if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
-    ]
-
-
-def read_json(file: Path) -> Report | None:
-    """A report; None where there is none that this version reads."""
-    try:
-        report = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(report, Mapping) or report.get("format") != FORMAT:
-        return None
-    return dict(report)
-
-
-def title_of(report: Report, folder: Path, inside: bool) -> str:
-    """What a report is about: the run, or the checkpoint's file."""
-    if not inside:
-        return folder.name
-    file = Path(report["checkpoint"].replace("\\", "/"))
-    return file.parent.parent.name if file.parent.name == "checkpoints" else file.name
-
-
 def checkpoint_of(report: Report, folder: Path) -> Path:
     """The file that a report is about; runs may have been moved since.
 
@@ -469,22 +272,3 @@ def checkpoint_of(report: Report, folder: Path) -> Path:
         if file.is_file():
             return file
     raise RequestError(f"The checkpoint {named.name} of this report is no longer there.")
-
-
-def own_data(chosen: Chosen) -> tuple[str, str]:
-    """The data set that a run was trained with: folder and kind.
-
-    Raises:
-        RequestError: nothing says which.
-    """
-    if chosen.run is None:
-        raise RequestError("Say on which data set the file shall be evaluated.")
-    kind = ""
-    with contextlib.suppress(RuntimeError, ValueError):  # no configuration, or an odd one
-        kind = chosen.run.config().dataset
-    if kind == "samples":
-        return "samples", ""
-    folder = chosen.run.state().get("data")
-    if not isinstance(folder, str) or not folder:
-        raise RequestError(f"Say on which data set {chosen.title} shall be evaluated.")
-    return str(ROOT / folder), kind

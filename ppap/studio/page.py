@@ -187,9 +187,9 @@ class Studio:
         query = request.query_params
         try:
             if query.get("json"):
-                report = self.evaluating.folder_of(query.get("key", "")) / "report.json"
+                report = self.evaluating.reports.folder_of(query.get("key", "")) / "report.json"
                 return FileResponse(report, media_type="application/json", filename=report.name)
-            page = self.evaluating.page(query.get("key", ""))
+            page = self.evaluating.reports.page(query.get("key", ""))
         except RequestError as error:
             return Response(html.escape(str(error)), 404)
         return FileResponse(page, media_type="text/html")

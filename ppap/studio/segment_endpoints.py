@@ -13,7 +13,8 @@ from gradio.utils import get_upload_folder
 
 from ppap.studio.endpoints import publish, refusing
 from ppap.studio.requests import RequestError
-from ppap.studio.segmenting import CLUSTERS, Segmenting
+from ppap.studio.segment_requests import CLUSTERS
+from ppap.studio.segmenting import Segmenting
 
 
 def add_segment_endpoints(blocks: gr.Blocks, segmenting: Segmenting) -> None:

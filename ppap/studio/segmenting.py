@@ -6,82 +6,41 @@ names and opacity are the page's own: the server hears of them when something is
 
 from __future__ import annotations
 
-import io
 import secrets
 import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppap.backbones import Backbone, as_path
-from ppap.clustering import Seen, clusters_of, find_clusters, see
-from ppap.data import ClassList, DataError, palette, printable, read_image, samples_dataset
-from ppap.evaluation.crf import CrfPool, CrfWorkerError
+from ppap.data import ClassList
+from ppap.evaluation.crf import CrfWorkerError
 from ppap.label_files import Segmented, file_stems, merged_names, write_zip
-from ppap.predictor import Predictor
-from ppap.settings import SettingError, excerpt
-from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
+from ppap.settings import SettingError
+from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.lists import backbone_choices
 from ppap.studio.loading import MAX_JOBS, Cancelled, Job, Loader
 from ppap.studio.requests import MAX_IMAGES, SIZES, RequestError, mapping, read_request, refusal
-from ppap.studio.segments import (
-    MAX_PIXELS,
-    Layer,
-    Packed,
-    Picture,
-    PictureSet,
-    Result,
-    SegmentStore,
-    packed,
-    reduced_photo,
-    shown_size,
+from ppap.studio.segment_requests import (
+    CLUSTERS,
+    MOST_CLUSTERS,
+    Wanted,
+    read_colours,
+    read_model,
+    read_names,
+    read_opacity,
 )
+from ppap.studio.segment_work import Work
+from ppap.studio.segments import Result, SegmentStore
 from ppap.studio.server import answering
-from ppap.studio.sources import Progress, resolved
 from ppap.studio.store import Upload
 
-# A byte a pixel, of which 255 stands for none.
-MOST_CLUSTERS = 64
-CLUSTERS = 8
-LONGEST_NAME = 80
 MAX_DOWNLOADS = 8
 RECIPE = "samples"
-
-
-@dataclass(frozen=True)
-class Segmenter:
-    """What shall segment."""
-
-    chosen: Chosen | None
-    """None for the frozen backbone."""
-    backbone: str
-    clusters: int
-    size: int
-
-    @property
-    def title(self) -> str:
-        """For the page."""
-        if self.chosen is not None:
-            return self.chosen.title
-        return f"frozen backbone, {self.clusters} clusters"
-
-
-class Wanted(NamedTuple):
-    """A request once it is read."""
-
-    files: tuple[Upload, ...]
-    """Empty for the sample photos."""
-    of: PictureSet | None
-    """Pictures that are here already."""
-    model: Segmenter
-    crf: bool
 
 
 class Taken(NamedTuple):
@@ -115,6 +74,7 @@ class Segmenting:
         self.trains = trains
         self.first_backbone = backbone
         self.store = SegmentStore()
+        self.work = Work(loader, checkpoints, crf, self.store)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="segmenting")
@@ -240,34 +200,13 @@ class Segmenting:
         files: tuple[Upload, ...] = ()
         if source == "files" and kept is None:
             files = read_request({"source": "files", "files": raw.get("files")}).files
-        model = self._model(raw)
+        model = read_model(raw, self.checkpoints, self.first_backbone)
         crf = raw.get("crf", False)
         if not isinstance(crf, bool):
             raise RequestError("CRF must be true or false.")
         if crf and (reason := self.crf.why_not()):
             raise RequestError(reason)
         return Wanted(files, kept, model, crf)
-
-    def _model(self, raw: Mapping[str, Any]) -> Segmenter:
-        checkpoint = raw.get("checkpoint")
-        chosen = None if checkpoint is None else self.checkpoints.choose(checkpoint)
-        backbone = raw.get("backbone") or self.first_backbone
-        if not isinstance(backbone, str) or len(backbone) > 200:
-            raise RequestError("The backbone must be a name.")
-        if as_path(backbone) is not None and backbone != self.first_backbone:
-            raise RequestError("Choose a backbone by its name.")
-        clusters = raw.get("clusters", CLUSTERS)
-        whole = isinstance(clusters, int) and not isinstance(clusters, bool)
-        if not whole or not 2 <= clusters <= MOST_CLUSTERS:
-            raise SettingError(
-                "clusters",
-                f"The number of clusters must be a whole number from 2 to {MOST_CLUSTERS}, "
-                f"not {excerpt(clusters)}.",
-            )
-        size = raw.get("size", 448)
-        if isinstance(size, bool) or size not in SIZES:
-            raise RequestError(f"The resolution must be one of {', '.join(map(str, SIZES))}.")
-        return Segmenter(chosen, backbone, clusters, int(size))
 
     def run(self, raw: Any) -> Result:
         """Segment to the end (scripts); RequestError where that fails."""
@@ -282,11 +221,7 @@ class Segmenting:
         result = self.store.result(request.get("result"))
         layer = result.layer(request.get("kind", "clusters"))
         names, colours = read_names(request, layer), read_colours(request, layer)
-        opacity = request.get("opacity", 0.6)
-        if isinstance(opacity, bool) or not isinstance(opacity, int | float):
-            raise RequestError("The opacity must be a number from 0 to 1.")
-        if not 0 <= opacity <= 1:
-            raise RequestError("The opacity must be a number from 0 to 1.")
+        opacity = read_opacity(request)
         first = merged_names(names)
         # What is stored for no class stays that.
         table = np.concatenate([first, np.arange(len(first), 256)])
@@ -302,7 +237,7 @@ class Segmenting:
                 pictures(),
                 classes,
                 names=[one.name for one in result.pictures.pictures],
-                opacity=float(opacity),
+                opacity=opacity,
                 outline=bool(request.get("outline")),
             )
         return result
@@ -331,7 +266,7 @@ class Segmenting:
         try:
             progress("Reading the pictures", 0)
             job.state = "running"
-            result = self._segment(wanted, progress)
+            result = self.work.segment(wanted, progress)
             job.batch = result.key
             job.state = "done"
         except Cancelled:
@@ -344,191 +279,6 @@ class Segmenting:
             job.error, job.state = str(error), "failed"
         except Exception as error:  # the page must learn of anything that stops a job
             job.error, job.state = refusal(error), "failed"
-
-    def _segment(self, wanted: Wanted, progress: Progress) -> Result:
-        pictures = wanted.of
-        if pictures is None:
-            pictures = self._pictures(wanted.files, lambda text, share: progress(text, 0.2 * share))
-            self.store.add_set(pictures)
-        pool = self.crf.pool() if wanted.crf else None
-        rest: Progress = lambda text, share: progress(text, 0.2 + 0.8 * share)  # noqa: E731
-        if wanted.model.chosen is None:
-            result = self._frozen(pictures, wanted.model, pool, rest)
-        else:
-            result = self._trained(pictures, wanted.model, wanted.model.chosen, pool, rest)
-        result.notes += [f"{p.name}: {note}" for p in pictures.pictures for note in p.notes]
-        self.store.add_result(result)
-        return result
-
-    def _pictures(self, files: tuple[Upload, ...], progress: Progress) -> PictureSet:
-        """Read what was uploaded, or the sample photos; RequestError when nothing can be read."""
-        readers = self._uploads(files) if files else sample_readers()
-        found, problems, pixels = [], [], 0
-        for i, (name, read) in enumerate(readers):
-            progress(f"Reading picture {i + 1} of {len(readers)}", i / len(readers))
-            try:
-                photo = read()
-            except DataError as error:
-                problems.append(str(error))
-                continue
-            height, width = photo.rgb.shape[:2]
-            one = Picture(name, partial(rgb_of, read), height, width, photo.notes)
-            one.shown = shown_size(height, width, len(readers))
-            one.photo = jpeg(photo.rgb, one.shown)
-            pixels += height * width
-            if pixels <= MAX_PIXELS:
-                one.kept = photo.rgb
-            found.append(one)
-        if not found:
-            raise RequestError("\n".join(problems) or "There is no picture to segment.")
-        return PictureSet(found, problems)
-
-    def _uploads(self, files: tuple[Upload, ...]) -> list[tuple[str, Callable[[], Any]]]:
-        readers: list[tuple[str, Callable[[], Any]]] = []
-        uploads = self.checkpoints.sources.uploads
-        for file in files:
-            path = resolved(file.path)
-            if path is None or not path.is_relative_to(uploads):
-                raise RequestError(f"{file.name} was not uploaded to this studio.")
-            readers.append((file.name, partial(read_image, path, name=file.name)))
-        return readers
-
-    def _frozen(
-        self, pictures: PictureSet, model: Segmenter, pool: CrfPool | None, progress: Progress
-    ) -> Result:
-        """Clusters of the frozen backbone's features."""
-        backbone = self.loader.backbone(model.backbone, progress)
-        patch = backbone.patch_size
-        size = max(1, round(model.size / patch)) * patch
-        seen = self._seen(pictures, backbone, size, progress)
-        progress("Finding clusters", 0.5)
-        patches = sum(one.features[..., 0].numel() for one in seen)
-        if model.clusters > patches:
-            raise RequestError(f"There are only {patches} patches: ask for fewer clusters.")
-        centres = find_clusters(seen, model.clusters)
-        maps: list[Packed] = []
-        for i, one in enumerate(seen):
-            progress(f"Segmenting picture {i + 1} of {len(seen)}", 0.6 + 0.4 * i / len(seen))
-            maps.append(packed(clusters_of(one, centres, crf=pool is not None, pool=pool)))
-        names = tuple(f"cluster {i + 1}" for i in range(model.clusters))
-        layer = Layer("clusters", "Clusters", names, palette(model.clusters), maps)
-        note = f"{backbone.info.title}, not trained further. {backbone.info.note}".strip()
-        return Result(pictures, {"clusters": layer}, model.title, pool is not None, [note])
-
-    def _seen(
-        self, pictures: PictureSet, backbone: Backbone, size: int, progress: Progress
-    ) -> list[Seen]:
-        """The pictures' features, which another number of clusters needs again."""
-        which = (backbone.info.name, size)
-        if pictures.seen[0] == which:
-            kept: list[Seen] = pictures.seen[1]
-            return kept
-        seen = []
-        for i, one in enumerate(pictures.pictures):
-            count = len(pictures.pictures)
-            progress(f"Looking at picture {i + 1} of {count}", 0.5 * i / count)
-            seen.append(see(backbone, one.rgb, size=size))
-        pictures.seen = (which, seen)
-        return seen
-
-    def _trained(
-        self,
-        pictures: PictureSet,
-        model: Segmenter,
-        chosen: Chosen,
-        pool: CrfPool | None,
-        progress: Progress,
-    ) -> Result:
-        """What the probes of a checkpoint say."""
-        loaded = self.checkpoints.load(chosen.file, progress)
-        predictor = Predictor(loaded, pool=pool)
-        assignment: tuple[int, ...] | None = None
-        clusters: list[Packed] = []
-        classes: list[Packed] = []
-        for i, one in enumerate(pictures.pictures):
-            count = len(pictures.pictures)
-            progress(f"Segmenting picture {i + 1} of {count}", i / count)
-            said = predictor.segment(one.rgb, crf=pool is not None)
-            clusters.append(packed(said.clusters))
-            classes.append(packed(said.classes))
-            assignment = said.assignment
-        known = loaded.class_list
-        probe = loaded.segmenter.n_classes + loaded.segmenter.extra_clusters
-        layers = {
-            "clusters": cluster_layer(clusters, probe, assignment, known),
-            "classes": Layer("classes", "Linear classes", known.names, known.colours, classes),
-        }
-        notes = []
-        if assignment is None:
-            notes.append(
-                "This checkpoint was not evaluated, so that nothing says which class a cluster is."
-            )
-        return Result(pictures, layers, model.title, pool is not None, notes)
-
-
-def cluster_layer(
-    maps: list[Packed], count: int, assignment: tuple[int, ...] | None, known: ClassList
-) -> Layer:
-    """Clusters with the names and colours of the classes that they were matched with."""
-    names, colours = [], []
-    spare = iter([c for c in palette(count + len(known)) if c not in known.colours])
-    for i in range(count):
-        label = -1 if assignment is None else assignment[i]
-        names.append(known.names[label] if label >= 0 else f"cluster {i + 1}")
-        colours.append(known.colours[label] if label >= 0 else next(spare))
-    return Layer("clusters", "Clusters", tuple(names), tuple(colours), maps)
-
-
-def sample_readers() -> list[tuple[str, Callable[[], Any]]]:
-    """The sample photos, by name."""
-    photos = samples_dataset()
-
-    def read(index: int) -> Any:
-        return photos.load(index).photo
-
-    return [(f"{item.name}.jpg", partial(read, i)) for i, item in enumerate(photos.items)]
-
-
-def rgb_of(read: Callable[[], Any]) -> np.ndarray:
-    """What a reader's photo shows."""
-    rgb: np.ndarray = read().rgb
-    return rgb
-
-
-def jpeg(rgb: np.ndarray, size: Any) -> bytes:
-    """A picture as the page draws it."""
-    out = io.BytesIO()
-    reduced_photo(rgb, size).save(out, "JPEG", quality=88)
-    return out.getvalue()
-
-
-def read_names(request: Mapping[str, Any], layer: Layer) -> list[str]:
-    """The page's names, or the layer's own; RequestError for what cannot be any."""
-    names = request.get("names")
-    if names is None:
-        return list(layer.names)
-    if not isinstance(names, list) or len(names) != len(layer.names):
-        raise RequestError(f"There must be {len(layer.names)} names, one for each.")
-    read = []
-    for name, usual in zip(names, layer.names, strict=True):
-        if not isinstance(name, str) or len(name) > LONGEST_NAME:
-            raise RequestError(f"A name must be a text of at most {LONGEST_NAME} characters.")
-        read.append(printable(name.strip()) or usual)
-    return read
-
-
-def read_colours(request: Mapping[str, Any], layer: Layer) -> list[tuple[int, int, int]]:
-    """The page's colours, or the layer's own; RequestError for what cannot be any."""
-    colours = request.get("colours")
-    if colours is None:
-        return list(layer.colours)
-    if not isinstance(colours, list) or len(colours) != len(layer.names):
-        raise RequestError(f"There must be {len(layer.names)} colours, one for each.")
-    for colour in colours:
-        fine = isinstance(colour, list) and len(colour) == 3
-        if not fine or any(type(c) is not int or not 0 <= c <= 255 for c in colour):
-            raise RequestError("A colour must be three whole numbers from 0 to 255.")
-    return [(r, g, b) for r, g, b in colours]
 
 
 def result_reply(result: Result) -> dict[str, Any]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import bench_cache, bench_crf, bench_loss, bench_map, bench_studio, bench_watch
+from tests.benchmarks import (
+    bench_cache,
+    bench_crf,
+    bench_loss,
+    bench_map,
+    bench_studio,
+    bench_watch,
+)
 
 for benchmark in (bench_loss, bench_cache, bench_crf, bench_studio, bench_map, bench_watch):
     print(f"\n== {benchmark.__name__.rsplit('.', 1)[-1]}", flush=True)
