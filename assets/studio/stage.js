@@ -79,8 +79,9 @@ export class Stage {
   announce() {
     clearTimeout(this.saying);
     this.saying = setTimeout(() => {
-      const { anchor, view, step, hovered } = this.state;
+      const { view, step, hovered } = this.state;
       if (!view) return;
+      const { anchor } = view; // a newer one may have been clicked, whose sets are not there yet
       const numbers = view.steps[step];
       this.live.textContent =
         `Anchor: ${this.where(anchor)}. Step ${step} of ${view.steps.length - 1}: ` +
