@@ -15,7 +15,7 @@ import torch
 
 from ppap.backbones import VITS, Backbone, build_vit, load_backbone
 from ppap.backbones import as_path as file_of
-from ppap.backbones.embedded import EMBEDDED, EMBEDDED_DEEP
+from ppap.backbones.embedded import is_embedded
 from ppap.segmenter import Segmenter
 from trainers.cache import CachePlan, plan_cache
 from trainers.cache.plan import free_bytes, in_words
@@ -138,7 +138,7 @@ def total_steps(config: Config, per_epoch: int) -> int:
 @functools.lru_cache(maxsize=2)
 def backbone_for(name: str) -> tuple[Backbone, bool]:
     """A backbone to measure, and whether its weights are its own: nothing is downloaded for it."""
-    if name in (EMBEDDED.name, EMBEDDED_DEEP.name) or file_of(name) is not None:
+    if is_embedded(name) or file_of(name) is not None:
         return load_backbone(name), True
     known = VITS.get(name)
     return build_vit(name if known is None else known.timm_name), False

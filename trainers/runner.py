@@ -105,7 +105,7 @@ class Runner:
         # A checked name leads nowhere else; not looked up in the list, because pages ask for
         # twenty runs at a time.
         folder = self.root / text
-        if not text.startswith(".") and not folder.is_symlink() and holds_run(folder):
+        if not folder.is_symlink() and holds_run(folder):
             return folder
         raise SettingError("name", f"There is no run called {text}.")
 

@@ -21,14 +21,25 @@ export const newId = (stem) => `${stem}-${++lastId}`;
 /** A labelled <select>; options are [value, text] pairs or {group, options}. */
 export function select(label, options, value, onchange, help) {
   const id = newId("select");
+  const input = h("select", { id, onchange: () => onchange(input.value), title: help }, choices(options, value));
+  return { input, field: h("div", { class: "field" }, h("label", { for: id }, label), input) };
+}
+
+function choices(options, value) {
   const option = ([key, text]) => h("option", { value: key, selected: key === value }, text);
-  const list = options.map((entry) =>
+  return options.map((entry) =>
     Array.isArray(entry)
       ? option(entry)
       : h("optgroup", { label: entry.group }, entry.options.map(option)),
   );
-  const input = h("select", { id, onchange: () => onchange(input.value), title: help }, list);
-  return { input, field: h("div", { class: "field" }, h("label", { for: id }, label), input) };
+}
+
+/** Give a <select> other options; what is chosen stays, or the first is where it is gone. */
+export function relist(input, options) {
+  const kept = input.value;
+  input.replaceChildren(...choices(options, kept));
+  input.value = kept;
+  if (!input.value) input.selectedIndex = 0;
 }
 
 /** A row of buttons of which one is chosen. */
@@ -97,12 +108,11 @@ export function download(name, blob) {
 
 /** Call whenever an element comes into sight again, such as that of a tab that was left. */
 export function whenBack(element, act) {
-  let seen = false, away = false;
+  let before = false, inSight = false;
   new IntersectionObserver(([entry]) => {
-    if (!entry.isIntersecting) away = seen;
-    else if (away) act();
-    seen ||= entry.isIntersecting;
-    if (entry.isIntersecting) away = false;
+    if (entry.isIntersecting && !inSight && before) act();
+    inSight = entry.isIntersecting;
+    before ||= inSight;
   }).observe(element);
 }
 

@@ -1,6 +1,6 @@
 // What is evaluated on what, how far that is, and the reports that there are.
 import { call } from "./client.js";
-import { h, newId, select } from "./dom.js";
+import { h, newId, relist, select } from "./dom.js";
 import { errorBox, say } from "./messages.js";
 
 const FILE = "file";
@@ -76,10 +76,7 @@ export class EvaluateForm {
     } catch {
       return; // the next visit asks again
     }
-    const kept = this.checkpoint.input.value;
-    this.checkpoint.input.replaceChildren(...this.options().map(([value, text]) => h("option", { value }, text)));
-    this.checkpoint.input.value = kept;
-    if (!this.checkpoint.input.value) this.checkpoint.input.selectedIndex = 0;
+    relist(this.checkpoint.input, this.options());
     this.known.replaceChildren(...this.dataOptions());
     this.showCheckpoint();
     this.showReports(this.config.reports);

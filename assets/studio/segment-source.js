@@ -1,6 +1,6 @@
 // What is segmented, and with what: pictures, frozen backbone or checkpoint, clusters, CRF.
 import { call } from "./client.js";
-import { choice, h, newId, select } from "./dom.js";
+import { choice, h, newId, relist, select } from "./dom.js";
 import { fileDrop, uploadAll } from "./drop.js";
 import { errorBox, noteBox, say } from "./messages.js";
 
@@ -126,7 +126,7 @@ export class SegmentSource {
       if (found.state !== "finished") throw new Error(`${found.name} ${found.state}. ${found.text}`.trim());
       this.config.checkpoints = found.checkpoints;
       this.makeText.textContent = `${found.name} is ready.`;
-      this.relist();
+      relist(this.with.input, this.options());
       this.with.input.value = JSON.stringify([found.name, "reported"]);
       this.choose(this.with.input.value);
     } catch (error) {
@@ -136,24 +136,14 @@ export class SegmentSource {
     this.makeBar.hidden = true;
   }
 
+  /** Show the checkpoints that there are now; what is chosen stays. */
   async refresh() {
     try {
       this.config.checkpoints = (await call(this.server, "hello", null)).checkpoints;
     } catch {
       return; // the next visit asks again
     }
-    this.relist();
-  }
-
-  /** Show the list of checkpoints as it is now, with the same one chosen. */
-  relist() {
-    const kept = this.with.input.value;
-    const option = ([value, text]) => h("option", { value }, text);
-    this.with.input.replaceChildren(
-      ...this.options().map((one) => (Array.isArray(one) ? option(one) : h("optgroup", { label: one.group }, one.options.map(option)))),
-    );
-    this.with.input.value = kept;
-    if (!this.with.input.value) this.with.input.value = FROZEN;
+    relist(this.with.input, this.options());
   }
 
   choose(key) {

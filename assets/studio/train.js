@@ -109,7 +109,8 @@ class Train {
     let known = this.followed.get(name);
     if (!known || changes.reset) known = { series: {} };
     known.cursor = changes.cursor;
-    known.dirty = Object.keys(changes.series).length > 0 || changes.reset;
+    // Stays until it is drawn, which may be some looks later.
+    known.dirty ||= Object.keys(changes.series).length > 0 || changes.reset;
     for (const [kind, series] of Object.entries(changes.series)) {
       known.series[kind] ??= {};
       for (const [metric, { x, y }] of Object.entries(series)) {

@@ -21,7 +21,7 @@ from ppap.backbones.base import (
     TrunkOutput,
 )
 from ppap.backbones.checkpoints import load_checkpoint
-from ppap.backbones.embedded import EMBEDDED, EMBEDDED_DEEP, load_embedded
+from ppap.backbones.embedded import EMBEDDED, EMBEDDED_DEEP, is_embedded, load_embedded
 from ppap.backbones.timm_models import build_vit
 
 __all__ = [
@@ -101,7 +101,7 @@ def load_backbone(
         if checkpoint is not None:
             raise BackboneError(f"{name} and checkpoint={checkpoint} are two files; give one")
         return load_checkpoint(path, heads=heads).to(device)
-    if name in (EMBEDDED.name, EMBEDDED_DEEP.name):
+    if is_embedded(name):
         if checkpoint is not None:
             raise BackboneError(f"{name} has its own weights; give {checkpoint} as the name")
         return load_embedded(deep=name == EMBEDDED_DEEP.name).to(device)

@@ -33,6 +33,11 @@ EMBEDDED_DEEP = EMBEDDED._replace(
 )
 
 
+def is_embedded(name: object) -> bool:
+    """Whether a name is one of the embedded backbone's: its weights are here, nothing downloads."""
+    return name in (EMBEDDED.name, EMBEDDED_DEEP.name)
+
+
 class Stage(NamedTuple):
     """One row of the EfficientNet-Lite0 table."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ppap.backbones import as_path, known_backbones
-from ppap.backbones.embedded import EMBEDDED, EMBEDDED_DEEP
+from ppap.backbones.embedded import EMBEDDED_DEEP, is_embedded
 from ppap.rivals import RULES
 from ppap.settings import EMBEDDED_PRESET, PRESETS, RANGES
 from ppap.studio.requests import MAX_IMAGES, SIZES
@@ -44,7 +44,7 @@ def backbone_choices(own: str) -> list[dict[str, Any]]:
 
 def preset_for(backbone: str, patch_size: int | None = None) -> str:
     """The preset to begin with: thresholds that suit DINO do not suit the embedded backbone."""
-    if backbone in (EMBEDDED.name, EMBEDDED_DEEP.name):
+    if is_embedded(backbone):
         return EMBEDDED_PRESET.key
     fine = backbone.endswith("8") if patch_size is None else patch_size == 8
     return "coco_vits8" if fine else "coco_vits16"

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ppap.backbones import known_backbones
-from ppap.backbones.embedded import EMBEDDED
+from ppap.backbones.embedded import is_embedded
 from ppap.rivals import RULES
 from ppap.settings import RANGES
 from trainers.config import FROZEN, KIND, STEGO, TRAINING_RULES, Config, limits
@@ -97,7 +97,7 @@ def training_lists() -> dict[str, Any]:
 def first_those_of_a_cpu(name: str) -> tuple[bool, bool, str]:
     """Recipes that need neither a data set nor a download come first."""
     config = find(name).config
-    return config.dataset != SAMPLES, not config.backbone.startswith(EMBEDDED.name), name
+    return config.dataset != SAMPLES, not is_embedded(config.backbone), name
 
 
 def recipe_reply(name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ppap.backbones import load_backbone
 from ppap.batches import Batch
 from ppap.data import samples_dataset
 from ppap.settings import EMBEDDED_PRESET
-from tests.browser.driver import CHROMIUM, Running, chromium, open_page, studio
+from tests.browser.driver import CHROMIUM, Running, chromium, pages, studio
 
 REQUIRED = bool(os.environ.get("PPAP_REQUIRE_BROWSER"))
 
@@ -61,18 +61,8 @@ def server() -> Iterator[Running]:
 @pytest.fixture
 def open_studio(browser: Browser, server: Running) -> Iterator[Callable[..., Page]]:
     """A function that opens the studio; a script error in any page fails the test."""
-    errors: list[str] = []
-    pages: list[Page] = []
-
-    def open_it(query: str = "", **options: Any) -> Page:
-        page = open_page(browser, server.url + query, watch=errors, **options)
-        pages.append(page)
-        return page
-
-    yield open_it
-    for page in pages:
-        page.context.close()
-    assert errors == []
+    with pages(browser, server.url) as open_it:
+        yield open_it
 
 
 @pytest.fixture

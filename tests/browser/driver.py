@@ -11,10 +11,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 from playwright.sync_api import Browser, Page, Playwright
@@ -108,6 +109,24 @@ def open_page(
     page.goto(url)
     ready(page)
     return page
+
+
+@contextmanager
+def pages(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
+    """A function that opens pages of a studio, all closed at the end; none may have had an error
+    in a script."""
+    errors: list[str] = []
+    opened: list[Page] = []
+
+    def open_it(query: str = "", **options: Any) -> Page:
+        page = open_page(browser, url + query, watch=errors, **options)
+        opened.append(page)
+        return page
+
+    yield open_it
+    for page in opened:
+        page.context.close()
+    assert errors == []
 
 
 def ready(page: Page) -> None:

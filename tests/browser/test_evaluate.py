@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.driver import Running, open_page, studio
+from tests.browser.driver import Running, pages, studio
 from tests.test_evaluating import Place
 
 REPORT = "#evaluate .report[data-ready=true]"
@@ -31,20 +31,15 @@ def running(place: Place) -> Iterator[Running]:
 
 @pytest.fixture
 def open_tab(browser: Browser, running: Running) -> Iterator[Callable[[], Page]]:
-    errors: list[str] = []
-    pages: list[Page] = []
+    with pages(browser, running.url) as open_it:
 
-    def open_it() -> Page:
-        page = open_page(browser, running.url, watch=errors)
-        pages.append(page)
-        page.get_by_role("tab", name="Evaluate").click()
-        page.wait_for_selector(REPORT, timeout=60_000)
-        return page
+        def on_report() -> Page:
+            page = open_it()
+            page.get_by_role("tab", name="Evaluate").click()
+            page.wait_for_selector(REPORT, timeout=60_000)
+            return page
 
-    yield open_it
-    for page in pages:
-        page.context.close()
-    assert errors == []
+        yield on_report
 
 
 def image_ready(page: Page) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
@@ -15,29 +14,18 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import open_page, studio
-from tests.browser.test_train import SMALL, badge, set_all, show_train
+from tests.browser.driver import pages, studio
+from tests.browser.test_train import SMALL, badge, runs_in, set_all, show_train, wait_for_step
 from trainers.runner import Runner
-from trainers.runs import Run, RunError
+from trainers.runs import Run
 
 PATIENCE = 240
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Iterator[Runner]:
-    runner = Runner(tmp_path / "runs")
-    yield runner
-    for one in runner.runs():
-        with contextlib.suppress(RunError):
-            runner.stop(one.name)
-            runner.stop(one.name, now=True)
-
-
-@pytest.fixture
-def errors() -> Iterator[list[str]]:
-    found: list[str] = []
-    yield found
-    assert found == []
+    with runs_in(tmp_path / "runs") as runner:
+        yield runner
 
 
 def camvid_slice(whole: Path, folder: Path) -> Path:
@@ -69,7 +57,7 @@ def wait_for_curve(page: Page, run: str, more_than: int) -> None:
     )
 
 
-def evaluate(page: Page, run: str, runs: Runner) -> None:
+def evaluate(page: Page, runs: Runner) -> None:
     """What the run has reached so far, on its own data, with CRF."""
     page.get_by_role("tab", name="Evaluate").click()
     page.locator("#evaluate").get_by_label("Also with CRF").check()
@@ -114,7 +102,6 @@ def segment(page: Page, run: str, photo: Path) -> None:
 def test_journey(
     browser: Browser,
     runs: Runner,
-    errors: list[str],
     tmp_path: Path,
     data: str,
     request: pytest.FixtureRequest,
@@ -125,13 +112,9 @@ def test_journey(
     Image.fromarray(noise).save(photo)
     arguments = ["--runs", str(runs.root)]
 
-    def on(address: str) -> Page:
-        page = open_page(browser, address, watch=errors)
+    with studio(arguments) as running, pages(browser, running.url) as open_it:
+        page = open_it()
         show_train(page)
-        return page
-
-    with studio(arguments) as running:
-        page = on(running.url)
         if data == "camvid":
             whole = request.getfixturevalue("shared_data") / "camvid"
             folder = camvid_slice(whole, tmp_path / "slice")
@@ -145,11 +128,11 @@ def test_journey(
         page.get_by_role("button", name="Start", exact=True).click()
         badge(page, "running", PATIENCE)
         wait_for_curve(page, run, 2)
-        # The page is closed, and the studio ends.
-        page.context.close()
+    # The page is closed, and the studio has ended.
     os.kill(Run(runs.root / run).state()["pid"], 0)  # it runs on
-    with studio(arguments) as running:
-        page = on(running.url)
+    with studio(arguments) as running, pages(browser, running.url) as open_it:
+        page = open_it()
+        show_train(page)
         badge(page, "running")
         wait_for_curve(page, run, 2)
         wait_for_curve(page, run, steps_of_curve(page, run))
@@ -157,14 +140,9 @@ def test_journey(
         badge(page, "stopped")
         stopped_at = runs.standing(run).step
         page.get_by_role("button", name="Resume").click()
-        page.wait_for_function(
-            "(step) => document.querySelector('#train').train.view.run.step > step",
-            arg=stopped_at,
-            timeout=1000 * PATIENCE,
-        )
+        wait_for_step(page, stopped_at)
         page.get_by_role("button", name="Stop", exact=True).click()
         badge(page, "stopped")
         assert f"step {stopped_at}" in (runs.root / run / "log.txt").read_text()
-        evaluate(page, run, runs)
+        evaluate(page, runs)
         segment(page, run, photo)
-        page.context.close()

@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import Running, open_page, studio
-from tests.browser.test_page import FAINT, NAMELESS
+from tests.browser.driver import Running, pages, studio
+from tests.browser.looks import check_looks
 from trainers.launching import read_launch
 from trainers.recipes import find
 from trainers.runner import Runner
@@ -28,15 +29,21 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """The runs of this module; whatever still runs in the end is killed."""
-    runner = Runner(tmp_path_factory.mktemp("train") / "runs")
+@contextmanager
+def runs_in(root: Path) -> Iterator[Runner]:
+    """The runs in a folder; whatever still runs in the end is killed."""
+    runner = Runner(root)
     yield runner
     for one in runner.runs():
         with contextlib.suppress(RunError):
             runner.stop(one.name)
             runner.stop(one.name, now=True)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with runs_in(tmp_path_factory.mktemp("train") / "runs") as runner:
+        yield runner
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +54,14 @@ def running(runs: Runner) -> Iterator[Running]:
 
 @pytest.fixture
 def open_train(browser: Browser, running: Running) -> Iterator[Callable[..., Page]]:
-    errors: list[str] = []
-    pages: list[Page] = []
+    with pages(browser, running.url) as open_it:
 
-    def open_it(query: str = "", width: int = 1440) -> Page:
-        page = open_page(browser, running.url + query, width=width, watch=errors)
-        pages.append(page)
-        show_train(page)
-        return page
+        def on_train(query: str = "", width: int = 1440) -> Page:
+            page = open_it(query, width=width)
+            show_train(page)
+            return page
 
-    yield open_it
-    for page in pages:
-        page.context.close()
-    assert errors == []
+        yield on_train
 
 
 def show_train(page: Page) -> None:
@@ -80,6 +82,15 @@ def set_all(page: Page, groups: dict[str, dict[str, str]]) -> None:
 
 def badge(page: Page, text: str, seconds: int = 90) -> None:
     expect(page.locator("#train .run .badge")).to_have_text(text, timeout=1000 * seconds)
+
+
+def wait_for_step(page: Page, step: int) -> None:
+    """Until the run that is looked at has come further."""
+    page.wait_for_function(
+        "(step) => document.querySelector('#train').train.view.run.step > step",
+        arg=step,
+        timeout=120_000,
+    )
 
 
 def command_holds(page: Page, text: str) -> None:
@@ -161,11 +172,7 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     step = runs.standing("watched").step
     page.get_by_role("button", name="Resume").click()
     badge(page, "running")
-    page.wait_for_function(
-        "(step) => document.querySelector('#train').train.view.run.step > step",
-        arg=step,
-        timeout=120_000,
-    )
+    wait_for_step(page, step)
     # Killed from outside, it has failed, says so, and can go on.
     launch = read_launch(runs.root / "watched")
     assert launch is not None
@@ -203,15 +210,7 @@ def test_layout_contrast_and_names(
 ) -> None:
     page = open_train(f"?__theme={theme}", width=width)
     page.locator("#train [data-group=Training] summary").click()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    clipped = page.evaluate(
-        """() => [...document.querySelectorAll('#train button')].filter((e) => e.checkVisibility()
-             && (e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > innerWidth))
-             .map((e) => e.textContent)"""
-    )
-    assert clipped == []
-    assert page.evaluate(FAINT) == []
-    assert page.evaluate(NAMELESS) == []
+    check_looks(page, width)
 
 
 def test_nothing_is_asked_while_nobody_looks(open_train: Callable[..., Page]) -> None:
@@ -231,3 +230,28 @@ def test_nothing_is_asked_while_nobody_looks(open_train: Callable[..., Page]) ->
     assert page.evaluate("window.looks") == before
     page.get_by_role("tab", name="Train").click()
     page.wait_for_function("(n) => window.looks > n", arg=before)
+
+
+def test_what_was_not_drawn_at_once_is_drawn_later(open_train: Callable[..., Page]) -> None:
+    page = open_train()
+    drawings = page.evaluate(
+        """() => {
+          const train = document.querySelector('#train').train;
+          let drawings = 0;
+          train.charts.setRuns = () => drawings++;
+          train.list.drawn = () => [{ name: 'a', colour: '#000' }];
+          const look = (...steps) => {
+            const series = steps.length ? { step: { loss: { x: steps, y: steps } } } : {};
+            train.take('a', { cursor: null, series });
+            train.showCurves();
+          };
+          look(1);
+          look(2); // too soon after the first
+          look();
+          train.drawnAt = -Infinity;
+          look();
+          look();
+          return drawings;
+        }"""
+    )
+    assert drawings == 2
