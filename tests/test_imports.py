@@ -38,6 +38,7 @@ STAGES = (
     "coco_json",
     "label_files",
     "batches",
+    "study",
     "studio",
 )
 

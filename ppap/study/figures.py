@@ -1,0 +1,300 @@
+"""A study's figures, drawn the same for the page, the command line and a paper."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+Study = dict[str, Any]
+"""What ``ppap.study.run`` gives: plain values that JSON can hold."""
+
+# Okabe and Ito's colours, which colour-blind people tell apart; and a mark each, for print.
+COLOURS = {
+    "ppap": "#d55e00",
+    "baseline": "#000000",
+    "hp": "#0072b2",
+    "knn": "#009e73",
+    "kmeans": "#cc79a7",
+}
+MARKS = {"ppap": "o", "baseline": "s", "hp": "^", "knn": "D", "kmeans": "v"}
+NAMES = {
+    "ppap": "PPAP",
+    "baseline": "Baseline",
+    "hp": "HP's rule",
+    "knn": "k-NN",
+    "kmeans": "k-means",
+}
+INK = "#222222"
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "svg.fonttype": "path",
+    # The same study gives the same file.
+    "svg.hashsalt": "ppap",
+}
+DOTS_PER_INCH = 200
+# More numbers than this in a row of cells cannot be read.
+MOST_WRITTEN = 12
+
+
+class Panel(NamedTuple):
+    """A map of a sweep: a measure, its title, and how its numbers are written."""
+
+    field: str
+    title: str
+    written: Callable[[float], str]
+    logarithmic: bool = False
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f}"
+
+
+def _percent(value: float | None) -> float:
+    return math.nan if value is None else 100 * value
+
+
+def _size(value: float) -> str:
+    return f"{value / 1000:.1f}k" if value >= 1000 else f"{value:.0f}"
+
+
+LABELLED = (
+    Panel("f1", "F1 of P, per cent", _share),
+    Panel("precision", "True among the positives, per cent", _share),
+    Panel("positives", "Positives, mean |P|", _size, True),
+    Panel("false_negatives", "False among the negatives, per cent", _share),
+)
+UNLABELLED = (
+    Panel("positives", "Positives, mean |P|", _size, True),
+    Panel("ambiguous", "Ambiguous, mean |A|", _size, True),
+)
+
+
+class Box(NamedTuple):
+    """Where a panel's cells are in a picture: shares of its width and height, from the top left."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Drawn(NamedTuple):
+    """One figure."""
+
+    name: str
+    title: str
+    """What it shows, in a sentence."""
+    svg: str
+    png: bytes
+    boxes: tuple[Box, ...] = ()
+    """Of a sweep: its panels, so that a page can tell which cell was clicked."""
+
+
+def draw(study: Study) -> list[Drawn]:
+    """All figures that a study has parts for."""
+    from matplotlib import rc_context
+
+    drawn = []
+    with rc_context(STYLE):
+        if study.get("advice"):
+            drawn.append(_saved("advice", ADVICE_TITLE, _advice(study)))
+        if study.get("rules"):
+            drawn.append(_saved("trust", TRUST_TITLE, _trust(study)))
+            drawn.append(_saved("classes", CLASSES_TITLE, _classes(study)))
+        if study.get("sweep"):
+            figure, axes = _sweep(study)
+            drawn.append(_saved("sweep", SWEEP_TITLE, figure, axes))
+    return drawn
+
+
+ADVICE_TITLE = "How similar patches are, and where Φ⁰ and Ψ⁰ lie"
+TRUST_TITLE = (
+    "Positives and their precision over the first q % of the anchors, those with the fewest "
+    "positives first (Fig. 1b of the paper)"
+)
+CLASSES_TITLE = "True among the positives by class of the anchor, and how many they are"
+SWEEP_TITLE = "What two settings do to the sets (the settings of Fig. 4 of the paper)"
+
+
+def _saved(name: str, title: str, figure: Figure, axes: Sequence[Axes] = ()) -> Drawn:
+    svg, png = io.StringIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "PPAP Studio"})
+    figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": "PPAP Studio"})
+    boxes = []
+    for one in axes:
+        place = one.get_position()
+        boxes.append(Box(place.x0, 1 - place.y1, place.width, place.height))
+    return Drawn(name, title, svg.getvalue(), png.getvalue(), tuple(boxes))
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def _advice(study: Study) -> Figure:
+    advice = study["advice"]
+    figure = _figure(5.2, 2.6)
+    axes = figure.subplots()
+    edges = advice["edges"]
+    for field, label, colour, line in (
+        ("pairs", "two patches of the batch", COLOURS["hp"], "-"),
+        ("own_pairs", "two patches of one image", COLOURS["knn"], "--"),
+    ):
+        axes.stairs(
+            [100 * v for v in advice[field]],
+            edges,
+            label=label,
+            color=colour,
+            linestyle=line,
+            lw=1.4,
+        )
+    top = axes.get_ylim()[1]
+    for symbol, value in (("Φ⁰", advice["settings"]["phi0"]), ("Ψ⁰", advice["settings"]["psi0"])):
+        axes.axvline(value, color=COLOURS["ppap"], lw=1.2)
+        axes.annotate(
+            f" {symbol} {value:.2f}", (value, top), va="top", color=COLOURS["ppap"], fontsize=8
+        )
+    axes.set(xlabel="Cosine similarity", ylabel="Pairs, per cent", ylim=(0, top))
+    axes.legend(frameon=False, loc="center right")
+    return figure
+
+
+def _trust(study: Study) -> Figure:
+    """Bars of |P| and lines of precision, beside each other: own settings, equal sizes."""
+    groups = [[r for r in study["rules"] if not r["matched"]]]
+    if any(r["matched"] for r in study["rules"]):
+        own = [r for r in study["rules"] if r["rule"] == "ppap"]
+        groups.append(own + [r for r in study["rules"] if r["matched"]])
+    figure = _figure(3.5 * len(groups), 4.2)
+    grid = figure.subplots(2, len(groups), squeeze=False, sharex=True)
+    for column, rules in enumerate(groups):
+        precision, sizes = grid[0][column], grid[1][column]
+        for index, rule in enumerate(rules):
+            colour, x = COLOURS[rule["rule"]], [point["first"] for point in rule["curve"]]
+            precision.plot(
+                x,
+                [_percent(point["precision"]) for point in rule["curve"]],
+                color=colour, marker=MARKS[rule["rule"]], ms=3.5, lw=1.3, label=NAMES[rule["rule"]],
+            )  # fmt: skip
+            shift = (index - (len(rules) - 1) / 2) * 8 / len(rules)
+            sizes.bar(
+                [value + shift for value in x],
+                [max(0.5, p["positives"]) for p in rule["curve"]],
+                width=8 / len(rules), color=colour,
+            )  # fmt: skip
+        precision.set_title("at their own settings" if column == 0 else "at equal mean |P|")
+        precision.grid(axis="y", color="#dddddd", lw=0.6)
+        precision.set_ylim(0, 100)
+        sizes.set_yscale("log")
+        _plain_numbers(sizes.yaxis)
+        sizes.set_xticks([20, 40, 60, 80, 100])
+        sizes.set_xlabel("First q % of the anchors")
+    grid[0][0].set_ylabel("True among the positives, %")
+    grid[1][0].set_ylabel("Positives, mean |P|")
+    grid[0][-1].legend(frameon=False, loc="lower right", ncols=2, fontsize=7)
+    return figure
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """1,000 instead of 10³, also between the powers where there are few of them."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 3)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+
+
+def _classes(study: Study) -> Figure:
+    rules = [rule for rule in study["rules"] if not rule["matched"]]
+    names = [one["name"] for one in rules[0]["classes"]]
+    figure = _figure(6.4, 0.9 + 0.42 * len(names))
+    left, right = figure.subplots(1, 2, sharey=True)
+    thick = 0.8 / len(rules)
+    for index, rule in enumerate(rules):
+        found = {one["name"]: one for one in rule["classes"]}
+        y = [row + (index - (len(rules) - 1) / 2) * thick for row in range(len(names))]
+        precision = [
+            100 * (found[name]["precision"] or 0) if name in found else 0 for name in names
+        ]
+        sizes = [
+            max(0.5, found[name]["positives"] or 0) if name in found else 0.5 for name in names
+        ]
+        colour, label = COLOURS[rule["rule"]], NAMES[rule["rule"]]
+        left.barh(y, precision, height=thick, color=colour, label=label)
+        right.barh(y, sizes, height=thick, color=colour, label=label)
+    left.set(xlim=(0, 100), xlabel="True among the positives, %")
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    right.set(xscale="log", xlabel="Positives, mean |P|")
+    _plain_numbers(right.xaxis)
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False
+    )
+    return figure
+
+
+def _sweep(study: Study) -> tuple[Figure, list[Axes]]:
+    sweep = study["sweep"]
+    panels = LABELLED if study["labelled"] else UNLABELLED
+    xs, ys = sweep["x"]["values"], sweep["y"]["values"]
+    rows = len(panels) // 2
+    figure = _figure(7.2, 0.5 + 3.0 * rows)
+    axes = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for one, panel in zip(axes, panels, strict=True):
+        values = [[cell[panel.field] for cell in row] for row in sweep["cells"]]
+        _heat(one, values, panel)
+        one.set_title(panel.title)
+        one.set_xticks(range(len(xs)), [f"{x:g}" for x in xs], rotation=45 if len(xs) > 8 else 0)
+        one.set_yticks(range(len(ys)), [f"{y:g}" for y in ys])
+        one.set_xlabel(sweep["x"]["symbol"])
+        one.set_ylabel(sweep["y"]["symbol"])
+    return figure, axes
+
+
+def _heat(axes: Axes, values: list[list[float | None]], panel: Panel) -> None:
+    from matplotlib import colormaps
+    from matplotlib.colors import LogNorm, Normalize
+
+    flat = [value for row in values for value in row if value is not None]
+    low, high = (min(flat), max(flat)) if flat else (0.0, 1.0)
+    if panel.logarithmic:
+        scale: Normalize = LogNorm(max(low, 1), max(high, 2))
+    else:
+        scale = Normalize(low, max(high, low + 1e-6))
+    shades = colormaps["cividis"].with_extremes(bad="#e6e6e6")
+    shown = [
+        [math.nan if v is None else max(v, 1) if panel.logarithmic else v for v in row]
+        for row in values
+    ]
+    axes.imshow(shown, norm=scale, cmap=shades, origin="lower", aspect="auto")
+    for side in axes.spines.values():
+        side.set_visible(False)
+    if max(len(values), len(values[0])) > MOST_WRITTEN:
+        return
+    for y, row in enumerate(values):
+        for x, value in enumerate(row):
+            if value is None:
+                continue
+            bright = float(scale(max(value, 1) if panel.logarithmic else value)) > 0.5
+            axes.text(
+                x, y, panel.written(value),
+                ha="center", va="center", fontsize=6, color="black" if bright else "white",
+            )  # fmt: skip

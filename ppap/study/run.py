@@ -1,0 +1,218 @@
+"""A whole study of a data set: advice, rules against each other, a sweep; as plain values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from ppap.backbones import Backbone
+from ppap.batches import Batch, make_batch
+from ppap.checks import check_count
+from ppap.data import Dataset
+from ppap.rivals.registry import Choice
+from ppap.settings import SettingError, Settings
+from ppap.study.advice import Advice, advise_unit
+from ppap.study.comparison import Patches, RuleTrust, compare, sample_anchors
+from ppap.study.figures import Study
+from ppap.study.grid import Axis, Grid
+from ppap.study.proof import prove
+from ppap.study.sweeping import Measured, sweep_unit
+
+FORMAT = 1
+Progress = Callable[[str, float], None]
+DEFAULT_X = Axis("phi0", tuple(round(0.3 + 0.05 * i, 2) for i in range(10)))
+DEFAULT_Y = Axis("psi0", tuple(round(0.05 + 0.05 * i, 2) for i in range(10)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study looks at; a value out of range raises SettingError or ValueError."""
+
+    settings: Settings | None = None
+    """PPAP's; left out, the advice's."""
+    x: Axis | None = field(default_factory=lambda: DEFAULT_X)
+    """The sweep's axes; None for no sweep."""
+    y: Axis | None = field(default_factory=lambda: DEFAULT_Y)
+    images: int = 32
+    """Images in a batch: the patches that an anchor sees."""
+    batches: int = 1
+    anchors: int = 1000
+    """In each batch."""
+    size: int = 320
+    """Side of the images in pixels."""
+    seed: int = 0
+    matched: bool = True
+    """Whether rivals are measured at equal numbers of positives, too."""
+
+    def __post_init__(self) -> None:
+        for name, most in (("images", 4096), ("batches", 1000), ("anchors", 10**6), ("size", 8192)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise SettingError(
+                    name, f"{name} must be a whole number from 1 to {most:,}, not {value}."
+                )
+        check_count("seed", self.seed, 0, 2**32 - 1)
+        if (self.x is None) != (self.y is None):
+            raise SettingError("axis", "A sweep needs two axes, or none.")
+
+
+def study(
+    plan: Plan, dataset: Dataset, backbone: Backbone, *, progress: Progress | None = None
+) -> Study:
+    """Carry a plan out.
+
+    Args:
+        plan: what is looked at.
+        dataset: images, drawn at random; with label maps everything is measured, without them the
+            advice and the sets' sizes.
+        backbone: whose features are studied.
+        progress: called with a sentence and the share done, 0 to 1; what it raises ends the study.
+
+    Returns:
+        Plain values, as ``study.json`` holds them; None stands for what was not measured.
+
+    Raises:
+        DataError: an image cannot be read.
+        ValueError: a size that the backbone does not take.
+    """
+    say = progress or (lambda text, share: None)
+    chosen = np.random.default_rng(plan.seed).permutation(len(dataset))
+    lists = [chosen[i : i + plan.images].tolist() for i in range(0, len(chosen), plan.images)]
+    # A last batch of few images would have other cosines than the rest.
+    whole = [each for each in lists if len(each) == plan.images] or lists[:1]
+    batches, names = [], []
+    for number, indices in enumerate(whole[: plan.batches], 1):
+        text = f"Embedding batch {number} of {min(plan.batches, len(whole))}"
+        say(text, 0.3 * (number - 1) / plan.batches)
+        made = _batch(dataset, sorted(indices), backbone, plan)
+        batches.append(made)
+        names += list(made.names)
+    patches = [_patches(made, plan) for made in batches]
+    labelled = all(one is not None for one in patches)
+    say("Looking at the similarities", 0.3)
+    advice = advise_unit(batches[0].features, images=len(batches[0]), seed=plan.seed)
+    settings = plan.settings or advice.settings
+    found: Study = {
+        "format": FORMAT,
+        "dataset": {"kind": dataset.name, "title": dataset.title, "split": dataset.split},
+        "backbone": backbone.info.title,
+        "images": names,
+        "patches": len(batches[0].features),
+        "plan": _plan(plan),
+        "labelled": labelled,
+        "settings": settings.as_dict(),
+        "advice": advice_as_dict(advice),
+        "proof": None,
+        "rules": [],
+        "sweep": None,
+    }
+    if labelled:
+        rules = compare(
+            [one for one in patches if one is not None],
+            settings,
+            dataset.classes,
+            seed=plan.seed,
+            matched=plan.matched,
+            progress=lambda text, share: say(text, 0.3 + 0.3 * share),
+        )
+        found["rules"] = [_rule(one) for one in rules]
+        assert patches[0] is not None
+        proof = prove(
+            patches[0], advice.settings, progress=lambda share: say("Testing", 0.6 + 0.1 * share)
+        )
+        found["proof"] = {name: _cell(one) for name, one in proof._asdict().items()}
+    if plan.x is not None and plan.y is not None:
+        found["sweep"] = _swept(plan, Grid(plan.x, plan.y, settings), batches[0], patches[0], say)
+    say("Done", 1.0)
+    return found
+
+
+def _batch(dataset: Dataset, indices: Sequence[int], backbone: Backbone, plan: Plan) -> Batch:
+    examples = [dataset.load(index) for index in indices]
+    return make_batch(examples, backbone, size=plan.size, classes=dataset.classes)
+
+
+def _patches(batch: Batch, plan: Plan) -> Patches | None:
+    """The batch as rules need it; None where nothing is labelled."""
+    if batch.labels is None or not bool((batch.labels >= 0).any()) or len(batch) < 2:
+        return None
+    anchors = sample_anchors(batch.labels, plan.anchors, plan.seed)
+    return Patches(batch.features, batch.labels, len(batch), anchors)
+
+
+def _swept(
+    plan: Plan, grid: Grid, batch: Batch, patches: Patches | None, say: Progress
+) -> dict[str, Any]:
+    if patches is None:
+        labels, anchors = (
+            None,
+            sample_anchors(torch.zeros(len(batch.features)), plan.anchors, plan.seed),
+        )
+    else:
+        labels, anchors = patches.labels, patches.anchors
+    cells = list(grid.cells())
+    measured = sweep_unit(
+        batch.features,
+        anchors,
+        [settings for _, _, settings in cells],
+        labels=labels,
+        progress=lambda share: say("Sweeping", 0.7 + 0.3 * share),
+    )
+    rows: list[list[dict[str, Any]]] = [[] for _ in grid.y.values]
+    for (row, _, _), one in zip(cells, measured, strict=True):
+        rows[row].append(_cell(one))
+    return {
+        "x": {"setting": grid.x.setting, "symbol": grid.x.symbol, "values": list(grid.x.values)},
+        "y": {"setting": grid.y.setting, "symbol": grid.y.symbol, "values": list(grid.y.values)},
+        "cells": rows,
+    }
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    kept = {name: getattr(plan, name) for name in ("images", "batches", "anchors", "size", "seed")}
+    return {**kept, "matched": plan.matched, "advised": plan.settings is None}
+
+
+def advice_as_dict(advice: Advice) -> dict[str, Any]:
+    """An ``Advice`` as plain values."""
+    return {
+        **{name: _plain(value) for name, value in advice._asdict().items() if name != "settings"},
+        "settings": advice.settings.as_dict(),
+    }
+
+
+def _cell(one: Measured) -> dict[str, Any]:
+    kept = {name: _plain(value) for name, value in one._asdict().items() if name != "settings"}
+    return {"settings": one.settings.as_dict(), **kept}
+
+
+def _rule(one: RuleTrust) -> dict[str, Any]:
+    return {
+        "title": one.title,
+        "rule": one.choice.rule,
+        "choice": _choice(one.choice),
+        "matched": one.matched,
+        "f1": _plain(one.f1),
+        **{name: _plain(value) for name, value in one.mean._asdict().items()},
+        "curve": [{n: _plain(v) for n, v in point._asdict().items()} for point in one.curve],
+        "classes": [
+            {"name": c.name, **{n: _plain(v) for n, v in c.mean._asdict().items()}}
+            for c in one.classes
+        ],
+    }
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    return asdict(choice)
+
+
+def _plain(value: Any) -> Any:
+    """NaN as None, tuples as lists."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value

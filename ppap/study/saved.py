@@ -1,0 +1,233 @@
+"""A study's files in a folder: values, tables, figures, and one page that stands alone."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ppap.checkpoint import writing
+from ppap.evaluation.page import POLICY, STYLE
+from ppap.evaluation.paper import TRUST
+from ppap.evaluation.report import write_text
+from ppap.study.figures import Drawn, Study, draw
+from ppap.study.run import FORMAT
+
+VALUES, PAGE, TABLE = "study.json", "study.html", "table6.csv"
+COLUMNS = (
+    ("positives", "Positives", "{:,.0f}", 1),
+    ("precision", "True among them, %", "{:.1f}", 100),
+    ("recall", "Recall, %", "{:.1f}", 100),
+    ("f1", "F1, %", "{:.1f}", 100),
+    ("ambiguous", "Ambiguous", "{:,.0f}", 1),
+    ("purity", "Same class among them, %", "{:.1f}", 100),
+    ("negatives", "Negatives", "{:,.0f}", 1),
+    ("false_negatives", "False among them, %", "{:.1f}", 100),
+)
+
+
+class StudyError(ValueError):
+    """A folder that holds no study that this version reads."""
+
+
+def write_study(study: Study, folder: Path) -> Path:
+    """Write everything into ``folder``; files of these names are replaced. The page's path.
+
+    ``study.json`` comes last: where it is, the study is whole.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    drawn = draw(study)
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in drawn:
+        write_text(one.svg, folder / f"{one.name}.svg")
+        with writing(folder / f"{one.name}.png") as partial:
+            partial.write_bytes(one.png)
+    for name, text in tables(study):
+        write_text(text, folder / name)
+    write_text(as_page(study, drawn), folder / PAGE)
+    figures = [
+        {"name": one.name, "title": one.title, "boxes": [box._asdict() for box in one.boxes]}
+        for one in drawn
+    ]
+    text = json.dumps({**study, "figures": figures}, indent=1, ensure_ascii=False)
+    write_text(text + "\n", folder / VALUES)
+    return folder / PAGE
+
+
+def read_study(folder: Path) -> Study:
+    """What ``write_study`` wrote.
+
+    Raises:
+        StudyError: there is none, or it is of another version.
+    """
+    try:
+        found = json.loads((folder / VALUES).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{folder} holds no study that can be read: {error}") from None
+    if not isinstance(found, Mapping) or found.get("format") != FORMAT:
+        raise StudyError(f"The study in {folder} was written by another version.")
+    return dict(found)
+
+
+def tables(study: Study) -> Iterator[tuple[str, str]]:
+    """File names and contents."""
+    if study["rules"]:
+        fields = [name for name, *_ in COLUMNS]
+        rules = study["rules"]
+        yield (
+            TABLE,
+            _csv(
+                ["rule", "settings", "matched", "anchors", *fields],
+                (
+                    [r["rule"], r["title"], r["matched"], r["anchors"], *_of(r, fields)]
+                    for r in rules
+                ),
+            ),
+        )
+        yield (
+            "fig1b.csv",
+            _csv(
+                ["rule", "settings", "matched", "first_per_cent", "positives", "precision"],
+                (
+                    [
+                        r["rule"],
+                        r["title"],
+                        r["matched"],
+                        p["first"],
+                        p["positives"],
+                        p["precision"],
+                    ]
+                    for r in rules
+                    for p in r["curve"]
+                ),
+            ),
+        )
+        shown = [name for name in fields if name != "f1"]
+        yield (
+            "classes.csv",
+            _csv(
+                ["rule", "settings", "matched", "class", "anchors", *shown],
+                (
+                    [r["rule"], r["title"], r["matched"], c["name"], c["anchors"], *_of(c, shown)]
+                    for r in rules
+                    for c in r["classes"]
+                ),
+            ),
+        )
+    if study["sweep"]:
+        cells = [cell for row in study["sweep"]["cells"] for cell in row]
+        settings, measures = list(cells[0]["settings"]), [n for n in cells[0] if n != "settings"]
+        yield (
+            "sweep.csv",
+            _csv(
+                [*settings, *measures],
+                ([*_of(c["settings"], settings), *_of(c, measures)] for c in cells),
+            ),
+        )
+
+
+def _of(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    return ["" if values[name] is None else values[name] for name in names]
+
+
+def _csv(header: Sequence[str], rows: Iterator[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if value is None else value for value in row] for row in rows)
+    return text.getvalue()
+
+
+def cells_of(rule: Mapping[str, Any]) -> list[str]:
+    """A rule's numbers as the table shows them."""
+    return [
+        "–" if rule[name] is None else form.format(times * rule[name])
+        for name, _, form, times in COLUMNS
+    ]
+
+
+def as_markdown(study: Study) -> str:
+    """The table of the rules, for a terminal or a README; empty where nothing was labelled."""
+    if not study["rules"]:
+        return ""
+    titles = [title for _, title, _, _ in COLUMNS]
+    lines = ["| | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
+    for rule in study["rules"]:
+        title = f"{rule['title']}, equal mean |P|" if rule["matched"] else rule["title"]
+        lines.append(f"| {title.replace('|P|', 'P')} | " + " | ".join(cells_of(rule)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def subject(study: Study) -> str:
+    """What was studied, in a line."""
+    about, plan = study["dataset"], study["plan"]
+    return (
+        f"{about['title']} {about['split']}, {study['backbone']}, {len(study['images'])} images at "
+        f"{plan['size']} px, {study['patches']:,} patches in a batch, {plan['anchors']:,} anchors"
+    )
+
+
+def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
+    """One page that fetches and runs nothing."""
+    advice = "".join(f"<li>{escape(reason)}</li>" for reason in study["advice"]["reasons"])
+    parts = [f"<section><h2>Advice without labels</h2><ul>{advice}</ul></section>"]
+    if study["rules"]:
+        parts.append(f"<section><h2>Rules</h2>{_table(study)}{_paper(study)}</section>")
+    for one in drawn:
+        picture = base64.b64encode(one.svg.encode()).decode()
+        parts.append(
+            f"<section><h2>{escape(one.title)}</h2><img alt='{escape(one.title, quote=True)}' "
+            f"style='max-width:100%;background:white' src='data:image/svg+xml;base64,{picture}'>"
+            "</section>"
+        )
+    title = f"Study: {subject(study)}"
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(title)}</title>",
+            f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body>",
+            f"<header><h1>{escape(title)}</h1></header><main>",
+            *parts,
+            "</main></body></html>",
+            "",
+        ]
+    )
+
+
+def _table(study: Study) -> str:
+    head = "".join(f"<th>{escape(title)}</th>" for _, title, _, _ in COLUMNS)
+    rows = []
+    for rule in study["rules"]:
+        title = f"{rule['title']}, equal mean |P|" if rule["matched"] else rule["title"]
+        cells = "".join(f"<td>{cell}</td>" for cell in cells_of(rule))
+        rows.append(f"<tr><th scope='row'>{escape(title)}</th>{cells}</tr>")
+    return (
+        f"<div class='scroll'><table><thead><tr><th></th>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def paper_rows(study: Study) -> list[str]:
+    """Table 6 of the paper for this kind of data set, a sentence a row; mostly empty."""
+    return [
+        f"{row.method} with {row.backbone}: {row.positives:,} positives, "
+        f"{row.true_positives:.1f} % of them true; {row.negatives:,} negatives, "
+        f"{row.false_negatives:.1f} % of them false"
+        for row in TRUST
+        if row.dataset == study["dataset"]["kind"]
+    ]
+
+
+def _paper(study: Study) -> str:
+    rows = "".join(f"<li>{escape(row)}</li>" for row in paper_rows(study))
+    return f"<p>The paper's Table 6:</p><ul>{rows}</ul>" if rows else ""

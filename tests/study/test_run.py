@@ -1,0 +1,225 @@
+"""A whole study on a small labelled folder: its values, files, figures and the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ppap.backbones import load_backbone
+from ppap.data import open_dataset
+from ppap.propagation import unit
+from ppap.settings import SettingError, Settings
+from ppap.study.comparison import Patches, sample_anchors
+from ppap.study.figures import Study, draw
+from ppap.study.grid import Axis
+from ppap.study.run import Plan, study
+from ppap.study.saved import PAGE, VALUES, StudyError, read_study, write_study
+from ppap.study.sweeping import sweep
+from trainers import study as command
+
+PLAN = Plan(
+    x=Axis("phi0", (0.3, 0.9)),
+    y=Axis("psi0", (0.2, 0.3, 0.4)),
+    images=3,
+    anchors=30,
+    size=64,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six images of coloured stripes, with label maps of the stripes."""
+    made = tmp_path_factory.mktemp("data") / "stripes"
+    g = np.random.default_rng(0)
+    for kind in ("images", "labels"):
+        (made / kind).mkdir(parents=True)
+    colours = np.array([[220, 60, 40], [40, 160, 70], [50, 80, 220]])
+    for index in range(6):
+        ids = np.repeat(g.permutation(3), 32)[None].repeat(96, 0)
+        noise = g.integers(-30, 30, (96, 96, 3))
+        rgb = (colours[ids] + noise).clip(0, 255).astype(np.uint8)
+        Image.fromarray(rgb).save(made / f"images/{index}.png")
+        Image.fromarray(ids.astype(np.uint8)).save(made / f"labels/{index}.png")
+    (made / "classes.txt").write_text("red\ngreen\nblue & <grey>\n")
+    (made / "train.txt").write_text("\n".join(map(str, range(6))))
+    return made
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> Study:
+    dataset = open_dataset(folder, kind="folder", split="train")
+    return study(PLAN, dataset, load_backbone("embedded"))
+
+
+def test_the_values_are_those_of_the_library(folder: Path, found: Study) -> None:
+    dataset = open_dataset(folder, kind="folder", split="train")
+    names = [item.name for item in dataset.items]
+    chosen = [names.index(name) for name in found["images"]]
+    assert len(chosen) == 3
+    from ppap.batches import make_batch
+
+    examples = [dataset.load(i) for i in chosen]
+    batch = make_batch(examples, load_backbone("embedded"), size=64)
+    assert batch.labels is not None
+    anchors = sample_anchors(batch.labels, 30, 0)
+    advised = Settings(**found["advice"]["settings"])
+    assert found["settings"] == advised.as_dict()
+    for row, psi0 in enumerate((0.2, 0.3, 0.4)):
+        for column, phi0 in enumerate((0.3, 0.9)):
+            cell = found["sweep"]["cells"][row][column]
+            settings = Settings(phi0, psi0, *list(advised.as_dict().values())[2:])  # type: ignore[arg-type]
+            wanted = sweep(unit(batch.features), anchors, [settings], labels=batch.labels)[0]
+            assert cell["settings"] == settings.as_dict()
+            assert cell["f1"] == pytest.approx(wanted.f1)
+            assert cell["negatives"] == pytest.approx(wanted.negatives)
+    assert [rule["rule"] for rule in found["rules"][:2]] == ["ppap", "baseline"]
+    best, own = found["proof"]["best"]["f1"], found["proof"]["advised"]["f1"]
+    assert best >= own > 0
+    Patches(batch.features, batch.labels, 3, anchors)
+
+
+def test_files_say_what_the_values_say(found: Study, tmp_path: Path) -> None:
+    page = write_study(found, tmp_path / "made")
+    assert page.name == PAGE
+    back = read_study(page.parent)
+    figures = back.pop("figures")
+    assert back == json.loads(json.dumps(found))
+    assert [one["name"] for one in figures] == ["advice", "trust", "classes", "sweep"]
+    for one in figures:
+        assert ET.parse(page.parent / f"{one['name']}.svg").getroot().tag.endswith("svg")
+        with Image.open(page.parent / f"{one['name']}.png") as image:
+            assert min(image.size) > 300
+    with (page.parent / "sweep.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 6
+    cells = [cell for row in found["sweep"]["cells"] for cell in row]
+    assert [float(row["phi0"]) for row in rows] == [0.3, 0.9] * 3
+    assert [float(row["f1"]) for row in rows] == pytest.approx([cell["f1"] for cell in cells])
+    with (page.parent / "table6.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 9
+    with (page.parent / "classes.csv").open() as stream:
+        assert {row["class"] for row in csv.DictReader(stream)} <= {"red", "green", "blue & <grey>"}
+    text = page.read_text()
+    assert "<grey>" not in text
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_the_same_study_gives_the_same_figures(found: Study) -> None:
+    assert [(a.svg, a.png) for a in draw(found)] == [(a.svg, a.png) for a in draw(found)]
+
+
+def test_cells_can_be_found_in_the_picture(found: Study, tmp_path: Path) -> None:
+    drawn = draw(found)[-1]
+    (tmp_path / "sweep.png").write_bytes(drawn.png)
+    with Image.open(tmp_path / "sweep.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    height, width = pixels.shape[:2]
+    assert len(drawn.boxes) == 4
+    box = drawn.boxes[2]  # |P|: columns differ, rows do not
+    corners = []
+    for column in range(2):
+        x = int((box.left + (column + 0.1) / 2 * box.width) * width)
+        column_of = [
+            pixels[int((box.top + (row + 0.1) / 3 * box.height) * height), x] for row in range(3)
+        ]
+        assert (np.ptp(column_of, axis=0) == 0).all()
+        corners.append(column_of[0])
+    # More positives are brighter, and Φ⁰ 0.3 gives more than 0.9.
+    assert corners[0].sum() > corners[1].sum()
+
+
+def test_without_labels_only_sizes(folder: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for file in (folder / "images").iterdir():
+        (plain / file.name).write_bytes(file.read_bytes())
+    dataset = open_dataset(plain, kind="images")
+    found = study(PLAN, dataset, load_backbone("embedded"))
+    assert not found["labelled"]
+    assert found["rules"] == []
+    assert found["proof"] is None
+    cell = found["sweep"]["cells"][0][0]
+    assert cell["f1"] is None
+    assert cell["positives"] > 0
+    assert [one.name for one in draw(found)] == ["advice", "sweep"]
+    write_study(found, tmp_path / "made")
+    assert not (tmp_path / "made" / "table6.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"images": 0}, "images must be a whole number from 1"),
+        ({"anchors": 1.5}, "anchors must be a whole number"),
+        ({"x": None}, "two axes, or none"),
+    ],
+)
+def test_a_plan_says_what_is_wrong(changes: dict[str, object], sentence: str) -> None:
+    with pytest.raises(SettingError, match=sentence):
+        Plan(**changes)  # type: ignore[arg-type]
+
+
+def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="holds no study"):
+        read_study(tmp_path)
+    (tmp_path / VALUES).write_text('{"format": 99}')
+    with pytest.raises(StudyError, match="another version"):
+        read_study(tmp_path)
+
+
+def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "--data",
+        str(folder),
+        "--out",
+        str(tmp_path / "made"),
+        "--size",
+        "64",
+        "--images",
+        "3",
+    ]
+    words += ["--anchors", "30", "--x", "phi0=0.5,0.6", "--y", "psi0=0.2:0.4:3"]
+    assert command.main(words) == 0
+    said = capsys.readouterr()
+    assert "| PPAP (Φ⁰" in said.out
+    assert "Sweeping: " in said.err
+    made = read_study(tmp_path / "made")
+    assert made["sweep"]["x"]["values"] == [0.5, 0.6]
+    assert made["plan"]["advised"]
+    assert command.main([*words, "--no-sweep", "--own-settings", "--set", "phi0=0.6"]) == 0
+    made = read_study(tmp_path / "made")
+    assert made["sweep"] is None
+    assert made["settings"]["phi0"] == 0.6
+    assert len(made["rules"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--x", "phi=1,2"], "no setting called 'phi'"),
+        (["--x", "phi0"], "An axis is written"),
+        (["--x", "phi0=a:b:c"], "An axis is written"),
+        (["--x", "phi0=0.1:9:3"], "Φ⁰ must be a number from -1 to 1"),
+        (["--x", "psi0=0.1,0.2"], "both are Ψ⁰"),
+        (["--set", "phi0=nan"], "Φ⁰ must be a number from -1 to 1, not nan"),
+        (["--set", "rho=1"], "--set takes phi0"),
+        (["--kind", "nonsense"], "nonsense"),
+        (["--backbone", "nothing"], "nothing"),
+        (["--split", "nowhere"], "nowhere"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    folder: Path, tmp_path: Path, words: list[str], sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "made"
+    given = ["--data", str(folder), "--out", str(out), "--size", "64", "--images", "3", *words]
+    assert command.main(given) == 2
+    assert sentence in capsys.readouterr().err
+    assert not out.exists()
