@@ -23,10 +23,11 @@ from ppap.backbones import load_backbone
 from ppap.batches import make_batch
 from ppap.data import samples_dataset
 from ppap.propagation import propagate
+from ppap.study import advise
 from tests.small_studio import draw
 
 ROOT = Path(__file__).parent.parent
-EXPLORING = ("load_batch", "load_images", "propagate", "save")
+EXPLORING = ("load_batch", "load_images", "suggest_settings", "propagate", "save")
 TRAINING = (
     "check_run",
     "start_run",
@@ -47,7 +48,15 @@ EVALUATING = (
     "report",
 )
 SEGMENTING = ("checkpoints", "segment_samples", "segment_images", "make_sample_checkpoint")
-ALL = (*EXPLORING, *TRAINING, *EVALUATING, *SEGMENTING)
+STUDYING = (
+    "start_study",
+    "study_status",
+    "cancel_study",
+    "studies",
+    "study",
+    "delete_study",
+)
+ALL = (*EXPLORING, *STUDYING, *TRAINING, *EVALUATING, *SEGMENTING)
 SETTINGS = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 3}
 
 
@@ -184,6 +193,24 @@ def test_sets_are_those_of_the_library(launched: Launched, samples: dict[str, An
     for t, step in enumerate(own["steps"]):
         assert step["positive_patches"] == sets.at(t).positive[0].nonzero().flatten().tolist()
     assert rival["steps"][0]["positive"] == 30
+
+
+def test_settings_are_suggested(launched: Launched, samples: dict[str, Any]) -> None:
+    found = launched.call("suggest_settings", batch=samples["batch"])
+    photos = samples_dataset()
+    examples = [photos.load(i) for i in range(len(photos))]
+    batch = make_batch(examples, load_backbone("embedded"), size=224)
+    wanted = advise(batch.features, images=len(batch))
+    assert found == {"settings": wanted.settings.as_dict(), "reasons": list(wanted.reasons)}
+
+
+def test_studies_are_listed_and_refused(launched: Launched) -> None:
+    assert isinstance(launched.call("studies")["studies"], list)
+    assert launched.call("study_status") == {"current": None}
+    with pytest.raises(AppError, match="cannot start studies"):
+        launched.call("start_study", data="samples")
+    with pytest.raises(AppError, match=r"There is no study \.\./x"):
+        launched.call("study", key="../x")
 
 
 @pytest.mark.parametrize("format", ["png", "json"])

@@ -23,7 +23,7 @@ from ppap.segmenter import Segmenter
 from ppap.studio import evaluations
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.evaluating import Evaluating
-from ppap.studio.evaluations import Evaluation, follow_line
+from ppap.studio.jobs import Job, follow_line
 from ppap.studio.sources import Sources
 from tests.small_runs import save_vit
 from tests.small_segmenters import save_small, write_folder
@@ -160,7 +160,7 @@ def test_an_evaluation_from_start_to_report(place: Place) -> None:
 
 
 def test_progress_is_read(place: Place) -> None:
-    one = Evaluation("k", "t", place.root)
+    one = Job("k", "t", place.root, "report.json")
     for line in ("Evaluating x on cpu", "Evaluating: 1,200 of 4,800 images, 3 min left", ""):
         follow_line(one, line)
     assert one.share == 0.25

@@ -8,15 +8,20 @@ function symbol(text) {
 }
 
 export class Controls {
-  /** ranges and presets come from the server; onChange(settings) is called while a slider moves. */
-  constructor({ ranges, presets }, onChange) {
+  /**
+   * ranges and presets come from the server; onChange(settings) is called while a slider moves, and
+   * suggest() gives {settings, reasons} for the batch that is shown.
+   */
+  constructor({ ranges, presets }, onChange, suggest) {
     this.ranges = ranges;
     this.presets = presets;
     this.onChange = onChange;
     this.values = {};
     this.fields = {};
     const reset = h("button", { type: "button", class: "quiet", onclick: () => this.reset() }, "Reset");
-    const { card: element, body } = card("Settings", { class: "card settings" }, reset);
+    this.suggest = h("button", { type: "button", class: "quiet", title: "Settings that suit these features; labels are not looked at", onclick: () => this.useSuggestion(suggest) }, "Suggest");
+    this.reasons = h("ul", { class: "reasons", role: "status", hidden: true });
+    const { card: element, body } = card("Settings", { class: "card settings" }, this.suggest, reset);
     this.preset = select(
       "Preset",
       [
@@ -27,7 +32,7 @@ export class Controls {
       "custom",
       (key) => this.usePreset(key),
     );
-    body.append(this.preset.field, ...ranges.map((range) => this.control(range)));
+    body.append(this.preset.field, this.reasons, ...ranges.map((range) => this.control(range)));
     this.element = element;
   }
 
@@ -107,6 +112,24 @@ export class Controls {
     this.onChange(this.values);
   }
 
+  async useSuggestion(suggest) {
+    this.suggest.disabled = true;
+    try {
+      const { settings, reasons } = await suggest();
+      this.set(settings);
+      this.onChange(this.values);
+      this.explain(reasons);
+    } catch (error) {
+      this.explain([error.message]);
+    }
+    this.suggest.disabled = false;
+  }
+
+  explain(reasons) {
+    this.reasons.hidden = reasons.length === 0;
+    this.reasons.replaceChildren(...reasons.map((reason) => h("li", {}, reason)));
+  }
+
   /** What Reset goes back to: the preset that suits the batch's backbone. */
   setDefault(key) {
     this.standard = key;
@@ -127,6 +150,7 @@ export class Controls {
       exact.value = whole ? String(value) : String(Math.round(value * 1000) / 1000);
     }
     const same = (settings) => this.ranges.every(({ name }) => settings[name] === this.values[name]);
+    this.explain([]); // reasons are those of the suggestion that was taken
     const current = this.presets.find((p) => p.key === this.preset.input.value && same(p.settings));
     this.preset.input.value = (current ?? this.presets.find((p) => same(p.settings)))?.key ?? "custom";
   }

@@ -49,7 +49,7 @@ class Explore {
     };
     this.camera = new Camera();
     this.bar = new BatchBar(server, config, { onBatch: (batch) => this.useBatch(batch), upload });
-    this.controls = new Controls(config, (settings) => this.changeSettings(settings));
+    this.controls = new Controls(config, (settings) => this.changeSettings(settings), () => call(this.server, "suggest", this.state.batch?.batch));
     this.steps = new Steps((step) => this.setStep(step));
     this.histogram = new Histogram();
     this.compare = new Compare(config.rules, () => this.compareChanged());

@@ -27,6 +27,7 @@ def add_endpoints(blocks: gr.Blocks, server: Server) -> None:
     for function in (
         endpoints.load_batch,
         endpoints.load_images,
+        endpoints.suggest_settings,
         endpoints.propagate,
         endpoints.save,
     ):
@@ -119,6 +120,19 @@ class Endpoints:
                 for file in sent
             ]
         return self._load({"source": "files", "files": sent, "size": size, "backbone": backbone})
+
+    def suggest_settings(self, batch: str) -> dict[str, Any]:
+        """Suggest Φ⁰, Ψ⁰, σ and T for a batch, without a look at its labels.
+
+        Args:
+            batch: the id that load_batch or load_images gave.
+
+        Returns:
+            Settings, and a reason for each.
+        """
+        with refusing():
+            found = self.server.advice(self.server.store.get(batch))
+        return {"settings": found.settings.as_dict(), "reasons": list(found.reasons)}
 
     def propagate(
         self,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import re
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +18,16 @@ import numpy as np
 from PIL import Image
 
 from ppap.data import Dataset, open_dataset
-from ppap.evaluation.files import PAGE
+from ppap.evaluation.files import JSON, PAGE
 from ppap.evaluation.markdown import KEY, no_paper_row, score_rows, subject
 from ppap.evaluation.report import Report
 from ppap.evaluation.source import batches_of
 from ppap.evaluation.split import examined
 from ppap.settings import excerpt
+from ppap.studio import evaluations
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
-from ppap.studio.evaluations import ROOT, Evaluation, Wanted, begin, end, own_data
+from ppap.studio.evaluations import Wanted, own_data
+from ppap.studio.jobs import ROOT, Job, begin, cancel, new_folder, told, wait
 from ppap.studio.reports import FOLDER, Reports
 from ppap.studio.requests import RequestError, mapping
 from ppap.studio.segments import packed
@@ -60,7 +61,7 @@ class Evaluating:
         self.reports = Reports(checkpoints.runs)
         self._lock = threading.Lock()
         self._device = threading.Lock()
-        self._current: Evaluation | None = None
+        self._current: Job | None = None
         self._datasets: OrderedDict[tuple[str, str, str], Dataset] = OrderedDict()
 
     def calls(self) -> list[Callable[[Any], Any]]:
@@ -78,7 +79,7 @@ class Evaluating:
             "files": self.checkpoints.sources.any_folder,
             "crf": self.crf.why_not(),
             "reports": self.reports.listed(),
-            "current": self._said(self._current),
+            "current": told(self._current),
         }
 
     @answering
@@ -95,23 +96,20 @@ class Evaluating:
                     f"{self._current.title} is being evaluated. Wait for it, or cancel it."
                 )
             self._current = self._begin(wanted)
-        reply = self._said(self._current)
+        reply = told(self._current)
         assert reply is not None
         return reply
 
     @answering
     def status(self, _: Any) -> dict[str, Any]:
         """How far the evaluation is; its report's id when it is done."""
-        return {"current": self._said(self._current)}
+        return {"current": told(self._current)}
 
     @answering
     def cancel(self, _: Any) -> dict[str, Any]:
         """End the evaluation that is under way."""
-        current = self._current
-        if current is not None and current.state == "running":
-            current.cancelled = True
-            end(current.process)
-        return {"current": self._said(current)}
+        cancel(self._current)
+        return {"current": told(self._current)}
 
     @answering
     def report(self, key: Any) -> dict[str, Any]:
@@ -169,48 +167,22 @@ class Evaluating:
             data, kind = own_data(chosen)
         return Wanted(chosen, data, split.strip(), crf, kind)
 
-    def wait(self) -> Evaluation:
+    def wait(self) -> Job:
         """The evaluation that was begun last, when it has ended (scripts)."""
-        current = self._current
-        assert current is not None
-        while current.state == "running":
-            time.sleep(0.1)
-        return current
+        assert self._current is not None
+        return wait(self._current)
 
     def close(self) -> None:
         """End what is under way."""
-        if self._current is not None and self._current.state == "running":
-            self._current.cancelled = True
-            end(self._current.process)
+        cancel(self._current)
 
     # The work itself.
 
-    def _begin(self, wanted: Wanted) -> Evaluation:
-        stem = re.sub(r"[^\w.-]+", "_", wanted.chosen.title)[:60].strip("._") or "evaluation"
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{stem}"
-        folder = self.reports.folder / name
-        try:
-            self.reports.folder.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-        except OSError as error:
-            raise RequestError(f"{folder} cannot be made: {error.strerror or error}.") from None
-        made = Evaluation(f"{FOLDER}/{name}", wanted.chosen.title, folder)
-        begin(made, wanted)
+    def _begin(self, wanted: Wanted) -> Job:
+        folder = new_folder(self.reports.folder, wanted.chosen.title, "evaluation")
+        made = Job(f"{FOLDER}/{folder.name}", wanted.chosen.title, folder, JSON)
+        begin(made, [*evaluations.COMMAND, *wanted.arguments(folder)])
         return made
-
-    @staticmethod
-    def _said(one: Evaluation | None) -> dict[str, Any] | None:
-        if one is None:
-            return None
-        state = one.state
-        return {
-            "key": one.key,
-            "title": one.title,
-            "state": state,
-            "text": one.text,
-            "share": one.share,
-            "lines": one.lines[-12:] if state == "failed" else [],
-        }
 
     def _predicted(self, report: Report, folder: Path, index: int, crf: bool) -> dict[str, Any]:
         """The photo and label maps of one image, as text for JSON."""

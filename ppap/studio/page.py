@@ -31,6 +31,9 @@ from ppap.studio.segmenting import Segmenting
 from ppap.studio.server import Server
 from ppap.studio.sources import Sources
 from ppap.studio.store import BatchGone, BatchStore
+from ppap.studio.studies import KINDS, Studies
+from ppap.studio.study_endpoints import add_study_endpoints
+from ppap.studio.studying import Studying
 from ppap.studio.training import Training
 from ppap.studio.training_endpoints import add_training_endpoints
 from trainers.runner import Runner
@@ -44,7 +47,7 @@ import(new URL('studio/static/SCRIPT', document.baseURI))
   .catch((error) => console.error(error));
 """
 # Links of our own: gradio rewrites the selectors of styles that it is handed.
-STYLES = ("studio.css", "segment.css", "evaluate.css", "train.css")
+STYLES = ("studio.css", "segment.css", "evaluate.css", "train.css", "study.css")
 MASTHEAD = """
 <header class="masthead">
   <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
@@ -124,6 +127,13 @@ class Studio:
             folders=[str(folder) for folder in folders],
             allowed=trains,
         )
+        self.studying = Studying(
+            Studies(runs),
+            sources,
+            folders=[str(folder) for folder in folders],
+            backbone=backbone,
+            allowed=trains,
+        )
         self.training = Training(Runner(runs), sources, allowed=trains)
         self.blocks = self._build()
 
@@ -132,10 +142,12 @@ class Studio:
             gr.HTML(MASTHEAD, apply_default_css=False)
             with gr.Tabs():
                 add_tab("explore", "Explore", "studio.js", self.server.calls())
+                add_tab("study", "Study", "study.js", self.studying.calls())
                 add_tab("train", "Train", "train.js", self.training.calls())
                 add_tab("evaluate", "Evaluate", "evaluate.js", self.evaluating.calls())
                 add_tab("segment", "Segment", "segment.js", self.segmenting.calls())
             add_endpoints(blocks, self.server)
+            add_study_endpoints(blocks, self.studying)
             add_training_endpoints(blocks, self.training)
             add_evaluate_endpoints(blocks, self.evaluating)
             add_segment_endpoints(blocks, self.segmenting)
@@ -153,6 +165,7 @@ class Studio:
             Route("/studio/batch/{key}.jpg", self._picture),
             Route("/studio/run/{name}/{step:int}/{image:int}.png", self._prediction),
             Route("/studio/report", self._report),
+            Route("/studio/study/{key}/{name}", self._study),
             Route("/studio/segment/{key}.zip", self._segment_zip),
             Route("/studio/segment/{key}/{image:int}/{kind}", self._segment),
         ]
@@ -193,6 +206,15 @@ class Studio:
         except RequestError as error:
             return Response(html.escape(str(error)), 404)
         return FileResponse(page, media_type="text/html")
+
+    def _study(self, request: Request) -> Response:
+        """A study's figure, table or page."""
+        try:
+            file = self.studying.studies.file(**request.path_params)
+        except RequestError as error:
+            return Response(html.escape(str(error)), 404)
+        name = None if request.query_params.get("show") else f"{file.parent.name}-{file.name}"
+        return FileResponse(file, media_type=KINDS[file.suffix], filename=name)
 
     def _segment(self, request: Request) -> Response:
         """A photo, or a label map as one byte a pixel."""
@@ -264,6 +286,7 @@ class Studio:
         self.loader.close()
         self.segmenting.close()
         self.evaluating.close()
+        self.studying.close()
         self.crf.close()
         self.maps.close()
         self.blocks.close(verbose=False)

@@ -39,6 +39,7 @@ from ppap.studio.requests import (
     sendable,
 )
 from ppap.studio.store import BatchGone, BatchStore, Held
+from ppap.study.advice import Advice, advise_unit
 
 # The cheetah's muzzle: (row, column) as shares of the first sample photo.
 SAMPLES_START = (0.55, 0.45)
@@ -103,6 +104,7 @@ class Server:
             self.recall,
             self.gather,
             self.preview,
+            self.suggest,
             self.map,
             self.take,
         ]
@@ -161,6 +163,12 @@ class Server:
         return {"codes": explorer.pack(codes), "count": int(found.sum()) - int(found[0, anchor])}
 
     @answering
+    def suggest(self, key: Any) -> dict[str, Any]:
+        """Settings that suit a batch, without a look at its labels, and why."""
+        found = self.advice(self.store.get(key))
+        return {"settings": found.settings.as_dict(), "reasons": list(found.reasons)}
+
+    @answering
     def map(self, request: Any) -> dict[str, Any]:
         """The map as far as it is: the stand-in at once, UMAP when it is ready."""
         request = mapping(request)
@@ -196,6 +204,16 @@ class Server:
         return {"name": file.name, "type": file.type, "data": data}
 
     # What the above share with the scripts' endpoints.
+
+    def advice(self, held: Held) -> Advice:
+        """What to try first on a batch."""
+
+        def made() -> Advice:
+            with self._device:
+                return advise_unit(held.batch.features, images=len(held.batch))
+
+        advice: Advice = held.derive("advice", made)
+        return advice
 
     def file(self, request: Mapping[str, Any]) -> File:
         """The file that a request describes."""

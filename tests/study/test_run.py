@@ -32,10 +32,8 @@ PLAN = Plan(
 )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def striped(made: Path) -> Path:
     """Six images of coloured stripes, with label maps of the stripes."""
-    made = tmp_path_factory.mktemp("data") / "stripes"
     g = np.random.default_rng(0)
     for kind in ("images", "labels"):
         (made / kind).mkdir(parents=True)
@@ -49,6 +47,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "classes.txt").write_text("red\ngreen\nblue & <grey>\n")
     (made / "train.txt").write_text("\n".join(map(str, range(6))))
     return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return striped(tmp_path_factory.mktemp("data") / "stripes")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,198 @@
+// What is studied, how far that is, and the studies that there are.
+import { call } from "./client.js";
+import { choice, h, newId, select } from "./dom.js";
+import { errorBox, say } from "./messages.js";
+
+const POLL_MS = 500;
+
+export class StudyForm {
+  /** on: {open(key or null), settings() → Explore's}. */
+  constructor(server, config, on) {
+    Object.assign(this, { server, config, on, current: null });
+    const dataId = newId("study-data");
+    this.data = h("input", { id: dataId, type: "text", list: `${dataId}-list`, value: "samples", autocomplete: "off", spellcheck: "false" });
+    this.split = this.text("", "train, or the only one");
+    this.images = this.text("32");
+    this.anchors = this.text("1000");
+    this.size = select("Size", config.sizes.map((size) => [String(size), `${size} px`]), "320", () => {});
+    this.backbone = select("Backbone", config.backbones.map((one) => [one.name, one.title]), config.backbone, () => {});
+    this.settings = "advice";
+    const from = choice("PPAP's settings", [["advice", "Suggested"], ["explore", "As in Explore"]], "advice", (key) => (this.settings = key));
+    this.sweep = h("input", { id: newId("sweep"), type: "checkbox", checked: true, onchange: () => (this.axes.hidden = !this.sweep.checked) });
+    this.x = this.axis("Across", config.axes.x);
+    this.y = this.axis("Upwards", config.axes.y);
+    this.axes = h("div", { class: "axes" }, this.x.element, this.y.element);
+    this.begin = h("button", { type: "submit", class: "primary" }, "Study");
+    this.stop = h("button", { type: "button", hidden: true, onclick: () => this.cancel() }, "Cancel");
+    this.status = h("p", { class: "status", role: "status" });
+    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Studying" });
+    this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
+    this.errors = errorBox();
+    this.list = h("ul", { class: "reports" });
+    this.empty = h("p", { class: "help" }, "There is no study yet.");
+    const form = h(
+      "form",
+      {
+        class: "card-body",
+        novalidate: true,
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.start();
+        },
+      },
+      h("div", { class: "field" }, h("label", { for: dataId }, "Images: a folder on this server, or samples"), this.data, h("datalist", { id: `${dataId}-list` }, ["samples", ...config.data].map((one) => h("option", { value: one })))),
+      this.labelled("Split", this.split),
+      this.backbone.field,
+      h("div", { class: "row-fields" }, this.labelled("Images", this.images), this.labelled("Anchors", this.anchors), this.size.field),
+      h("div", { class: "field" }, h("span", { class: "label" }, "PPAP's settings"), from.group),
+      h("label", { class: "check", for: this.sweep.id }, this.sweep, "Sweep two settings"),
+      this.axes,
+      h("div", { class: "inline" }, this.begin, this.stop),
+      this.busy,
+      this.errors,
+    );
+    this.element = h(
+      "div",
+      { class: "side" },
+      h("section", { class: "card batch", "aria-label": "Study" }, h("header", {}, h("h2", {}, "Study")), form),
+      h("section", { class: "card", "aria-label": "Studies" }, h("header", {}, h("h2", {}, "Studies")), h("div", { class: "card-body" }, this.empty, this.list)),
+    );
+    this.showStudies(config.studies);
+    if (config.current?.state === "running") this.follow();
+  }
+
+  text(value, placeholder) {
+    return h("input", { id: newId("study"), type: "text", value, placeholder, autocomplete: "off", spellcheck: "false" });
+  }
+
+  labelled(name, input) {
+    return h("div", { class: "field" }, h("label", { for: input.id }, name), input);
+  }
+
+  /** A setting with its first and last value, and how many there are. */
+  axis(title, { setting, values }) {
+    const range = (name) => this.config.ranges.find((one) => one.name === name);
+    const [first, last, number] = [this.text(""), this.text(""), this.text("")];
+    const fill = (name, low, high, amount) => {
+      first.value = String(low);
+      last.value = String(high);
+      number.value = String(amount);
+    };
+    const usual = { phi0: [0.3, 0.75, 10], psi0: [0.05, 0.5, 10], sigma_pos: [1, 10, 10], sigma_amb: [1, 10, 10], steps: [0, 5, 6] };
+    const kind = select(title, this.config.ranges.map(({ name, symbol }) => [name, symbol.replace("_", " ")]), setting, (name) => fill(name, ...usual[name]));
+    fill(setting, values[0], values.at(-1), values.length);
+    const element = h("div", { class: "axis row-fields" }, kind.field, this.labelled("from", first), this.labelled("to", last), this.labelled("values", number));
+    return { element, value: () => ({ setting: range(kind.input.value).name, first: first.value.trim(), last: last.value.trim(), count: number.value.trim() }) };
+  }
+
+  request() {
+    return {
+      data: this.data.value.trim(),
+      split: this.split.value.trim(),
+      backbone: this.backbone.input.value,
+      images: this.images.value.trim(),
+      anchors: this.anchors.value.trim(),
+      size: this.size.input.value,
+      settings: this.settings === "explore" ? this.on.settings() : null,
+      sweep: this.sweep.checked,
+      x: this.x.value(),
+      y: this.y.value(),
+    };
+  }
+
+  async start() {
+    say(this.errors, []);
+    try {
+      await call(this.server, "start", this.request());
+      await this.follow();
+    } catch (error) {
+      say(this.errors, [error.message]);
+    }
+  }
+
+  /** Show how far the study is, whoever began it; open it at the end. */
+  async follow() {
+    this.begin.disabled = true;
+    this.stop.hidden = this.busy.hidden = false;
+    try {
+      for (;;) {
+        const { current } = await call(this.server, "status", null);
+        if (current.state !== "running") {
+          await this.ended(current);
+          break;
+        }
+        this.status.textContent = current.text;
+        this.bar.value = current.share;
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      }
+    } catch (error) {
+      say(this.errors, [error.message]);
+    }
+    this.begin.disabled = false;
+    this.stop.hidden = this.busy.hidden = true;
+  }
+
+  async ended(current) {
+    if (current.state === "failed") say(this.errors, current.lines.length > 1 ? current.lines.slice(-6) : [current.text]);
+    if (current.state !== "done") return;
+    this.showStudies((await call(this.server, "hello", null)).studies);
+    this.choose(current.key);
+  }
+
+  async cancel() {
+    this.stop.disabled = true;
+    try {
+      await call(this.server, "cancel", null);
+    } catch (error) {
+      say(this.errors, [error.message]);
+    }
+    this.stop.disabled = false;
+  }
+
+  /** Show the studies as they are on disk now. */
+  async refresh() {
+    let found;
+    try {
+      found = await call(this.server, "hello", null);
+    } catch {
+      return; // the next visit asks again
+    }
+    this.showStudies(found.studies);
+    if (!this.current && found.studies.length) this.choose(found.studies[0].key);
+    if (found.current?.state === "running" && this.busy.hidden) this.follow();
+  }
+
+  showStudies(studies) {
+    this.empty.hidden = studies.length > 0;
+    this.list.replaceChildren(
+      ...studies.map((one) => {
+        const when = new Date(one.time * 1000).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" });
+        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key) }, h("strong", {}, one.title), h("span", {}, one.text), h("span", {}, when));
+        const remove = h("button", { type: "button", class: "quiet beside", "aria-label": `Delete the study of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete");
+        return h("li", { dataset: { study: one.key } }, open, remove);
+      }),
+    );
+    this.mark();
+  }
+
+  async remove(one, when) {
+    if (!confirm(`Delete the study of ${one.title} of ${when}, with its figures and tables?`)) return;
+    try {
+      const { studies } = await call(this.server, "remove", one.key);
+      this.showStudies(studies);
+      if (this.current === one.key) this.choose(studies[0]?.key ?? null);
+    } catch (error) {
+      say(this.errors, [error.message]);
+    }
+  }
+
+  choose(key) {
+    this.current = key;
+    this.mark();
+    this.on.open(key);
+  }
+
+  mark() {
+    for (const item of this.list.children) item.classList.toggle("current", item.dataset.study === this.current);
+  }
+}

@@ -1,0 +1,163 @@
+// The Study page: how far the sets can be trusted on a data set, and which settings suit.
+import { call } from "./client.js";
+import { card, count, fixed, h, percent, whenBack } from "./dom.js";
+import { StudyForm } from "./study-form.js";
+
+/** gradio calls this once when the component is on the page. */
+export async function mount(element, server) {
+  const root = element.querySelector(".ppap");
+  if (root.studio) return;
+  try {
+    const config = await call(server, "hello", null);
+    root.studio = new StudyPage(root, config, server);
+    if (config.studies[0]) root.studio.form.choose(config.studies[0].key);
+  } catch (error) {
+    root.replaceChildren(h("p", { class: "messages error" }, error.message));
+    throw error;
+  }
+}
+
+/** The Explore page, once it is there. */
+const explore = () => document.querySelector("#explore")?.studio ?? null;
+
+class StudyPage {
+  constructor(root, config, server) {
+    this.server = server;
+    this.ranges = config.ranges;
+    this.form = new StudyForm(server, config, { open: (key) => this.open(key), settings: () => explore()?.controls.values ?? null });
+    this.main = h("div", { class: "main study", dataset: { ready: "false" } }, this.welcome());
+    root.replaceChildren(this.form.element, this.main);
+    whenBack(root, () => this.form.refresh());
+  }
+
+  welcome() {
+    return h("section", { class: "card" }, h("div", { class: "card-body" }, h("h3", {}, "No study is open"), h("p", { class: "help" }, "A study draws random images, and tells how many of the positives are right and how many of the negatives are wrong: for PPAP and for its rivals, by class, and over a grid of settings. It also suggests settings, for which no labels are needed.")));
+  }
+
+  async open(key) {
+    const mine = (this.turn = (this.turn ?? 0) + 1);
+    this.main.dataset.ready = "false";
+    if (!key) {
+      this.main.replaceChildren(this.welcome());
+      return;
+    }
+    try {
+      const reply = await call(this.server, "study", key);
+      if (mine !== this.turn) return;
+      this.show(reply);
+      Object.assign(this.main.dataset, { ready: "true", study: key });
+    } catch (error) {
+      if (mine === this.turn) this.main.replaceChildren(h("p", { class: "messages error" }, error.message));
+    }
+  }
+
+  show(reply) {
+    const { study } = reply;
+    const address = (name, shown) => `studio/study/${encodeURIComponent(reply.key)}/${encodeURIComponent(name)}${shown ? "?show=1" : ""}`;
+    const link = (name, text) => h("a", { href: address(name), download: name }, text);
+    this.main.replaceChildren(
+      ...[
+        this.adviceCard(reply, address),
+        study.rules.length ? this.rulesCard(reply, link) : null,
+        ...study.figures.filter(({ name }) => name === "sweep").map((figure) => this.sweepCard(study, figure, address, link)),
+        ...study.figures.filter(({ name }) => name !== "sweep").map((figure) => this.figureCard(figure, address, link)),
+      ].filter(Boolean),
+    );
+  }
+
+  adviceCard({ study, subject }, address) {
+    const { card: element, body, header } = card("Suggested settings", { class: "card advice" });
+    header.append(h("div", { class: "inline" }, h("a", { href: address("study.html", true), target: "_blank", rel: "noopener" }, "Study as a page"), h("a", { href: address("study.json"), download: "study.json" }, "JSON")));
+    this.said = h("p", { class: "help", role: "status" });
+    body.append(
+      h("p", { class: "subject" }, h("span", {}, subject)),
+      h("ul", { class: "notes" }, study.advice.reasons.map((reason) => h("li", {}, reason))),
+      study.proof ? this.proofTable(study.proof) : h("p", { class: "help" }, "There are no label maps, so that nothing can be said about how right the sets are."),
+      h("div", { class: "inline" }, h("button", { type: "button", class: "primary", onclick: () => this.use(study.advice.settings) }, "Use in Explore")),
+      this.said,
+    );
+    return element;
+  }
+
+  proofTable(proof) {
+    const titles = { advised: "Suggested", paper: "Paper, COCO-Stuff ViT-S/16", best: "Best F1 of a labelled sweep" };
+    const head = ["Settings", "F1 of P", "Precision", "Recall", "|P|"];
+    const rows = Object.entries(titles).map(([name, title]) => {
+      const one = proof[name];
+      const { phi0, sigma_pos, steps } = one.settings;
+      return h("tr", { class: name === "advised" ? "measured" : "" }, h("th", {}, title), h("td", {}, `Φ⁰ ${fixed(phi0, 2)}, σ ${sigma_pos}, T ${steps}`), [one.f1, one.precision, one.recall].map((value) => h("td", {}, percent(value))), h("td", {}, one.positives === null ? "–" : count(Math.round(one.positives))));
+    });
+    return h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), head.map((name) => h("th", {}, name)))), h("tbody", {}, rows)));
+  }
+
+  rulesCard({ columns, rows, paper, study }, link) {
+    const { card: element, body, header } = card("Rules beside each other", { class: "card rules" });
+    header.append(h("div", { class: "inline" }, link("table6.csv", "CSV"), link("classes.csv", "CSV by class")));
+    const line = ([title, , cells], i) => h("tr", { class: i === 0 ? "measured" : "" }, h("th", {}, title), cells.map((cell) => h("td", {}, cell)));
+    const own = rows.filter(([, matched]) => !matched);
+    const equal = rows.filter(([, matched]) => matched);
+    const part = (title, list, from) => (list.length ? [h("tr", { class: "part" }, h("th", { colspan: String(columns.length + 1) }, title)), ...list.map((row, i) => line(row, i + from))] : []);
+    body.append(
+      h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), columns.map((name) => h("th", {}, name)))), h("tbody", {}, part("At their own settings", own, 0), part("At as many positives as PPAP has", equal, 1)))),
+      h("p", { class: "help" }, `Means over the anchors with a class; k-means is told the number of classes. ${count(study.rules[0].anchors)} anchors.`),
+      h("ul", { class: "notes", hidden: !paper.length }, paper.map((row) => h("li", {}, `Paper, Table 6: ${row}`))),
+    );
+    return element;
+  }
+
+  figureCard(figure, address, link) {
+    const { card: element, body, header } = card(figure.title, { class: `card figure figure-${figure.name}` });
+    header.append(this.files(figure.name, link));
+    body.append(h("div", { class: "paper-figure" }, h("img", { src: address(`${figure.name}.svg`, true), alt: figure.title, loading: "lazy" })));
+    return element;
+  }
+
+  files(name, link) {
+    const tables = { trust: "fig1b.csv", classes: "classes.csv", sweep: "sweep.csv" };
+    return h("div", { class: "inline" }, link(`${name}.svg`, "SVG"), link(`${name}.png`, "PNG"), tables[name] ? link(tables[name], "CSV") : null);
+  }
+
+  /** The figure itself, with a button over every cell of every panel. */
+  sweepCard(study, figure, address, link) {
+    const { card: element, body, header } = card(figure.title, { class: "card figure figure-sweep" });
+    header.append(this.files("sweep", link));
+    const { cells } = study.sweep;
+    const rows = cells.length;
+    const columns = cells[0].length;
+    const holder = h("div", { class: "paper-figure" }, h("img", { src: address("sweep.svg", true), alt: figure.title }));
+    this.cell = h("p", { class: "readout", role: "status" }, "Point at a cell; click it to see its settings in Explore.");
+    for (const [index, box] of figure.boxes.entries()) {
+      const panel = h("div", { class: "cells", style: `left:${100 * box.left}%;top:${100 * box.top}%;width:${100 * box.width}%;height:${100 * box.height}%;grid-template:repeat(${rows},1fr)/repeat(${columns},1fr)` });
+      // The last row of values is the top one.
+      for (let row = rows - 1; row >= 0; row--) {
+        for (const [column, cell] of cells[row].entries()) {
+          const words = this.words(cell);
+          const tell = () => (this.cell.textContent = words);
+          panel.append(h("button", { type: "button", "aria-label": words, tabindex: index ? "-1" : "0", dataset: { row: String(row), column: String(column) }, onmouseenter: tell, onfocus: tell, onclick: () => this.use(cell.settings) }));
+        }
+      }
+      holder.append(panel);
+    }
+    body.append(holder, this.cell);
+    return element;
+  }
+
+  words(cell) {
+    const settings = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * cell.settings[name]) / 1000}`).join(", ");
+    const found = cell.f1 === null ? "" : `; F1 ${percent(cell.f1)}, precision ${percent(cell.precision)}, recall ${percent(cell.recall)}`;
+    return `${settings}: ${count(Math.round(cell.positives))} positives, ${count(Math.round(cell.ambiguous))} ambiguous${found}`;
+  }
+
+  /** Explore with these settings. */
+  use(settings) {
+    const page = explore();
+    if (!page?.state.batch) {
+      this.said.textContent = "Explore is not ready yet: open it first.";
+      return;
+    }
+    page.controls.set(settings);
+    page.changeSettings(settings);
+    [...document.querySelectorAll("button[role=tab]")].find((tab) => tab.textContent.trim() === "Explore")?.click();
+    this.said.textContent = "Explore has these settings now.";
+  }
+}

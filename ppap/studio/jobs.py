@@ -1,0 +1,156 @@
+"""Long work that a page asks for: a command in a process of its own, followed line by line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ppap.studio.requests import RequestError
+
+ROOT = Path(__file__).parent.parent.parent
+EVERY = 0.3
+PATIENCE_SECONDS = 5.0
+MAX_LINES = 200
+_COUNTED = re.compile(r"^.+: ([\d,]+) of ([\d,]+) images")
+_PER_CENT = re.compile(r"^.+: (\d+) %")
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work under way."""
+
+    key: str
+    title: str
+    folder: Path
+    """Where the command writes."""
+    result: str
+    """The file there that is written when all is well."""
+    process: subprocess.Popen[str] | None = None
+    state: str = "running"
+    """running, then done, failed or cancelled."""
+    text: str = "Starting"
+    share: float = 0.0
+    lines: list[str] = field(default_factory=list)
+    cancelled: bool = False
+
+
+def command(module: str) -> tuple[str, ...]:
+    """The first words of a command of the project's own."""
+    return (sys.executable, "-m", module)
+
+
+def new_folder(parent: Path, title: str, otherwise: str) -> Path:
+    """Make a folder that is named after the time and a title; RequestError where it cannot be."""
+    stem = re.sub(r"[^\w.-]+", "_", title)[:60].strip("._") or otherwise
+    folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{stem}"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be made: {error.strerror or error}.") from None
+    return folder
+
+
+def begin(job: Job, words: Sequence[str]) -> None:
+    """Start the process of a job, and follow what it says."""
+    job.process = subprocess.Popen(
+        list(words),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+    threading.Thread(target=follow, args=(job,), name="job", daemon=True).start()
+
+
+def follow(job: Job) -> None:
+    """Read what the process says until it ends."""
+    assert job.process is not None
+    assert job.process.stderr is not None
+    with job.process.stderr as stream:
+        for line in stream:
+            follow_line(job, line.strip())
+    code = job.process.wait()
+    if code == 0 and (job.folder / job.result).is_file():
+        job.state, job.text, job.share = "done", "Done", 1.0
+        return
+    with contextlib.suppress(OSError):  # what it left behind is no result
+        for file in job.folder.iterdir():
+            file.unlink()
+        job.folder.rmdir()
+    if job.cancelled:
+        job.state, job.text = "cancelled", "Cancelled"
+    else:
+        said = job.lines[-1] if job.lines else f"It ended with the exit status {code}."
+        job.text, job.state = said, "failed"
+
+
+def follow_line(job: Job, line: str) -> None:
+    """Take in a line of the process."""
+    if not line:
+        return
+    if found := _COUNTED.match(line):
+        done, total = (int(number.replace(",", "")) for number in found.groups())
+        job.text, job.share = line, done / max(1, total)
+        return
+    if found := _PER_CENT.match(line):
+        job.text, job.share = line, int(found[1]) / 100
+        return
+    job.lines = [*job.lines[-MAX_LINES:], line]
+    job.text = line
+
+
+def end(process: subprocess.Popen[str] | None) -> None:
+    """End a process and those that it started."""
+    if process is None or process.poll() is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def cancel(job: Job | None) -> None:
+    """End a job that is under way."""
+    if job is not None and job.state == "running":
+        job.cancelled = True
+        end(job.process)
+
+
+def wait(job: Job) -> Job:
+    """The same job, when it has ended (scripts)."""
+    while job.state == "running":
+        time.sleep(0.1)
+    return job
+
+
+def told(job: Job | None) -> dict[str, Any] | None:
+    """A job as pages get it."""
+    if job is None:
+        return None
+    state = job.state
+    return {
+        "key": job.key,
+        "title": job.title,
+        "state": state,
+        "text": job.text,
+        "share": job.share,
+        "lines": job.lines[-12:] if state == "failed" else [],
+    }

@@ -1,0 +1,115 @@
+"""Studies on disk that pages can open, and what the command ``trainers.study`` is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ppap.settings import RANGES, Settings, excerpt
+from ppap.studio.jobs import EVERY, command
+from ppap.studio.reports import run_folders
+from ppap.studio.requests import RequestError
+from ppap.study.figures import Study
+from ppap.study.grid import Axis
+from ppap.study.saved import VALUES, StudyError, read_study, subject
+
+# Hidden, so that it is taken for no run.
+FOLDER = ".studies"
+COMMAND = command("trainers.study")
+KINDS = {
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".json": "application/json",
+}
+
+
+class WantedStudy(NamedTuple):
+    """A study that was asked for, checked."""
+
+    data: str
+    """A folder, or "samples"."""
+    split: str
+    backbone: str
+    images: int
+    anchors: int
+    size: int
+    settings: Settings | None
+    x: Axis | None
+    y: Axis | None
+
+    def arguments(self, folder: Path) -> list[str]:
+        """Of the command; every value stays in one word with its name, so that none is a name."""
+        words = [f"--out={folder}", f"--progress-every={EVERY}", f"--backbone={self.backbone}"]
+        words.append("--kind=samples" if self.data == "samples" else f"--data={self.data}")
+        words += [f"--split={self.split}"] if self.split else []
+        words += [f"--{name}={getattr(self, name)}" for name in ("images", "anchors", "size")]
+        if self.settings is not None:
+            words.append("--set")
+            words += [f"{name}={value}" for name, value in self.settings.as_dict().items()]
+        if self.x is None or self.y is None:
+            return [*words, "--no-sweep"]
+        return [*words, f"--x={written(self.x)}", f"--y={written(self.y)}"]
+
+
+def written(axis: Axis) -> str:
+    """An axis as the command takes it."""
+    whole = RANGES[axis.setting].whole
+    return f"{axis.setting}={','.join(str(int(v) if whole else v) for v in axis.values)}"
+
+
+class Studies:
+    """Studies by their names.
+
+    Args:
+        runs: the folder of all runs.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self.folder = runs / FOLDER
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All that can be opened, the newest first."""
+        found = []
+        for folder in run_folders(self.folder):
+            try:
+                study = read_study(folder)
+                found.append(
+                    {
+                        "key": folder.name,
+                        "title": f"{study['dataset']['title']} {study['dataset']['split']}",
+                        "text": subject(study),
+                        "time": (folder / VALUES).stat().st_mtime,
+                    }
+                )
+            except (StudyError, OSError, KeyError, TypeError):
+                continue  # being made, or no longer readable
+        return sorted(found, key=lambda one: (-one["time"], one["key"]))
+
+    def folder_of(self, key: object) -> Path:
+        """Where a study is; RequestError where there is none of that name."""
+        # Found by listing, so that no name leads elsewhere.
+        for folder in run_folders(self.folder):
+            if folder.name == key and (folder / VALUES).is_file():
+                return folder
+        raise RequestError(f"There is no study {excerpt(key)}.")
+
+    def read(self, key: object) -> Study:
+        """A study by its name; RequestError where there is none."""
+        try:
+            return read_study(self.folder_of(key))
+        except StudyError as error:
+            raise RequestError(str(error)) from None
+
+    def file(self, key: object, name: object) -> Path:
+        """One of a study's files; RequestError where there is none."""
+        folder = self.folder_of(key)
+        for file in folder.iterdir():
+            if file.name == name and file.suffix in KINDS and not file.name.startswith("."):
+                return file
+        raise RequestError(f"The study has no file {excerpt(name)}.")
+
+    def files(self, key: object) -> list[str]:
+        """The names of a study's files."""
+        return sorted(f.name for f in self.folder_of(key).iterdir() if f.suffix in KINDS)

@@ -1,0 +1,208 @@
+"""What the Study page asks of the server: plain functions on JSON-like values.
+
+A study is the command ``python -m trainers.study`` in a process of its own; its files on disk are
+what pages show, so that both give the same figures.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ppap.settings import RANGES, Range, SettingError, excerpt, number, read_settings
+from ppap.studio import studies
+from ppap.studio.jobs import Job, begin, cancel, new_folder, told, wait
+from ppap.studio.lists import backbone_choices
+from ppap.studio.requests import SIZES, RequestError, mapping
+from ppap.studio.server import answering
+from ppap.studio.sources import Sources
+from ppap.studio.studies import Studies, WantedStudy
+from ppap.study.grid import Axis, evenly
+from ppap.study.run import DEFAULT_X, DEFAULT_Y
+from ppap.study.saved import COLUMNS, PAGE, VALUES, cells_of, paper_rows, subject
+
+_SPLIT = re.compile(r"\w[\w.-]{0,59}")
+IMAGES = Range("Images", 1, 256, 1, (2, 64), True, "How many images an anchor sees.")
+ANCHORS = Range("Anchors", 1, 20_000, 1, (100, 2000), True, "How many random anchors.")
+SIZE = Range("Size", 32, 1024, 1, (224, 448), True, "Side of the images in pixels.")
+COUNT = Range("Number of values", 1, 40, 1, (1, 40), True, "Of a sweep's axis.")
+
+
+class Studying:
+    """The state behind all Study pages.
+
+    Args:
+        studies: that there are.
+        sources: which folders and files may be looked into.
+        folders: data folders the studio was started with.
+        backbone: the one the studio was started with.
+        allowed: whether pages may start studies; they can be read all the same.
+    """
+
+    def __init__(
+        self,
+        found: Studies,
+        sources: Sources,
+        *,
+        folders: list[str],
+        backbone: str,
+        allowed: bool = True,
+    ) -> None:
+        self.studies, self.sources, self.folders = found, sources, folders
+        self.backbone, self.allowed = backbone, allowed
+        self._lock = threading.Lock()
+        self._current: Job | None = None
+
+    def calls(self) -> list[Callable[[Any], Any]]:
+        """What the page may call, by its name."""
+        return [self.hello, self.start, self.status, self.cancel, self.study, self.remove]
+
+    @answering
+    def hello(self, _: Any) -> dict[str, Any]:
+        """Lists that the page needs before anything else, and what is under way."""
+        return {
+            "studies": self.studies.listed(),
+            "data": self.folders,
+            "backbone": self.backbone,
+            "backbones": backbone_choices(self.backbone),
+            "sizes": list(SIZES),
+            "ranges": [{"name": name, **range_._asdict()} for name, range_ in RANGES.items()],
+            "axes": {
+                name: {"setting": axis.setting, "values": list(axis.values)}
+                for name, axis in (("x", DEFAULT_X), ("y", DEFAULT_Y))
+            },
+            "current": told(self._current),
+        }
+
+    @answering
+    def start(self, request: Any) -> dict[str, Any]:
+        """Begin a study; refused while another is under way."""
+        if not self.allowed:
+            raise RequestError(
+                "This studio is open to other machines, so pages cannot start studies."
+            )
+        wanted = self.read(request)
+        with self._lock:
+            if self._current is not None and self._current.state == "running":
+                raise RequestError("A study is under way. Wait for it, or cancel it.")
+            self._current = self._begin(wanted)
+        reply = told(self._current)
+        assert reply is not None
+        return reply
+
+    @answering
+    def status(self, _: Any) -> dict[str, Any]:
+        """How far the study is; its name when it is done."""
+        return {"current": told(self._current)}
+
+    @answering
+    def cancel(self, _: Any) -> dict[str, Any]:
+        """End the study that is under way."""
+        cancel(self._current)
+        return {"current": told(self._current)}
+
+    @answering
+    def study(self, key: Any) -> dict[str, Any]:
+        """A study, with what the page shows of it in words."""
+        found = self.studies.read(key)
+        return {
+            "key": key,
+            "study": found,
+            "subject": subject(found),
+            "columns": [title for _, title, _, _ in COLUMNS],
+            "rows": [[rule["title"], rule["matched"], cells_of(rule)] for rule in found["rules"]],
+            "paper": paper_rows(found),
+            "files": self.studies.files(key),
+            "page": PAGE,
+        }
+
+    @answering
+    def remove(self, key: Any) -> dict[str, Any]:
+        """Delete a study."""
+        if not self.allowed:
+            raise RequestError(
+                "This studio is open to other machines, so pages cannot delete studies."
+            )
+        shutil.rmtree(self.studies.folder_of(key))
+        return {"studies": self.studies.listed()}
+
+    # What the page's calls share with the scripts' endpoints.
+
+    def read(self, raw: Any) -> WantedStudy:
+        """Check a request; RequestError or SettingError says which part is wrong."""
+        raw = mapping(raw)
+        data, split = raw.get("data") or "", raw.get("split") or ""
+        if not isinstance(data, str) or not data.strip():
+            raise SettingError("data", "Name a folder on this server, or samples.")
+        data = data.strip()
+        if data != "samples":
+            data = str(self.sources.folder(data))
+        if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
+            raise SettingError("split", "The split must be a name such as train or val.")
+        x, y = read_axis("x", raw.get("x"), DEFAULT_X), read_axis("y", raw.get("y"), DEFAULT_Y)
+        if x.setting == y.setting:
+            raise SettingError("y", f"The two axes must differ: both are {x.symbol}.")
+        settings = raw.get("settings")
+        swept = raw.get("sweep", True)
+        if not isinstance(swept, bool):
+            raise RequestError("sweep must be true or false.")
+        return WantedStudy(
+            data=data,
+            split=split.strip(),
+            backbone=self._backbone(raw.get("backbone")),
+            images=int(number("images", raw.get("images", 32), IMAGES)),
+            anchors=int(number("anchors", raw.get("anchors", 1000), ANCHORS)),
+            size=int(number("size", raw.get("size", 320), SIZE)),
+            settings=None if settings is None else read_settings(mapping(settings)),
+            x=x if swept else None,
+            y=y if swept else None,
+        )
+
+    def wait(self) -> Job:
+        """The study that was begun last, when it has ended (scripts)."""
+        assert self._current is not None
+        return wait(self._current)
+
+    def close(self) -> None:
+        """End what is under way."""
+        cancel(self._current)
+
+    def _backbone(self, raw: Any) -> str:
+        if not raw:
+            return self.backbone
+        known = {choice["name"] for choice in backbone_choices(self.backbone)}
+        if isinstance(raw, str) and raw in known:
+            return raw
+        if not isinstance(raw, str):
+            raise SettingError("backbone", "The backbone must be a name or a file.")
+        return str(self.sources.file(raw))
+
+    def _begin(self, wanted: WantedStudy) -> Job:
+        title = wanted.data.rstrip("/").rsplit("/", 1)[-1]
+        folder = new_folder(self.studies.folder, title, "study")
+        made = Job(folder.name, title, folder, VALUES)
+        begin(made, [*studies.COMMAND, *wanted.arguments(folder)])
+        return made
+
+
+def read_axis(name: str, raw: Any, default: Axis) -> Axis:
+    """``{"setting", "first", "last", "count"}`` or ``{"setting", "values"}`` as an axis."""
+    if raw is None:
+        return default
+    raw = mapping(raw)
+    setting = raw.get("setting")
+    if setting not in RANGES:
+        raise SettingError(name, f"There is no setting called {excerpt(setting)}.")
+    allowed = RANGES[setting]
+    values = raw.get("values")
+    if values is not None:
+        if not isinstance(values, list):
+            raise SettingError(name, "The values of an axis must be a list.")
+        return Axis(setting, tuple(number(name, value, allowed) for value in values[:41]))
+    count = int(number(name, raw.get("count", 10), COUNT))
+    first = number(name, raw.get("first"), allowed)
+    last = number(name, raw.get("last"), allowed)
+    return evenly(setting, first, last, count)

@@ -1,0 +1,167 @@
+"""The Study tab in a real Chromium, and Suggest in Explore."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from ppap.study import advise
+from ppap.study.saved import read_study
+from tests.browser.conftest import Reference
+from tests.browser.driver import Running, pages, studio
+from tests.browser.looks import check_looks
+
+READY = "#study .study[data-ready=true]"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study") / "runs"
+
+
+@pytest.fixture(scope="module")
+def running(runs: Path) -> Iterator[Running]:
+    with studio(["--runs", str(runs)]) as started:
+        yield started
+
+
+@pytest.fixture
+def open_tab(browser: Browser, running: Running) -> Iterator[Callable[[], Page]]:
+    with pages(browser, running.url) as open_it:
+
+        def on_study() -> Page:
+            page = open_it()
+            page.get_by_role("tab", name="Study").click()
+            page.wait_for_selector("#study form")
+            return page
+
+        yield on_study
+
+
+def begin(page: Page, *, anchors: str = "100", values: str = "3") -> None:
+    form = page.locator("#study form")
+    form.get_by_label("Anchors").fill(anchors)
+    form.get_by_label("Size").select_option("224")
+    for field in form.get_by_label("values", exact=True).all():
+        field.fill(values)
+    form.get_by_role("button", name="Study").click()
+
+
+def test_suggest_moves_the_sliders_and_says_why(page: Page, reference: Reference) -> None:
+    batch = reference.batch
+    wanted = advise(batch.features, images=len(batch))
+    page.get_by_role("button", name="Suggest").click()
+    page.wait_for_selector(".settings .reasons li")
+    assert page.locator(".settings .reasons li").all_inner_texts() == list(wanted.reasons)
+    values = page.evaluate("document.querySelector('#explore').studio.controls.values")
+    assert values == wanted.settings.as_dict()
+    anchor = page.evaluate("document.querySelector('#explore').studio.state.anchor")
+    five: dict[str, Any] = wanted.settings.as_dict()
+    expected = int((reference.codes(anchor, **five) == 2).sum())
+    page.wait_for_selector(f'#mosaic[data-positive="{expected}"]')
+    # They are the reasons of that suggestion, not of what is moved afterwards.
+    page.locator("[data-exact=phi0]").fill("0.7")
+    page.locator("[data-exact=phi0]").press("Enter")
+    assert page.locator(".settings .reasons").is_hidden()
+
+
+def test_a_study_is_made_shown_taken_and_opened_again(
+    open_tab: Callable[[], Page], runs: Path, tmp_path: Path
+) -> None:
+    page = open_tab()
+    assert "No study is open" in page.locator("#study .main").inner_text()
+    begin(page)
+    page.wait_for_selector("#study .busy progress")
+    page.wait_for_selector(READY, timeout=240_000)
+    (folder,) = (runs / ".studies").iterdir()
+    made = read_study(folder)
+    assert made["plan"]["anchors"] == 100
+    rows = page.locator("#study .rules tr.measured").first.inner_text().split("\t")
+    assert rows[1] == f"{made['rules'][0]['positives']:,.0f}"
+    assert rows[2] == f"{100 * made['rules'][0]['precision']:.1f}"
+    # Figures are the command's own files.
+    assert page.locator("#study .paper-figure img").count() == 4
+    shown = page.request.get(page.locator("#study .figure-sweep img").evaluate("e => e.src"))
+    assert shown.body() == (folder / "sweep.svg").read_bytes()
+    for name in ("sweep.svg", "sweep.png", "sweep.csv"):
+        with page.expect_download() as waiting:
+            page.locator(f'#study .figure-sweep a[download="{name}"]').click()
+        waiting.value.save_as(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    with (tmp_path / "sweep.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 9
+    page.reload()
+    page.get_by_role("tab", name="Study").click()
+    page.wait_for_selector(READY)
+
+
+def test_a_cell_opens_explore_with_its_settings(open_tab: Callable[[], Page]) -> None:
+    page = open_tab()
+    page.wait_for_selector(READY)
+    study = page.evaluate(
+        "fetch(document.querySelector('#study .advice a[download]').href).then((r) => r.json())"
+    )
+    cells = page.locator("#study .cells").first.locator("button")
+    assert cells.count() == 9
+    # The first button is the top left cell: the smallest x, the largest y.
+    cell = study["sweep"]["cells"][2][0]
+    cells.first.hover()
+    said = page.locator("#study .figure-sweep .readout").inner_text()
+    assert f"{cell['positives']:,.0f} positives" in said
+    cells.first.click()
+    page.wait_for_selector("#mosaic", state="visible")
+    values = page.evaluate("document.querySelector('#explore').studio.controls.values")
+    assert values == cell["settings"]
+
+
+def test_nonsense_gets_a_sentence(open_tab: Callable[[], Page], runs: Path) -> None:
+    page = open_tab()
+    before = len(list((runs / ".studies").iterdir()))
+    form = page.locator("#study form")
+    errors = form.get_by_role("alert")
+    begin(page, anchors="<b>many</b>")
+    assert "Anchors must be a whole number from 1 to 20,000, not <b>many</b>" in errors.inner_text()
+    begin(page, values="0")
+    assert "Number of values must be" in errors.inner_text()
+    form.get_by_label("Images: a folder").fill("/nowhere; touch x")
+    begin(page)
+    page.wait_for_function(
+        "document.querySelector('#study [role=alert]').innerText.includes('no folder')"
+    )
+    assert len(list((runs / ".studies").iterdir())) == before
+
+
+@pytest.mark.parametrize("width", [1440, 420])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_is_whole_and_legible(open_tab: Callable[[], Page], width: int, theme: str) -> None:
+    page = open_tab()
+    page.wait_for_selector(READY)
+    page.set_viewport_size({"width": width, "height": 900})
+    if theme == "dark":
+        page.evaluate("document.body.classList.add('dark')")
+    page.wait_for_timeout(300)
+    check_looks(page, width)
+    tabs = page.get_by_role("tab").all_inner_texts()
+    assert tabs == ["Explore", "Study", "Train", "Evaluate", "Segment"]
+
+
+def test_it_can_be_cancelled_and_deleted(open_tab: Callable[[], Page], runs: Path) -> None:
+    page = open_tab()
+    page.wait_for_selector(READY)
+    begin(page, anchors="4000", values="40")
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector("#study .busy", state="hidden", timeout=30_000)
+    assert len(list((runs / ".studies").iterdir())) == 1
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.locator("#study .reports").get_by_role("button", name="Delete").click()
+    assert page.locator("#study .reports li").count() == 1
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#study .reports").get_by_role("button", name="Delete").click()
+    page.wait_for_selector("#study .reports li", state="detached")
+    assert list((runs / ".studies").iterdir()) == []
+    assert "No study is open" in page.locator("#study .main").inner_text()
