@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
+
+from tests.browser.driver import pages, studio
 
 SEGMENT = "document.querySelector('#segment').studio"
 READY = "#segment .stage[data-ready=true]"
@@ -136,3 +138,39 @@ def test_a_number_that_cannot_be_is_told_at_its_field(tab: Page) -> None:
     number.fill("1")
     number.press("Enter")
     assert "from 2 to 64" in tab.locator("#segment .field-error:visible").inner_text()
+
+
+def test_a_checkpoint_is_made_as_a_run_like_any_other(browser: Browser, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    with studio(["--runs", str(runs)]) as running, pages(browser, running.url) as open_it:
+        page = open_it()
+        page.get_by_role("tab", name="Segment").click()
+        page.wait_for_selector(READY, timeout=120_000)
+        make = page.get_by_role("button", name="Make a checkpoint from the sample photos")
+        said = page.locator("#segment .maker [role=status]")
+        make.click()
+        page.wait_for_function(
+            "document.querySelector('#segment .maker [role=status]').innerText.match(/: [1-9]\\d* %/)",
+            timeout=240_000,
+        )
+        assert make.is_disabled()
+        (state,) = runs.glob("samples*/config.json")
+        assert json.loads(state.read_text())["recipe"] == "samples"
+        page.get_by_role("tab", name="Train").click()
+        page.locator("#train").get_by_role("button", name="Stop", exact=True).click()
+        page.get_by_role("tab", name="Segment").click()
+        page.wait_for_function(
+            "document.querySelector('#segment .maker [role=status]').innerText.includes('stopped')",
+            timeout=120_000,
+        )
+        assert make.is_enabled()
+        # What it has learnt so far is a checkpoint already.
+        page.reload()
+        page.get_by_role("tab", name="Segment").click()
+        page.wait_for_selector(READY, timeout=120_000)
+        old = result_of(page)
+        page.locator("#segment").get_by_label("Segment with").select_option(
+            json.dumps(["samples", "last"], separators=(",", ":"))
+        )
+        wait_for_new(page, old)
+        assert said.is_visible()
