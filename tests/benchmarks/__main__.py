@@ -8,9 +8,18 @@ from tests.benchmarks import (
     bench_loss,
     bench_map,
     bench_studio,
+    bench_sweep,
     bench_watch,
 )
 
-for benchmark in (bench_loss, bench_cache, bench_crf, bench_studio, bench_map, bench_watch):
+for benchmark in (
+    bench_loss,
+    bench_cache,
+    bench_crf,
+    bench_studio,
+    bench_map,
+    bench_watch,
+    bench_sweep,
+):
     print(f"\n== {benchmark.__name__.rsplit('.', 1)[-1]}", flush=True)
     benchmark.main()
