@@ -217,7 +217,7 @@ def _plain_numbers(axis: Axis) -> None:
     """1,000 instead of 10³, also between the powers where there are few of them."""
     from matplotlib.ticker import FuncFormatter, LogLocator
 
-    axis.set_major_locator(LogLocator(subs=(1, 3)))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 

@@ -135,3 +135,10 @@ def test_what_does_not_fit_is_refused() -> None:
         sweep(features, torch.arange(20), GRID, labels=labels[:59])
     with pytest.raises(IndexError):
         sweep(features, torch.tensor([60]), GRID, labels=labels)
+
+
+def test_equal_to_a_criterion_is_not_above_it() -> None:
+    # Cosines with the first patch: 1, exactly 0 = Ψ⁰, 0.6, −1.
+    features = torch.tensor([[1, 0], [0, 1], [0.6, 0.8], [-1, 0]], dtype=torch.float64)
+    (found,) = sweep(features, torch.tensor([0]), [Settings(0.9, 0, 3, 4, 0)])
+    assert (found.positives, found.ambiguous, found.negatives) == (0, 1, 2)
