@@ -55,6 +55,9 @@ STUDYING = (
     "studies",
     "study",
     "delete_study",
+    "start_ablation",
+    "ablations",
+    "ablation",
 )
 ALL = (*EXPLORING, *STUDYING, *TRAINING, *EVALUATING, *SEGMENTING)
 SETTINGS = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 3}

@@ -158,14 +158,19 @@ def as_markdown(made: Table) -> str:
 
 def section(made: Table, suffix: str) -> str:
     """One Markdown table: each measure, with the paper's number beside it where it has any."""
+    head, lines = cells(made, suffix)
+    return markdown.table(head, lines)
+
+
+def cells(made: Table, suffix: str) -> tuple[list[str], list[list[str]]]:
+    """Titles of the columns and texts of the rows; ``suffix`` is empty or ``CRF``."""
     measures = [name + suffix for name, _, _ in COLUMNS]
     cited = any(row.in_paper(name)[1] is not None for row in made.rows for name in measures)
     head = ["recipe", *made.ablation.grid, "seeds"]
     for name in measures:
         head += [name, "paper"] if cited else [name]
     head += [MINUTES, *(["paper's table"] if cited else [])]
-    lines = [line(row, measures, cited=cited) for row in made.rows]
-    return markdown.table(head, lines)
+    return head, [line(row, measures, cited=cited) for row in made.rows]
 
 
 def line(row: Row, measures: Sequence[str], *, cited: bool) -> list[str]:

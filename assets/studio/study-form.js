@@ -192,6 +192,12 @@ export class StudyForm {
     this.on.open(key);
   }
 
+  /** No study is open any more. */
+  leave() {
+    this.current = null;
+    this.mark();
+  }
+
   mark() {
     for (const item of this.list.children) item.classList.toggle("current", item.dataset.study === this.current);
   }

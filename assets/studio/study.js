@@ -1,7 +1,10 @@
 // The Study page: how far the sets can be trusted on a data set, and which settings suit.
 import { call } from "./client.js";
 import { card, count, fixed, h, percent, whenBack } from "./dom.js";
+import { AblationCard, ablationView } from "./study-ablation.js";
 import { StudyForm } from "./study-form.js";
+
+const FOLLOW_MS = 3000;
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server) {
@@ -26,8 +29,13 @@ class StudyPage {
     this.ranges = config.ranges;
     this.form = new StudyForm(server, config, { open: (key) => this.open(key), settings: () => explore()?.controls.values ?? null });
     this.main = h("div", { class: "main study", dataset: { ready: "false" } }, this.welcome());
+    this.ablations = new AblationCard(server, { show: (name) => this.showAblation(name) });
+    this.form.element.append(this.ablations.element);
     root.replaceChildren(this.form.element, this.main);
-    whenBack(root, () => this.form.refresh());
+    whenBack(root, () => {
+      this.form.refresh();
+      this.ablations.refresh();
+    });
   }
 
   welcome() {
@@ -45,10 +53,38 @@ class StudyPage {
       const reply = await call(this.server, "study", key);
       if (mine !== this.turn) return;
       this.show(reply);
+      delete this.main.dataset.ablation;
+      this.ablations.leave();
       Object.assign(this.main.dataset, { ready: "true", study: key });
     } catch (error) {
       if (mine === this.turn) this.main.replaceChildren(h("p", { class: "messages error" }, error.message));
     }
+  }
+
+  /** An ablation's table, followed until all its runs have ended. */
+  async showAblation(name) {
+    const mine = (this.turn = (this.turn ?? 0) + 1);
+    this.form.leave();
+    this.main.dataset.ready = "false";
+    delete this.main.dataset.study;
+    for (;;) {
+      let reply;
+      try {
+        reply = await call(this.server, "ablation", name);
+      } catch (error) {
+        if (mine === this.turn) this.main.replaceChildren(h("p", { class: "messages error" }, error.message));
+        return;
+      }
+      if (mine !== this.turn) return;
+      this.main.replaceChildren(ablationView(reply));
+      Object.assign(this.main.dataset, { ready: "true", ablation: name });
+      const { total, finished } = reply.standing;
+      if (finished === total || (reply.ended && !reply.standing.running && !reply.standing.waiting)) break;
+      await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
+      // Nobody looks: the next visit shows it anew.
+      if (mine !== this.turn || !this.main.isConnected) return;
+    }
+    this.ablations.refresh();
   }
 
   show(reply) {

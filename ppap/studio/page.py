@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ppap.embedding import MapService
+from ppap.studio.ablating import Ablating
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.endpoints import add_endpoints
 from ppap.studio.evaluate_endpoints import add_evaluate_endpoints
@@ -135,6 +136,7 @@ class Studio:
             allowed=trains,
         )
         self.training = Training(Runner(runs), sources, allowed=trains)
+        self.ablating = Ablating(self.training.runner, sources, allowed=trains)
         self.blocks = self._build()
 
     def _build(self) -> gr.Blocks:
@@ -142,12 +144,14 @@ class Studio:
             gr.HTML(MASTHEAD, apply_default_css=False)
             with gr.Tabs():
                 add_tab("explore", "Explore", "studio.js", self.server.calls())
-                add_tab("study", "Study", "study.js", self.studying.calls())
+                add_tab(
+                    "study", "Study", "study.js", [*self.studying.calls(), *self.ablating.calls()]
+                )
                 add_tab("train", "Train", "train.js", self.training.calls())
                 add_tab("evaluate", "Evaluate", "evaluate.js", self.evaluating.calls())
                 add_tab("segment", "Segment", "segment.js", self.segmenting.calls())
             add_endpoints(blocks, self.server)
-            add_study_endpoints(blocks, self.studying)
+            add_study_endpoints(blocks, self.studying, self.ablating)
             add_training_endpoints(blocks, self.training)
             add_evaluate_endpoints(blocks, self.evaluating)
             add_segment_endpoints(blocks, self.segmenting)

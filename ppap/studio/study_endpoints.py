@@ -6,14 +6,15 @@ from typing import Any
 
 import gradio as gr
 
+from ppap.studio.ablating import Ablating
 from ppap.studio.endpoints import publish, refusing
 from ppap.studio.evaluate_endpoints import said
 from ppap.studio.studying import Studying
 
 
-def add_study_endpoints(blocks: gr.Blocks, studying: Studying) -> None:
+def add_study_endpoints(blocks: gr.Blocks, studying: Studying, ablating: Ablating) -> None:
     """Add every endpoint to the blocks that are being built."""
-    endpoints = StudyEndpoints(studying)
+    endpoints = StudyEndpoints(studying, ablating)
     for function in (
         endpoints.start_study,
         endpoints.study_status,
@@ -21,6 +22,9 @@ def add_study_endpoints(blocks: gr.Blocks, studying: Studying) -> None:
         endpoints.studies,
         endpoints.study,
         endpoints.delete_study,
+        endpoints.start_ablation,
+        endpoints.ablations,
+        endpoints.ablation,
     ):
         publish(blocks, function)
 
@@ -28,8 +32,8 @@ def add_study_endpoints(blocks: gr.Blocks, studying: Studying) -> None:
 class StudyEndpoints:
     """What scripts may call; each method's docstring is its documentation."""
 
-    def __init__(self, studying: Studying) -> None:
-        self.studying = studying
+    def __init__(self, studying: Studying, ablating: Ablating) -> None:
+        self.studying, self.ablating = studying, ablating
 
     def start_study(
         self,
@@ -111,3 +115,48 @@ class StudyEndpoints:
             Under "studies": those that are left.
         """
         return said(self.studying.remove(key))
+
+    def start_ablation(
+        self,
+        name: str,
+        recipe: str,
+        grid: str,
+        data: str = "",
+        seeds: str = "0 1 2",
+        settings: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Train every combination of values and seeds through the queue, or go on with that.
+
+        Args:
+            name: of the ablation; the names of its runs begin so.
+            recipe: whose settings the runs begin with.
+            grid: what varies, such as "phi0=0.5,0.6 steps=1,2".
+            data: the data set's folder on the server; samples needs none.
+            seeds: such as "0 1 2".
+            settings: changed in all runs.
+
+        Returns:
+            Where it stands, as of ablation.
+        """
+        request = {key: value for key, value in locals().items() if key != "self"}
+        return said(self.ablating.start_ablation(request))
+
+    def ablations(self) -> dict[str, Any]:
+        """List the ablations.
+
+        Returns:
+            Under "ablations": name, what varies, and how many runs are finished of how many.
+        """
+        with refusing():
+            return {"ablations": self.ablating.listed()}
+
+    def ablation(self, name: str) -> dict[str, Any]:
+        """Read an ablation's table so far.
+
+        Args:
+            name: as ablations gave it.
+
+        Returns:
+            Where its runs stand, tables with the paper's numbers, notes, and the numbers as CSV.
+        """
+        return said(self.ablating.ablation(name))

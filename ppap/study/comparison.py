@@ -19,7 +19,7 @@ ANCHORS_AT_ONCE = 250
 # Fig. 1b's x-axis.
 FIRST = tuple(range(10, 101, 10))
 # How near a mean |P| counts as equal, and how often a setting is tried on the way there.
-NEAR_ENOUGH = 0.02
+NEAR_ENOUGH = 0.05
 MOST_TRIES = 12
 
 Progress = Callable[[str, float], None]

@@ -15,6 +15,7 @@ from ppap.study.saved import read_study
 from tests.browser.conftest import Reference
 from tests.browser.driver import Running, pages, studio
 from tests.browser.looks import check_looks
+from trainers.ablation_plan import Ablation, write_grid
 
 READY = "#study .study[data-ready=true]"
 
@@ -165,3 +166,33 @@ def test_it_can_be_cancelled_and_deleted(open_tab: Callable[[], Page], runs: Pat
     page.wait_for_selector("#study .reports li", state="detached")
     assert list((runs / ".studies").iterdir()) == []
     assert "No study is open" in page.locator("#study .main").inner_text()
+
+
+def test_an_ablation_is_listed_opened_and_refused(open_tab: Callable[[], Page], runs: Path) -> None:
+    name = "depth<b>"  # no name of an ablation, but of a file
+    (runs / ".ablations" / name).mkdir(parents=True)
+    write_grid(runs, Ablation("depth", ("samples",), seeds=(0, 1), grid={"steps": ("1", "2")}))
+    page = open_tab()
+    ablations = page.locator("#study .ablations")
+    ablations.get_by_role("button", name="depth").click()
+    page.wait_for_selector("#study .study[data-ablation=depth]")
+    table = page.locator("#study .ablation table")
+    assert table.locator("tbody tr").count() == 2
+    assert table.locator("tbody tr").first.inner_text().split("\t")[:3] == [
+        "samples",
+        "1",
+        "0 of 2",
+    ]
+    assert "0 of 4 runs finished" in page.locator("#study .ablation").inner_text()
+    with page.expect_download() as waiting:
+        page.locator("#study .ablation").get_by_role("button", name="CSV").click()
+    assert waiting.value.suggested_filename == "depth.csv"
+    ablations.get_by_text("New ablation").click()
+    ablations.get_by_label("Varied settings").fill("phi0=0.5,9")
+    ablations.get_by_label("Recipe").select_option("samples")
+    ablations.get_by_role("button", name="Train them all").click()
+    alert = ablations.get_by_role("alert")
+    alert.wait_for()
+    assert "phi0 must be a number from -1 to 1" in alert.inner_text()
+    check_looks(page, 1440)
+    assert [one.name for one in runs.iterdir() if not one.name.startswith(".")] == []

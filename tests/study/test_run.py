@@ -19,7 +19,7 @@ from ppap.study.comparison import Patches, sample_anchors
 from ppap.study.figures import Study, draw
 from ppap.study.grid import Axis
 from ppap.study.run import Plan, study
-from ppap.study.saved import PAGE, VALUES, StudyError, read_study, write_study
+from ppap.study.saved import PAGE, VALUES, StudyError, as_page, read_study, write_study
 from ppap.study.sweeping import sweep
 from trainers import study as command
 
@@ -108,9 +108,17 @@ def test_files_say_what_the_values_say(found: Study, tmp_path: Path) -> None:
         assert len(list(csv.DictReader(stream))) == 9
     with (page.parent / "classes.csv").open() as stream:
         assert {row["class"] for row in csv.DictReader(stream)} <= {"red", "green", "blue & <grey>"}
-    text = page.read_text()
-    assert "<grey>" not in text
-    assert "http" not in text.replace("http-equiv", "")
+    assert "http" not in page.read_text().replace("http-equiv", "")
+
+
+def test_strangers_names_are_text_in_the_page(found: Study) -> None:
+    about = {**found["dataset"], "title": "<b>mine</b>"}
+    rules = [{**found["rules"][0], "title": "<i>rule</i>"}, *found["rules"][1:]]
+    page = as_page({**found, "dataset": about, "rules": rules}, [])
+    assert "&lt;b&gt;mine&lt;/b&gt;" in page
+    assert "&lt;i&gt;rule" in page
+    assert "<b>mine" not in page
+    assert "<i>rule" not in page
 
 
 def test_the_same_study_gives_the_same_figures(found: Study) -> None:
