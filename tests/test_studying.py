@@ -117,6 +117,7 @@ def test_what_the_command_is_told(place: Place, tmp_path: Path) -> None:
         ({"data": "../.."}, None, "open to other machines"),
         ({"split": "--out=x"}, "split", "a name such as train"),
         ({"split": "a\nb"}, "split", "a name such as train"),
+        ({"data": "samples", "split": "banana"}, "split", "no splits"),
         ({"images": "many"}, "images", "Images must be a whole number from 1 to 256, not many"),
         ({"images": 10**9}, "images", "from 1 to 256"),
         ({"anchors": float("nan")}, "anchors", "not nan"),

@@ -75,7 +75,10 @@ def parser() -> Parser:
         help="PPAP's settings: phi0, psi0, sigma_pos, sigma_amb, steps (default: the advice's)",
     )  # fmt: skip
     made.add_argument("--x", metavar="AXIS", help="of the sweep (default: phi0=0.3:0.75:10)")
-    made.add_argument("--y", metavar="AXIS", help="of the sweep (default: psi0=0.05:0.5:10)")
+    made.add_argument("--y", metavar="AXIS", help="of the sweep (default: steps=0:5:6)")
+    made.add_argument(
+        "--overwrite", action="store_true", help="replace the study that is in --out already"
+    )
     made.add_argument("--no-sweep", action="store_true", help="leave the sweep out")
     made.add_argument(
         "--own-settings", action="store_true", help="leave equal numbers of positives out"
@@ -117,16 +120,21 @@ def carry_out(given: argparse.Namespace) -> int:
     from ppap.backbones import load_backbone
     from ppap.data import open_dataset
     from ppap.study.run import study
-    from ppap.study.saved import as_markdown, write_study
+    from ppap.study.saved import VALUES, as_markdown, write_study
 
     if given.data is None and given.kind != "samples":
         raise ValueError("Name a data set: --data DIR, or --kind samples for the sample photos.")
+    out = given.out.expanduser()
+    if (out / VALUES).exists() and not given.overwrite:
+        raise ValueError(f"{out} holds a study already: name another folder, or add --overwrite.")
+    if given.kind == "samples" and given.split:
+        raise ValueError("The sample photos have no splits: leave --split out.")
     data = None if given.kind == "samples" else expanded(given.data)
     options = {} if given.split is None else {"split": given.split}
     dataset = open_dataset(data, kind=given.kind, **options)
     backbone = load_backbone(given.backbone)
     found = study(plan, dataset, backbone, progress=Said(given.progress_every))
-    page = write_study(found, given.out.expanduser())
+    page = write_study(found, out)
     print("\n".join(found["advice"]["reasons"]))
     print(as_markdown(found), end="")
     print(page)

@@ -19,8 +19,8 @@ export class StudyForm {
     this.settings = "advice";
     const from = choice("PPAP's settings", [["advice", "Suggested"], ["explore", "As in Explore"]], "advice", (key) => (this.settings = key));
     this.sweep = h("input", { id: newId("sweep"), type: "checkbox", checked: true, onchange: () => (this.axes.hidden = !this.sweep.checked) });
-    this.x = this.axis("Across", config.axes.x);
-    this.y = this.axis("Upwards", config.axes.y);
+    this.x = this.axis("x axis", config.axes.x);
+    this.y = this.axis("y axis", config.axes.y);
     this.axes = h("div", { class: "axes" }, this.x.element, this.y.element);
     this.begin = h("button", { type: "submit", class: "primary" }, "Study");
     this.stop = h("button", { type: "button", hidden: true, onclick: () => this.cancel() }, "Cancel");
@@ -134,6 +134,7 @@ export class StudyForm {
 
   async ended(current) {
     if (current.state === "failed") say(this.errors, current.lines.length > 1 ? current.lines.slice(-6) : [current.text]);
+    if (current.state === "cancelled") say(this.errors, ["Cancelled."]);
     if (current.state !== "done") return;
     this.showStudies((await call(this.server, "hello", null)).studies);
     this.choose(current.key);

@@ -1,6 +1,6 @@
 // The Study page: how far the sets can be trusted on a data set, and which settings suit.
 import { call } from "./client.js";
-import { card, count, fixed, h, percent, whenBack } from "./dom.js";
+import { card, count, h, percent, whenBack } from "./dom.js";
 import { AblationCard, ablationView } from "./study-ablation.js";
 import { StudyForm } from "./study-form.js";
 
@@ -101,32 +101,27 @@ class StudyPage {
     );
   }
 
-  adviceCard({ study, subject }, address) {
+  adviceCard(reply, address) {
+    const { study, subject } = reply;
     const { card: element, body, header } = card("Suggested settings", { class: "card advice" });
     header.append(h("div", { class: "inline" }, h("a", { href: address("study.html", true), target: "_blank", rel: "noopener" }, "Study as a page"), h("a", { href: address("study.json"), download: "study.json" }, "JSON")));
     this.said = h("p", { class: "help", role: "status" });
     body.append(
       h("p", { class: "subject" }, h("span", {}, subject)),
       h("ul", { class: "notes" }, study.advice.reasons.map((reason) => h("li", {}, reason))),
-      study.proof ? this.proofTable(study.proof) : h("p", { class: "help" }, "There are no label maps, so that nothing can be said about how right the sets are."),
+      study.proof ? this.proofTable(reply) : h("p", { class: "help" }, "There are no label maps, so that nothing can be said about how right the sets are."),
       h("div", { class: "inline" }, h("button", { type: "button", class: "primary", onclick: () => this.use(study.advice.settings) }, "Use in Explore")),
       this.said,
     );
     return element;
   }
 
-  proofTable(proof) {
-    const titles = { advised: "Suggested", paper: "Paper, COCO-Stuff ViT-S/16", best: "Best F1 of a labelled sweep" };
-    const head = ["Settings", "F1 of P", "Precision", "Recall", "|P|"];
-    const rows = Object.entries(titles).map(([name, title]) => {
-      const one = proof[name];
-      const { phi0, sigma_pos, steps } = one.settings;
-      return h("tr", { class: name === "advised" ? "measured" : "" }, h("th", {}, title), h("td", {}, `Φ⁰ ${fixed(phi0, 2)}, σ ${sigma_pos}, T ${steps}`), [one.f1, one.precision, one.recall].map((value) => h("td", {}, percent(value))), h("td", {}, one.positives === null ? "–" : count(Math.round(one.positives))));
-    });
-    return h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), head.map((name) => h("th", {}, name)))), h("tbody", {}, rows)));
+  proofTable({ proof, proof_columns, proof_key }) {
+    const rows = proof.map(([title, ...cells], i) => h("tr", { class: i ? "" : "measured" }, h("th", {}, title), cells.map((cell) => h("td", {}, cell))));
+    return h("div", {}, h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), proof_columns.map((name) => h("th", {}, name)))), h("tbody", {}, rows))), h("p", { class: "help" }, proof_key));
   }
 
-  rulesCard({ columns, rows, paper, study }, link) {
+  rulesCard({ columns, rows, paper, study, key_text }, link) {
     const { card: element, body, header } = card("Rules beside each other", { class: "card rules" });
     header.append(h("div", { class: "inline" }, link("table6.csv", "CSV"), link("classes.csv", "CSV by class")));
     const line = ([title, , cells], i) => h("tr", { class: i === 0 ? "measured" : "" }, h("th", {}, title), cells.map((cell) => h("td", {}, cell)));
@@ -135,7 +130,7 @@ class StudyPage {
     const part = (title, list, from) => (list.length ? [h("tr", { class: "part" }, h("th", { colspan: String(columns.length + 1) }, title)), ...list.map((row, i) => line(row, i + from))] : []);
     body.append(
       h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), columns.map((name) => h("th", {}, name)))), h("tbody", {}, part("At their own settings", own, 0), part("At as many positives as PPAP has", equal, 1)))),
-      h("p", { class: "help" }, `Means over the anchors with a class; k-means is told the number of classes. ${count(study.rules[0].anchors)} anchors.`),
+      h("p", { class: "help" }, `${key_text} ${count(study.rules[0].anchors)} anchors.`),
       h("ul", { class: "notes", hidden: !paper.length }, paper.map((row) => h("li", {}, `Paper, Table 6: ${row}`))),
     );
     return element;
@@ -180,7 +175,7 @@ class StudyPage {
 
   words(cell) {
     const settings = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * cell.settings[name]) / 1000}`).join(", ");
-    const found = cell.f1 === null ? "" : `; F1 ${percent(cell.f1)}, precision ${percent(cell.precision)}, recall ${percent(cell.recall)}`;
+    const found = cell.f1 === null ? "" : `; F1 ${percent(cell.f1)}, precision ${percent(cell.precision)}, recall ${percent(cell.recall)}, false in N ${percent(cell.false_negatives)}`;
     return `${settings}: ${count(Math.round(cell.positives))} positives, ${count(Math.round(cell.ambiguous))} ambiguous${found}`;
   }
 
@@ -194,6 +189,8 @@ class StudyPage {
     page.controls.set(settings);
     page.changeSettings(settings);
     [...document.querySelectorAll("button[role=tab]")].find((tab) => tab.textContent.trim() === "Explore")?.click();
-    this.said.textContent = "Explore has these settings now.";
+    scrollTo(0, 0);
+    const words = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * settings[name]) / 1000}`);
+    this.said.textContent = `Taken into Explore: ${words.join(", ")}. The images there stay.`;
   }
 }

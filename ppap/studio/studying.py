@@ -22,7 +22,18 @@ from ppap.studio.sources import Sources
 from ppap.studio.studies import Studies, WantedStudy
 from ppap.study.grid import Axis, evenly
 from ppap.study.run import DEFAULT_X, DEFAULT_Y
-from ppap.study.saved import COLUMNS, PAGE, VALUES, cells_of, paper_rows, subject
+from ppap.study.saved import (
+    COLUMNS,
+    KEY,
+    PAGE,
+    PROOF_COLUMNS,
+    PROOF_KEY,
+    VALUES,
+    cells_of,
+    paper_rows,
+    proof_rows,
+    subject,
+)
 
 _SPLIT = re.compile(r"\w[\w.-]{0,59}")
 IMAGES = Range("Images", 1, 256, 1, (2, 64), True, "How many images an anchor sees.")
@@ -114,6 +125,10 @@ class Studying:
             "subject": subject(found),
             "columns": [title for _, title, _, _ in COLUMNS],
             "rows": [[rule["title"], rule["matched"], cells_of(rule)] for rule in found["rules"]],
+            "proof": proof_rows(found) if found["proof"] else [],
+            "proof_columns": PROOF_COLUMNS,
+            "proof_key": PROOF_KEY,
+            "key_text": KEY,
             "paper": paper_rows(found),
             "files": self.studies.files(key),
             "page": PAGE,
@@ -138,6 +153,8 @@ class Studying:
         if not isinstance(data, str) or not data.strip():
             raise SettingError("data", "Name a folder on this server, or samples.")
         data = data.strip()
+        if data == "samples" and split:
+            raise SettingError("split", "The sample photos have no splits: leave it empty.")
         if data != "samples":
             data = str(self.sources.folder(data))
         if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):

@@ -27,8 +27,8 @@ MARKS = {"ppap": "o", "baseline": "s", "hp": "^", "knn": "D", "kmeans": "v"}
 NAMES = {
     "ppap": "PPAP",
     "baseline": "Baseline",
-    "hp": "HP's rule",
-    "knn": "k-NN",
+    "hp": "Hidden positives",
+    "knn": "k nearest",
     "kmeans": "k-means",
 }
 INK = "#222222"
@@ -59,6 +59,7 @@ class Panel(NamedTuple):
     title: str
     written: Callable[[float], str]
     logarithmic: bool = False
+    less_is_better: bool = False
 
 
 def _share(value: float) -> str:
@@ -77,7 +78,7 @@ LABELLED = (
     Panel("f1", "F1 of P, per cent", _share),
     Panel("precision", "True among the positives, per cent", _share),
     Panel("positives", "Positives, mean |P|", _size, True),
-    Panel("false_negatives", "False among the negatives, per cent", _share),
+    Panel("false_negatives", "False among the negatives, per cent", _share, less_is_better=True),
 )
 UNLABELLED = (
     Panel("positives", "Positives, mean |P|", _size, True),
@@ -173,12 +174,12 @@ def _advice(study: Study) -> Figure:
             f" {symbol} {value:.2f}", (value, top), va="top", color=COLOURS["ppap"], fontsize=8
         )
     axes.set(xlabel="Cosine similarity", ylabel="Pairs, per cent", ylim=(0, top))
-    axes.legend(frameon=False, loc="center right")
+    axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.85))
     return figure
 
 
 def _trust(study: Study) -> Figure:
-    """Bars of |P| and lines of precision, beside each other: own settings, equal sizes."""
+    """Precision above |P|; beside each other: own settings, equal sizes."""
     groups = [[r for r in study["rules"] if not r["matched"]]]
     if any(r["matched"] for r in study["rules"]):
         own = [r for r in study["rules"] if r["rule"] == "ppap"]
@@ -187,18 +188,16 @@ def _trust(study: Study) -> Figure:
     grid = figure.subplots(2, len(groups), squeeze=False, sharex=True)
     for column, rules in enumerate(groups):
         precision, sizes = grid[0][column], grid[1][column]
-        for index, rule in enumerate(rules):
+        for rule in rules:
             colour, x = COLOURS[rule["rule"]], [point["first"] for point in rule["curve"]]
             precision.plot(
                 x,
                 [_percent(point["precision"]) for point in rule["curve"]],
                 color=colour, marker=MARKS[rule["rule"]], ms=3.5, lw=1.3, label=NAMES[rule["rule"]],
             )  # fmt: skip
-            shift = (index - (len(rules) - 1) / 2) * 8 / len(rules)
-            sizes.bar(
-                [value + shift for value in x],
-                [max(0.5, p["positives"]) for p in rule["curve"]],
-                width=8 / len(rules), color=colour,
+            sizes.plot(
+                x, [max(0.5, p["positives"]) for p in rule["curve"]],
+                color=colour, marker=MARKS[rule["rule"]], ms=3.5, lw=1.3,
             )  # fmt: skip
         precision.set_title("at their own settings" if column == 0 else "at equal mean |P|")
         precision.grid(axis="y", color="#dddddd", lw=0.6)
@@ -208,7 +207,7 @@ def _trust(study: Study) -> Figure:
         sizes.set_xticks([20, 40, 60, 80, 100])
         sizes.set_xlabel("First q % of the anchors")
     grid[0][0].set_ylabel("True among the positives, %")
-    grid[1][0].set_ylabel("Positives, mean |P|")
+    grid[1][0].set_ylabel("Positives, mean |P| (log scale)")
     grid[0][-1].legend(frameon=False, loc="lower right", ncols=2, fontsize=7)
     return figure
 
@@ -239,11 +238,12 @@ def _classes(study: Study) -> Figure:
         ]
         colour, label = COLOURS[rule["rule"]], NAMES[rule["rule"]]
         left.barh(y, precision, height=thick, color=colour, label=label)
-        right.barh(y, sizes, height=thick, color=colour, label=label)
+        right.plot(sizes, y, MARKS[rule["rule"]], color=colour, ms=4)
     left.set(xlim=(0, 100), xlabel="True among the positives, %")
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
-    right.set(xscale="log", xlabel="Positives, mean |P|")
+    right.set(xscale="log", xlabel="Positives, mean |P| (log scale)")
+    right.grid(axis="both", color="#dddddd", lw=0.6)
     _plain_numbers(right.xaxis)
     figure.legend(
         *left.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False
@@ -279,7 +279,10 @@ def _heat(axes: Axes, values: list[list[float | None]], panel: Panel) -> None:
         scale: Normalize = LogNorm(max(low, 1), max(high, 2))
     else:
         scale = Normalize(low, max(high, low + 1e-6))
-    shades = colormaps["cividis"].with_extremes(bad="#e6e6e6")
+    # Bright is good.
+    shades = colormaps["cividis_r" if panel.less_is_better else "cividis"].with_extremes(
+        bad="#e6e6e6"
+    )
     shown = [
         [math.nan if v is None else max(v, 1) if panel.logarithmic else v for v in row]
         for row in values
@@ -293,7 +296,8 @@ def _heat(axes: Axes, values: list[list[float | None]], panel: Panel) -> None:
         for x, value in enumerate(row):
             if value is None:
                 continue
-            bright = float(scale(max(value, 1) if panel.logarithmic else value)) > 0.5
+            share = float(scale(max(value, 1) if panel.logarithmic else value))
+            bright = share < 0.5 if panel.less_is_better else share > 0.5
             axes.text(
                 x, y, panel.written(value),
                 ha="center", va="center", fontsize=6, color="black" if bright else "white",

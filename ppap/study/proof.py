@@ -26,7 +26,7 @@ class Proof(NamedTuple):
 
 
 def prove(
-    patches: Patches, advised: Settings, *, most: int = 500, progress: Progress | None = None
+    patches: Patches, advised: Settings, *, most: int = 1000, progress: Progress | None = None
 ) -> Proof:
     """Measure an advice on a labelled batch, at its first ``most`` anchors."""
     swept = [
@@ -44,3 +44,11 @@ def prove(
         progress=progress,
     )
     return Proof(found[0], found[1], max(found, key=lambda one: one.f1))
+
+
+def tried() -> str:
+    """What ``best`` is the best of, in words."""
+    return (
+        f"Φ⁰ {PHI0[0]:g} to {PHI0[-1]:g}, σ_pos {', '.join(map(str, SIGMA_POS))} and "
+        f"T {', '.join(map(str, STEPS))}: {len(PHI0) * len(SIGMA_POS) * len(STEPS)} settings"
+    )

@@ -26,7 +26,8 @@ from ppap.study.sweeping import Measured, sweep_unit
 FORMAT = 1
 Progress = Callable[[str, float], None]
 DEFAULT_X = Axis("phi0", tuple(round(0.3 + 0.05 * i, 2) for i in range(10)))
-DEFAULT_Y = Axis("psi0", tuple(round(0.05 + 0.05 * i, 2) for i in range(10)))
+# P does not depend on Ψ⁰, so that a map over it would be stripes.
+DEFAULT_Y = Axis("steps", tuple(range(6)))
 
 
 @dataclass(frozen=True)
@@ -123,12 +124,14 @@ def study(
         found["rules"] = [_rule(one) for one in rules]
         assert patches[0] is not None
         proof = prove(
-            patches[0], advice.settings, progress=lambda share: say("Testing", 0.6 + 0.1 * share)
+            patches[0],
+            advice.settings,
+            progress=lambda share: say("Testing the suggestion", 0.6 + 0.1 * share),
         )
         found["proof"] = {name: _cell(one) for name, one in proof._asdict().items()}
     if plan.x is not None and plan.y is not None:
         found["sweep"] = _swept(plan, Grid(plan.x, plan.y, settings), batches[0], patches[0], say)
-    say("Done", 1.0)
+    say("Drawing the figures", 1.0)
     return found
 
 

@@ -16,19 +16,43 @@ from ppap.evaluation.page import POLICY, STYLE
 from ppap.evaluation.paper import TRUST
 from ppap.evaluation.report import write_text
 from ppap.study.figures import Drawn, Study, draw
+from ppap.study.proof import tried
 from ppap.study.run import FORMAT
 
 VALUES, PAGE, TABLE = "study.json", "study.html", "table6.csv"
+OWN = (
+    PAGE,
+    *(
+        f"{name}.{kind}"
+        for name in ("advice", "trust", "classes", "sweep")
+        for kind in ("svg", "png")
+    ),
+    *(TABLE, "fig1b.csv", "classes.csv", "sweep.csv"),
+)
 COLUMNS = (
     ("positives", "Positives", "{:,.0f}", 1),
-    ("precision", "True among them, %", "{:.1f}", 100),
+    ("precision", "Precision, %", "{:.1f}", 100),
     ("recall", "Recall, %", "{:.1f}", 100),
     ("f1", "F1, %", "{:.1f}", 100),
     ("ambiguous", "Ambiguous", "{:,.0f}", 1),
-    ("purity", "Same class among them, %", "{:.1f}", 100),
+    ("purity", "Of the class, %", "{:.1f}", 100),
     ("negatives", "Negatives", "{:,.0f}", 1),
-    ("false_negatives", "False among them, %", "{:.1f}", 100),
+    ("false_negatives", "False in N, %", "{:.1f}", 100),
 )
+
+
+KEY = (
+    "Means over the anchors with a class; patches without a class count nowhere. k-means at its "
+    "own settings is told the number of classes. Equal mean |P|: as near as whole clusters and "
+    "pool patches allow."
+)
+PROOF = {
+    "advised": "Suggested",
+    "paper": "Paper, COCO-Stuff ViT-S/16 (meant for DINO)",
+    "best": "Best F1 with labels",
+}
+PROOF_COLUMNS = ("Settings", "F1, %", "Precision, %", "Recall, %", "Positives")
+PROOF_KEY = f"Best F1 with labels: the highest of {tried()}, the suggestion and the paper's."
 
 
 class StudyError(ValueError):
@@ -45,6 +69,9 @@ def write_study(study: Study, folder: Path) -> Path:
     """
     drawn = draw(study)
     folder.mkdir(parents=True, exist_ok=True)
+    # Nothing of another study may stay beside this one.
+    for name in (VALUES, *OWN):
+        (folder / name).unlink(missing_ok=True)
     for one in drawn:
         write_text(one.svg, folder / f"{one.name}.svg")
         with writing(folder / f"{one.name}.png") as partial:
@@ -177,9 +204,13 @@ def subject(study: Study) -> str:
 def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
     """One page that fetches and runs nothing."""
     advice = "".join(f"<li>{escape(reason)}</li>" for reason in study["advice"]["reasons"])
-    parts = [f"<section><h2>Advice without labels</h2><ul>{advice}</ul></section>"]
+    proof = _proof(study) if study["proof"] else ""
+    parts = [f"<section><h2>Suggested settings</h2><ul>{advice}</ul>{proof}</section>"]
     if study["rules"]:
-        parts.append(f"<section><h2>Rules</h2>{_table(study)}{_paper(study)}</section>")
+        parts.append(
+            f"<section><h2>Rules beside each other</h2>{_table(study)}<p>{escape(KEY)}</p>"
+            f"{_paper(study)}</section>"
+        )
     for one in drawn:
         picture = base64.b64encode(one.svg.encode()).decode()
         parts.append(
@@ -196,11 +227,37 @@ def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title>",
             f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body>",
-            f"<header><h1>{escape(title)}</h1></header><main>",
+            f'<main><h1>Study</h1><p class="subject">{escape(subject(study))}</p>',
             *parts,
             "</main></body></html>",
             "",
         ]
+    )
+
+
+def proof_rows(study: Study) -> list[list[str]]:
+    """The suggestion, the paper's settings and the best of a labelled sweep."""
+    rows = []
+    for name, title in PROOF.items():
+        one = study["proof"][name]
+        five = one["settings"]
+        words = f"Φ⁰ {five['phi0']:.2f}, σ_pos {five['sigma_pos']:g}, T {five['steps']}"
+        shares = [f"{100 * (one[key] or 0):.1f}" for key in ("f1", "precision", "recall")]
+        rows.append([title, words, *shares, f"{one['positives']:,.0f}"])
+    return rows
+
+
+def _proof(study: Study) -> str:
+    head = "".join(f"<th>{escape(title)}</th>" for title in ("", *PROOF_COLUMNS))
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(row[0])}</th>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in proof_rows(study)
+    )
+    return (
+        f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"</div><p>{escape(PROOF_KEY)}</p>"
     )
 
 

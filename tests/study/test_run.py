@@ -203,11 +203,18 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     made = read_study(tmp_path / "made")
     assert made["sweep"]["x"]["values"] == [0.5, 0.6]
     assert made["plan"]["advised"]
+    capsys.readouterr()
+    assert command.main(words) == 2
+    assert "holds a study already" in capsys.readouterr().err
+    words.append("--overwrite")
+    assert (tmp_path / "made" / "sweep.svg").exists()
     assert command.main([*words, "--no-sweep", "--own-settings", "--set", "phi0=0.6"]) == 0
     made = read_study(tmp_path / "made")
     assert made["sweep"] is None
     assert made["settings"]["phi0"] == 0.6
     assert len(made["rules"]) == 5
+    # Nothing of the first study stays beside the second.
+    assert not list((tmp_path / "made").glob("sweep.*"))
 
 
 @pytest.mark.parametrize(
@@ -217,10 +224,11 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--x", "phi0"], "An axis is written"),
         (["--x", "phi0=a:b:c"], "An axis is written"),
         (["--x", "phi0=0.1:9:3"], "Φ⁰ must be a number from -1 to 1"),
-        (["--x", "psi0=0.1,0.2"], "both are Ψ⁰"),
+        (["--x", "steps=1,2"], "both are T"),
         (["--set", "phi0=nan"], "Φ⁰ must be a number from -1 to 1, not nan"),
         (["--set", "rho=1"], "--set takes phi0"),
         (["--kind", "nonsense"], "nonsense"),
+        (["--kind", "samples", "--split", "banana"], "have no splits"),
         (["--backbone", "nothing"], "nothing"),
         (["--split", "nowhere"], "nowhere"),
     ],
