@@ -20,7 +20,7 @@ ANCHORS_AT_ONCE = 250
 FIRST = tuple(range(10, 101, 10))
 # How near a mean |P| counts as equal, and how often a setting is tried on the way there.
 NEAR_ENOUGH = 0.05
-MOST_TRIES = 12
+MOST_TRIES = 10
 
 Progress = Callable[[str, float], None]
 
@@ -209,23 +209,25 @@ def match(choice: Choice, batch: Patches, target: float) -> Choice:
     if choice.rule == "baseline":
         return replace(choice, settings=replace(choice.settings, phi0=_phi0_for(batch, target)))
     field = {"hp": "pool_size", "kmeans": "clusters"}[choice.rule]
-    # Both give fewer positives the larger they are. Halving the interval on a logarithmic scale.
+    # Both give fewer positives the larger they are; clusters about in proportion, so that the right
+    # number is found in few tries: k-means with hundreds of clusters is slow.
     low, high = (2 if choice.rule == "hp" else 1), len(batch.f)
+    clusters = choice.rule == "kmeans"
+    guess = len(batch.f) / (target + 1) if clusters else (low * high) ** 0.5
     best, nearest = choice, float("inf")
     for _ in range(MOST_TRIES):
-        middle = max(low, min(high, round((low * high) ** 0.5)))
-        tried = replace(choice, **{field: middle})
+        tried_at = max(low, min(high, round(guess)))
+        tried = replace(choice, **{field: tried_at})
         size = mean_size(tried, batch)
         if abs(size - target) < nearest:
             best, nearest = tried, abs(size - target)
-        if nearest <= NEAR_ENOUGH * target:
-            break
         if size > target:
-            low = middle + 1
+            low = tried_at + 1
         else:
-            high = middle - 1
-        if low > high:
+            high = tried_at - 1
+        if nearest <= NEAR_ENOUGH * target or low > high:
             break
+        guess = tried_at * (size + 1) / (target + 1) if clusters else (low * high) ** 0.5
     return best
 
 
