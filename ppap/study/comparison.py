@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -217,7 +217,8 @@ def match(choice: Choice, batch: Patches, target: float) -> Choice:
     best, nearest = choice, float("inf")
     for _ in range(MOST_TRIES):
         tried_at = max(low, min(high, round(guess)))
-        tried = replace(choice, **{field: tried_at})
+        changes: dict[str, Any] = {field: tried_at}
+        tried = replace(choice, **changes)
         size = mean_size(tried, batch)
         if abs(size - target) < nearest:
             best, nearest = tried, abs(size - target)
