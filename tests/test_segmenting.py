@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -291,7 +292,11 @@ def test_unreadable_pictures_are_named(place: Place) -> None:
 
 
 def test_the_newest_request_of_a_page_counts(place: Place) -> None:
+    # All three are asked for before the first is worked on, however quick that is.
+    asked = threading.Event()
+    place.segmenting._pool.submit(asked.wait)
     jobs = [place.segmenting.load({**place.request(clusters=c), "page": "p"}) for c in (2, 3, 4)]
+    asked.set()
     states = []
     for job in jobs:
         wait_until(
