@@ -63,7 +63,16 @@ def relocate(f: Tensor, positive: Tensor, previous: Tensor) -> Tensor:
         ``(A, D)``, each row of unit length.
     """
     # The 0/1 mask times the features is the sum: no (A, N, D) tensor is needed.
-    mean = product(positive.to(f.dtype), f) / positive.sum(dim=1, keepdim=True).clamp(min=1)
+    total = product(positive.to(f.dtype), f)
+    return mean_direction(total, positive.sum(dim=1, keepdim=True), previous)
+
+
+def mean_direction(total: Tensor, sizes: Tensor, previous: Tensor) -> Tensor:
+    """Eq. 2 from the sums of the positives: sums ``(A, D)`` and |P| ``(A, 1)`` → ``(A, D)``.
+
+    ``previous`` stays where the mean vanishes.
+    """
+    mean = total / sizes.clamp(min=1)
     length = mean.norm(dim=1, keepdim=True)
     return torch.where(length > SHORTEST_MEAN, mean / length.clamp(min=SHORTEST_MEAN), previous)
 

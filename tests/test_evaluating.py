@@ -184,7 +184,7 @@ def test_cancel_ends_it_and_leaves_nothing(place: Place, monkeypatch: pytest.Mon
     wait_until(lambda: place.said()["state"] == "cancelled", LONG)
     assert len(place.evaluating.reports.listed()) == before
     assert not (place.runs / key).exists()
-    current = place.evaluating._current
+    current = place.evaluating._jobs._job
     assert current is not None
     assert current.process is not None
     assert current.process.poll() is not None

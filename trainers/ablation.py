@@ -22,11 +22,11 @@ from trainers.ablation_queue import (
     submit,
 )
 from trainers.ablation_table import as_markdown, table, write_table
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, say
 from trainers.config import parse_changes
 from trainers.progress import in_words
 from trainers.runner import Runner
 from trainers.running import EXPECTED, sentence
-from trainers.train import DONE, FAILED, INTERRUPTED, WRONG
 
 __all__ = ["Ablation", "read_ablation", "reopen", "standing", "submit", "table", "write_table"]
 
@@ -228,12 +228,6 @@ def tell(runner: Runner, found: StudyStanding, left: dict[str, str]) -> int:
             reason = left.get(name, "It was deleted meanwhile.")
             say(f"{name} could not be started: {reason}")
     return DONE if found.finished == found.total else FAILED
-
-
-def say(text: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

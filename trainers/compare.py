@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from trainers.command import say
 from trainers.progress import in_words
 from trainers.runs import Run, write_text
 
@@ -131,12 +132,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_text(given.out / "table.csv", as_csv(rows))
     write_text(given.out / "table.json", as_json(rows))
     return 1 if failed else 0
-
-
-def say(text: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
 
 
 def finished(run: Run) -> bool:

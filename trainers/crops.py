@@ -8,7 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, say
 
 if TYPE_CHECKING:
     from ppap.data import Dataset
@@ -27,7 +29,6 @@ DATASETS = {
 }
 LEAST_RATIO = 0.01
 MOST_WORKERS = 1024
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 DESCRIPTION = """\
 Write the five crops of every image of a data set: its four corners and its middle, each half as
@@ -52,14 +53,6 @@ examples:
 exit status: 0 all crops are there; 1 writing failed (disk full, a process ended); 2 wrong
 arguments, or files of the data set that are missing or broken; 130 stopped by Ctrl+C.
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """See the base class."""
-        self.exit(WRONG, f"{message} (all options: {PROGRAM} --help)\n")
 
 
 def parser() -> Parser:
@@ -148,11 +141,6 @@ def whole_number(least: int, most: int) -> type[int]:
         return number
 
     return read  # type: ignore[return-value]
-
-
-def say(text: str) -> None:
-    """A line for whoever watches."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def main(given: Sequence[str] | None = None) -> int:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
-from trainers.crops import expanded, say, whole_number
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, say
+from trainers.crops import expanded, whole_number
 
 if TYPE_CHECKING:
     from ppap.data import Dataset
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 PROGRAM = "python -m trainers.evaluate"
 MOST = 65_536
 BANK = "train-semi"
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 DESCRIPTION = """\
 Score a trained checkpoint on a split of a data set: the clusters, matched one to one with the
@@ -53,14 +53,6 @@ JSON: "cluster" and "linear", each with "accuracy" and "miou" (per cent), "iou" 
 exit status: 0 done; 1 it failed half way (a process ended, a file could not be written); 2 wrong
 arguments, or files that are missing, broken or do not fit; 130 stopped by Ctrl+C.
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """See the base class."""
-        self.exit(WRONG, f"{message} (all options: {PROGRAM} --help)\n")
 
 
 def parser() -> Parser:

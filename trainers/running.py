@@ -25,13 +25,13 @@ from ppap.settings import SettingError
 from trainers import evaluate
 from trainers.arguments import command_line, read, report_arguments, require, taken
 from trainers.cache import CacheError, CacheStoppedError
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG
 from trainers.config import Config
 from trainers.distributed import DistributedError, World, first_alone, setup
 from trainers.prepare import prepare
 from trainers.progress import in_words
 from trainers.runs import Run, RunError, end_log, locked, start_log, write_text
 from trainers.splits import refuse_bad_data
-from trainers.train import DONE, FAILED, INTERRUPTED, WRONG
 from trainers.trainer import Trainer
 from trainers.updating import TrainingError
 
@@ -229,12 +229,12 @@ class Training:
         try:
             code = evaluate.main(report_arguments(self.given, self.target, self.config))
         except KeyboardInterrupt:
-            code = evaluate.INTERRUPTED
+            code = INTERRUPTED
         finally:
             self.stop.at_once = False
-        if code not in (evaluate.DONE, evaluate.INTERRUPTED):
+        if code not in (DONE, INTERRUPTED):
             raise TrainingError("The report failed; checkpoints are fine. --resume tries again.")
-        return code == evaluate.DONE
+        return code == DONE
 
     def _say(self, state: Any, text: str, **facts: Any) -> None:
         if self.first:

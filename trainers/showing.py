@@ -7,9 +7,9 @@ import sys
 import textwrap
 
 from ppap.settings import SettingError
+from trainers.command import DONE, WRONG
 from trainers.config import KIND, Config, limits
 from trainers.recipes import find, names
-from trainers.train import DONE, WRONG
 
 WIDTH = 100
 INDENT = " " * 18

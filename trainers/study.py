@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from trainers.crops import expanded, say, whole_number
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, say
+from trainers.crops import expanded, whole_number
 from trainers.progress import in_words
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ppap.study.run import Plan
 
 PROGRAM = "python -m trainers.study"
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 EVERY_SECONDS = 5.0
 MOST = 1_000_000
 
@@ -44,14 +44,6 @@ fig1b.csv, classes.csv and sweep.csv; study.json with all values.
 exit status: 0 done; 1 it failed half way; 2 wrong arguments, or files that are missing or broken;
 130 stopped by Ctrl+C.
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """See the base class."""
-        self.exit(WRONG, f"{message} (all options: {PROGRAM} --help)\n")
 
 
 def parser() -> Parser:

@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+
+from trainers.command import Parser
 
 PROGRAM = "python -m trainers.train"
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 DESCRIPTION = """\
 Train a segmenter on images without labels: a copy of the backbone's last block and a projection
@@ -46,14 +46,6 @@ examples:
 exit status: 0 done, or stopped on request; 1 it failed half way (a loss that is no number, a full
 disk); 2 wrong arguments, or files that are missing, broken or do not fit; 130 interrupted twice.
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """See the base class."""
-        self.exit(WRONG, f"{message} (all options: {PROGRAM} --help)\n")
 
 
 def parser() -> Parser:

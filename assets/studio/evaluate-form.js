@@ -1,7 +1,7 @@
 // What is evaluated on what, how far that is, and the reports that there are.
 import { call } from "./client.js";
 import { h, newId, relist, select } from "./dom.js";
-import { errorBox, say } from "./messages.js";
+import { JobControls } from "./job.js";
 
 const FILE = "file";
 const POLL_MS = 700;
@@ -23,12 +23,7 @@ export class EvaluateForm {
     this.known = h("datalist", { id: `${dataId}-list` }, this.dataOptions());
     this.split = h("input", { id: `${dataId}-split`, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "the run's, or val" });
     this.crf = h("input", { id: `${dataId}-crf`, type: "checkbox", disabled: Boolean(config.crf) });
-    this.begin = h("button", { type: "submit", class: "primary" }, "Evaluate");
-    this.stop = h("button", { type: "button", hidden: true, onclick: () => this.cancel() }, "Cancel");
-    this.status = h("p", { class: "status", role: "status" });
-    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Evaluating" });
-    this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
-    this.errors = errorBox();
+    this.job = new JobControls(server, { begin: "Evaluate", doing: "Evaluating" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job) });
     this.list = h("ul", { class: "reports" });
     this.empty = h("p", { class: "help" }, "There is no report yet. Evaluate a checkpoint; runs that have finished bring their own.");
     const form = h(
@@ -38,7 +33,7 @@ export class EvaluateForm {
         novalidate: true,
         onsubmit: (event) => {
           event.preventDefault();
-          this.start();
+          this.job.start();
         },
       },
       this.checkpoint.field,
@@ -47,9 +42,7 @@ export class EvaluateForm {
       h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split),
       h("label", { class: "check", for: `${dataId}-crf` }, this.crf, "Also with CRF"),
       h("p", { class: "help" }, config.crf ?? ""),
-      h("div", { class: "inline" }, this.begin, this.stop),
-      this.busy,
-      this.errors,
+      this.job.elements,
     );
     this.element = h(
       "div",
@@ -59,7 +52,7 @@ export class EvaluateForm {
     );
     this.showCheckpoint();
     this.showReports(config.reports);
-    if (config.current?.state === "running") this.follow();
+    if (config.current?.state === "running") this.job.follow();
   }
 
   options() {
@@ -81,7 +74,7 @@ export class EvaluateForm {
     this.showCheckpoint();
     this.showReports(this.config.reports);
     if (!this.open && this.reports.length) this.choose(this.reports[0].key);
-    if (this.config.current?.state === "running" && this.busy.hidden) this.follow();
+    if (this.config.current?.state === "running" && !this.job.following) this.job.follow();
   }
 
   dataOptions() {
@@ -95,55 +88,16 @@ export class EvaluateForm {
     this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
   }
 
-  async start() {
-    say(this.errors, []);
+  request() {
     const key = this.checkpoint.input.value;
     const checkpoint = key === FILE ? { file: this.path.value.trim() } : { run: JSON.parse(key)[0], which: JSON.parse(key)[1] };
-    try {
-      await call(this.server, "start", { checkpoint, data: this.data.value.trim(), split: this.split.value.trim(), crf: this.crf.checked });
-      await this.follow();
-    } catch (error) {
-      say(this.errors, [error.message]);
-    }
-  }
-
-  /** Show how far the evaluation is, whoever began it; open its report at the end. */
-  async follow() {
-    this.begin.disabled = true;
-    this.stop.hidden = this.busy.hidden = false;
-    try {
-      for (;;) {
-        const { current } = await call(this.server, "status", null);
-        if (current.state !== "running") {
-          await this.ended(current);
-          break;
-        }
-        this.status.textContent = current.text;
-        this.bar.value = current.share;
-        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      }
-    } catch (error) {
-      say(this.errors, [error.message]);
-    }
-    this.begin.disabled = false;
-    this.stop.hidden = this.busy.hidden = true;
+    return { checkpoint, data: this.data.value.trim(), split: this.split.value.trim(), crf: this.crf.checked };
   }
 
   async ended(current) {
-    if (current.state === "failed") say(this.errors, current.lines.length > 1 ? current.lines.slice(-6) : [current.text]);
     if (current.state !== "done") return;
     this.showReports((await call(this.server, "hello", null)).reports);
     this.choose(current.key);
-  }
-
-  async cancel() {
-    this.stop.disabled = true;
-    try {
-      await call(this.server, "cancel", null);
-    } catch (error) {
-      say(this.errors, [error.message]);
-    }
-    this.stop.disabled = false;
   }
 
   showReports(reports) {

@@ -1,7 +1,8 @@
 // What is studied, how far that is, and the studies that there are.
 import { call } from "./client.js";
 import { choice, h, newId, select } from "./dom.js";
-import { errorBox, say } from "./messages.js";
+import { JobControls } from "./job.js";
+import { say } from "./messages.js";
 
 const POLL_MS = 500;
 
@@ -22,12 +23,7 @@ export class StudyForm {
     this.x = this.axis("x axis", config.axes.x);
     this.y = this.axis("y axis", config.axes.y);
     this.axes = h("div", { class: "axes" }, this.x.element, this.y.element);
-    this.begin = h("button", { type: "submit", class: "primary" }, "Study");
-    this.stop = h("button", { type: "button", hidden: true, onclick: () => this.cancel() }, "Cancel");
-    this.status = h("p", { class: "status", role: "status" });
-    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Studying" });
-    this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
-    this.errors = errorBox();
+    this.job = new JobControls(server, { begin: "Study", doing: "Studying" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job) });
     this.list = h("ul", { class: "reports" });
     this.empty = h("p", { class: "help" }, "There is no study yet.");
     const form = h(
@@ -37,7 +33,7 @@ export class StudyForm {
         novalidate: true,
         onsubmit: (event) => {
           event.preventDefault();
-          this.start();
+          this.job.start();
         },
       },
       h("div", { class: "field" }, h("label", { for: dataId }, "Images: a folder on this server, or samples"), this.data, h("datalist", { id: `${dataId}-list` }, ["samples", ...config.data].map((one) => h("option", { value: one })))),
@@ -47,9 +43,7 @@ export class StudyForm {
       h("div", { class: "field" }, h("span", { class: "label" }, "PPAP's settings"), from.group),
       h("label", { class: "check", for: this.sweep.id }, this.sweep, "Sweep two settings"),
       this.axes,
-      h("div", { class: "inline" }, this.begin, this.stop),
-      this.busy,
-      this.errors,
+      this.job.elements,
     );
     this.element = h(
       "div",
@@ -58,7 +52,7 @@ export class StudyForm {
       h("section", { class: "card", "aria-label": "Studies" }, h("header", {}, h("h2", {}, "Studies")), h("div", { class: "card-body" }, this.empty, this.list)),
     );
     this.showStudies(config.studies);
-    if (config.current?.state === "running") this.follow();
+    if (config.current?.state === "running") this.job.follow();
   }
 
   text(value, placeholder) {
@@ -100,54 +94,11 @@ export class StudyForm {
     };
   }
 
-  async start() {
-    say(this.errors, []);
-    try {
-      await call(this.server, "start", this.request());
-      await this.follow();
-    } catch (error) {
-      say(this.errors, [error.message]);
-    }
-  }
-
-  /** Show how far the study is, whoever began it; open it at the end. */
-  async follow() {
-    this.begin.disabled = true;
-    this.stop.hidden = this.busy.hidden = false;
-    try {
-      for (;;) {
-        const { current } = await call(this.server, "status", null);
-        if (current.state !== "running") {
-          await this.ended(current);
-          break;
-        }
-        this.status.textContent = current.text;
-        this.bar.value = current.share;
-        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      }
-    } catch (error) {
-      say(this.errors, [error.message]);
-    }
-    this.begin.disabled = false;
-    this.stop.hidden = this.busy.hidden = true;
-  }
-
   async ended(current) {
-    if (current.state === "failed") say(this.errors, current.lines.length > 1 ? current.lines.slice(-6) : [current.text]);
-    if (current.state === "cancelled") say(this.errors, ["Cancelled."]);
+    if (current.state === "cancelled") say(this.job.errors, ["Cancelled."]);
     if (current.state !== "done") return;
     this.showStudies((await call(this.server, "hello", null)).studies);
     this.choose(current.key);
-  }
-
-  async cancel() {
-    this.stop.disabled = true;
-    try {
-      await call(this.server, "cancel", null);
-    } catch (error) {
-      say(this.errors, [error.message]);
-    }
-    this.stop.disabled = false;
   }
 
   /** Show the studies as they are on disk now. */
@@ -160,7 +111,7 @@ export class StudyForm {
     }
     this.showStudies(found.studies);
     if (!this.current && found.studies.length) this.choose(found.studies[0].key);
-    if (found.current?.state === "running" && this.busy.hidden) this.follow();
+    if (found.current?.state === "running" && !this.job.following) this.job.follow();
   }
 
   showStudies(studies) {
@@ -183,7 +134,7 @@ export class StudyForm {
       this.showStudies(studies);
       if (this.current === one.key) this.choose(studies[0]?.key ?? null);
     } catch (error) {
-      say(this.errors, [error.message]);
+      say(this.job.errors, [error.message]);
     }
   }
 

@@ -1,6 +1,7 @@
 // The Study page: how far the sets can be trusted on a data set, and which settings suit.
 import { call } from "./client.js";
 import { card, count, h, percent, whenBack } from "./dom.js";
+import { explore, openExplore } from "./explore.js";
 import { AblationCard, ablationView } from "./study-ablation.js";
 import { StudyForm } from "./study-form.js";
 
@@ -19,9 +20,6 @@ export async function mount(element, server) {
     throw error;
   }
 }
-
-/** The Explore page, once it is there. */
-const explore = () => document.querySelector("#explore")?.studio ?? null;
 
 class StudyPage {
   constructor(root, config, server) {
@@ -181,14 +179,11 @@ class StudyPage {
 
   /** Explore with these settings. */
   use(settings) {
-    const page = explore();
-    if (!page?.state.batch) {
+    if (!explore()?.state.batch) {
       this.said.textContent = "Explore is not ready yet: open it first.";
       return;
     }
-    page.controls.set(settings);
-    page.changeSettings(settings);
-    [...document.querySelectorAll("button[role=tab]")].find((tab) => tab.textContent.trim() === "Explore")?.click();
+    openExplore(settings);
     scrollTo(0, 0);
     const words = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * settings[name]) / 1000}`);
     this.said.textContent = `Taken into Explore: ${words.join(", ")}. The images there stay.`;

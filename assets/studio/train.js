@@ -1,6 +1,7 @@
 // The Train page: the form, the list of runs and the run that is looked at, kept up to date.
 import { call } from "./client.js";
 import { h } from "./dom.js";
+import { explore, openExplore } from "./explore.js";
 import { Charts, thinned } from "./train-charts.js";
 import { OrderForm } from "./train-form.js";
 import { RunList } from "./train-list.js";
@@ -168,17 +169,11 @@ class Train {
 
   /** Take a run's Φ⁰, Ψ⁰, σ and T into Explore; returns what to say. */
   useInExplore(config) {
-    const page = explore();
     const usual = this.lists.recipes.find(({ name }) => name === config.recipe)?.settings ?? {};
-    if (!page) return "Explore is not ready yet: open it first.";
+    if (!explore()) return "Explore is not ready yet: open it first.";
     const settings = Object.fromEntries(this.lists.propagation.map((name) => [name, Number(config[name] ?? usual[name])]));
     if (Object.values(settings).some((value) => !Number.isFinite(value))) return "This run does not say its settings.";
-    page.controls.set(settings);
-    page.changeSettings(settings);
-    [...document.querySelectorAll("button[role=tab]")].find((tab) => tab.textContent.trim() === "Explore")?.click();
+    openExplore(settings);
     return "Explore has the settings of this run now.";
   }
 }
-
-/** The Explore page, once it is there. */
-const explore = () => document.querySelector("#explore")?.studio ?? null;

@@ -46,34 +46,38 @@ def as_page(report: Report, pictures: Iterable[Pictured]) -> str:
     """
     sections: list[str] = []
     if report["cluster"] is not None:
-        sections.append(_section("Scores", _scores(report)))
+        sections.append(section("Scores", _scores(report)))
     if distance := distance_text(report):
-        sections.append(_section("Distance matching", [f"<p>{escape(distance)}</p>"]))
+        sections.append(section("Distance matching", [f"<p>{escape(distance)}</p>"]))
     if report["cluster"] is not None:
-        sections.append(_section("Images", _images(report, pictures)))
-        sections.append(_section("IoU by class", _classes(report)))
-        sections.append(_section("Class frequency", _frequency(report)))
-        sections.append(_section("Confusion", _matrices(report)))
-    sections.append(_section("What was evaluated", _facts(report)))
-    title = f"Evaluation: {subject(report)}"
+        sections.append(section("Images", _images(report, pictures)))
+        sections.append(section("IoU by class", _classes(report)))
+        sections.append(section("Class frequency", _frequency(report)))
+        sections.append(section("Confusion", _matrices(report)))
+    sections.append(section("What was evaluated", _facts(report)))
+    return document("Evaluation", subject(report), [*_notes(report), *sections])
+
+
+def document(heading: str, about: str, content: Iterable[str]) -> str:
+    """A whole page that fetches and runs nothing; ``content`` is escaped already."""
     return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>",
+            f"<title>{escape(f'{heading}: {about}')}</title>",
             f"<style>\n{STYLE.read_text(encoding='utf-8')}</style></head>",
-            f'<body><main><h1>Evaluation</h1><p class="subject">{escape(subject(report))}</p>',
-            *_notes(report),
-            *sections,
+            f'<body><main><h1>{escape(heading)}</h1><p class="subject">{escape(about)}</p>',
+            *content,
             "</main></body></html>",
             "",
         ]
     )
 
 
-def _section(title: str, content: Iterable[str]) -> str:
+def section(title: str, content: Iterable[str]) -> str:
+    """A card; ``title`` is not escaped yet, ``content`` is."""
     body = "\n".join(content)
     return f"<section><h2>{escape(title)}</h2>\n{body}\n</section>"
 
@@ -86,7 +90,7 @@ def _notes(report: Report) -> Iterator[str]:
     yield "</ul>"
 
 
-def _table(kind: str, head: Sequence[str], rows: Iterable[str]) -> Iterator[str]:
+def table(kind: str, head: Sequence[str], rows: Iterable[str]) -> Iterator[str]:
     """A table that scrolls by itself; ``rows`` are made already, ``head`` is not escaped yet."""
     yield f'<div class="scroll"><table class="{kind}"><thead><tr>'
     yield "".join(f"<th><span>{escape(name)}</span></th>" for name in head)
@@ -105,7 +109,7 @@ def _scores(report: Report) -> Iterator[str]:
         _row(label, values, "measured" if label.startswith("measured") else "")
         for label, values in score_rows(report)
     )
-    yield from _table("scores", ("", *MEASURES), rows)
+    yield from table("scores", ("", *MEASURES), rows)
     yield f'<p class="quiet">{escape(KEY)}</p>'
     if sentence := no_paper_row(report):
         yield f'<p class="quiet">{escape(sentence)}</p>'
@@ -113,7 +117,7 @@ def _scores(report: Report) -> Iterator[str]:
 
 def _frequency(report: Report) -> Iterator[str]:
     rows = (_row(label, values) for label, values in frequency_rows(report))
-    yield from _table("frequency", ("", "Few", "Medium", "Many", "All"), rows)
+    yield from table("frequency", ("", "Few", "Medium", "Many", "All"), rows)
     yield f'<p class="quiet">{escape(FREQUENCY)}</p>'
     for name, group in report["groups"].items():
         yield f'<p class="quiet">{name.title()}: {escape(", ".join(group["classes"]))}.</p>'
@@ -208,7 +212,7 @@ def _classes(report: Report) -> Iterator[str]:
             yield f"<tr><th>{swatch}{escape(name)}</th>{share}{bars}</tr>"
 
     head = ("class", "% of pixels", *(title for title, _ in columns))
-    body = _table("classes", head, rows())
+    body = table("classes", head, rows())
     if len(report["classes"]) > MOST_IN_MATRIX:
         yield f"<details><summary>All {len(report['classes'])} classes</summary>"
         yield from body
@@ -250,7 +254,7 @@ def _matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Iterator[s
             cells = "".join(_cell(count, sum(row)) for count in row[: len(head)])
             yield f"<tr><th>{escape(name)}</th>{cells}</tr>"
 
-    yield from _table("matrix", ("", *head), rows())
+    yield from table("matrix", ("", *head), rows())
 
 
 def _cell(count: int, total: int) -> str:

@@ -7,14 +7,13 @@ the page shows is read from disk.
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ppap.backbones import as_path
 from ppap.settings import SettingError, excerpt
-from ppap.studio.jobs import ROOT
+from ppap.studio.jobs import ROOT, command
 from ppap.studio.requests import RequestError, mapping
 from ppap.studio.server import answering
 from ppap.studio.sources import Sources
@@ -34,7 +33,7 @@ from trainers.runner import Runner
 from trainers.runs import RunError
 from trainers.splits import SAMPLES
 
-COMMAND = (sys.executable, "-m", "trainers.ablation")
+COMMAND = command("trainers.ablation")
 OUTPUT = "output.txt"
 # Of what the command said last, as much as a page shows.
 MOST_SAID = 2000

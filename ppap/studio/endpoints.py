@@ -131,8 +131,7 @@ class Endpoints:
             Settings, and a reason for each.
         """
         with refusing():
-            found = self.server.advice(self.server.store.get(batch))
-        return {"settings": found.settings.as_dict(), "reasons": list(found.reasons)}
+            return self.server.suggestion(self.server.store.get(batch))
 
     def propagate(
         self,

@@ -27,7 +27,7 @@ from ppap.settings import excerpt
 from ppap.studio import evaluations
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.evaluations import Wanted, own_data
-from ppap.studio.jobs import ROOT, Job, begin, cancel, new_folder, told, wait
+from ppap.studio.jobs import ROOT, Job, OneAtATime, begin, new_folder
 from ppap.studio.reports import FOLDER, Reports
 from ppap.studio.requests import RequestError, mapping
 from ppap.studio.segments import packed
@@ -59,9 +59,8 @@ class Evaluating:
         self.checkpoints, self.crf, self.folders = checkpoints, crf, folders
         self.allowed = allowed
         self.reports = Reports(checkpoints.runs)
-        self._lock = threading.Lock()
         self._device = threading.Lock()
-        self._current: Job | None = None
+        self._jobs = OneAtATime()
         self._datasets: OrderedDict[tuple[str, str, str], Dataset] = OrderedDict()
 
     def calls(self) -> list[Callable[[Any], Any]]:
@@ -79,7 +78,7 @@ class Evaluating:
             "files": self.checkpoints.sources.any_folder,
             "crf": self.crf.why_not(),
             "reports": self.reports.listed(),
-            "current": told(self._current),
+            "current": self._jobs.told(),
         }
 
     @answering
@@ -90,26 +89,21 @@ class Evaluating:
                 "This studio is open to other machines, so pages cannot start evaluations."
             )
         wanted = self.read(request)
-        with self._lock:
-            if self._current is not None and self._current.state == "running":
-                raise RequestError(
-                    f"{self._current.title} is being evaluated. Wait for it, or cancel it."
-                )
-            self._current = self._begin(wanted)
-        reply = told(self._current)
-        assert reply is not None
-        return reply
+        return self._jobs.begin(
+            lambda: self._begin(wanted),
+            lambda job: f"{job.title} is being evaluated. Wait for it, or cancel it.",
+        )
 
     @answering
     def status(self, _: Any) -> dict[str, Any]:
         """How far the evaluation is; its report's id when it is done."""
-        return {"current": told(self._current)}
+        return {"current": self._jobs.told()}
 
     @answering
     def cancel(self, _: Any) -> dict[str, Any]:
         """End the evaluation that is under way."""
-        cancel(self._current)
-        return {"current": told(self._current)}
+        self._jobs.cancel()
+        return {"current": self._jobs.told()}
 
     @answering
     def report(self, key: Any) -> dict[str, Any]:
@@ -169,12 +163,11 @@ class Evaluating:
 
     def wait(self) -> Job:
         """The evaluation that was begun last, when it has ended (scripts)."""
-        assert self._current is not None
-        return wait(self._current)
+        return self._jobs.wait()
 
     def close(self) -> None:
         """End what is under way."""
-        cancel(self._current)
+        self._jobs.cancel()
 
     # The work itself.
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,24 +127,42 @@ def end(process: subprocess.Popen[str] | None) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def cancel(job: Job | None) -> None:
-    """End a job that is under way."""
-    if job is not None and job.state == "running":
-        job.cancelled = True
-        end(job.process)
+class OneAtATime:
+    """The newest job of a kind; another begins only when it has ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._job: Job | None = None
+
+    def begin(self, start: Callable[[], Job], refusal: Callable[[Job], str]) -> dict[str, Any]:
+        """Start a job; RequestError, with what ``refusal`` says, while another is under way."""
+        with self._lock:
+            if self._job is not None and self._job.state == "running":
+                raise RequestError(refusal(self._job))
+            self._job = start()
+        return told(self._job)
+
+    def cancel(self) -> None:
+        """End the job, if one is under way."""
+        job = self._job
+        if job is not None and job.state == "running":
+            job.cancelled = True
+            end(job.process)
+
+    def wait(self) -> Job:
+        """The job, when it has ended (scripts)."""
+        assert self._job is not None
+        while self._job.state == "running":
+            time.sleep(0.1)
+        return self._job
+
+    def told(self) -> dict[str, Any] | None:
+        """The job as pages get it; None before the first."""
+        return None if self._job is None else told(self._job)
 
 
-def wait(job: Job) -> Job:
-    """The same job, when it has ended (scripts)."""
-    while job.state == "running":
-        time.sleep(0.1)
-    return job
-
-
-def told(job: Job | None) -> dict[str, Any] | None:
+def told(job: Job) -> dict[str, Any]:
     """A job as pages get it."""
-    if job is None:
-        return None
     state = job.state
     return {
         "key": job.key,

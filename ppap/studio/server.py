@@ -165,8 +165,7 @@ class Server:
     @answering
     def suggest(self, key: Any) -> dict[str, Any]:
         """Settings that suit a batch, without a look at its labels, and why."""
-        found = self.advice(self.store.get(key))
-        return {"settings": found.settings.as_dict(), "reasons": list(found.reasons)}
+        return self.suggestion(self.store.get(key))
 
     @answering
     def map(self, request: Any) -> dict[str, Any]:
@@ -205,15 +204,15 @@ class Server:
 
     # What the above share with the scripts' endpoints.
 
-    def advice(self, held: Held) -> Advice:
-        """What to try first on a batch."""
+    def suggestion(self, held: Held) -> dict[str, Any]:
+        """Settings to try first on a batch, and the reasons."""
 
         def made() -> Advice:
             with self._device:
                 return advise_unit(held.batch.features, images=len(held.batch))
 
         advice: Advice = held.derive("advice", made)
-        return advice
+        return {"settings": advice.settings.as_dict(), "reasons": list(advice.reasons)}
 
     def file(self, request: Mapping[str, Any]) -> File:
         """The file that a request describes."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from ppap.settings import RANGES, Range, SettingError, excerpt, number, read_settings
 from ppap.studio import studies
-from ppap.studio.jobs import Job, begin, cancel, new_folder, told, wait
+from ppap.studio.jobs import Job, OneAtATime, begin, new_folder
 from ppap.studio.lists import backbone_choices
 from ppap.studio.requests import SIZES, RequestError, mapping
 from ppap.studio.server import answering
@@ -64,8 +63,7 @@ class Studying:
     ) -> None:
         self.studies, self.sources, self.folders = found, sources, folders
         self.backbone, self.allowed = backbone, allowed
-        self._lock = threading.Lock()
-        self._current: Job | None = None
+        self._jobs = OneAtATime()
 
     def calls(self) -> list[Callable[[Any], Any]]:
         """What the page may call, by its name."""
@@ -85,7 +83,7 @@ class Studying:
                 name: {"setting": axis.setting, "values": list(axis.values)}
                 for name, axis in (("x", DEFAULT_X), ("y", DEFAULT_Y))
             },
-            "current": told(self._current),
+            "current": self._jobs.told(),
         }
 
     @answering
@@ -96,24 +94,21 @@ class Studying:
                 "This studio is open to other machines, so pages cannot start studies."
             )
         wanted = self.read(request)
-        with self._lock:
-            if self._current is not None and self._current.state == "running":
-                raise RequestError("A study is under way. Wait for it, or cancel it.")
-            self._current = self._begin(wanted)
-        reply = told(self._current)
-        assert reply is not None
-        return reply
+        return self._jobs.begin(
+            lambda: self._begin(wanted),
+            lambda job: "A study is under way. Wait for it, or cancel it.",
+        )
 
     @answering
     def status(self, _: Any) -> dict[str, Any]:
         """How far the study is; its name when it is done."""
-        return {"current": told(self._current)}
+        return {"current": self._jobs.told()}
 
     @answering
     def cancel(self, _: Any) -> dict[str, Any]:
         """End the study that is under way."""
-        cancel(self._current)
-        return {"current": told(self._current)}
+        self._jobs.cancel()
+        return {"current": self._jobs.told()}
 
     @answering
     def study(self, key: Any) -> dict[str, Any]:
@@ -180,12 +175,11 @@ class Studying:
 
     def wait(self) -> Job:
         """The study that was begun last, when it has ended (scripts)."""
-        assert self._current is not None
-        return wait(self._current)
+        return self._jobs.wait()
 
     def close(self) -> None:
         """End what is under way."""
-        cancel(self._current)
+        self._jobs.cancel()
 
     def _backbone(self, raw: Any) -> str:
         if not raw:

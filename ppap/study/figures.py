@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ppap.rivals import RULES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -24,13 +26,7 @@ COLOURS = {
     "kmeans": "#cc79a7",
 }
 MARKS = {"ppap": "o", "baseline": "s", "hp": "^", "knn": "D", "kmeans": "v"}
-NAMES = {
-    "ppap": "PPAP",
-    "baseline": "Baseline",
-    "hp": "Hidden positives",
-    "knn": "k nearest",
-    "kmeans": "k-means",
-}
+NAMES = {rule: RULES[rule].title for rule in COLOURS}
 INK = "#222222"
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from ppap.backbones import Backbone
 from ppap.batches import Batch, make_batch
 from ppap.checks import check_count
 from ppap.data import Dataset
-from ppap.rivals.registry import Choice
 from ppap.settings import SettingError, Settings
 from ppap.study.advice import Advice, advise_unit
 from ppap.study.comparison import Patches, RuleTrust, compare, sample_anchors
@@ -36,9 +35,9 @@ class Plan:
 
     settings: Settings | None = None
     """PPAP's; left out, the advice's."""
-    x: Axis | None = field(default_factory=lambda: DEFAULT_X)
+    x: Axis | None = DEFAULT_X
     """The sweep's axes; None for no sweep."""
-    y: Axis | None = field(default_factory=lambda: DEFAULT_Y)
+    y: Axis | None = DEFAULT_Y
     images: int = 32
     """Images in a batch: the patches that an anchor sees."""
     batches: int = 1
@@ -152,10 +151,8 @@ def _swept(
     plan: Plan, grid: Grid, batch: Batch, patches: Patches | None, say: Progress
 ) -> dict[str, Any]:
     if patches is None:
-        labels, anchors = (
-            None,
-            sample_anchors(torch.zeros(len(batch.features)), plan.anchors, plan.seed),
-        )
+        labels = None
+        anchors = sample_anchors(torch.zeros(len(batch.features)), plan.anchors, plan.seed)
     else:
         labels, anchors = patches.labels, patches.anchors
     cells = list(grid.cells())
@@ -198,7 +195,7 @@ def _rule(one: RuleTrust) -> dict[str, Any]:
     return {
         "title": one.title,
         "rule": one.choice.rule,
-        "choice": _choice(one.choice),
+        "choice": asdict(one.choice),
         "matched": one.matched,
         "f1": _plain(one.f1),
         **{name: _plain(value) for name, value in one.mean._asdict().items()},
@@ -208,10 +205,6 @@ def _rule(one: RuleTrust) -> dict[str, Any]:
             for c in one.classes
         ],
     }
-
-
-def _choice(choice: Choice) -> dict[str, Any]:
-    return asdict(choice)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ppap.checkpoint import writing
-from ppap.evaluation.page import POLICY, STYLE
+from ppap.evaluation.page import document, section, table
 from ppap.evaluation.paper import TRUST
 from ppap.evaluation.report import write_text
 from ppap.study.figures import Drawn, Study, draw
@@ -187,8 +187,8 @@ def as_markdown(study: Study) -> str:
     titles = [title for _, title, _, _ in COLUMNS]
     lines = ["| | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
     for rule in study["rules"]:
-        title = f"{rule['title']}, equal mean |P|" if rule["matched"] else rule["title"]
-        lines.append(f"| {title.replace('|P|', 'P')} | " + " | ".join(cells_of(rule)) + " |")
+        title = full_title(rule).replace("|P|", "P")
+        lines.append(f"| {title} | " + " | ".join(cells_of(rule)) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -203,36 +203,19 @@ def subject(study: Study) -> str:
 
 def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
     """One page that fetches and runs nothing."""
-    advice = "".join(f"<li>{escape(reason)}</li>" for reason in study["advice"]["reasons"])
-    proof = _proof(study) if study["proof"] else ""
-    parts = [f"<section><h2>Suggested settings</h2><ul>{advice}</ul>{proof}</section>"]
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in study["advice"]["reasons"])
+    advice = [f"<ul>{reasons}</ul>", *(_proof(study) if study["proof"] else ())]
+    parts = [section("Suggested settings", advice)]
     if study["rules"]:
-        parts.append(
-            f"<section><h2>Rules beside each other</h2>{_table(study)}<p>{escape(KEY)}</p>"
-            f"{_paper(study)}</section>"
-        )
+        parts.append(section("Rules beside each other", [*_rules(study), *_paper(study)]))
     for one in drawn:
         picture = base64.b64encode(one.svg.encode()).decode()
-        parts.append(
-            f"<section><h2>{escape(one.title)}</h2><img alt='{escape(one.title, quote=True)}' "
+        image = (
+            f"<img alt='{escape(one.title, quote=True)}' "
             f"style='max-width:100%;background:white' src='data:image/svg+xml;base64,{picture}'>"
-            "</section>"
         )
-    title = f"Study: {subject(study)}"
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title>",
-            f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body>",
-            f'<main><h1>Study</h1><p class="subject">{escape(subject(study))}</p>',
-            *parts,
-            "</main></body></html>",
-            "",
-        ]
-    )
+        parts.append(section(one.title, [image]))
+    return document("Study", subject(study), parts)
 
 
 def proof_rows(study: Study) -> list[list[str]]:
@@ -247,31 +230,26 @@ def proof_rows(study: Study) -> list[list[str]]:
     return rows
 
 
-def _proof(study: Study) -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for title in ("", *PROOF_COLUMNS))
-    rows = "".join(
-        f"<tr><th scope='row'>{escape(row[0])}</th>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in proof_rows(study)
-    )
-    return (
-        f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"</div><p>{escape(PROOF_KEY)}</p>"
-    )
+def _proof(study: Study) -> Iterator[str]:
+    rows = (_row(title, cells) for title, *cells in proof_rows(study))
+    yield from table("scores", ("", *PROOF_COLUMNS), rows)
+    yield f"<p>{escape(PROOF_KEY)}</p>"
 
 
-def _table(study: Study) -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for _, title, _, _ in COLUMNS)
-    rows = []
-    for rule in study["rules"]:
-        title = f"{rule['title']}, equal mean |P|" if rule["matched"] else rule["title"]
-        cells = "".join(f"<td>{cell}</td>" for cell in cells_of(rule))
-        rows.append(f"<tr><th scope='row'>{escape(title)}</th>{cells}</tr>")
-    return (
-        f"<div class='scroll'><table><thead><tr><th></th>{head}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+def _rules(study: Study) -> Iterator[str]:
+    rows = (_row(full_title(rule), cells_of(rule)) for rule in study["rules"])
+    yield from table("scores", ("", *(title for _, title, _, _ in COLUMNS)), rows)
+    yield f"<p>{escape(KEY)}</p>"
+
+
+def _row(title: str, cells: Sequence[str]) -> str:
+    values = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f"<tr><th>{escape(title)}</th>{values}</tr>"
+
+
+def full_title(rule: Mapping[str, Any]) -> str:
+    """A rule with its settings, and whether they were chosen for its number of positives."""
+    return f"{rule['title']}, equal mean |P|" if rule["matched"] else str(rule["title"])
 
 
 def paper_rows(study: Study) -> list[str]:
@@ -285,6 +263,6 @@ def paper_rows(study: Study) -> list[str]:
     ]
 
 
-def _paper(study: Study) -> str:
-    rows = "".join(f"<li>{escape(row)}</li>" for row in paper_rows(study))
-    return f"<p>The paper's Table 6:</p><ul>{rows}</ul>" if rows else ""
+def _paper(study: Study) -> Iterator[str]:
+    if rows := "".join(f"<li>{escape(row)}</li>" for row in paper_rows(study)):
+        yield f"<p>The paper's Table 6:</p><ul>{rows}</ul>"

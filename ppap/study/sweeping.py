@@ -16,9 +16,9 @@ from torch import Tensor
 from ppap.checks import check_anchors, check_features, check_labels
 from ppap.evaluation.trust import VOID
 from ppap.propagation import (
-    SHORTEST_MEAN,
     ambiguity_criterion,
     distance_moved,
+    mean_direction,
     positiveness_criterion,
     positives,
     product,
@@ -260,9 +260,7 @@ def _relocate(f: Tensor, positive: Tensor, previous: Tensor) -> Tensor:
         total = f.sum(dim=0) - _summed(f, ~positive, len(f) - sizes)
     else:
         total = product(positive.to(f.dtype), f)
-    mean = total / sizes.clamp(min=1)
-    length = mean.norm(dim=1, keepdim=True)
-    return torch.where(length > SHORTEST_MEAN, mean / length.clamp(min=SHORTEST_MEAN), previous)
+    return mean_direction(total, sizes, previous)
 
 
 def _summed(f: Tensor, members: Tensor, sizes: Tensor) -> Tensor:
