@@ -44,6 +44,8 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ppap",
 }
 DOTS_PER_INCH = 200
+# A logarithmic axis that goes so far has room for two numbers in each power of ten.
+MANY_TIMES = 60
 # More numbers than this in a row of cells cannot be read.
 MOST_WRITTEN = 12
 
@@ -209,10 +211,12 @@ def _trust(study: Study) -> Figure:
 
 
 def _plain_numbers(axis: Axis) -> None:
-    """1,000 instead of 10³, also between the powers where there are few of them."""
+    """1,000 instead of 10³, and as many between the powers as have room; after plotting."""
     from matplotlib.ticker import FuncFormatter, LogLocator
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_view_interval()
+    subs = (1, 3) if high > MANY_TIMES * low else (1, 2, 5)
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
