@@ -23,6 +23,8 @@ CHUNK_BYTES = 128 * 2**20
 FEW_ANCHORS = 8
 # A mean of positives shorter than this has no direction worth normalising.
 SHORTEST_MEAN = 1e-6
+# On a CPU: below this share of positives, or of all others, their sum is faster than a product.
+SPARSE = 0.05
 
 
 class Partition(NamedTuple):
@@ -62,19 +64,38 @@ def relocate(f: Tensor, positive: Tensor, previous: Tensor) -> Tensor:
     Returns:
         ``(A, D)``, each row of unit length.
     """
-    # The 0/1 mask times the features is the sum: no (A, N, D) tensor is needed.
-    total = product(positive.to(f.dtype), f)
-    return mean_direction(total, positive.sum(dim=1, keepdim=True), previous)
-
-
-def mean_direction(total: Tensor, sizes: Tensor, previous: Tensor) -> Tensor:
-    """Eq. 2 from the sums of the positives: sums ``(A, D)`` and |P| ``(A, 1)`` → ``(A, D)``.
-
-    ``previous`` stays where the mean vanishes.
-    """
-    mean = total / sizes.clamp(min=1)
+    sizes = positive.sum(dim=1, keepdim=True)
+    mean = sum_of_members(f, positive, sizes) / sizes.clamp(min=1)
     length = mean.norm(dim=1, keepdim=True)
     return torch.where(length > SHORTEST_MEAN, mean / length.clamp(min=SHORTEST_MEAN), previous)
+
+
+def sum_of_members(f: Tensor, members: Tensor, sizes: Tensor) -> Tensor:
+    """The numerator of Eq. 2: Σ f_j over every row's members.
+
+    Args:
+        f: ``(N, D)``.
+        members: bool ``(A, N)``.
+        sizes: how many they are, int64 ``(A, 1)``.
+
+    Returns:
+        ``(A, D)``.
+    """
+    if f.device.type == "cpu" and members.numel():
+        share = int(sizes.sum()) / members.numel()
+        if share < SPARSE:
+            return _sum_of_few(f, members, sizes)
+        if share > 1 - SPARSE:
+            return f.sum(dim=0) - _sum_of_few(f, ~members, len(f) - sizes)
+    # The 0/1 mask times the features is the sum: no (A, N, D) tensor is needed.
+    return product(members.to(f.dtype), f)
+
+
+def _sum_of_few(f: Tensor, members: Tensor, sizes: Tensor) -> Tensor:
+    """``sum_of_members``, member by member."""
+    before = (sizes.cumsum(dim=0) - sizes).flatten()
+    columns = members.nonzero()[:, 1]
+    return torch.nn.functional.embedding_bag(columns, f, before, mode="sum")
 
 
 def distance_moved(previous: Tensor, current: Tensor) -> Tensor:

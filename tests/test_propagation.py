@@ -27,6 +27,7 @@ from ppap.propagation import (
     positives,
     propagate,
     relocate,
+    sum_of_members,
     unit,
     without_anchors,
 )
@@ -109,6 +110,23 @@ def test_eq2_keeps_the_previous_proxy_where_the_mean_has_no_direction() -> None:
     empty_and_opposite = torch.tensor([[False, False, False], [True, True, False]])
     previous = at_degrees(10, 20)
     assert torch.equal(relocate(f, empty_and_opposite, previous), previous)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("sparse", [0.0, 0.5, 1.1])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.97, 1.0])
+def test_the_three_ways_to_a_sum_agree(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, sparse: float, share: float
+) -> None:
+    chance = torch.Generator().manual_seed(3)
+    f = torch.randn(300, 16, generator=chance, dtype=dtype)
+    members = torch.rand(40, 300, generator=chance) < share
+    monkeypatch.setattr(propagation, "SPARSE", sparse)
+    sizes = members.sum(dim=1, keepdim=True)
+    wanted = torch.stack([f[row].double().sum(dim=0) for row in members])
+    found = sum_of_members(f, members, sizes)
+    assert found.dtype == dtype
+    assert torch.allclose(found.double(), wanted, atol=1e-4 if dtype == torch.float32 else 1e-10)
 
 
 def test_distance_moved_is_one_minus_the_cosine() -> None:

@@ -18,10 +18,10 @@ from ppap.evaluation.trust import VOID
 from ppap.propagation import (
     ambiguity_criterion,
     distance_moved,
-    mean_direction,
     positiveness_criterion,
     positives,
     product,
+    relocate,
     unit,
 )
 from ppap.settings import Settings
@@ -29,8 +29,6 @@ from ppap.settings import Settings
 # Anchors that are worked on together: their cosines with 12,500 patches take 25 MB. Fewer would
 # make the products slower, more the counting.
 ANCHORS_AT_ONCE = 500
-# Below this share of positives (or of all others), a sum over them alone is faster than a product.
-SPARSE = 0.05
 
 Progress = Callable[[float], None]
 
@@ -239,7 +237,7 @@ def _of_anchors(
 
 def _moved(patches: _Patches, at: _Step) -> _Step:
     """Eq. 2 and its distance; Φ is still that of the step before."""
-    v = _relocate(patches.f, positives(at.similarity, at.phi), at.v)
+    v = relocate(patches.f, positives(at.similarity, at.phi), at.v)
     return _Step(v, product(v, patches.ft), at.phi, distance_moved(at.v, v))
 
 
@@ -248,26 +246,6 @@ def _with_phi(before: _Step, after: _Step, sigma_pos: float) -> _Step:
     moved = after.travelled
     phi = positiveness_criterion(before.phi, moved, sigma_pos)
     return _Step(after.v, after.similarity, phi, before.travelled + moved)
-
-
-def _relocate(f: Tensor, positive: Tensor, previous: Tensor) -> Tensor:
-    """Eq. 2 as ``relocate``, faster where few patches are positive, or nearly all."""
-    sizes = positive.sum(dim=1, keepdim=True)
-    share = int(sizes.sum()) / positive.numel()
-    if share < SPARSE:
-        total = _summed(f, positive, sizes)
-    elif share > 1 - SPARSE:
-        total = f.sum(dim=0) - _summed(f, ~positive, len(f) - sizes)
-    else:
-        total = product(positive.to(f.dtype), f)
-    return mean_direction(total, sizes, previous)
-
-
-def _summed(f: Tensor, members: Tensor, sizes: Tensor) -> Tensor:
-    """The sum of every row's members, ``(A, D)``."""
-    ends = sizes.flatten().cumsum(0)
-    columns = members.nonzero()[:, 1]
-    return torch.nn.functional.embedding_bag(columns, f, ends - sizes.flatten(), mode="sum")
 
 
 class _Counter:

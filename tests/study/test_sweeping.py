@@ -87,15 +87,6 @@ def test_parts_of_the_anchors_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
             assert getattr(a, name) == pytest.approx(getattr(b, name), abs=1e-9, nan_ok=True)
 
 
-@pytest.mark.parametrize("sparse", [0.0, 0.5, 1.1])
-def test_the_three_ways_to_a_mean_agree(monkeypatch: pytest.MonkeyPatch, sparse: float) -> None:
-    features, labels = clustered(120, 4, 5)
-    monkeypatch.setattr(module, "SPARSE", sparse)
-    anchors = torch.arange(0, 120, 5)
-    for one in sweep(features, anchors, GRID, labels=labels):
-        agree(one, features, anchors, labels)
-
-
 def test_without_labels_there_are_sizes_only() -> None:
     features, labels = clustered(80, 3, 1)
     labels = torch.zeros_like(labels)
