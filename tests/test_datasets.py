@@ -22,6 +22,7 @@ from ppap.data import (
     open_dataset,
     samples_dataset,
 )
+from ppap.data.classes import COCOSTUFF27
 from ppap.data.listing import natural_key
 from tests import layouts
 
@@ -234,11 +235,21 @@ def test_a_search_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_samples() -> None:
     samples = samples_dataset()
     assert open_dataset(None, kind="samples").items == samples.items
-    assert len(samples) > 0
+    assert len(samples) == 6
+    seen = set()
     for index in range(len(samples)):
         labels = samples.load(index).labels
         assert labels is not None
-        assert labels.max() < len(samples.classes) == 27
+        seen |= set(np.unique(labels).tolist())
+    # Every class occurs, and has the name and colour that it has in COCO-Stuff-27.
+    assert seen == {-1, *range(len(samples.classes))}
+    coco = dict(zip(COCOSTUFF27.names, COCOSTUFF27.colours, strict=True))
+    for name, colour in zip(samples.classes, samples.colours, strict=True):
+        assert coco[name] == colour
+    # The big cat's face.
+    labels = samples.load(0).labels
+    assert labels is not None
+    assert samples.classes[labels[148, 123]] == "animal"
     with pytest.raises(LayoutError, match="is not needed: the sample photos come with"):
         open_dataset("somewhere", kind="samples")
 

@@ -105,7 +105,7 @@ export class SegmentSource {
 
   /** A checkpoint made here, for whoever has none. */
   maker() {
-    this.makeText = h("p", { class: "help", role: "status" }, "Trains on the sample photos, some minutes on two cores. The result is a run like any other.");
+    this.makeText = h("p", { class: "help", role: "status" }, "Trains on the sample photos, a minute or two on two cores. The result is a run like any other.");
     this.makeBar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": "Training" });
     this.makeButton = h("button", { type: "button", onclick: () => this.make() }, "Make a checkpoint from the sample photos");
     return h("div", { class: "source-panel maker", hidden: !this.config.make }, this.makeButton, this.makeBar, this.makeText);
@@ -144,6 +144,16 @@ export class SegmentSource {
       return; // the next visit asks again
     }
     relist(this.with.input, this.options());
+  }
+
+  /** Segment with a run's checkpoint; returns what is in the way. */
+  async takeRun(name) {
+    await this.refresh();
+    const run = this.config.checkpoints.find((one) => one.run === name);
+    if (!run) return `${name} has no checkpoint yet.`;
+    this.with.input.value = JSON.stringify([name, run.which[0]]);
+    this.choose(this.with.input.value);
+    return "";
   }
 
   choose(key) {

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from ppap.data.base import Dataset, Item, read_upright
-from ppap.data.classes import COCOSTUFF27
+from ppap.data.classes import COCOSTUFF27, ClassList
 from ppap.data.errors import LayoutError
 from ppap.data.labels import VOID, label_table
 
 KIND = "samples"
+# What the photos show, of COCO-Stuff-27's classes: with all of them most clusters would have
+# nothing to stand for.
+SHOWN = ("animal", "building", "ground", "plant", "sky", "solid", "water")
+IDS = tuple(COCOSTUFF27.names.index(name) for name in SHOWN)
+CLASSES = ClassList(SHOWN, tuple(COCOSTUFF27.colours[i] for i in IDS))
 
 
 def samples_dataset() -> Dataset:
-    """The sample photos with hand-drawn labels in COCO-Stuff-27's classes; one split, ``all``.
+    """The sample photos with hand-drawn labels in seven of COCO-Stuff-27's classes; one split,
+    ``all``.
 
     Raises:
         LayoutError: the installed packages that hold the photos lack all of them.
@@ -30,8 +36,8 @@ def samples_dataset() -> Dataset:
         split="all",
         splits=("all",),
         items=tuple(Item(sample.name, sample.photo, sample.labels) for sample in found),
-        class_list=COCOSTUFF27,
-        table=label_table({**{i: i for i in range(len(COCOSTUFF27))}, 255: VOID}),
+        class_list=CLASSES,
+        table=label_table({**{stored: i for i, stored in enumerate(IDS)}, 255: VOID}),
         notes=(f"{missing} sample photos are not at hand.",) if missing else (),
         read_photo=read_upright,
     )
