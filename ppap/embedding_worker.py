@@ -1,10 +1,10 @@
 """The process that lays patches out with UMAP: both its sides and the messages between them.
 
-UMAP compiles itself for some seconds in every fresh process, so one process does it once and then
-takes one map after another. It is a plain child process that talks over its own stdin and stdout.
-That is preferred to ``multiprocessing``, whose spawned children import the main module again: this
-one works alike from a script, a notebook and a test, and imports nothing of the studio. Messages
-are a length, a JSON header and raw float32 numbers; no pickles.
+Importing UMAP takes seconds, and compiling it, once on a machine, some more, so one process does it
+once and then takes one map after another. It is a plain child process that talks over its own stdin
+and stdout. That is preferred to ``multiprocessing``, whose spawned children import the main module
+again: this one works alike from a script, a notebook and a test, and imports nothing of the studio.
+Messages are a length, a JSON header and raw float32 numbers; no pickles.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import tempfile
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -160,8 +161,25 @@ class Worker:
                 stream.close()
 
 
+def keep_compiled() -> None:
+    """Make numba keep on disk what is compiled from now on; to be called before UMAP is imported.
+
+    It does so where a function asks for it, and UMAP's do not. The decorators are replaced, which
+    only a process that does nothing else may do. Numba tells code of another processor, version or
+    source file apart, and falls back to the user's cache where it may not write beside the source.
+    """
+    import numba
+
+    def kept(decorator: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given, **options: decorator(*given, **{"cache": True, **options})
+
+    numba.njit, numba.jit = kept(numba.njit), kept(numba.jit)
+
+
 def compile_umap() -> None:
-    """Lay out a few points, which compiles everything that maps of any size run through."""
+    """Lay out a few points, which compiles everything that maps of any size run through, or loads
+    what was compiled before."""
+    keep_compiled()
     points = np.random.default_rng(0).normal(size=(4 * NEIGHBOURS, 8)).astype(np.float32)
     fit_map(points, report=lambda share: None)
 

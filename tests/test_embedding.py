@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -330,6 +331,55 @@ def test_last_submitted_first_and_the_longest_waiting_is_let_go() -> None:
     assert maps.result("newest") is not None
     with pytest.raises(RuntimeError, match="closed"):
         maps.submit("late", blobs(5))
+
+
+def test_compiled_code_is_kept_for_the_next_process(tmp_path: Path) -> None:
+    (tmp_path / "sums.py").write_text(
+        "import numba\n"
+        "@numba.njit\ndef plain(n):\n    return n + 1\n"
+        "@numba.njit()\ndef called(n):\n    return n + 2\n"
+        "@numba.njit(cache=False)\ndef not_kept(n):\n    return n + 3\n"
+    )
+    script = (
+        "from ppap.embedding_worker import keep_compiled; keep_compiled(); import sums; "
+        "assert (sums.plain(1), sums.called(1), sums.not_kept(1)) == (2, 3, 4); "
+        "print([len(f.stats.cache_hits) for f in (sums.plain, sums.called)])"
+    )
+
+    def run() -> str:
+        path = os.pathsep.join([str(tmp_path), str(ROOT)])
+        environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+        command = [sys.executable, "-c", script]
+        return subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    assert run() == "[0, 0]"
+    kept = {file.name.split("-")[0] for file in tmp_path.rglob("*.nbi")}
+    assert kept == {"sums.plain", "sums.called"}
+    assert run() == "[1, 1]"
+
+
+def test_umap_is_compiled_once_on_a_machine(service: MapService) -> None:
+    ready(service, "first", blobs(30))
+    spec = importlib.util.find_spec("umap")
+    assert spec is not None
+    assert spec.origin is not None
+    folder = Path(spec.origin).parent / "__pycache__"
+    if not os.access(folder, os.W_OK):
+        pytest.skip(f"{folder} cannot be written: numba keeps its code elsewhere")
+
+    def kept() -> dict[str, int]:
+        return {file.name: file.stat().st_mtime_ns for file in folder.glob("*.nb*")}
+
+    before = kept()
+    assert any("layouts" in name for name in before)
+    worker = Worker(threads=1, niceness=5)
+    try:
+        assert worker.receive().kind == "warm"
+    finally:
+        worker.stop()
+    assert kept() == before
 
 
 def test_a_worker_that_cannot_start_says_why(
