@@ -46,6 +46,7 @@ EVALUATING = (
     "cancel_evaluation",
     "reports",
     "report",
+    "delete_report",
 )
 SEGMENTING = ("checkpoints", "segment_samples", "segment_images", "make_sample_checkpoint")
 STUDYING = (

@@ -150,13 +150,36 @@ def test_an_evaluation_from_start_to_report(place: Place) -> None:
         .startswith("<!doctype")
     )
     newest = place.evaluating.reports.listed()[0]
-    assert (newest["key"], newest["title"]) == (said["key"], "first")
+    step = report["step"]
+    assert (newest["key"], newest["title"]) == (said["key"], f"first (last, step {step})")
     # The folder of evaluations is taken for no run.
     assert [one["run"] for one in place.evaluating.hello(None)["checkpoints"]] == ["first"]
     assert (
         "without CRF"
         in place.evaluating.image({"report": said["key"], "index": 0, "crf": True})["error"]
     )
+
+
+def test_a_report_made_here_can_be_deleted_and_a_run_s_cannot(place: Place) -> None:
+    made = place.run.folder.parent / ".evaluations" / "one"
+    made.mkdir(parents=True)
+    (made / "report.json").write_text((place.run.folder / "report.json").read_text())
+    keys = [one["key"] for one in place.evaluating.reports.listed()]
+    assert {"first", ".evaluations/one"} <= set(keys)
+    assert [one["own"] for one in place.evaluating.reports.listed() if one["key"] == "first"] == [
+        False
+    ]
+    assert "goes when the run is deleted" in place.evaluating.remove("first")["error"]
+    for odd in (".evaluations/../first", ".evaluations/", "../x", "", None, ".evaluations/two"):
+        assert "There is no report" in place.evaluating.remove(odd)["error"], odd
+    place.evaluating.allowed = False
+    assert "cannot delete" in place.evaluating.remove(".evaluations/one")["error"]
+    place.evaluating.allowed = True
+    assert made.is_dir()
+    left = place.evaluating.remove(".evaluations/one")["reports"]
+    assert not made.exists()
+    assert ".evaluations/one" not in [one["key"] for one in left]
+    assert (place.run.folder / "report.json").is_file()
 
 
 def test_progress_is_read(place: Place) -> None:

@@ -23,6 +23,7 @@ from trainers.launching import (
     trainer_of,
 )
 from trainers.processes import ending
+from trainers.runs import LAST, REPORTED, Run
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running", "stopping")
@@ -55,6 +56,8 @@ class Standing:
     code: int | None
     """The exit status, where it is known."""
     resumable: bool
+    checkpoint: bool
+    """Whether it has one to evaluate or to segment with."""
     position: int | None = None
     """In the queue, from 1."""
 
@@ -126,6 +129,7 @@ def standing(folder: Path, reading: Reading | None = None) -> Standing:
         updated=number(state.get("time")) or asked,
         code=launch.code if launch is not None and ended else None,
         resumable=kind in ("stopped", "failed"),
+        checkpoint=any((Run(folder).checkpoints / each).is_file() for each in (LAST, REPORTED)),
     )
 
 

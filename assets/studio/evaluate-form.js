@@ -2,13 +2,14 @@
 import { call } from "./client.js";
 import { h, newId, relist, select } from "./dom.js";
 import { JobControls } from "./job.js";
+import { say } from "./messages.js";
 
 const FILE = "file";
 const POLL_MS = 700;
 export const perCent = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
 
 export class EvaluateForm {
-  /** on: {open(key), compare(key or null)}. */
+  /** on: {open(key, beside or null), closed()}. */
   constructor(server, config, on) {
     this.server = server;
     this.config = config;
@@ -77,6 +78,16 @@ export class EvaluateForm {
     if (this.config.current?.state === "running" && !this.job.following) this.job.follow();
   }
 
+  /** Choose a run's checkpoint, and open its own report; returns what is in the way. */
+  takeRun(name) {
+    const [key] = this.options().find(([each]) => each !== FILE && JSON.parse(each)[0] === name) ?? [];
+    if (!key) return `${name} has no checkpoint yet.`;
+    this.checkpoint.input.value = key;
+    this.showCheckpoint();
+    if (this.reports.some((one) => one.key === name)) this.choose(name);
+    return "";
+  }
+
   dataOptions() {
     return [...this.config.data, "samples"].map((one) => h("option", { value: one }));
   }
@@ -108,11 +119,32 @@ export class EvaluateForm {
         const when = new Date(one.time * 1000).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" });
         const numbers = one.accuracy === null ? "" : `U-Acc ${perCent(one.accuracy)}, U-mIoU ${perCent(one.miou)}${one.crf ? " with CRF" : ""}`;
         const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), h("span", {}, when));
-        const beside = h("button", { type: "button", class: "quiet beside", title: "Show beside the open report", onclick: () => this.compare(this.beside === one.key ? null : one.key) }, "Compare");
-        return h("li", { dataset: { report: one.key } }, open, beside);
+        const beside = h("button", { type: "button", class: "quiet compare", title: "Show beside the open report", onclick: () => this.compare(this.beside === one.key ? null : one.key) }, "Compare");
+        // A run's own report goes with the run.
+        const remove = one.own ? h("button", { type: "button", class: "quiet", "aria-label": `Delete the report of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete") : null;
+        return h("li", { dataset: { report: one.key } }, open, h("div", { class: "beside" }, beside, remove));
       }),
     );
     this.mark();
+  }
+
+  async remove(one, when) {
+    if (!confirm(`Delete the report of ${one.title} of ${when}?`)) return;
+    try {
+      const { reports } = await call(this.server, "remove", one.key);
+      this.showReports(reports);
+      if (this.beside === one.key) this.compare(null);
+      if (this.open !== one.key) return;
+      if (reports.length) this.choose(reports[0].key);
+      else this.close();
+    } catch (error) {
+      say(this.job.errors, [error.message]);
+    }
+  }
+
+  close() {
+    this.open = this.beside = null;
+    this.on.closed();
   }
 
   choose(key) {
@@ -133,7 +165,7 @@ export class EvaluateForm {
       const { report } = item.dataset;
       item.classList.toggle("current", report === this.open);
       item.classList.toggle("second", report === this.beside);
-      const button = item.querySelector(".beside");
+      const button = item.querySelector(".compare");
       button.hidden = report === this.open || !this.open;
       button.textContent = report === this.beside ? "Remove" : "Compare";
     }

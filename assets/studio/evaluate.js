@@ -23,7 +23,7 @@ export async function mount(element, server) {
 class Evaluate {
   constructor(root, config, server) {
     this.server = server;
-    this.form = new EvaluateForm(server, config, { open: (key, beside) => this.open(key, beside) });
+    this.form = new EvaluateForm(server, config, { open: (key, beside) => this.open(key, beside), closed: () => this.close() });
     this.main = h("div", { class: "main report", dataset: { ready: "false" } }, this.welcome());
     root.replaceChildren(this.form.element, this.main);
     // Runs go on while another tab is looked at.
@@ -32,8 +32,20 @@ class Evaluate {
     new MutationObserver(() => this.confusion?.draw()).observe(document.body, { attributeFilter: ["class"] });
   }
 
+  /** A run from another tab: its report if it has one, and its checkpoint in the form. */
+  async takeRun(name) {
+    await this.form.refresh();
+    return this.form.takeRun(name);
+  }
+
   welcome() {
     return h("section", { class: "card" }, h("div", { class: "card-body" }, h("h3", {}, "No report is open"), h("p", { class: "help" }, "Choose a checkpoint and a data set to evaluate, or open a report. Everything is measured as in the paper: clusters matched one to one with the classes, and the linear probe, without and with CRF.")));
+  }
+
+  close() {
+    this.turn = (this.turn ?? 0) + 1;
+    this.main.replaceChildren(this.welcome());
+    delete this.main.dataset.report;
   }
 
   async open(key, beside) {

@@ -40,6 +40,11 @@ class Segment {
     whenBack(root, () => this.source.refresh());
   }
 
+  /** A run from another tab: segment with its checkpoint. */
+  takeRun(name) {
+    return this.source.takeRun(name);
+  }
+
   toolbar() {
     this.kind = choice("Show", [["clusters", "Clusters"], ["classes", "Linear classes"]], "clusters", (kind) => this.showLayer(kind));
     const opacityId = newId("opacity");

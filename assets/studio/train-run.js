@@ -7,7 +7,7 @@ const KEPT_CHARACTERS = 200_000;
 const PARTS = ["Photo", "Truth", "Clusters", "Classes"];
 
 export class RunView {
-  /** hooks: {changed(), renamed(run), deleted(name), clone(details), explore(settings)}. */
+  /** hooks: {changed(), renamed(run), deleted(name), clone(details), explore(settings), use(tab, name)}. */
   constructor(server, charts, hooks) {
     this.server = server;
     this.hooks = hooks;
@@ -21,6 +21,8 @@ export class RunView {
       stop: button("Stop", () => this.act("stop"), { title: "Writes a checkpoint and ends" }),
       kill: button("Kill now", () => this.act("kill"), { class: "danger", title: "What it did since its last checkpoint is lost" }),
       resume: button("Resume", () => this.act("resume")),
+      evaluate: button("Open in Evaluate", () => this.use("Evaluate"), { title: "Its report, and its checkpoint against any data set" }),
+      segment: button("Open in Segment", () => this.use("Segment"), { title: "Segment images with its checkpoint" }),
       clone: button("Clone with changes", () => this.clone()),
       explore: button("Use in Explore", () => this.explore(), { title: "Φ⁰, Ψ⁰, σ and T of this run" }),
       command: button("Command", () => this.command()),
@@ -111,7 +113,7 @@ export class RunView {
     this.reason.textContent = failed ? run.text : "";
     this.note(run);
     const active = ["running", "stopping", "queued"].includes(run.state);
-    const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, clone: true, explore: true, command: true, rename: !active, delete: !active };
+    const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, clone: true, explore: true, command: true, rename: !active, delete: !active };
     for (const [name, wanted] of Object.entries(shown)) this.buttons[name].hidden = !wanted;
     this.buttons.stop.textContent = run.state === "queued" ? "Take out of the queue" : "Stop";
   }
@@ -208,6 +210,11 @@ export class RunView {
   async explore() {
     const details = await this.details();
     if (details) this.said.textContent = this.hooks.explore(details.config);
+  }
+
+  async use(tab) {
+    const failed = await this.hooks.use(tab, this.run.name);
+    if (failed) this.said.textContent = failed;
   }
 
   async command() {

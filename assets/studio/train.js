@@ -2,6 +2,7 @@
 import { call } from "./client.js";
 import { h } from "./dom.js";
 import { explore, openExplore } from "./explore.js";
+import { visit } from "./tabs.js";
 import { Charts, thinned } from "./train-charts.js";
 import { OrderForm } from "./train-form.js";
 import { RunList } from "./train-list.js";
@@ -44,6 +45,7 @@ class Train {
       deleted: () => this.open(null),
       clone: (details) => this.form.fill(details),
       explore: (config) => this.useInExplore(config),
+      use: async (tab, name) => (await visit(tab))?.takeRun(name) ?? `${tab} is not ready yet.`,
     });
     this.problem = h("p", { class: "messages error", role: "alert", hidden: true });
     root.replaceChildren(

@@ -20,6 +20,7 @@ def add_evaluate_endpoints(blocks: gr.Blocks, evaluating: Evaluating) -> None:
         endpoints.cancel_evaluation,
         endpoints.reports,
         endpoints.report,
+        endpoints.delete_report,
     ):
         publish(blocks, function)
 
@@ -92,6 +93,17 @@ class EvaluateEndpoints:
         """
         with refusing():
             return self.evaluating.reports.read(key)
+
+    def delete_report(self, key: str) -> dict[str, Any]:
+        """Delete a report of start_evaluation; a run's own goes with the run.
+
+        Args:
+            key: as reports or evaluation gave it.
+
+        Returns:
+            Under "reports": those that are left.
+        """
+        return said(self.evaluating.remove(key))
 
 
 def said(reply: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,15 @@ class Evaluating:
 
     def calls(self) -> list[Callable[[Any], Any]]:
         """What the page may call, by its name."""
-        return [self.hello, self.start, self.status, self.cancel, self.report, self.image]
+        return [
+            self.hello,
+            self.start,
+            self.status,
+            self.cancel,
+            self.report,
+            self.image,
+            self.remove,
+        ]
 
     @answering
     def hello(self, _: Any) -> dict[str, Any]:
@@ -120,6 +128,16 @@ class Evaluating:
             "no_paper": no_paper_row(found) if scores else None,
             "page": page.is_file() or (page.parent / "report" / PAGE).is_file(),
         }
+
+    @answering
+    def remove(self, key: Any) -> dict[str, Any]:
+        """Delete a report that was asked for in a page."""
+        if not self.allowed:
+            raise RequestError(
+                "This studio is open to other machines, so pages cannot delete reports."
+            )
+        self.reports.remove(key)
+        return {"reports": self.reports.listed()}
 
     @answering
     def image(self, request: Any) -> dict[str, Any]:

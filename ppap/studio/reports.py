@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class Reports:
                     "accuracy": cluster.get("accuracy"),
                     "miou": cluster.get("miou"),
                     "crf": "crf" in report,
+                    "own": inside,
                     "time": file.stat().st_mtime,
                 }
             )
@@ -71,6 +73,16 @@ class Reports:
         if report is None:
             raise RequestError(f"The report of {folder.name} cannot be read.")
         return report
+
+    def remove(self, key: object) -> None:
+        """Delete a report that was asked for in a page; a run's own goes with the run.
+
+        RequestError where there is none of that id.
+        """
+        folder = self.folder_of(key)
+        if folder.parent != self.folder:
+            raise RequestError("This is the run's own report: it goes when the run is deleted.")
+        shutil.rmtree(folder)
 
     def page(self, key: str) -> Path:
         """The report as a page that stands alone; RequestError where there is none."""
@@ -106,8 +118,11 @@ def read_json(file: Path) -> Report | None:
 
 
 def title_of(report: Report, folder: Path, inside: bool) -> str:
-    """What a report is about: the run, or the checkpoint's file."""
+    """What a report is about: the run, and which checkpoint if it was asked for; or the file."""
     if not inside:
         return folder.name
     file = Path(report["checkpoint"].replace("\\", "/"))
-    return file.parent.parent.name if file.parent.name == "checkpoints" else file.name
+    if file.parent.name != "checkpoints":
+        return file.name
+    step = "" if report["step"] is None else f", step {report['step']:,}"
+    return f"{file.parent.parent.name} ({file.stem}{step})"

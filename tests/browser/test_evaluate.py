@@ -83,12 +83,20 @@ def test_an_evaluation_is_begun_here_and_shown_beside_another(
     page.locator("#evaluate").get_by_label("Split").fill("all")
     page.get_by_role("button", name="Evaluate", exact=True).click()
     page.wait_for_selector(f"{REPORT}[data-report^='.evaluations/']", timeout=180_000)
-    page.locator("#evaluate li[data-report=first] .beside").click()
+    page.locator("#evaluate li[data-report=first] .compare").click()
     page.wait_for_selector(f"{REPORT}[data-beside=first]")
     image_ready(page)
     assert page.locator("#evaluate .image-panels figure").count() == 6
     assert page.locator("#evaluate .bar-row").first.locator(".bar").count() == 2
     assert page.locator("#evaluate .confusion").count() == 2
+    # Deleted after a question; what it was beside is open then.
+    page.on("dialog", lambda dialog: dialog.accept())
+    own = page.locator("#evaluate li[data-report^='.evaluations/']")
+    assert own.count() == 1
+    assert page.locator("#evaluate li[data-report=first]").get_by_role("button").count() == 2
+    own.get_by_role("button", name="Delete").click()
+    page.wait_for_selector(f"{REPORT}[data-report=first][data-beside='']")
+    assert own.count() == 0
 
 
 def test_what_cannot_be_evaluated_is_told(open_tab: Callable[[], Page]) -> None:

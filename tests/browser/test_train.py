@@ -189,6 +189,15 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     expect(page.get_by_label("Lines found")).to_contain_text("Going on from")
     page.get_by_role("button", name="Use in Explore").click()
     expect(page.locator("input[data-exact=phi0]")).to_have_value(str(find("samples").config.phi0))
+    # Its checkpoint is taken to the other tabs.
+    page.get_by_role("tab", name="Train").click()
+    page.get_by_role("button", name="Open in Evaluate").click()
+    expect(page.locator("#evaluate").get_by_label("Checkpoint", exact=True)).to_have_value(
+        '["watched","last"]'
+    )
+    page.get_by_role("tab", name="Train").click()
+    page.get_by_role("button", name="Open in Segment").click()
+    page.wait_for_selector("#segment .stage[data-title*=watched]", timeout=120_000)
     page.get_by_role("tab", name="Train").click()
     # Two runs side by side; one is deleted, after it was said what goes.
     for name in ("watched", "second"):
