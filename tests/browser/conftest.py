@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 import ppap
 from ppap.backbones import load_backbone
@@ -39,6 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def playwright() -> Iterator[Playwright]:
     """Playwright, driving the system's Chromium."""
     assert CHROMIUM, "PPAP_REQUIRE_BROWSER is set, but there is no Chromium"
+    # Two test processes share two cores with their studios and browsers: what is awaited may take
+    # longer than Playwright's five seconds.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as running:
         yield running
 
