@@ -161,6 +161,18 @@ def test_the_same_request_gives_the_same_images_and_the_next_batch_others(
     assert all(len(set(batch)) == 4 for batch in batches)
 
 
+def test_images_of_a_folder_by_their_numbers(studio: SmallStudio) -> None:
+    fill(studio.offered, 10)
+    request = {"source": "folder", "folder": str(studio.offered), "count": 3}
+    reply = studio.load(**request, images=[7, 2, 9])
+    assert reply["names"] == ("07.png", "02.png", "09.png")
+    assert reply["recipe"]["images"] == [7, 2, 9]
+    assert "images" not in studio.load(**request)["recipe"]
+    said = studio.load(**request, images=[7, 10])["error"]
+    assert "There is no image number 10" in said
+    assert "has 10 images" in said
+
+
 @pytest.mark.parametrize(("length", "count"), [(1, 1), (3, 8), (7, 7), (10, 3), (64, 64), (5, 4)])
 def test_batches_walk_through_everything_without_doubles(length: int, count: int) -> None:
     for seed in (0, 1, 2, 3, 10**9):

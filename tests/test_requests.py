@@ -33,6 +33,13 @@ WRONG: list[tuple[Any, str]] = [
     ({"seed": -1}, "batch number"),
     ({"seed": math.nan}, "batch number"),
     ({"seed": 10**10}, "batch number"),
+    *(
+        ({"source": "folder", "images": value}, "list of 1 to 64 numbers")
+        for value in ("1,2", [], [0] * 65, {"0": 1}, 3)
+    ),
+    ({"source": "folder", "images": [0, -1]}, "image's number"),
+    ({"source": "folder", "images": [math.nan]}, "image's number"),
+    ({"source": "folder", "images": ["1"]}, "image's number"),
     ({"backbone": 5}, "backbone"),
     ({"backbone": "x" * 5000}, "backbone"),
     ({"folder": ["a"]}, "folder"),

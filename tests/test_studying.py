@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 
+import trainers.study
 from ppap.settings import Settings
 from ppap.studio import studies
+from ppap.studio.requests import read_request
 from ppap.studio.sources import Sources
-from ppap.studio.studies import Studies
+from ppap.studio.studies import Studies, explore_request
 from ppap.studio.studying import Studying
 from ppap.study.saved import read_study
 from tests.study.test_run import striped
@@ -84,7 +87,10 @@ def test_a_study_from_start_to_file(place: Place) -> None:
     assert reply["study"]["sweep"]["y"]["values"] == [1, 2]
     assert len(reply["rows"]) == 9
     assert reply["rows"][0][0].startswith("PPAP (Φ⁰")
-    assert len(reply["columns"]) == len(reply["rows"][0][2])
+    assert len(reply["columns"]) == len(reply["rows"][0][2]) == len(reply["rows"][0][3])
+    assert reply["rows"][0][3][1].count(" to ") == 1  # the precision's interval
+    # Explore has no 64 px; at another size these are not the study's features.
+    assert reply["explore"] is None
     assert {"sweep.svg", "sweep.png", "table6.csv", "study.html"} <= set(reply["files"])
     assert place.studies.file(done["key"], "sweep.svg").read_text().startswith("<?xml")
     assert json.loads(json.dumps(reply))
@@ -101,6 +107,13 @@ def test_what_the_command_is_told(place: Place, tmp_path: Path) -> None:
     assert "--backbone=embedded" in words
     assert words[words.index("--set") + 1] == "phi0=0.6"
     assert words[-2:] == ["--x=phi0=0.4,0.6", "--y=steps=1,2"]
+    checked = place.studying.check(place.request(batches="2", seed="7"))
+    assert checked["errors"] == {}
+    command = shlex.split(checked["command"])
+    assert command[:3] == ["python", "-m", "trainers.study"]
+    assert {"--batches=2", "--seed=7", "--images=3", f"--data={place.data}"} <= set(command)
+    given = trainers.study.parser().parse_args(command[3:])
+    assert trainers.study.plan_of(given).seed == 7
     assert place.studying.read(place.request(sweep=False)).arguments(tmp_path)[-1] == "--no-sweep"
     samples = place.studying.read({"data": "samples"})
     assert "--kind=samples" in samples.arguments(tmp_path)
@@ -113,16 +126,18 @@ def test_what_the_command_is_told(place: Place, tmp_path: Path) -> None:
     [
         ({"data": ""}, "data", "Name a folder"),
         ({"data": 3}, "data", "Name a folder"),
-        ({"data": "/"}, None, "open to other machines"),
-        ({"data": "../.."}, None, "open to other machines"),
+        ({"data": "/"}, "data", "open to other machines"),
+        ({"data": "../.."}, "data", "open to other machines"),
         ({"split": "--out=x"}, "split", "a name such as train"),
         ({"split": "a\nb"}, "split", "a name such as train"),
         ({"data": "samples", "split": "banana"}, "split", "no splits"),
         ({"images": "many"}, "images", "Images must be a whole number from 1 to 256, not many"),
         ({"images": 10**9}, "images", "from 1 to 256"),
+        ({"batches": 0}, "batches", "from 1 to 20"),
+        ({"seed": -1}, "seed", "Seed must be a whole number from 0"),
         ({"anchors": float("nan")}, "anchors", "not nan"),
         ({"size": 31}, "size", "from 32 to 1,024"),
-        ({"backbone": "../secret.pth"}, None, "open to other machines"),
+        ({"backbone": "../secret.pth"}, "backbone", "open to other machines"),
         ({"backbone": ["x"]}, "backbone", "a name or a file"),
         ({"settings": {**FIVE, "phi0": 2}}, "phi0", "Φ⁰ must be a number from -1 to 1"),
         ({"settings": {"--set": 1}}, "--set", "no setting called"),
@@ -130,6 +145,8 @@ def test_what_the_command_is_told(place: Place, tmp_path: Path) -> None:
         ({"x": {"setting": "phi0", "first": 0, "last": 1, "count": 99}}, "x", "from 1 to 40"),
         ({"x": {"setting": "phi0", "values": "; touch x"}}, "x", "must be a list"),
         ({"x": {"setting": "steps", "values": [1]}}, "y", "both are T"),
+        ({"y": {"setting": "psi0", "first": "a", "last": 1, "count": 3}}, "y", "not a"),
+        ({"y": {"setting": "psi0", "first": 0, "last": 3, "count": 3}}, "y", "from -1 to 1"),
         ({"sweep": "yes"}, None, "true or false"),
     ],
 )
@@ -139,8 +156,50 @@ def test_nonsense_gets_a_sentence_and_starts_nothing(
     reply = place.studying.start(place.request(**changes))
     assert sentence in reply["error"]
     assert reply["field"] == field
+    checked = place.studying.check(place.request(**changes))
+    if field is None:
+        assert checked["error"] == reply["error"]
+    else:
+        assert checked == {"errors": {field: reply["error"]}, "command": ""}
     assert place.studying.status(None) == {"current": None}
     assert not (place.runs / ".studies").exists()
+
+
+def test_explore_is_asked_for_the_images_of_a_study() -> None:
+    study: dict[str, Any] = {
+        "plan": {"size": 320},
+        "indices": [[3, 5, 8], [0, 1, 2]],
+        "backbone_name": "embedded",
+        "dataset": {"kind": "camvid", "folder": "/data/CamVid", "split": "train"},
+    }
+    wanted = {
+        "source": "folder",
+        "folder": "/data/CamVid",
+        "split": "train",
+        "images": [3, 5, 8],
+        "count": 3,
+        "size": 320,
+        "backbone": "embedded",
+        "checkpoint": "",
+    }
+    assert explore_request(study) == wanted
+    assert read_request(wanted).recipe() == {**wanted, "seed": 0}
+    many = explore_request({**study, "indices": [list(range(100))]})
+    assert many is not None
+    assert many["images"] == list(range(64))
+    samples = explore_request({**study, "dataset": {"kind": "samples"}})
+    assert samples == {
+        "source": "samples",
+        "size": 320,
+        "backbone": "embedded",
+        "checkpoint": "",
+    }
+    filed = explore_request({**study, "backbone_name": "/weights/dino.pth"})
+    assert filed is not None
+    assert (filed["backbone"], filed["checkpoint"]) == ("checkpoint", "/weights/dino.pth")
+    assert explore_request({**study, "plan": {"size": 100}}) is None
+    old = {name: value for name, value in study.items() if name != "indices"}
+    assert explore_request(old) is None
 
 
 @pytest.mark.parametrize("key", ["../runs", "", None, ["x"], "..", ".", "nothing"])

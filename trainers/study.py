@@ -112,7 +112,8 @@ def carry_out(given: argparse.Namespace) -> int:
     from ppap.backbones import load_backbone
     from ppap.data import open_dataset
     from ppap.study.run import study
-    from ppap.study.saved import VALUES, as_markdown, write_study
+    from ppap.study.saved import VALUES, write_study
+    from ppap.study.tables import as_markdown
 
     if given.data is None and given.kind != "samples":
         raise ValueError("Name a data set: --data DIR, or --kind samples for the sample photos.")

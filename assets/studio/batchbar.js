@@ -151,7 +151,13 @@ export class BatchBar {
       split: this.split.value.trim(),
       count: Number(this.number.value),
       seed: this.seed,
+      images: undefined, // of a study: from now on the next ones
     });
+  }
+
+  /** Whether a request is what is on screen. */
+  holds(request) {
+    return Object.entries(request).every(([name, value]) => JSON.stringify(this.request[name]) === JSON.stringify(value));
   }
 
   reload(changes) {

@@ -6,7 +6,8 @@ import { errorBox, say } from "./messages.js";
 export class JobControls {
   /**
    * words: {begin, doing}, of the button and the bar; pause: milliseconds between looks;
-   * on: {request() → what the server's start is asked for, ended(job)}.
+   * on: {request() → what the server's start is asked for, ended(job), and if need be
+   * refused(error) → whether it was said at a field}.
    */
   constructor(server, words, pause, on) {
     Object.assign(this, { server, pause, on });
@@ -29,7 +30,7 @@ export class JobControls {
       await call(this.server, "start", this.on.request());
       await this.follow();
     } catch (error) {
-      say(this.errors, [error.message]);
+      if (!this.on.refused?.(error)) say(this.errors, [error.message]);
     }
   }
 

@@ -1,6 +1,6 @@
 // The state of the page as a link, and back.
 const SETS = ["positive", "ambiguous", "negative"];
-const REQUEST = ["source", "folder", "split", "count", "seed", "size", "backbone", "checkpoint"];
+const REQUEST = ["source", "folder", "split", "count", "seed", "images", "size", "backbone", "checkpoint"];
 const NUMBERS = new Set(["count", "seed", "size"]);
 
 export function writeLink(location, { batch, anchor, settings, step, look, rival }) {
@@ -37,7 +37,9 @@ export function readLink(search, config) {
   if (query.has("source")) {
     link.request = {};
     for (const name of REQUEST) {
-      if (query.has(name)) link.request[name] = NUMBERS.has(name) ? Number(query.get(name)) : query.get(name);
+      if (!query.has(name)) continue;
+      const value = query.get(name);
+      link.request[name] = name === "images" ? value.split(",").map(Number) : NUMBERS.has(name) ? Number(value) : value;
     }
   }
   const anchor = (query.get("anchor") ?? "").split(",").map(Number);

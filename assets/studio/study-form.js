@@ -1,10 +1,11 @@
 // What is studied, how far that is, and the studies that there are.
-import { call } from "./client.js";
+import { call, latestOnly } from "./client.js";
 import { choice, h, newId, select } from "./dom.js";
 import { JobControls } from "./job.js";
 import { say } from "./messages.js";
 
 const POLL_MS = 500;
+const CHECK_AFTER_MS = 300;
 
 export class StudyForm {
   /** on: {open(key or null), settings() → Explore's}. */
@@ -14,16 +15,24 @@ export class StudyForm {
     this.data = h("input", { id: dataId, type: "text", list: `${dataId}-list`, value: "samples", autocomplete: "off", spellcheck: "false" });
     this.split = this.text("", "train, or the only one");
     this.images = this.text("32");
+    this.batches = this.text("1");
     this.anchors = this.text("1000");
+    this.seed = this.text("0");
     this.size = select("Size", config.sizes.map((size) => [String(size), `${size} px`]), "320", () => {});
     this.backbone = select("Backbone", config.backbones.map((one) => [one.name, one.title]), config.backbone, () => {});
     this.settings = "advice";
-    const from = choice("PPAP's settings", [["advice", "Suggested"], ["explore", "As in Explore"]], "advice", (key) => (this.settings = key));
+    const from = choice("PPAP's settings", [["advice", "Suggested"], ["explore", "As in Explore"]], "advice", (key) => {
+      this.settings = key;
+      this.changed();
+    });
     this.sweep = h("input", { id: newId("sweep"), type: "checkbox", checked: true, onchange: () => (this.axes.hidden = !this.sweep.checked) });
+    this.errors = {}; // by field
+    this.ask = latestOnly(() => this.check());
+    this.command = h("textarea", { readonly: true, rows: "6", "aria-label": "The same on the command line", spellcheck: "false", dataset: { part: "command" } });
     this.x = this.axis("x axis", config.axes.x);
     this.y = this.axis("y axis", config.axes.y);
     this.axes = h("div", { class: "axes" }, this.x.element, this.y.element);
-    this.job = new JobControls(server, { begin: "Study", doing: "Studying" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job) });
+    this.job = new JobControls(server, { begin: "Study", doing: "Studying" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.refused(error) });
     this.list = h("ul", { class: "reports" });
     this.empty = h("p", { class: "help" }, "There is no study yet.");
     const form = h(
@@ -35,15 +44,24 @@ export class StudyForm {
           event.preventDefault();
           this.job.start();
         },
+        oninput: () => this.changed(),
       },
       h("div", { class: "field" }, h("label", { for: dataId }, "Images: a folder on this server, or samples"), this.data, h("datalist", { id: `${dataId}-list` }, ["samples", ...config.data].map((one) => h("option", { value: one })))),
+      this.errorOf("data"),
       this.labelled("Split", this.split),
+      this.errorOf("split"),
       this.backbone.field,
-      h("div", { class: "row-fields" }, this.labelled("Images", this.images), this.labelled("Anchors", this.anchors), this.size.field),
+      this.errorOf("backbone"),
+      h("div", { class: "row-fields" }, this.labelled("Images", this.images), this.labelled("Batches", this.batches), this.size.field),
+      h("div", { class: "row-fields" }, this.labelled("Anchors", this.anchors), this.labelled("Seed", this.seed)),
+      ["images", "batches", "size", "anchors", "seed"].map((name) => this.errorOf(name)),
       h("div", { class: "field" }, h("span", { class: "label" }, "PPAP's settings"), from.group),
       h("label", { class: "check", for: this.sweep.id }, this.sweep, "Sweep two settings"),
       this.axes,
+      ["x", "y"].map((name) => this.errorOf(name)),
       this.job.elements,
+      h("h3", {}, "The same on the command line"),
+      this.command,
     );
     this.element = h(
       "div",
@@ -52,6 +70,7 @@ export class StudyForm {
       h("section", { class: "card", "aria-label": "Studies" }, h("header", {}, h("h2", {}, "Studies")), h("div", { class: "card-body" }, this.empty, this.list)),
     );
     this.showStudies(config.studies);
+    this.ask();
     if (config.current?.state === "running") this.job.follow();
   }
 
@@ -61,6 +80,41 @@ export class StudyForm {
 
   labelled(name, input) {
     return h("div", { class: "field" }, h("label", { for: input.id }, name), input);
+  }
+
+  errorOf(name) {
+    this.errors[name] = h("p", { class: "field-error", role: "alert", hidden: true, dataset: { error: name } });
+    return this.errors[name];
+  }
+
+  changed() {
+    clearTimeout(this.checking);
+    this.checking = setTimeout(() => this.ask(), CHECK_AFTER_MS);
+  }
+
+  /** What is wrong is said at its field; what is elsewhere, when the study is begun. */
+  async check() {
+    let reply;
+    try {
+      reply = await call(this.server, "check", this.request());
+    } catch {
+      return;
+    }
+    this.showErrors(reply.errors);
+    if (reply.command) this.command.value = reply.command;
+  }
+
+  showErrors(errors) {
+    for (const [name, error] of Object.entries(this.errors)) {
+      error.textContent = errors[name] ?? "";
+      error.hidden = !errors[name];
+    }
+  }
+
+  refused({ field, message }) {
+    if (!(field in this.errors)) return false;
+    this.showErrors({ [field]: message });
+    return true;
   }
 
   /** A setting with its first and last value, and how many there are. */
@@ -85,7 +139,9 @@ export class StudyForm {
       split: this.split.value.trim(),
       backbone: this.backbone.input.value,
       images: this.images.value.trim(),
+      batches: this.batches.value.trim(),
       anchors: this.anchors.value.trim(),
+      seed: this.seed.value.trim(),
       size: this.size.input.value,
       settings: this.settings === "explore" ? this.on.settings() : null,
       sweep: this.sweep.checked,

@@ -1,6 +1,6 @@
 // The Study page: how far the sets can be trusted on a data set, and which settings suit.
 import { call } from "./client.js";
-import { card, count, h, percent, whenBack } from "./dom.js";
+import { card, count, h, newId, percent, whenBack } from "./dom.js";
 import { explore, openExplore } from "./explore.js";
 import { AblationCard, ablationView } from "./study-ablation.js";
 import { StudyForm } from "./study-form.js";
@@ -108,10 +108,18 @@ class StudyPage {
       h("p", { class: "subject" }, h("span", {}, subject)),
       h("ul", { class: "notes" }, study.advice.reasons.map((reason) => h("li", {}, reason))),
       study.proof ? this.proofTable(reply) : h("p", { class: "help" }, "There are no label maps, so that nothing can be said about how right the sets are."),
-      h("div", { class: "inline" }, h("button", { type: "button", class: "primary", onclick: () => this.use(study.advice.settings) }, "Use in Explore")),
+      h("div", { class: "inline" }, h("button", { type: "button", class: "primary", onclick: () => this.use(study.advice.settings) }, "Use in Explore"), this.withImages(reply)),
       this.said,
     );
     return element;
+  }
+
+  /** Whether Explore shall show what was studied; as it was chosen last. */
+  withImages({ explore: request }) {
+    this.images = request;
+    const box = h("input", { id: newId("with-images"), type: "checkbox", checked: this.wanted !== false, onchange: () => (this.wanted = box.checked) });
+    const most = request?.images?.length;
+    return h("label", { class: "check", for: box.id, hidden: !request }, box, most ? `with the first ${most} images of the study` : "with the sample photos");
   }
 
   proofTable({ proof, proof_columns, proof_key }) {
@@ -122,7 +130,7 @@ class StudyPage {
   rulesCard({ columns, rows, paper, study, key_text }, link) {
     const { card: element, body, header } = card("Rules beside each other", { class: "card rules" });
     header.append(h("div", { class: "inline" }, link("table6.csv", "CSV"), link("classes.csv", "CSV by class")));
-    const line = ([title, , cells], i) => h("tr", { class: i === 0 ? "measured" : "" }, h("th", {}, title), cells.map((cell) => h("td", {}, cell)));
+    const line = ([title, , cells, below], i) => h("tr", { class: i === 0 ? "measured" : "" }, h("th", {}, title), cells.map((cell, at) => h("td", {}, cell, below[at] ? h("small", {}, below[at]) : null)));
     const own = rows.filter(([, matched]) => !matched);
     const equal = rows.filter(([, matched]) => matched);
     const part = (title, list, from) => (list.length ? [h("tr", { class: "part" }, h("th", { colspan: String(columns.length + 1) }, title)), ...list.map((row, i) => line(row, i + from))] : []);
@@ -183,9 +191,10 @@ class StudyPage {
       this.said.textContent = "Explore is not ready yet: open it first.";
       return;
     }
-    openExplore(settings);
+    const images = this.wanted === false ? null : this.images;
+    openExplore(settings, images);
     scrollTo(0, 0);
     const words = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * settings[name]) / 1000}`);
-    this.said.textContent = `Taken into Explore: ${words.join(", ")}. The images there stay.`;
+    this.said.textContent = `Taken into Explore: ${words.join(", ")}. ${images ? "It shows the images of this study." : "The images there stay."}`;
   }
 }

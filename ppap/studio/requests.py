@@ -69,6 +69,8 @@ class Request:
     split: str
     count: int
     seed: int
+    images: tuple[int, ...] = ()
+    """Which items of the folder; empty: the next ``count``."""
 
     def recipe(self) -> dict[str, Any]:
         """What makes the same batch again; goes to the page and into links."""
@@ -82,6 +84,8 @@ class Request:
             recipe["files"] = [file.name for file in self.files]
         if self.source == "folder":
             recipe.update(folder=self.folder, split=self.split, count=self.count, seed=self.seed)
+            if self.images:
+                recipe["images"] = list(self.images)
         return recipe
 
 
@@ -107,6 +111,7 @@ def read_request(raw: Any) -> Request:
         split=_text(raw, "split", "The split") or "train",
         count=_whole(raw.get("count", 8), 1, MAX_IMAGES, "The number of images"),
         seed=_whole(raw.get("seed", 0), 0, 10**9, "The batch number"),
+        images=_numbers(raw.get("images")) if source == "folder" else (),
     )
 
 
@@ -129,6 +134,14 @@ def _uploads(files: Any) -> tuple[Upload, ...]:
     if len(files) > MAX_IMAGES:
         raise RequestError(f"A batch holds at most {MAX_IMAGES} images, not {len(files)}.")
     return tuple(_upload(file, i) for i, file in enumerate(files, 1))
+
+
+def _numbers(images: Any) -> tuple[int, ...]:
+    if images is None:
+        return ()
+    if not isinstance(images, list | tuple) or not 1 <= len(images) <= MAX_IMAGES:
+        raise RequestError(f"The images must be a list of 1 to {MAX_IMAGES} numbers.")
+    return tuple(_whole(number, 0, 10**9, "An image's number") for number in images)
 
 
 def _upload(file: Any, number: int) -> Upload:

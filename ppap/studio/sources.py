@@ -80,6 +80,13 @@ class Sources:
         dataset = self._open(request)
         if request.source == "samples":
             chosen = list(range(len(dataset)))
+        elif request.images:
+            chosen = list(request.images)
+            if max(chosen) >= len(dataset):
+                raise RequestError(
+                    f"There is no image number {max(chosen)}: {request.folder} has {len(dataset)} "
+                    "images, counted from 0."
+                )
         else:
             chosen = list(turn(len(dataset), request.count, request.seed))
         examples, problems, read = [], [], []

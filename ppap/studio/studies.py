@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ppap.backbones import as_path
 from ppap.settings import RANGES, Settings, excerpt
-from ppap.studio.jobs import EVERY, command
+from ppap.studio.jobs import command
 from ppap.studio.reports import run_folders
-from ppap.studio.requests import RequestError
+from ppap.studio.requests import MAX_IMAGES, SIZES, RequestError
 from ppap.study.figures import Study
 from ppap.study.grid import Axis
-from ppap.study.saved import VALUES, StudyError, read_study, subject
+from ppap.study.saved import VALUES, StudyError, read_study
+from ppap.study.tables import subject
 
 # Hidden, so that it is taken for no run.
 FOLDER = ".studies"
@@ -25,6 +28,9 @@ KINDS = {
 }
 
 
+NUMBERS = ("images", "batches", "anchors", "size", "seed")
+
+
 class WantedStudy(NamedTuple):
     """A study that was asked for, checked."""
 
@@ -33,18 +39,20 @@ class WantedStudy(NamedTuple):
     split: str
     backbone: str
     images: int
+    batches: int
     anchors: int
     size: int
+    seed: int
     settings: Settings | None
     x: Axis | None
     y: Axis | None
 
     def arguments(self, folder: Path) -> list[str]:
         """Of the command; every value stays in one word with its name, so that none is a name."""
-        words = [f"--out={folder}", f"--progress-every={EVERY}", f"--backbone={self.backbone}"]
+        words = [f"--out={folder}", f"--backbone={self.backbone}"]
         words.append("--kind=samples" if self.data == "samples" else f"--data={self.data}")
         words += [f"--split={self.split}"] if self.split else []
-        words += [f"--{name}={getattr(self, name)}" for name in ("images", "anchors", "size")]
+        words += [f"--{name}={getattr(self, name)}" for name in NUMBERS]
         if self.settings is not None:
             words.append("--set")
             words += [f"{name}={value}" for name, value in self.settings.as_dict().items()]
@@ -52,11 +60,43 @@ class WantedStudy(NamedTuple):
             return [*words, "--no-sweep"]
         return [*words, f"--x={written(self.x)}", f"--y={written(self.y)}"]
 
+    def command(self) -> str:
+        """The same for a terminal."""
+        return shlex.join(["python", "-m", "trainers.study", *self.arguments(Path("studies/new"))])
+
 
 def written(axis: Axis) -> str:
     """An axis as the command takes it."""
     whole = RANGES[axis.setting].whole
     return f"{axis.setting}={','.join(str(int(v) if whole else v) for v in axis.values)}"
+
+
+def explore_request(study: Study) -> dict[str, Any] | None:
+    """What Explore loads to show a study's first batch, as far as it goes; None where it cannot.
+
+    Studies of earlier versions do not say which images they drew.
+    """
+    size = study["plan"]["size"]
+    if "indices" not in study or size not in SIZES:
+        return None
+    name = study["backbone_name"]
+    file = as_path(name)
+    request = {
+        "size": size,
+        "backbone": name if file is None else "checkpoint",
+        "checkpoint": "" if file is None else str(file),
+    }
+    dataset, images = study["dataset"], study["indices"][0][:MAX_IMAGES]
+    if dataset["kind"] == "samples":
+        return {"source": "samples", **request}
+    return {
+        "source": "folder",
+        "folder": dataset["folder"],
+        "split": dataset["split"],
+        "images": images,
+        "count": len(images),
+        **request,
+    }
 
 
 class Studies:

@@ -8,34 +8,37 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ppap.settings import RANGES, Range, SettingError, excerpt, number, read_settings
 from ppap.studio import studies
-from ppap.studio.jobs import Job, OneAtATime, begin, new_folder
+from ppap.studio.jobs import EVERY, Job, OneAtATime, begin, new_folder
 from ppap.studio.lists import backbone_choices
 from ppap.studio.requests import SIZES, RequestError, mapping
 from ppap.studio.server import answering
 from ppap.studio.sources import Sources
-from ppap.studio.studies import Studies, WantedStudy
+from ppap.studio.studies import Studies, WantedStudy, explore_request
 from ppap.study.grid import Axis, evenly
 from ppap.study.run import DEFAULT_X, DEFAULT_Y
-from ppap.study.saved import (
+from ppap.study.saved import PAGE, VALUES
+from ppap.study.tables import (
     COLUMNS,
     KEY,
-    PAGE,
+    LEAD,
     PROOF_COLUMNS,
     PROOF_KEY,
-    VALUES,
-    cells_of,
     paper_rows,
     proof_rows,
     subject,
+    with_ranges,
 )
 
 _SPLIT = re.compile(r"\w[\w.-]{0,59}")
 IMAGES = Range("Images", 1, 256, 1, (2, 64), True, "How many images an anchor sees.")
+BATCHES = Range("Batches", 1, 20, 1, (1, 4), True, "How many batches rules are measured on.")
+SEED = Range("Seed", 0, 2**32 - 1, 1, (0, 9), True, "Which images and anchors are drawn.")
 ANCHORS = Range("Anchors", 1, 20_000, 1, (100, 2000), True, "How many random anchors.")
 SIZE = Range("Size", 32, 1024, 1, (224, 448), True, "Side of the images in pixels.")
 COUNT = Range("Number of values", 1, 40, 1, (1, 40), True, "Of a sweep's axis.")
@@ -67,7 +70,15 @@ class Studying:
 
     def calls(self) -> list[Callable[[Any], Any]]:
         """What the page may call, by its name."""
-        return [self.hello, self.start, self.status, self.cancel, self.study, self.remove]
+        return [
+            self.hello,
+            self.start,
+            self.status,
+            self.cancel,
+            self.check,
+            self.study,
+            self.remove,
+        ]
 
     @answering
     def hello(self, _: Any) -> dict[str, Any]:
@@ -89,15 +100,20 @@ class Studying:
     @answering
     def start(self, request: Any) -> dict[str, Any]:
         """Begin a study; refused while another is under way."""
-        if not self.allowed:
-            raise RequestError(
-                "This studio is open to other machines, so pages cannot start studies."
-            )
+        self._require_allowed("start")
         wanted = self.read(request)
         return self._jobs.begin(
             lambda: self._begin(wanted),
             lambda job: "A study is under way. Wait for it, or cancel it.",
         )
+
+    @answering
+    def check(self, request: Any) -> dict[str, Any]:
+        """What is wrong with a request, by field, and the command that would do the same."""
+        try:
+            return {"errors": {}, "command": self.read(request).command()}
+        except SettingError as error:
+            return {"errors": {error.field: str(error)}, "command": ""}
 
     @answering
     def status(self, _: Any) -> dict[str, Any]:
@@ -118,8 +134,12 @@ class Studying:
             "key": key,
             "study": found,
             "subject": subject(found),
-            "columns": [title for _, title, _, _ in COLUMNS],
-            "rows": [[rule["title"], rule["matched"], cells_of(rule)] for rule in found["rules"]],
+            "columns": [*(title for _, title, _, _ in COLUMNS), LEAD],
+            "rows": [
+                [rule["title"], rule["matched"], *with_ranges(rule, found)]
+                for rule in found["rules"]
+            ],
+            "explore": explore_request(found),
             "proof": proof_rows(found) if found["proof"] else [],
             "proof_columns": PROOF_COLUMNS,
             "proof_key": PROOF_KEY,
@@ -132,10 +152,7 @@ class Studying:
     @answering
     def remove(self, key: Any) -> dict[str, Any]:
         """Delete a study."""
-        if not self.allowed:
-            raise RequestError(
-                "This studio is open to other machines, so pages cannot delete studies."
-            )
+        self._require_allowed("delete")
         shutil.rmtree(self.studies.folder_of(key))
         return {"studies": self.studies.listed()}
 
@@ -151,7 +168,7 @@ class Studying:
         if data == "samples" and split:
             raise SettingError("split", "The sample photos have no splits: leave it empty.")
         if data != "samples":
-            data = str(self.sources.folder(data))
+            data = str(at_field("data", self.sources.folder, data))
         if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
             raise SettingError("split", "The split must be a name such as train or val.")
         x, y = read_axis("x", raw.get("x"), DEFAULT_X), read_axis("y", raw.get("y"), DEFAULT_Y)
@@ -166,8 +183,10 @@ class Studying:
             split=split.strip(),
             backbone=self._backbone(raw.get("backbone")),
             images=int(number("images", raw.get("images", 32), IMAGES)),
+            batches=int(number("batches", raw.get("batches", 1), BATCHES)),
             anchors=int(number("anchors", raw.get("anchors", 1000), ANCHORS)),
             size=int(number("size", raw.get("size", 320), SIZE)),
+            seed=int(number("seed", raw.get("seed", 0), SEED)),
             settings=None if settings is None else read_settings(mapping(settings)),
             x=x if swept else None,
             y=y if swept else None,
@@ -181,6 +200,12 @@ class Studying:
         """End what is under way."""
         self._jobs.cancel()
 
+    def _require_allowed(self, what: str) -> None:
+        if not self.allowed:
+            raise RequestError(
+                f"This studio is open to other machines, so pages cannot {what} studies."
+            )
+
     def _backbone(self, raw: Any) -> str:
         if not raw:
             return self.backbone
@@ -189,21 +214,38 @@ class Studying:
             return raw
         if not isinstance(raw, str):
             raise SettingError("backbone", "The backbone must be a name or a file.")
-        return str(self.sources.file(raw))
+        return str(at_field("backbone", self.sources.file, raw))
 
     def _begin(self, wanted: WantedStudy) -> Job:
         title = wanted.data.rstrip("/").rsplit("/", 1)[-1]
         folder = new_folder(self.studies.folder, title, "study")
         made = Job(folder.name, title, folder, VALUES)
-        begin(made, [*studies.COMMAND, *wanted.arguments(folder)])
+        begin(made, [*studies.COMMAND, f"--progress-every={EVERY}", *wanted.arguments(folder)])
         return made
 
 
+def at_field(field: str, find: Callable[[str], Path], text: str) -> Path:
+    """What ``find`` finds; its refusal belongs to a field of the form."""
+    try:
+        return find(text)
+    except RequestError as error:
+        raise SettingError(field, str(error)) from None
+
+
 def read_axis(name: str, raw: Any, default: Axis) -> Axis:
-    """``{"setting", "first", "last", "count"}`` or ``{"setting", "values"}`` as an axis."""
+    """``{"setting", "first", "last", "count"}`` or ``{"setting", "values"}`` as an axis.
+
+    SettingError with the axis's name where it cannot be used.
+    """
     if raw is None:
         return default
-    raw = mapping(raw)
+    try:
+        return _axis(name, mapping(raw))
+    except SettingError as error:
+        raise SettingError(name, str(error)) from None
+
+
+def _axis(name: str, raw: Mapping[str, Any]) -> Axis:
     setting = raw.get("setting")
     if setting not in RANGES:
         raise SettingError(name, f"There is no setting called {excerpt(setting)}.")

@@ -4,37 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ppap.evaluation.trust import VOID, Trust, TrustMean, trust
-from ppap.propagation import cosines
 from ppap.rivals import RULES, Choice, gather_unit, prepare
 from ppap.settings import Settings
-from ppap.study.advice import quantile
+from ppap.study.intervals import Interval, interval, redrawn_means
+from ppap.study.matching import match, mean_size
+from ppap.study.patches import ANCHORS_AT_ONCE, Patches
 
-ANCHORS_AT_ONCE = 250
 # Fig. 1b's x-axis.
 FIRST = tuple(range(10, 101, 10))
-# How near a mean |P| counts as equal, and how often a setting is tried on the way there.
-NEAR_ENOUGH = 0.05
-MOST_TRIES = 10
 
 Progress = Callable[[str, float], None]
 
 
-class Patches(NamedTuple):
-    """A labelled batch as rules need it."""
+class Anchored(NamedTuple):
+    """What a rule gives each of A anchors, over all batches."""
 
-    f: Tensor
-    """L2-normalised features ``(N, D)``, image by image."""
+    trust: Trust
     labels: Tensor
-    """Class of every patch, int64 ``(N,)``, −1 where void."""
-    images: int
-    anchors: Tensor
-    """Indices of the anchors, int64 ``(A,)``, all with a class."""
+    """Class of every anchor, int64 ``(A,)``."""
+    images: Tensor
+    """Image of every anchor, counted through all batches, int64 ``(A,)``."""
 
 
 class CurvePoint(NamedTuple):
@@ -53,6 +48,18 @@ class ClassTrust(NamedTuple):
     mean: TrustMean
 
 
+class Sureness(NamedTuple):
+    """How sure a rule's means are: 95 % intervals over redrawn images."""
+
+    precision: Interval
+    recall: Interval
+    f1: Interval
+    purity: Interval
+    false_negatives: Interval
+    behind: Interval | None
+    """Of PPAP's precision minus this rule's, over the same redrawn images; None for PPAP."""
+
+
 class RuleTrust(NamedTuple):
     """What one rule gives."""
 
@@ -62,15 +69,9 @@ class RuleTrust(NamedTuple):
     """Whether its setting was chosen to give as many positives as PPAP."""
     mean: TrustMean
     f1: float
+    sureness: Sureness
     curve: tuple[CurvePoint, ...]
     classes: tuple[ClassTrust, ...]
-
-
-def sample_anchors(labels: Tensor, count: int, seed: int) -> Tensor:
-    """``count`` random patches that have a class, or all there are; int64, ascending."""
-    known = (labels != VOID).nonzero()[:, 0]
-    chance = torch.Generator().manual_seed(seed)
-    return known[torch.randperm(len(known), generator=chance)[:count]].sort().values
 
 
 def own_choices(settings: Settings, classes: int, seed: int) -> dict[str, Choice]:
@@ -111,12 +112,16 @@ def compare(
     choices = own_choices(settings, int((found != VOID).sum()), seed)
     total = 2 * len(choices) - 1 if matched else len(choices)
     rows: list[RuleTrust] = []
+    first: Anchored | None = None
 
     def add(choice: Choice, equal: bool) -> None:
+        nonlocal first
         if progress:
             progress(f"Measuring {RULES[choice.rule].title}", len(rows) / total)
         choice = within(choice, batches)
-        rows.append(measure(choice, batches, classes, matched=equal))
+        anchored = measure(choice, batches)
+        rows.append(summary(choice, anchored, classes, matched=equal, against=first))
+        first = first or anchored
 
     for choice in choices.values():
         add(choice, False)
@@ -140,34 +145,70 @@ def within(choice: Choice, batches: Sequence[Patches]) -> Choice:
     )
 
 
-def measure(
-    choice: Choice, batches: Sequence[Patches], classes: Sequence[str], *, matched: bool = False
-) -> RuleTrust:
-    """One rule over all batches."""
-    parts, own = [], []
+def measure(choice: Choice, batches: Sequence[Patches]) -> Anchored:
+    """One rule over all batches, anchor by anchor."""
+    parts, labels, images = [], [], []
+    seen = 0
     for batch in batches:
         prepared = prepare(choice, batch.f, images=batch.images)
         for anchors in batch.anchors.split(ANCHORS_AT_ONCE):
             sets = gather_unit(choice, batch.f, anchors, prepared)
             parts.append(trust(sets, anchors, batch.labels))
-            own.append(batch.labels[anchors])
+        labels.append(batch.labels[batch.anchors])
+        images.append(seen + batch.anchors // (len(batch.f) // batch.images))
+        seen += batch.images
     whole = Trust(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    return Anchored(whole, torch.cat(labels), torch.cat(images))
+
+
+def summary(
+    choice: Choice,
+    anchored: Anchored,
+    classes: Sequence[str],
+    *,
+    matched: bool = False,
+    against: Anchored | None = None,
+) -> RuleTrust:
+    """A rule's means, with how sure they are; ``against`` are PPAP's anchors."""
+    whole = anchored.trust
     return RuleTrust(
         title=title_of(choice),
         choice=choice,
         matched=matched,
         mean=whole.mean(),
-        f1=f1_of(whole),
+        f1=float(f1_of(whole)[whole.known].nanmean()),
+        sureness=sureness(anchored, against),
         curve=curve(whole),
-        classes=by_class(whole, torch.cat(own), classes),
+        classes=by_class(whole, anchored.labels, classes),
     )
 
 
-def f1_of(whole: Trust) -> float:
-    """Mean over the anchors of the harmonic mean of precision and recall; 0 where P is empty."""
+def sureness(anchored: Anchored, against: Anchored | None = None) -> Sureness:
+    """Intervals of the means; ``against`` are PPAP's same anchors."""
+
+    def redrawn(one: Anchored, values: Tensor) -> Tensor:
+        known = one.trust.known
+        return redrawn_means(values[known].cpu(), one.images[known].cpu())
+
+    whole = anchored.trust
+    precision = redrawn(anchored, whole.precision)
+    behind = None
+    if against is not None:
+        behind = interval(redrawn(against, against.trust.precision) - precision)
+    return Sureness(
+        precision=interval(precision),
+        recall=interval(redrawn(anchored, whole.recall)),
+        f1=interval(redrawn(anchored, f1_of(whole))),
+        purity=interval(redrawn(anchored, whole.purity)),
+        false_negatives=interval(redrawn(anchored, whole.false_negatives)),
+        behind=behind,
+    )
+
+
+def f1_of(whole: Trust) -> Tensor:
+    """Every anchor's harmonic mean of precision and recall, ``(A,)``; 0 where P is empty."""
     p, r = whole.precision.nan_to_num(0), whole.recall
-    f1 = torch.where(p + r > 0, 2 * p * r / (p + r).clamp(min=1e-12), r)
-    return float(f1[whole.known].nanmean())
+    return torch.where(p + r > 0, 2 * p * r / (p + r).clamp(min=1e-12), r)
 
 
 def curve(whole: Trust) -> tuple[CurvePoint, ...]:
@@ -191,53 +232,6 @@ def by_class(whole: Trust, own: Tensor, classes: Sequence[str]) -> tuple[ClassTr
         for index, name in enumerate(classes)
         if bool((own == index).any())
     )
-
-
-def mean_size(choice: Choice, batch: Patches) -> float:
-    """Mean |P| of the batch's anchors, patches without a class counted, too."""
-    prepared = prepare(choice, batch.f, images=batch.images)
-    total = 0
-    for anchors in batch.anchors.split(ANCHORS_AT_ONCE):
-        total += int(gather_unit(choice, batch.f, anchors, prepared).positive.sum())
-    return total / len(batch.anchors)
-
-
-def match(choice: Choice, batch: Patches, target: float) -> Choice:
-    """The rule with the setting whose mean |P| is nearest to ``target`` on the batch."""
-    if choice.rule == "knn":
-        return replace(choice, k=max(1, min(round(target), len(batch.f) - 1)))
-    if choice.rule == "baseline":
-        return replace(choice, settings=replace(choice.settings, phi0=_phi0_for(batch, target)))
-    field = {"hp": "pool_size", "kmeans": "clusters"}[choice.rule]
-    # Both give fewer positives the larger they are; clusters about in proportion, so that the right
-    # number is found in few tries: k-means with hundreds of clusters is slow.
-    low, high = (2 if choice.rule == "hp" else 1), len(batch.f)
-    clusters = choice.rule == "kmeans"
-    guess = len(batch.f) / (target + 1) if clusters else (low * high) ** 0.5
-    best, nearest = choice, float("inf")
-    for _ in range(MOST_TRIES):
-        tried_at = max(low, min(high, round(guess)))
-        changes: dict[str, Any] = {field: tried_at}
-        tried = replace(choice, **changes)
-        size = mean_size(tried, batch)
-        if abs(size - target) < nearest:
-            best, nearest = tried, abs(size - target)
-        if size > target:
-            low = tried_at + 1
-        else:
-            high = tried_at - 1
-        if nearest <= NEAR_ENOUGH * target or low > high:
-            break
-        guess = tried_at * (size + 1) / (target + 1) if clusters else (low * high) ** 0.5
-    return best
-
-
-def _phi0_for(batch: Patches, target: float) -> float:
-    """The Φ⁰ that gives ``target`` positives on average without propagation."""
-    similarity = cosines(batch.f[batch.anchors], batch.f)
-    similarity[torch.arange(len(batch.anchors)), batch.anchors] = -2
-    share = min(1.0, target / len(batch.f))
-    return max(-1.0, min(1.0, quantile(similarity.flatten().sort().values, 1 - share)))
 
 
 def title_of(choice: Choice) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppap.rivals import RULES
+from ppap.study.heat import draw_maps, maps_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,42 +47,10 @@ STYLE: dict[Any, Any] = {
 DOTS_PER_INCH = 200
 # A logarithmic axis that goes so far has room for two numbers in each power of ten.
 MANY_TIMES = 60
-# More numbers than this in a row of cells cannot be read.
-MOST_WRITTEN = 12
-
-
-class Panel(NamedTuple):
-    """A map of a sweep: a measure, its title, and how its numbers are written."""
-
-    field: str
-    title: str
-    written: Callable[[float], str]
-    logarithmic: bool = False
-    less_is_better: bool = False
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.0f}"
 
 
 def _percent(value: float | None) -> float:
     return math.nan if value is None else 100 * value
-
-
-def _size(value: float) -> str:
-    return f"{value / 1000:.1f}k" if value >= 1000 else f"{value:.0f}"
-
-
-LABELLED = (
-    Panel("f1", "F1 of P, per cent", _share),
-    Panel("precision", "True among the positives, per cent", _share),
-    Panel("positives", "Positives, mean |P|", _size, True),
-    Panel("false_negatives", "False among the negatives, per cent", _share, less_is_better=True),
-)
-UNLABELLED = (
-    Panel("positives", "Positives, mean |P|", _size, True),
-    Panel("ambiguous", "Ambiguous, mean |A|", _size, True),
-)
 
 
 class Box(NamedTuple):
@@ -117,7 +86,8 @@ def draw(study: Study) -> list[Drawn]:
             drawn.append(_saved("trust", TRUST_TITLE, _trust(study)))
             drawn.append(_saved("classes", CLASSES_TITLE, _classes(study)))
         if study.get("sweep"):
-            figure, axes = _sweep(study)
+            figure = _figure(*maps_size(study))
+            axes = draw_maps(figure, study, COLOURS["ppap"])
             drawn.append(_saved("sweep", SWEEP_TITLE, figure, axes))
     return drawn
 
@@ -249,56 +219,3 @@ def _classes(study: Study) -> Figure:
         *left.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False
     )
     return figure
-
-
-def _sweep(study: Study) -> tuple[Figure, list[Axes]]:
-    sweep = study["sweep"]
-    panels = LABELLED if study["labelled"] else UNLABELLED
-    xs, ys = sweep["x"]["values"], sweep["y"]["values"]
-    rows = len(panels) // 2
-    figure = _figure(7.2, 0.5 + 3.0 * rows)
-    axes = list(figure.subplots(rows, 2, squeeze=False).flat)
-    for one, panel in zip(axes, panels, strict=True):
-        values = [[cell[panel.field] for cell in row] for row in sweep["cells"]]
-        _heat(one, values, panel)
-        one.set_title(panel.title)
-        one.set_xticks(range(len(xs)), [f"{x:g}" for x in xs], rotation=45 if len(xs) > 8 else 0)
-        one.set_yticks(range(len(ys)), [f"{y:g}" for y in ys])
-        one.set_xlabel(sweep["x"]["symbol"])
-        one.set_ylabel(sweep["y"]["symbol"])
-    return figure, axes
-
-
-def _heat(axes: Axes, values: list[list[float | None]], panel: Panel) -> None:
-    from matplotlib import colormaps
-    from matplotlib.colors import LogNorm, Normalize
-
-    flat = [value for row in values for value in row if value is not None]
-    low, high = (min(flat), max(flat)) if flat else (0.0, 1.0)
-    if panel.logarithmic:
-        scale: Normalize = LogNorm(max(low, 1), max(high, 2))
-    else:
-        scale = Normalize(low, max(high, low + 1e-6))
-    # Bright is good.
-    shades = colormaps["cividis_r" if panel.less_is_better else "cividis"].with_extremes(
-        bad="#e6e6e6"
-    )
-    shown = [
-        [math.nan if v is None else max(v, 1) if panel.logarithmic else v for v in row]
-        for row in values
-    ]
-    axes.imshow(shown, norm=scale, cmap=shades, origin="lower", aspect="auto")
-    for side in axes.spines.values():
-        side.set_visible(False)
-    if max(len(values), len(values[0])) > MOST_WRITTEN:
-        return
-    for y, row in enumerate(values):
-        for x, value in enumerate(row):
-            if value is None:
-                continue
-            share = float(scale(max(value, 1) if panel.logarithmic else value))
-            bright = share < 0.5 if panel.less_is_better else share > 0.5
-            axes.text(
-                x, y, panel.written(value),
-                ha="center", va="center", fontsize=6, color="black" if bright else "white",
-            )  # fmt: skip

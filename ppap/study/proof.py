@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ppap.settings import PRESETS, Settings
-from ppap.study.comparison import Patches
+from ppap.study.patches import Patches
 from ppap.study.sweeping import Measured, Progress, sweep_unit
 
 # Of every setting that decides over P: around the paper's, and far enough for other backbones.

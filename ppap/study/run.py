@@ -16,9 +16,10 @@ from ppap.checks import check_count
 from ppap.data import Dataset
 from ppap.settings import SettingError, Settings
 from ppap.study.advice import Advice, advise_unit
-from ppap.study.comparison import Patches, RuleTrust, compare, sample_anchors
+from ppap.study.comparison import RuleTrust, compare
 from ppap.study.figures import Study
 from ppap.study.grid import Axis, Grid
+from ppap.study.patches import Patches, sample_anchors
 from ppap.study.proof import prove
 from ppap.study.sweeping import Measured, sweep_unit
 
@@ -81,27 +82,23 @@ def study(
         ValueError: a size that the backbone does not take.
     """
     say = progress or (lambda text, share: None)
-    chosen = np.random.default_rng(plan.seed).permutation(len(dataset))
-    lists = [chosen[i : i + plan.images].tolist() for i in range(0, len(chosen), plan.images)]
-    # A last batch of few images would have other cosines than the rest.
-    whole = [each for each in lists if len(each) == plan.images] or lists[:1]
-    batches, names = [], []
-    for number, indices in enumerate(whole[: plan.batches], 1):
-        text = f"Embedding batch {number} of {min(plan.batches, len(whole))}"
-        say(text, 0.3 * (number - 1) / plan.batches)
-        made = _batch(dataset, sorted(indices), backbone, plan)
-        batches.append(made)
-        names += list(made.names)
-    patches = [_patches(made, plan) for made in batches]
-    labelled = all(one is not None for one in patches)
+    drawn = drawn_images(plan, len(dataset))
+    batches = []
+    for number, indices in enumerate(drawn, 1):
+        say(f"Embedding batch {number} of {len(drawn)}", 0.3 * (number - 1) / len(drawn))
+        batches.append(_batch(dataset, indices, backbone, plan))
+    patches = [one for one in (_patches(made, plan) for made in batches) if one is not None]
+    labelled = len(patches) == len(batches)
     say("Looking at the similarities", 0.3)
     advice = advise_unit(batches[0].features, images=len(batches[0]), seed=plan.seed)
     settings = plan.settings or advice.settings
     found: Study = {
         "format": FORMAT,
-        "dataset": {"kind": dataset.name, "title": dataset.title, "split": dataset.split},
+        "dataset": _about(dataset),
         "backbone": backbone.info.title,
-        "images": names,
+        "backbone_name": backbone.info.name,
+        "images": [name for made in batches for name in made.names],
+        "indices": drawn,
         "patches": len(batches[0].features),
         "plan": _plan(plan),
         "labelled": labelled,
@@ -112,26 +109,58 @@ def study(
         "sweep": None,
     }
     if labelled:
-        rules = compare(
-            [one for one in patches if one is not None],
-            settings,
-            dataset.classes,
-            seed=plan.seed,
-            matched=plan.matched,
-            progress=lambda text, share: say(text, 0.3 + 0.3 * share),
-        )
-        found["rules"] = [_rule(one) for one in rules]
-        assert patches[0] is not None
-        proof = prove(
-            patches[0],
-            advice.settings,
-            progress=lambda share: say("Testing the suggestion", 0.6 + 0.1 * share),
-        )
-        found["proof"] = {name: _cell(one) for name, one in proof._asdict().items()}
+        found |= _measured(plan, patches, settings, advice, dataset.classes, say)
     if plan.x is not None and plan.y is not None:
-        found["sweep"] = _swept(plan, Grid(plan.x, plan.y, settings), batches[0], patches[0], say)
+        first = patches[0] if labelled else None
+        found["sweep"] = _swept(plan, Grid(plan.x, plan.y, settings), batches[0], first, say)
     say("Drawing the figures", 1.0)
     return found
+
+
+def drawn_images(plan: Plan, count: int) -> list[list[int]]:
+    """Which of ``count`` images each batch holds, ascending."""
+    chosen = np.random.default_rng(plan.seed).permutation(count)
+    lists = [sorted(chosen[i : i + plan.images].tolist()) for i in range(0, count, plan.images)]
+    # A last batch of few images would have other cosines than the rest.
+    whole = [each for each in lists if len(each) == plan.images] or lists[:1]
+    return whole[: plan.batches]
+
+
+def _measured(
+    plan: Plan,
+    patches: Sequence[Patches],
+    settings: Settings,
+    advice: Advice,
+    classes: Sequence[str],
+    say: Progress,
+) -> dict[str, Any]:
+    """What needs labels: the rules beside each other, and the advice against the best."""
+    rules = compare(
+        patches,
+        settings,
+        classes,
+        seed=plan.seed,
+        matched=plan.matched,
+        progress=lambda text, share: say(text, 0.3 + 0.3 * share),
+    )
+    proof = prove(
+        patches[0],
+        advice.settings,
+        progress=lambda share: say("Testing the suggestion", 0.6 + 0.1 * share),
+    )
+    return {
+        "rules": [_rule(one) for one in rules],
+        "proof": {name: _cell(one) for name, one in proof._asdict().items()},
+    }
+
+
+def _about(dataset: Dataset) -> dict[str, str]:
+    return {
+        "kind": dataset.name,
+        "title": dataset.title,
+        "split": dataset.split,
+        "folder": str(dataset.root),
+    }
 
 
 def _batch(dataset: Dataset, indices: Sequence[int], backbone: Backbone, plan: Plan) -> Batch:
@@ -198,6 +227,7 @@ def _rule(one: RuleTrust) -> dict[str, Any]:
         "choice": asdict(one.choice),
         "matched": one.matched,
         "f1": _plain(one.f1),
+        "sureness": {name: _plain(ends) for name, ends in one.sureness._asdict().items()},
         **{name: _plain(value) for name, value in one.mean._asdict().items()},
         "curve": [{n: _plain(v) for n, v in point._asdict().items()} for point in one.curve],
         "classes": [

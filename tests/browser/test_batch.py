@@ -199,6 +199,22 @@ def test_a_folder_with_labels_and_another_batch(page: Page, data_set: Path) -> N
     assert not set(first) & set(names(page))
 
 
+def test_chosen_images_of_a_folder_travel_in_the_link(
+    open_studio: Callable[..., Page], data_set: Path
+) -> None:
+    query = f"?source=folder&folder={data_set}&split=train&count=2&seed=0&images=4,1&size=224&backbone=embedded"
+    page = open_studio(query)
+    assert [name.removesuffix(".jpg") for name in names(page)] == ["crop4", "crop1"]
+    page.wait_for_function("new URLSearchParams(location.search).get('images') === '4,1'")
+    # They stay at another resolution, and make way for the next ones.
+    page.get_by_role("radio", name="320 px").click()
+    page.wait_for_function(f"{STUDIO}.state.batch.recipe.size === 320")
+    assert [name.removesuffix(".jpg") for name in names(page)] == ["crop4", "crop1"]
+    page.get_by_role("button", name="Another batch").click()
+    page.wait_for_function(f"!('images' in {STUDIO}.state.batch.recipe)")
+    assert len(names(page)) == 2
+
+
 @pytest.mark.parametrize(
     ("folder", "sentence"),
     [

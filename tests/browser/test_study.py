@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from ppap.study import advise
 from ppap.study.saved import read_study
@@ -82,9 +83,13 @@ def test_a_study_is_made_shown_taken_and_opened_again(
     (folder,) = (runs / ".studies").iterdir()
     made = read_study(folder)
     assert made["plan"]["anchors"] == 100
-    rows = page.locator("#study .rules tr.measured").first.inner_text().split("\t")
-    assert rows[1] == f"{made['rules'][0]['positives']:,.0f}"
-    assert rows[2] == f"{100 * made['rules'][0]['precision']:.1f}"
+    cells = page.locator("#study .rules tr.measured").first.locator("td")
+    assert cells.first.inner_text() == f"{made['rules'][0]['positives']:,.0f}"
+    low, high = made["rules"][0]["sureness"]["precision"]
+    assert cells.nth(1).inner_text().split("\n") == [
+        f"{100 * made['rules'][0]['precision']:.1f}",
+        f"{100 * low:.1f} to {100 * high:.1f}",
+    ]
     # Figures are the command's own files.
     assert page.locator("#study .paper-figure img").count() == 4
     shown = page.request.get(page.locator("#study .figure-sweep img").evaluate("e => e.src"))
@@ -118,22 +123,36 @@ def test_a_cell_opens_explore_with_its_settings(open_tab: Callable[[], Page]) ->
     page.wait_for_selector("#mosaic", state="visible")
     values = page.evaluate("document.querySelector('#explore').studio.controls.values")
     assert values == cell["settings"]
+    # The photos that were studied, at the study's resolution, with the same settings.
+    page.wait_for_function(
+        "document.querySelector('#explore').studio.state.batch.recipe.size === 224"
+    )
+    state = page.evaluate(
+        "(({batch, settings}) => [batch.recipe, settings])(document.querySelector('#explore').studio.state)"
+    )
+    assert state[0]["source"] == "samples"
+    assert state[1] == cell["settings"]
 
 
 def test_nonsense_gets_a_sentence(open_tab: Callable[[], Page], runs: Path) -> None:
     page = open_tab()
     before = len(list((runs / ".studies").iterdir()))
     form = page.locator("#study form")
-    errors = form.get_by_role("alert")
+    # It is said at the field as it is typed, and again when the study is begun.
+    form.get_by_label("Seed", exact=True).fill("-1")
+    expect(form.locator("[data-error=seed]")).to_contain_text("from 0 to")
+    form.get_by_label("Seed", exact=True).fill("3")
+    expect(form.locator("[data-error=seed]")).to_be_hidden()
+    expect(form.get_by_label("The same on the command line")).to_have_value(re.compile("--seed=3"))
     begin(page, anchors="<b>many</b>")
-    assert "Anchors must be a whole number from 1 to 20,000, not <b>many</b>" in errors.inner_text()
+    expect(form.locator("[data-error=anchors]")).to_contain_text(
+        "Anchors must be a whole number from 1 to 20,000, not <b>many</b>"
+    )
     begin(page, values="0")
-    assert "Number of values must be" in errors.inner_text()
+    expect(form.locator("[data-error=x]")).to_contain_text("Number of values must be")
     form.get_by_label("Images: a folder").fill("/nowhere; touch x")
     begin(page)
-    page.wait_for_function(
-        "document.querySelector('#study [role=alert]').innerText.includes('no folder')"
-    )
+    expect(form.locator("[data-error=data]")).to_contain_text("no folder")
     assert len(list((runs / ".studies").iterdir())) == before
 
 

@@ -13,7 +13,7 @@ from ppap.settings import Settings
 from ppap.study import advice as module
 from ppap.study import proof
 from ppap.study.advice import advise
-from ppap.study.comparison import Patches, sample_anchors
+from ppap.study.patches import Patches, sample_anchors
 
 
 def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,16 +11,15 @@ from ppap.rivals import Choice, hidden_positives, k_nearest
 from ppap.rivals.pool import seeded
 from ppap.settings import Settings
 from ppap.study.comparison import (
-    Patches,
     by_class,
     compare,
     curve,
     f1_of,
-    match,
-    mean_size,
     measure,
-    sample_anchors,
+    summary,
 )
+from ppap.study.matching import match, mean_size
+from ppap.study.patches import Patches, sample_anchors
 
 FIVE = Settings(0.5, 0.2, 3, 4, 2)
 CLASSES = ("sky", "tree", "road")
@@ -65,28 +64,36 @@ def test_f1_by_hand() -> None:
     nan = math.nan
     # 2·0.5·1/1.5 = 2/3; an empty P is 0; nothing right is 0; alone in its class counts not at all.
     found = f1_of(made([2, 0, 3, 0], [0.5, nan, 0.0, nan], [1.0, 0.0, 0.0, nan]))
-    assert found == pytest.approx((2 / 3 + 0 + 0) / 3)
+    assert found[:3].tolist() == pytest.approx([2 / 3, 0, 0])
+    assert math.isnan(found[3])
 
 
 def test_measures_are_those_of_the_rules_themselves() -> None:
     one = batch()
     wanted = trust(propagate(one.f, one.anchors, **FIVE.as_dict()), one.anchors, one.labels)  # type: ignore[arg-type]
-    found = measure(Choice("ppap", FIVE), [one], CLASSES)
-    assert found.mean == wanted.mean()
+    found = measure(Choice("ppap", FIVE), [one]).trust
+    assert found.mean() == wanted.mean()
     wanted = trust(k_nearest(one.f, one.anchors, k=20), one.anchors, one.labels)
-    found = measure(Choice("knn", FIVE, k=20), [one], CLASSES)
-    assert found.mean.precision == wanted.mean().precision
-    assert found.mean.false_negatives == wanted.mean().false_negatives
+    choice = Choice("knn", FIVE, k=20)
+    mean = summary(choice, measure(choice, [one]), CLASSES).mean
+    assert mean.precision == wanted.mean().precision
+    assert mean.false_negatives == wanted.mean().false_negatives
 
 
 def test_batches_are_put_together_anchor_by_anchor() -> None:
     one, two = batch(0), batch(1, images=3)
-    both = measure(Choice("ppap", FIVE), [one, two], CLASSES)
-    apart = [measure(Choice("ppap", FIVE), [each], CLASSES) for each in (one, two)]
-    counts = [each.mean.anchors for each in apart]
-    assert both.mean.anchors == sum(counts)
-    total = sum(n * each.mean.positives for n, each in zip(counts, apart, strict=True))
-    assert both.mean.positives == pytest.approx(total / sum(counts))
+    both = measure(Choice("ppap", FIVE), [one, two])
+    means = [measure(Choice("ppap", FIVE), [each]).trust.mean() for each in (one, two)]
+    counts = [mean.anchors for mean in means]
+    assert both.trust.mean().anchors == sum(counts)
+    total = sum(n * mean.positives for n, mean in zip(counts, means, strict=True))
+    assert both.trust.mean().positives == pytest.approx(total / sum(counts))
+    # The second batch's images are others than the first's.
+    assert both.images.tolist() == [
+        *(one.anchors // 50).tolist(),
+        *(4 + two.anchors // 50).tolist(),
+    ]
+    assert torch.equal(both.labels, torch.cat([b.labels[b.anchors] for b in (one, two)]))
 
 
 def test_classes_hold_their_own_anchors() -> None:

@@ -15,12 +15,14 @@ from ppap.backbones import load_backbone
 from ppap.data import open_dataset
 from ppap.propagation import unit
 from ppap.settings import SettingError, Settings
-from ppap.study.comparison import Patches, sample_anchors
-from ppap.study.figures import Study, draw
+from ppap.study import heat
+from ppap.study.figures import Drawn, Study, draw
 from ppap.study.grid import Axis
+from ppap.study.patches import Patches, sample_anchors
 from ppap.study.run import Plan, study
 from ppap.study.saved import PAGE, VALUES, StudyError, as_page, read_study, write_study
 from ppap.study.sweeping import sweep
+from ppap.study.tables import as_markdown, tables, with_ranges
 from trainers import study as command
 
 PLAN = Plan(
@@ -105,10 +107,63 @@ def test_files_say_what_the_values_say(found: Study, tmp_path: Path) -> None:
     assert [float(row["phi0"]) for row in rows] == [0.3, 0.9] * 3
     assert [float(row["f1"]) for row in rows] == pytest.approx([cell["f1"] for cell in cells])
     with (page.parent / "table6.csv").open() as stream:
-        assert len(list(csv.DictReader(stream))) == 9
+        table = list(csv.DictReader(stream))
+    assert len(table) == 9
+    for row, rule in zip(table, found["rules"], strict=True):
+        low, high = rule["sureness"]["precision"]
+        assert [float(row["precision_low"]), float(row["precision_high"])] == [low, high]
+        assert low <= rule["precision"] <= high
+    assert table[0]["behind_low"] == ""
+    assert float(table[1]["behind_low"]) == found["rules"][1]["sureness"]["behind"][0]
     with (page.parent / "classes.csv").open() as stream:
         assert {row["class"] for row in csv.DictReader(stream)} <= {"red", "green", "blue & <grey>"}
     assert "http" not in page.read_text().replace("http-equiv", "")
+
+
+def test_intervals_stand_in_the_tables(found: Study) -> None:
+    rule = found["rules"][1]
+    low, high = (f"{100 * end:.1f}" for end in rule["sureness"]["precision"])
+    cells, below = with_ranges(rule, found)
+    assert len(cells) == len(below)
+    assert below[1] == f"{low} to {high}"
+    lead = 100 * (found["rules"][0]["precision"] - rule["precision"])
+    assert cells[-1] == f"{lead:.1f}".replace("-", "−")
+    ends = " to ".join(f"{100 * end:.1f}" for end in rule["sureness"]["behind"]).replace("-", "−")
+    assert below[-1] == ends
+    assert f"<br><small>{low} to {high}</small>" in as_page(found, [])
+    assert as_markdown(found).splitlines()[3].endswith(f"| {cells[-1]} ({ends}) |")
+    # A study of an earlier version has none of it, and can be read all the same.
+    old = {
+        **found,
+        "rules": [{k: v for k, v in r.items() if k != "sureness"} for r in found["rules"]],
+    }
+    assert with_ranges(old["rules"][1], old)[1] == [""] * len(cells)
+    assert "<small>" not in as_page(old, [])
+    assert as_markdown(old).count("\n") == 11
+    assert dict(tables(old))["table6.csv"].count("\n") == 10
+
+
+def test_the_study_s_own_settings_are_marked(found: Study) -> None:
+    own, sweep = found["settings"], found["sweep"]
+    y = {**sweep["y"], "values": [own["psi0"] - 0.1, own["psi0"], own["psi0"] + 0.1]}
+
+    def drawn(first: float) -> Drawn:
+        x = {**sweep["x"], "values": [first, first + 0.2]}
+        alone = {**found, "advice": None, "rules": []}
+        (only,) = draw({**alone, "sweep": {**sweep, "x": x, "y": y}})
+        return only
+
+    figure, without = drawn(own["phi0"] - 0.1), drawn(own["phi0"] + 0.1)
+    ring = "stroke: #d55e00"
+    assert figure.svg.count(ring) > without.svg.count(ring) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "place"), [(0.2, 0.0), (0.3, 1.0), (0.25, 0.5), (0.45, 1.5), (0.6, 2.0), (0.1, None)]
+)
+def test_places_between_the_values_of_an_axis(value: float, place: float | None) -> None:
+    found = heat._place([0.2, 0.3, 0.6], value)
+    assert found == (None if place is None else pytest.approx(place))
 
 
 def test_strangers_names_are_text_in_the_page(found: Study) -> None:

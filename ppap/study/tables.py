@@ -1,0 +1,213 @@
+"""A study in words and numbers: the cells of its tables, as CSV, Markdown, and for pages."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ppap.evaluation.paper import TRUST
+from ppap.study.figures import Study
+from ppap.study.proof import tried
+
+TABLE = "table6.csv"
+COLUMNS = (
+    ("positives", "Positives", "{:,.0f}", 1),
+    ("precision", "Precision, %", "{:.1f}", 100),
+    ("recall", "Recall, %", "{:.1f}", 100),
+    ("f1", "F1, %", "{:.1f}", 100),
+    ("ambiguous", "Ambiguous", "{:,.0f}", 1),
+    ("purity", "Of the class, %", "{:.1f}", 100),
+    ("negatives", "Negatives", "{:,.0f}", 1),
+    ("false_negatives", "False in N, %", "{:.1f}", 100),
+)
+# What has an interval; "behind" is PPAP's precision minus the rule's.
+SURE = ("precision", "recall", "f1", "purity", "false_negatives", "behind")
+LEAD = "Behind PPAP in precision, points"
+KEY = (
+    "Means over the anchors with a class; patches without a class count nowhere. k-means at its "
+    "own settings is told the number of classes. Equal mean |P|: as near as whole clusters and "
+    "pool patches allow. Small: where 95 % of the means lie when whole images are drawn again "
+    "and again from these; what other patches around the anchors would change is not in it."
+)
+PROOF = {
+    "advised": "Suggested",
+    "paper": "Paper, COCO-Stuff ViT-S/16 (meant for DINO)",
+    "best": "Best F1 with labels",
+}
+PROOF_COLUMNS = ("Settings", "F1, %", "Precision, %", "Recall, %", "Positives")
+PROOF_KEY = f"Best F1 with labels: the highest of {tried()}, the suggestion and the paper's."
+
+
+_END_COLUMNS = [f"{name}_{end}" for name in SURE for end in ("low", "high")]
+
+
+def tables(study: Study) -> Iterator[tuple[str, str]]:
+    """File names and contents."""
+    if study["rules"]:
+        fields = [name for name, *_ in COLUMNS]
+        rules = study["rules"]
+        yield (
+            TABLE,
+            _csv(
+                ["rule", "settings", "matched", "anchors", *fields, *_END_COLUMNS],
+                (
+                    [
+                        r["rule"],
+                        r["title"],
+                        r["matched"],
+                        r["anchors"],
+                        *_of(r, fields),
+                        *_ends_of(r),
+                    ]
+                    for r in rules
+                ),
+            ),
+        )
+        yield (
+            "fig1b.csv",
+            _csv(
+                ["rule", "settings", "matched", "first_per_cent", "positives", "precision"],
+                (
+                    [
+                        r["rule"],
+                        r["title"],
+                        r["matched"],
+                        p["first"],
+                        p["positives"],
+                        p["precision"],
+                    ]
+                    for r in rules
+                    for p in r["curve"]
+                ),
+            ),
+        )
+        shown = [name for name in fields if name != "f1"]
+        yield (
+            "classes.csv",
+            _csv(
+                ["rule", "settings", "matched", "class", "anchors", *shown],
+                (
+                    [r["rule"], r["title"], r["matched"], c["name"], c["anchors"], *_of(c, shown)]
+                    for r in rules
+                    for c in r["classes"]
+                ),
+            ),
+        )
+    if study["sweep"]:
+        cells = [cell for row in study["sweep"]["cells"] for cell in row]
+        settings, measures = list(cells[0]["settings"]), [n for n in cells[0] if n != "settings"]
+        yield (
+            "sweep.csv",
+            _csv(
+                [*settings, *measures],
+                ([*_of(c["settings"], settings), *_of(c, measures)] for c in cells),
+            ),
+        )
+
+
+def _of(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    return ["" if values[name] is None else values[name] for name in names]
+
+
+def _ends_of(rule: Mapping[str, Any]) -> list[float | None]:
+    """The ends of a rule's intervals, as ``_END_COLUMNS`` names them."""
+    sure = rule.get("sureness") or {}
+    return [end for name in SURE for end in sure.get(name) or (None, None)]
+
+
+def _csv(header: Sequence[str], rows: Iterator[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if value is None else value for value in row] for row in rows)
+    return text.getvalue()
+
+
+def cells_of(rule: Mapping[str, Any]) -> list[str]:
+    """A rule's numbers as the table shows them."""
+    return [
+        "–" if rule[name] is None else form.format(times * rule[name])
+        for name, _, form, times in COLUMNS
+    ]
+
+
+def ranges_of(rule: Mapping[str, Any]) -> list[str]:
+    """The 95 % interval below each cell; empty where there is none."""
+    sure = rule.get("sureness") or {}  # studies of earlier versions have none
+    return [_ends(sure.get(name), form, times) for name, _, form, times in COLUMNS]
+
+
+def lead_of(rule: Mapping[str, Any], study: Study) -> tuple[str, str]:
+    """How far a rule's precision is behind PPAP's, and the 95 % interval of that."""
+    sure = rule.get("sureness") or {}
+    own, best = rule["precision"], study["rules"][0]["precision"]
+    if sure.get("behind") is None or own is None or best is None:
+        return "", ""
+    lead, ends = f"{100 * (best - own):.1f}", _ends(sure["behind"], "{:.1f}", 100)
+    return lead.replace("-", "−"), ends.replace("-", "−")
+
+
+def _ends(ends: Sequence[float | None] | None, form: str, times: float) -> str:
+    if ends is None or ends[0] is None or ends[1] is None:
+        return ""
+    low, high = (form.format(times * end) for end in ends if end is not None)
+    return f"{low} to {high}"
+
+
+def as_markdown(study: Study) -> str:
+    """The table of the rules, for a terminal or a README; empty where nothing was labelled."""
+    if not study["rules"]:
+        return ""
+    titles = [*(title for _, title, _, _ in COLUMNS), LEAD]
+    lines = ["| | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
+    for rule in study["rules"]:
+        title = full_title(rule).replace("|P|", "P")
+        lead, ends = lead_of(rule, study)
+        cells = [*cells_of(rule), f"{lead} ({ends})" if lead else ""]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def subject(study: Study) -> str:
+    """What was studied, in a line."""
+    about, plan = study["dataset"], study["plan"]
+    return (
+        f"{about['title']} {about['split']}, {study['backbone']}, {len(study['images'])} images at "
+        f"{plan['size']} px, {study['patches']:,} patches in a batch, {plan['anchors']:,} anchors"
+    )
+
+
+def proof_rows(study: Study) -> list[list[str]]:
+    """The suggestion, the paper's settings and the best of a labelled sweep."""
+    rows = []
+    for name, title in PROOF.items():
+        one = study["proof"][name]
+        five = one["settings"]
+        words = f"Φ⁰ {five['phi0']:.2f}, σ_pos {five['sigma_pos']:g}, T {five['steps']}"
+        shares = [f"{100 * (one[key] or 0):.1f}" for key in ("f1", "precision", "recall")]
+        rows.append([title, words, *shares, f"{one['positives']:,.0f}"])
+    return rows
+
+
+def with_ranges(rule: Mapping[str, Any], study: Study) -> tuple[list[str], list[str]]:
+    """A rule's cells, and what stands small below each."""
+    lead, ends = lead_of(rule, study)
+    return [*cells_of(rule), lead], [*ranges_of(rule), ends]
+
+
+def full_title(rule: Mapping[str, Any]) -> str:
+    """A rule with its settings, and whether they were chosen for its number of positives."""
+    return f"{rule['title']}, equal mean |P|" if rule["matched"] else str(rule["title"])
+
+
+def paper_rows(study: Study) -> list[str]:
+    """Table 6 of the paper for this kind of data set, a sentence a row; mostly empty."""
+    return [
+        f"{row.method} with {row.backbone}: {row.positives:,} positives, "
+        f"{row.true_positives:.1f} % of them true; {row.negatives:,} negatives, "
+        f"{row.false_negatives:.1f} % of them false"
+        for row in TRUST
+        if row.dataset == study["dataset"]["kind"]
+    ]
