@@ -23,6 +23,7 @@ from ppap.backbones import load_backbone
 from ppap.batches import make_batch
 from ppap.data import samples_dataset
 from ppap.propagation import propagate
+from ppap.studio.studies import WantedStudy
 from ppap.study import advise
 from tests.small_studio import draw
 
@@ -131,6 +132,8 @@ def test_every_endpoint_is_documented_and_nothing_else_is_listed(launched: Launc
     listed: dict[str, Any] = launched.client.view_api(return_format="dict", print_info=False)
     assert listed["unnamed_endpoints"] == {}
     endpoints = listed["named_endpoints"]
+    asked = {one["parameter_name"] for one in endpoints["/start_study"]["parameters"]}
+    assert asked == {*WantedStudy._fields, "sweep"}
     assert set(endpoints) == {f"/{name}" for name in ALL}
     for endpoint in endpoints.values():
         assert endpoint["description"].endswith(".")
@@ -157,6 +160,12 @@ def test_a_folder_is_loaded(launched: Launched) -> None:
     folder = str(launched.offered)
     found = launched.call("load_batch", source="folder", folder=folder, count=2, size=224)
     other = launched.call("load_batch", source="folder", folder=folder, count=2, size=224, seed=1)
+    first, second = (
+        launched.call("load_batch", source="folder", folder=folder, images=images, size=224)
+        for images in ([1, 0], [0, 1])
+    )
+    assert len(first["names"]) == 2
+    assert first["names"] == second["names"][::-1]
     assert len(found["names"]) == 2
     assert not set(found["names"]) & set(other["names"])
 

@@ -78,6 +78,7 @@ class Endpoints:
         count: int = 8,
         seed: int = 0,
         checkpoint: str = "",
+        images: list[int] | None = None,
     ) -> dict[str, Any]:
         """Load and embed the sample photos, or images of a folder on the server.
 
@@ -90,6 +91,7 @@ class Endpoints:
             count: with source "folder": how many images, 1 to 64.
             seed: with source "folder": which batch of the split: 0, 1, 2, …
             checkpoint: with backbone "checkpoint": the file's path on the server.
+            images: with source "folder": numbers of the images, from 0, instead of the next.
 
         Returns:
             The batch: its id, image names, grid of patches, and what could not be read.

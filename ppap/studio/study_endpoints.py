@@ -44,6 +44,8 @@ class StudyEndpoints:
         anchors: int = 1000,
         size: int = 320,
         settings: dict[str, float] | None = None,
+        batches: int = 1,
+        seed: int = 0,
         sweep: bool = True,
         x: dict[str, Any] | None = None,
         y: dict[str, Any] | None = None,
@@ -58,6 +60,8 @@ class StudyEndpoints:
             anchors: random anchors, 1 to 20,000.
             size: side of the images in pixels, 32 to 1024.
             settings: phi0, psi0, sigma_pos, sigma_amb and steps; left out, the advice's.
+            batches: how many batches the rules are measured on, 1 to 20.
+            seed: which images and anchors are drawn.
             sweep: whether two settings are swept.
             x: the sweep's axis, such as {"setting": "phi0", "values": [0.5, 0.6]}.
             y: the other axis.
