@@ -154,10 +154,15 @@ def decoded(
             yield found
 
 
-def without_cache(training: Training, dataset: Dataset, lists: list[Tensor]) -> Timer:
-    """An epoch that decodes and runs the trunk."""
+Pairs = list[tuple[Tensor, Tensor]]
+
+
+def without_cache(
+    training: Training, dataset: Dataset, lists: list[Tensor], ready: Pairs | None = None
+) -> Timer:
+    """An epoch that decodes, unless the photos are ``ready``, and runs the trunk."""
     timer = Timer()
-    for images, labels in decoded(dataset, training.case, lists, timer):
+    for images, labels in ready or decoded(dataset, training.case, lists, timer):
         trunk = training.segmenter.trunk(images)
         timer.at("trunk")
         training.step(Batch(trunk, None, labels), timer)
@@ -175,7 +180,7 @@ def with_cache(training: Training, cache: FeatureCache, lists: list[Tensor]) -> 
     return timer
 
 
-def measure(case: Case, folder: Path, images: int, rounds: int) -> None:
+def measure(case: Case, folder: Path, images: int, rounds: int, decode: bool) -> None:
     """Print both epochs, their ratio, and the parts of the cached one."""
     torch.manual_seed(0)
     named = case.name == "embedded"
@@ -192,10 +197,11 @@ def measure(case: Case, folder: Path, images: int, rounds: int) -> None:
         training = Training(case, backbone)
         lists = list(torch.randperm(images).split(case.batch))
         with_cache(training, cache, lists[:1]), without_cache(training, dataset, lists[:1])
+        ready = None if decode else list(decoded(dataset, case, lists, Timer()))
         kept, fresh = [], []
         for _ in range(rounds):
             kept.append(with_cache(training, cache, lists))
-            fresh.append(without_cache(training, dataset, lists))
+            fresh.append(without_cache(training, dataset, lists, ready))
     report(case, images, kept, fresh)
 
 
@@ -218,12 +224,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--anchors", type=int, help="one patch in so many, instead of the recipe's")
+    parser.add_argument(
+        "--decoded", action="store_true", help="leave the decoding of photos out of the epochs"
+    )
     arguments = parser.parse_args()
     print(f"load of the machine before: {os.getloadavg()[0]:.1f}")
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
             case = case._replace(anchors=arguments.anchors or case.anchors)
-            measure(case, Path(folder), arguments.images, arguments.rounds)
+            measure(case, Path(folder), arguments.images, arguments.rounds, not arguments.decoded)
 
 
 if __name__ == "__main__":
