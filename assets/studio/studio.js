@@ -17,6 +17,8 @@ import { patchAt } from "./tiles.js";
 import { Toolbar } from "./toolbar.js";
 import { Tour } from "./tour.js";
 
+const UNSEEN_MS = 300;
+
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server, upload) {
   const root = element.querySelector(".ppap");
@@ -186,7 +188,9 @@ class Explore {
     this.camera.fit();
     this.stage.setBatch(batch, picture);
     await this.gather();
-    this.map.setBatch(batch, picture);
+    // Plotly takes a second to load, in which nothing is painted: the photographs come first.
+    await painted();
+    if (state.batch === batch) this.map.setBatch(batch, picture);
   }
 
   /** Settings moved by hand stay when the backbone changes. */
@@ -302,6 +306,12 @@ class Explore {
     const where = this.mosaic.position(anchor);
     return writeLink(location, { batch, anchor: where, settings, step, look, rival: this.compare.request });
   }
+}
+
+/** Until what was drawn is on the screen; a page that nobody looks at does not wait for that. */
+function painted() {
+  const frame = new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  return Promise.race([frame, new Promise((resolve) => setTimeout(resolve, UNSEEN_MS))]);
 }
 
 function loadPicture(url) {

@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         item.add_marker(pytest.mark.browser)
         if CHROMIUM is None and not REQUIRED:
-            reason = "no Chromium on this machine (Debian: apt install chromium)"
+            reason = "no Chromium on this machine (Debian: apt install chromium-headless-shell)"
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
