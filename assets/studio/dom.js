@@ -94,6 +94,8 @@ export const fixed = (value, digits = 3) =>
   value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−");
 export const percent = (value) =>
   value === null || value === undefined ? "–" : `${(100 * value).toFixed(1)} %`;
+/** Seconds since 1970 as people write a date and a time. */
+export const moment = (seconds) => new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" });
 export const count = (value) => value.toLocaleString("en-US");
 
 /** Offer bytes or a blob as a download. */

@@ -1,6 +1,7 @@
 // What is evaluated on what, how far that is, and the reports that there are.
+import { runOptions, takeCheckpoint } from "./checkpoints.js";
 import { call } from "./client.js";
-import { h, newId, relist, select } from "./dom.js";
+import { h, moment, newId, relist, select } from "./dom.js";
 import { JobControls } from "./job.js";
 import { say } from "./messages.js";
 
@@ -57,9 +58,7 @@ export class EvaluateForm {
   }
 
   options() {
-    const runs = this.config.checkpoints.flatMap(({ run, which, step }) =>
-      which.map((key) => [JSON.stringify([run, key]), `${run}: ${key}${step === null ? "" : `, step ${step}`}`]),
-    );
+    const runs = runOptions(this.config.checkpoints);
     return [...runs, ...(this.config.files || !runs.length ? [[FILE, "Checkpoint file…"]] : [])];
   }
 
@@ -80,9 +79,8 @@ export class EvaluateForm {
 
   /** Choose a run's checkpoint, and open its own report; returns what is in the way. */
   takeRun(name) {
-    const [key] = this.options().find(([each]) => each !== FILE && JSON.parse(each)[0] === name) ?? [];
-    if (!key) return `${name} has no checkpoint yet.`;
-    this.checkpoint.input.value = key;
+    const refused = takeCheckpoint(this.checkpoint.input, this.config.checkpoints, name);
+    if (refused) return refused;
     this.showCheckpoint();
     if (this.reports.some((one) => one.key === name)) this.choose(name);
     return "";
@@ -116,7 +114,7 @@ export class EvaluateForm {
     this.empty.hidden = reports.length > 0;
     this.list.replaceChildren(
       ...reports.map((one) => {
-        const when = new Date(one.time * 1000).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" });
+        const when = moment(one.time);
         const numbers = one.accuracy === null ? "" : `U-Acc ${perCent(one.accuracy)}, U-mIoU ${perCent(one.miou)}${one.crf ? " with CRF" : ""}`;
         const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), h("span", {}, when));
         const beside = h("button", { type: "button", class: "quiet compare", title: "Show beside the open report", onclick: () => this.compare(this.beside === one.key ? null : one.key) }, "Compare");

@@ -6,6 +6,9 @@ const MOST_SENTENCES = 12;
 export const errorBox = () => h("div", { class: "messages error", role: "alert", hidden: true });
 export const noteBox = () => h("div", { class: "messages notes", role: "status", hidden: true });
 
+/** What is wrong with one field of a form; hidden until something is. */
+export const fieldError = (name) => h("p", { class: "field-error", role: "alert", hidden: true, dataset: { error: name } });
+
 /** Put sentences into a box; none hide it. */
 export function say(box, sentences) {
   box.hidden = sentences.length === 0;

@@ -1,4 +1,5 @@
 // What is segmented, and with what: pictures, frozen backbone or checkpoint, clusters, CRF.
+import { runOptions, takeCheckpoint } from "./checkpoints.js";
 import { call } from "./client.js";
 import { choice, h, newId, relist, select } from "./dom.js";
 import { fileDrop, uploadAll } from "./drop.js";
@@ -93,9 +94,7 @@ export class SegmentSource {
   }
 
   options() {
-    const runs = this.config.checkpoints.flatMap(({ run, which, step }) =>
-      which.map((key) => [JSON.stringify([run, key]), `${run}: ${key}${step === null ? "" : `, step ${step}`}`]),
-    );
+    const runs = runOptions(this.config.checkpoints);
     return [
       [FROZEN, "Frozen backbone, no checkpoint"],
       ...(runs.length ? [{ group: "Runs", options: runs }] : []),
@@ -149,9 +148,8 @@ export class SegmentSource {
   /** Segment with a run's checkpoint; returns what is in the way. */
   async takeRun(name) {
     await this.refresh();
-    const run = this.config.checkpoints.find((one) => one.run === name);
-    if (!run) return `${name} has no checkpoint yet.`;
-    this.with.input.value = JSON.stringify([name, run.which[0]]);
+    const refused = takeCheckpoint(this.with.input, this.config.checkpoints, name);
+    if (refused) return refused;
     this.choose(this.with.input.value);
     return "";
   }

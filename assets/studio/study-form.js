@@ -1,8 +1,8 @@
 // What is studied, how far that is, and the studies that there are.
 import { call, latestOnly } from "./client.js";
-import { choice, h, newId, select } from "./dom.js";
+import { choice, h, moment, newId, select } from "./dom.js";
 import { JobControls } from "./job.js";
-import { say } from "./messages.js";
+import { fieldError, say } from "./messages.js";
 
 const POLL_MS = 500;
 const CHECK_AFTER_MS = 300;
@@ -83,8 +83,7 @@ export class StudyForm {
   }
 
   errorOf(name) {
-    this.errors[name] = h("p", { class: "field-error", role: "alert", hidden: true, dataset: { error: name } });
-    return this.errors[name];
+    return (this.errors[name] = fieldError(name));
   }
 
   changed() {
@@ -174,7 +173,7 @@ export class StudyForm {
     this.empty.hidden = studies.length > 0;
     this.list.replaceChildren(
       ...studies.map((one) => {
-        const when = new Date(one.time * 1000).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" });
+        const when = moment(one.time);
         const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key) }, h("strong", {}, one.title), h("span", {}, one.text), h("span", {}, when));
         const remove = h("button", { type: "button", class: "quiet beside", "aria-label": `Delete the study of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete");
         return h("li", { dataset: { study: one.key } }, open, remove);

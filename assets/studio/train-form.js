@@ -1,6 +1,7 @@
 // The order for a new run: recipe, data, rule, backbone, every setting; checked as it is typed.
 import { call, latestOnly } from "./client.js";
 import { card, h, newId, select } from "./dom.js";
+import { fieldError } from "./messages.js";
 
 const CHECK_AFTER_MS = 250;
 const INSPECT_AFTER_MS = 900;
@@ -29,7 +30,7 @@ export class OrderForm {
     this.name = this.text("name", "Name of the run");
     const head = (name, label, options) => {
       const made = select(label, options, "", (value) => this.change(name, value));
-      this.fields[name] = { input: made.input, error: this.errorOf(name), row: made.field };
+      this.fields[name] = { input: made.input, error: fieldError(name), row: made.field };
       made.field.append(this.fields[name].error);
       made.input.dataset.setting = name;
       return made.field;
@@ -43,7 +44,7 @@ export class OrderForm {
       else this.backboneText.focus();
     });
     backbone.input.dataset.setting = "backbone";
-    this.fields.backbone = { input: backbone.input, error: this.errorOf("backbone"), row: backbone.field };
+    this.fields.backbone = { input: backbone.input, error: fieldError("backbone"), row: backbone.field };
     backbone.field.append(this.backboneText, this.fields.backbone.error);
     this.groups = lists.groups.map((group) => this.group(group));
     this.takeSettings = h("button", { type: "button", title: "Φ⁰, Ψ⁰, σ and T as they are in Explore", onclick: () => this.takeFromExplore() }, "Take settings from Explore");
@@ -84,14 +85,10 @@ export class OrderForm {
     this.element = element;
   }
 
-  errorOf(name) {
-    return h("p", { class: "field-error", role: "alert", hidden: true, dataset: { error: name } });
-  }
-
   text(name, label) {
     const id = newId(name);
     const input = h("input", { id, type: "text", autocomplete: "off", spellcheck: "false", dataset: { part: name }, oninput: () => this.changed() });
-    const error = this.errorOf(name);
+    const error = fieldError(name);
     this.fields[name] = { input, error };
     return { input, field: h("div", { class: "field" }, h("label", { for: id }, label), input, error) };
   }
@@ -110,7 +107,7 @@ export class OrderForm {
     const input = choose.length
       ? h("select", { ...attributes, onchange: () => this.change(name, input.value) }, choose.map((value) => h("option", { value }, value || "(found out)")))
       : h("input", { ...attributes, type: "text", autocomplete: "off", spellcheck: "false", oninput: () => this.change(name, input.value) });
-    const error = this.errorOf(name);
+    const error = fieldError(name);
     const row = h("div", { class: "set" }, h("label", { for: id }, name), input, h("p", { id: `${id}-help`, class: "help" }, meaning), error);
     this.fields[name] = { input, error, row };
     return row;

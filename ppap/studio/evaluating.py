@@ -29,7 +29,7 @@ from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.evaluations import Wanted, own_data
 from ppap.studio.jobs import ROOT, Job, OneAtATime, begin, new_folder
 from ppap.studio.reports import FOLDER, Reports
-from ppap.studio.requests import RequestError, mapping
+from ppap.studio.requests import RequestError, mapping, require_allowed
 from ppap.studio.segments import packed
 from ppap.studio.server import answering
 from ppap.studio.server import jpeg as as_jpeg
@@ -92,10 +92,7 @@ class Evaluating:
     @answering
     def start(self, request: Any) -> dict[str, Any]:
         """Begin an evaluation; refused while another is under way."""
-        if not self.allowed:
-            raise RequestError(
-                "This studio is open to other machines, so pages cannot start evaluations."
-            )
+        require_allowed(self.allowed, "start evaluations")
         wanted = self.read(request)
         return self._jobs.begin(
             lambda: self._begin(wanted),
@@ -132,10 +129,7 @@ class Evaluating:
     @answering
     def remove(self, key: Any) -> dict[str, Any]:
         """Delete a report that was asked for in a page."""
-        if not self.allowed:
-            raise RequestError(
-                "This studio is open to other machines, so pages cannot delete reports."
-            )
+        require_allowed(self.allowed, "delete reports")
         self.reports.remove(key)
         return {"reports": self.reports.listed()}
 

@@ -171,6 +171,12 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value
 
 
+def require_allowed(allowed: bool, what: str) -> None:
+    """RequestError where pages may only look, because other machines can reach them."""
+    if not allowed:
+        raise RequestError(f"This studio is open to other machines, so pages cannot {what}.")
+
+
 def read_choice(raw: Any, own: Choice) -> Choice:
     """A rival from untrusted values; it reads the same five settings as PPAP."""
     raw = mapping(raw)

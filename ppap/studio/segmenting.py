@@ -24,7 +24,15 @@ from ppap.settings import SettingError
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.lists import backbone_choices
 from ppap.studio.loading import MAX_JOBS, Cancelled, Job, Loader
-from ppap.studio.requests import MAX_IMAGES, SIZES, RequestError, mapping, read_request, refusal
+from ppap.studio.requests import (
+    MAX_IMAGES,
+    SIZES,
+    RequestError,
+    mapping,
+    read_request,
+    refusal,
+    require_allowed,
+)
 from ppap.studio.segment_requests import (
     CLUSTERS,
     MOST_CLUSTERS,
@@ -158,8 +166,7 @@ class Segmenting:
     @answering
     def make(self, _: Any) -> dict[str, Any]:
         """Begin to train a small checkpoint on the sample photos."""
-        if not self.trains:
-            raise RequestError("This studio is open to other machines, so pages cannot start runs.")
+        require_allowed(self.trains, "start runs")
         from trainers.orders import read_order
         from trainers.runner import Runner, free_name
         from trainers.runs import RunError

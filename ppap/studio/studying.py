@@ -16,7 +16,7 @@ from ppap.settings import RANGES, Range, SettingError, excerpt, number, read_set
 from ppap.studio import studies
 from ppap.studio.jobs import EVERY, Job, OneAtATime, begin, new_folder
 from ppap.studio.lists import backbone_choices
-from ppap.studio.requests import SIZES, RequestError, mapping
+from ppap.studio.requests import SIZES, RequestError, mapping, require_allowed
 from ppap.studio.server import answering
 from ppap.studio.sources import Sources
 from ppap.studio.studies import Studies, WantedStudy, explore_request
@@ -100,7 +100,7 @@ class Studying:
     @answering
     def start(self, request: Any) -> dict[str, Any]:
         """Begin a study; refused while another is under way."""
-        self._require_allowed("start")
+        require_allowed(self.allowed, "start studies")
         wanted = self.read(request)
         return self._jobs.begin(
             lambda: self._begin(wanted),
@@ -152,7 +152,7 @@ class Studying:
     @answering
     def remove(self, key: Any) -> dict[str, Any]:
         """Delete a study."""
-        self._require_allowed("delete")
+        require_allowed(self.allowed, "delete studies")
         shutil.rmtree(self.studies.folder_of(key))
         return {"studies": self.studies.listed()}
 
@@ -199,12 +199,6 @@ class Studying:
     def close(self) -> None:
         """End what is under way."""
         self._jobs.cancel()
-
-    def _require_allowed(self, what: str) -> None:
-        if not self.allowed:
-            raise RequestError(
-                f"This studio is open to other machines, so pages cannot {what} studies."
-            )
 
     def _backbone(self, raw: Any) -> str:
         if not raw:

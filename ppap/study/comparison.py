@@ -111,17 +111,13 @@ def compare(
     found = torch.cat([batch.labels for batch in batches]).unique()
     choices = own_choices(settings, int((found != VOID).sum()), seed)
     total = 2 * len(choices) - 1 if matched else len(choices)
-    rows: list[RuleTrust] = []
-    first: Anchored | None = None
+    measured: list[tuple[Choice, bool, Anchored]] = []
 
     def add(choice: Choice, equal: bool) -> None:
-        nonlocal first
         if progress:
-            progress(f"Measuring {RULES[choice.rule].title}", len(rows) / total)
+            progress(f"Measuring {RULES[choice.rule].title}", len(measured) / total)
         choice = within(choice, batches)
-        anchored = measure(choice, batches)
-        rows.append(summary(choice, anchored, classes, matched=equal, against=first))
-        first = first or anchored
+        measured.append((choice, equal, measure(choice, batches)))
 
     for choice in choices.values():
         add(choice, False)
@@ -129,9 +125,14 @@ def compare(
         target = mean_size(choices["ppap"], batches[0])
         for rule in ("baseline", "hp", "knn", "kmeans"):
             if progress:
-                progress(f"Matching {RULES[rule].title}", len(rows) / total)
+                progress(f"Matching {RULES[rule].title}", len(measured) / total)
             add(match(choices[rule], batches[0], target), True)
-    return rows
+    own = measured[0][2]
+    ppap = redrawn(own, own.trust.precision)
+    return [
+        summary(choice, one, classes, matched=equal, against=None if one is own else ppap)
+        for choice, equal, one in measured
+    ]
 
 
 def within(choice: Choice, batches: Sequence[Patches]) -> Choice:
@@ -167,9 +168,9 @@ def summary(
     classes: Sequence[str],
     *,
     matched: bool = False,
-    against: Anchored | None = None,
+    against: Tensor | None = None,
 ) -> RuleTrust:
-    """A rule's means, with how sure they are; ``against`` are PPAP's anchors."""
+    """A rule's means, with how sure they are; ``against`` as in ``sureness``."""
     whole = anchored.trust
     return RuleTrust(
         title=title_of(choice),
@@ -183,25 +184,23 @@ def summary(
     )
 
 
-def sureness(anchored: Anchored, against: Anchored | None = None) -> Sureness:
-    """Intervals of the means; ``against`` are PPAP's same anchors."""
+def redrawn(anchored: Anchored, values: Tensor) -> Tensor:
+    """Means of values ``(A,)`` over redrawn images; the same images for all rules."""
+    known = anchored.trust.known
+    return redrawn_means(values[known].cpu(), anchored.images[known].cpu())
 
-    def redrawn(one: Anchored, values: Tensor) -> Tensor:
-        known = one.trust.known
-        return redrawn_means(values[known].cpu(), one.images[known].cpu())
 
+def sureness(anchored: Anchored, against: Tensor | None = None) -> Sureness:
+    """Intervals of the means; ``against`` is PPAP's ``redrawn`` precision at the same anchors."""
     whole = anchored.trust
     precision = redrawn(anchored, whole.precision)
-    behind = None
-    if against is not None:
-        behind = interval(redrawn(against, against.trust.precision) - precision)
     return Sureness(
         precision=interval(precision),
         recall=interval(redrawn(anchored, whole.recall)),
         f1=interval(redrawn(anchored, f1_of(whole))),
         purity=interval(redrawn(anchored, whole.purity)),
         false_negatives=interval(redrawn(anchored, whole.false_negatives)),
-        behind=behind,
+        behind=None if against is None else interval(against - precision),
     )
 
 

@@ -38,8 +38,6 @@ PROOF = {
 }
 PROOF_COLUMNS = ("Settings", "F1, %", "Precision, %", "Recall, %", "Positives")
 PROOF_KEY = f"Best F1 with labels: the highest of {tried()}, the suggestion and the paper's."
-
-
 _END_COLUMNS = [f"{name}_{end}" for name in SURE for end in ("low", "high")]
 
 
@@ -108,7 +106,7 @@ def tables(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _of(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
-    return ["" if values[name] is None else values[name] for name in names]
+    return [values[name] for name in names]
 
 
 def _ends_of(rule: Mapping[str, Any]) -> list[float | None]:
@@ -150,10 +148,10 @@ def lead_of(rule: Mapping[str, Any], study: Study) -> tuple[str, str]:
 
 
 def _ends(ends: Sequence[float | None] | None, form: str, times: float) -> str:
-    if ends is None or ends[0] is None or ends[1] is None:
+    low, high = ends or (None, None)
+    if low is None or high is None:
         return ""
-    low, high = (form.format(times * end) for end in ends if end is not None)
-    return f"{low} to {high}"
+    return f"{form.format(times * low)} to {form.format(times * high)}"
 
 
 def as_markdown(study: Study) -> str:

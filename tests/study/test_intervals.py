@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from ppap.study.comparison import Anchored, compare, measure, sureness
+from ppap.study.comparison import Anchored, compare, measure, redrawn, sureness
 from ppap.study.intervals import Interval, interval, redrawn_means
 from tests.study.test_comparison import CLASSES, FIVE, batch
 
@@ -46,7 +46,7 @@ def test_the_same_images_are_drawn_for_every_rule() -> None:
     one = measure_of(0.5)
     # A rule that is 0.1 better at every anchor is so in every draw, however wide its own interval.
     better = one._replace(trust=one.trust._replace(precision=one.trust.precision + 0.1))
-    found = sureness(one, better)
+    found = sureness(one, redrawn(better, better.trust.precision))
     assert found.behind == pytest.approx((0.1, 0.1))
     assert found.precision.high - found.precision.low > 0.01
 
