@@ -169,6 +169,24 @@ def test_training_a_copy_reaches_nothing_else(small: VitBackbone) -> None:
     assert not torch.allclose(small.finish(trunk, block), small(images))
 
 
+def test_a_copys_first_norm_trains_without_a_gradient_by_its_output(small: VitBackbone) -> None:
+    backbone = copy.deepcopy(small).double()
+    trunk = backbone.trunk(torch.rand(2, 3, 48, 32).double())
+    block: Any = copy.deepcopy(backbone.last_block).requires_grad_(True)
+    for parameter in block.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    seen = []
+    block.attn.qkv.register_forward_hook(lambda _, x, y: seen.append(x[0].requires_grad))
+    gradients = []
+    for plain in (True, False):  # a gradient by the tokens needs that by the norm's output
+        source = trunk._replace(tokens=trunk.tokens.clone().requires_grad_(plain))
+        backbone.finish(source, block).sin().sum().backward()
+        gradients.append([parameter.grad for parameter in block.parameters()])
+        block.zero_grad(set_to_none=True)
+    assert seen == [True, False]
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-5)  # features are float32
+
+
 def test_the_last_block_is_not_among_the_trunk(small: VitBackbone) -> None:
     images = torch.rand(1, 3, 32, 32)
     before = small.trunk(images).tokens
