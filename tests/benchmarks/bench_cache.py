@@ -1,8 +1,8 @@
 """How much faster a later epoch is with cached features, and where the rest of its time goes.
 
 Run from the project's folder: ``python -m tests.benchmarks.bench_cache`` (some minutes on two
-cores). The ViT has random weights, which take as long as others. Epochs with and without the cache
-alternate, so that other load falls on both.
+cores). The ViT has random weights: its sets are larger than those of trained ones, and take the loss
+a little longer. Epochs with and without the cache alternate, so that other load falls on both.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 from ppap import ppap_loss
 from ppap.backbones import Backbone, TrunkOutput, build_vit, load_backbone
 from ppap.data import Dataset, open_dataset
+from ppap.data.samples import samples
 from ppap.evaluation.source import as_images
 from ppap.segmenter import Segmenter
 from trainers.cache import FeatureCache, open_cache, plan_cache, read_square
@@ -47,10 +48,15 @@ class Case(NamedTuple):
     anchors: int
     """One patch in so many is an anchor."""
     classes: int
+    phi0: float
+    psi0: float
     limit: float
 
 
-CASES = (Case("ViT-S/16", 224, 8, 4, 27, 4.0), Case("embedded", 320, 8, 8, 11, 2.0))
+CASES = (
+    Case("ViT-S/16", 224, 8, 4, 27, 0.55, 0.15, 4.0),
+    Case("embedded", 320, 8, 8, 11, 0.6, 0.4, 2.0),
+)
 PARTS = ("read", "decode", "trunk", "streams", "loss", "probes", "backward", "optimizers")
 
 
@@ -99,7 +105,12 @@ class Training:
         drawn = torch.rand(len(images), patches).argsort(dim=1)[:, : patches // self.case.anchors]
         anchors = (images * patches + drawn).flatten()
         loss = ppap_loss(
-            streams.guidance.flatten(0, 2), streams.projected, anchors, images=anchors // patches
+            streams.guidance.flatten(0, 2),
+            streams.projected,
+            anchors,
+            phi0=self.case.phi0,
+            psi0=self.case.psi0,
+            images=anchors // patches,
         ).loss
         timer.at("loss")
         probes = self.segmenter.probe_losses(streams.tuned, batch.labels)
@@ -115,16 +126,19 @@ class Training:
 
 
 def photos(folder: Path, count: int, classes: int) -> Dataset:
-    """JPEG photos with label maps, smooth with a little grain, in the layout ``folder``."""
+    """Parts of the sample photos as JPEG files, with label maps by chance; layout ``folder``."""
     g = np.random.default_rng(0)
+    found = [Image.open(sample.photo).convert("RGB") for sample in samples()]
     for kind in ("images", "labels"):
         (folder / kind).mkdir(parents=True)
     for index in range(count):
-        coarse = g.integers(0, 256, (12, 16, 3), np.uint8)
-        smooth = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-        grain = np.asarray(smooth, np.int16) + g.integers(-12, 13, (HEIGHT, WIDTH, 3))
-        rgb = grain.clip(0, 255).astype(np.uint8)
-        Image.fromarray(rgb).save(folder / f"images/{index:03}.jpg", quality=92)
+        photo = found[index % len(found)]
+        share = g.uniform(0.3, 0.9) * min(photo.width / WIDTH, photo.height / HEIGHT)
+        left = g.uniform(0, photo.width - share * WIDTH)
+        top = g.uniform(0, photo.height - share * HEIGHT)
+        box = (left, top, left + share * WIDTH, top + share * HEIGHT)
+        part = photo.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC, box=box)
+        part.save(folder / f"images/{index:03}.jpg", quality=92)
         ids = Image.fromarray(g.integers(0, classes, (12, 16), np.uint8))
         ids.resize((WIDTH, HEIGHT), Image.Resampling.NEAREST).save(
             folder / f"labels/{index:03}.png"
