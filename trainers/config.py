@@ -173,7 +173,8 @@ class Config:
 
     precision: str = setting(
         "auto",
-        "auto: float16 on a GPU, float32 on a CPU. float16 and bfloat16 use autocast.",
+        "auto: float16 on a GPU, float32 on a CPU. float16 and bfloat16 use autocast, which makes "
+        "convolutions on a CPU many times slower.",
         choices=PRECISIONS,
     )
     compile: bool = setting(False, "Let torch.compile translate the trained block.")
