@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import layouts
 from trainers import compare
 from trainers.compare import COLUMNS, Cell, Task, as_csv, as_markdown, cell, main, row
 from trainers.runs import Run
@@ -86,7 +87,8 @@ def test_what_is_finished_is_not_done_again(
         return type("Done", (), {"returncode": 0})
 
     monkeypatch.setattr(compare.subprocess, "run", run)
-    given = ["camvid", "--data", str(tmp_path), "--out", str(tmp_path)]
+    layouts.camvid(tmp_path / "data")
+    given = ["camvid", "--data", str(tmp_path / "data"), "--out", str(tmp_path)]
     assert main([*given, "--rules", "frozen", "ppap", "--seeds", "0", "1", "--set", "lr=0.1"]) == 0
     changes = [words[words.index("--set") + 1 : words.index("--data")] for words in asked]
     assert changes == [
@@ -104,9 +106,10 @@ def test_what_is_finished_is_not_done_again(
 def test_a_failed_run_is_named_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(words: list[str], **_: Any) -> Any:
-        out = Run(Path(words[words.index("--out") + 1]))
-        out.state_file.write_text(json.dumps({"state": "failed", "reason": "The disk is full."}))
+    reasons = iter(["The disk is full.", "The folder is gone."])
+
+    def run(words: list[str], stdout: Any, **_: Any) -> Any:
+        stdout.write(f"Step 1 of 2\n{next(reasons)}\n".encode())
         return type("Done", (), {"returncode": 1})
 
     monkeypatch.setattr(compare.subprocess, "run", run)
@@ -114,3 +117,40 @@ def test_a_failed_run_is_named_with_its_reason(
     said = capsys.readouterr()
     assert "tps-seed5 failed: The disk is full." in said.err
     assert "| TPS | – |" in said.out
+    main(["samples", "--out", str(tmp_path), "--rules", "tps", "--seeds", "5"])
+    assert "tps-seed5 failed: The folder is gone." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        (["camvd", "--data", "{data}"], "There is no recipe called 'camvd'"),
+        (["camvid", "--data", "{data}", "--set", "phi=3"], "phi"),
+        (["camvid", "--data", "{data}", "--set", "phi0=3"], "phi0 must be a number from"),
+        (["camvid"], "Say where the data set is: --data DIR."),
+        (["camvid", "--data", "{data}/nothing"], "nothing does not exist"),
+        (["camvid", "--data", "{data}/train"], "holds no CamVid"),
+        (["camvid", "--data", "{data}", "--out", "{data}/classes.txt"], "classes.txt"),
+        (["camvid", "--data", "{data}", "--rules", "ppap", "foo"], "invalid choice: 'foo'"),
+    ],
+)
+def test_what_does_not_fit_is_told_before_anything_starts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changed: list[str],
+    sentence: str,
+) -> None:
+    data = tmp_path / "data"
+    layouts.camvid(data)
+    (data / "classes.txt").touch()
+    monkeypatch.setattr(compare.subprocess, "run", lambda *_, **__: pytest.fail("it started"))
+    try:
+        code = main(["--out", str(tmp_path / "out"), *(one.format(data=data) for one in changed)])
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    said = capsys.readouterr().err
+    assert code == 2
+    assert sentence in said
+    assert "usage" not in said
+    assert not (tmp_path / "out").exists()

@@ -51,7 +51,7 @@ def read(given: argparse.Namespace) -> tuple[Run, Config]:
     if target.exists():
         raise taken(target)
     config = find(given.recipe).config.with_(changes)
-    _check_data(given, config)
+    check_data(given, config)
     return target, config
 
 
@@ -71,11 +71,12 @@ def _resumed(given: argparse.Namespace, target: Run, changes: dict[str, str]) ->
     known = target.state().get("data")
     if given.data is None and isinstance(known, str):
         given.data = Path(known)
-    _check_data(given, config)
+    check_data(given, config)
     return config.with_(changes)
 
 
-def _check_data(given: argparse.Namespace, config: Config) -> None:
+def check_data(given: argparse.Namespace, config: Config) -> None:
+    """SettingError where ``--data`` is missing, or is not needed."""
     if given.data is None and config.dataset != SAMPLES:
         raise SettingError("data", "Say where the data set is: --data DIR.")
     if given.data is not None and config.dataset == SAMPLES:

@@ -17,9 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from trainers.command import say
+from trainers.arguments import check_data, require
+from trainers.command import DONE, FAILED, WRONG, Parser, say
+from trainers.config import parse_changes
 from trainers.progress import in_words
-from trainers.runs import Run, write_text
+from trainers.recipes import find
+from trainers.running import EXPECTED, sentence
+from trainers.runs import Run, end_log, start_log, write_text
+from trainers.splits import refuse_bad_data
 
 RULES = ("frozen", "baseline", "tps", "ans", "ppap", "hp", "knn")
 TITLES = {
@@ -48,6 +53,9 @@ examples:
 Every run is a folder in --out, trained by trainers.train and evaluated by trainers.evaluate. What
 is finished is not done again, and what was interrupted goes on, so the same command continues. The
 table is printed and written to table.md, table.csv and table.json.
+
+exit status: 0 all runs are finished; 1 some run failed; 2 wrong arguments, or files that are
+missing or do not fit: nothing was started.
 """
 
 
@@ -74,15 +82,17 @@ class Task(NamedTuple):
     run: Run
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m trainers.compare",
         description="Train and evaluate several rules with several seeds, and make one table.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("recipe", help="whose settings all runs share but for their rule and seed")
+    made.add_argument(
+        "recipe", metavar="RECIPE", help="whose settings all runs share but for their rule and seed"
+    )
     made.add_argument("--data", metavar="DIR", type=Path, help="the data set's folder")
     made.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="where runs lie")
     made.add_argument(
@@ -102,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is missing and print the table; the exit code is 1 where a run failed."""
+    """Run what is missing and print the table; returns the exit status."""
     given = parser().parse_args(arguments)
     for name in ("data", "out", "cache"):  # the runs have another working directory
         if getattr(given, name) is not None:
@@ -112,26 +122,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in given.seeds
         for rule in given.rules
     ]
-    given.out.mkdir(parents=True, exist_ok=True)
     missing = [task for task in tasks if not finished(task.run)]
+    try:
+        if missing:
+            refuse(given)
+        given.out.mkdir(parents=True, exist_ok=True)
+    except EXPECTED as error:
+        say(sentence(error))
+        return WRONG
     began = time.monotonic()
-    failed = []
+    failed: list[tuple[Task, str]] = []
     with ThreadPoolExecutor(max(1, given.jobs)) as pool:
-        for done, (task, code) in enumerate(pool.map(lambda t: (t, train(t, given)), missing), 1):
+        for done, (task, why) in enumerate(pool.map(lambda t: (t, train(t, given)), missing), 1):
             passed = time.monotonic() - began
             left = passed / done * (len(missing) - done)
             say(f"{task.run.folder.name}: {done} of {len(missing)} runs, {in_words(left)} left")
-            if code:
-                failed.append(task)
-    for task in failed:
-        say(f"{task.run.folder} failed: {task.run.state().get('reason', 'see its output.txt')}")
+            if why is not None:
+                failed.append((task, why))
+    for task, why in failed:
+        say(f"{task.run.folder} failed: {why}")
     rows = {rule: row(tasks, rule) for rule in given.rules}
     text = as_markdown(rows, given.seeds)
     print(text, end="")
     write_text(given.out / "table.md", text)
     write_text(given.out / "table.csv", as_csv(rows))
     write_text(given.out / "table.json", as_json(rows))
-    return 1 if failed else 0
+    return FAILED if failed else DONE
+
+
+def refuse(given: argparse.Namespace) -> None:
+    """Look at what all runs need, before any of them starts; findings go to stderr.
+
+    Raises:
+        SettingError, DataError, CrfUnavailableError, OSError: it is missing or does not fit.
+    """
+    recipe = find(given.recipe).config
+    configs = [recipe.with_(parse_changes(changes(rule, 0, given))) for rule in given.rules]
+    check_data(given, configs[0])
+    require(configs[0], report=True)
+    start_log(None)
+    try:
+        refuse_bad_data(configs[0], given.data, report=True)
+    finally:
+        end_log()
 
 
 def finished(run: Run) -> bool:
@@ -139,23 +172,30 @@ def finished(run: Run) -> bool:
     return run.state().get("state") == "finished" and (run.folder / "report.json").exists()
 
 
-def train(task: Task, given: argparse.Namespace) -> int:
-    """One run in a process of its own; its exit code."""
+def changes(rule: str, seed: int, given: argparse.Namespace) -> list[str]:
+    """What a run changes of its recipe."""
+    made = [f"rule={rule}", f"seed={seed}", *given.set]
+    if rule == "frozen" and not any(c.startswith("epochs=") for c in given.set):
+        made.append("epochs=0")
+    return made
+
+
+def train(task: Task, given: argparse.Namespace) -> str | None:
+    """One run in a process of its own; why it failed, or None."""
     words = [sys.executable, "-m", "trainers.train"]
     if task.run.latest() is not None:
         words += ["--out", str(task.run.folder), "--resume"]
     else:
         task.run.config_file.unlink(missing_ok=True)  # it ended before its first checkpoint
         words += [given.recipe, "--out", str(task.run.folder)]
-        changes = [f"rule={task.rule}", f"seed={task.seed}", *given.set]
-        if task.rule == "frozen" and not any(c.startswith("epochs=") for c in given.set):
-            changes.append("epochs=0")
-        words += ["--set", *changes]
+        words += ["--set", *changes(task.rule, task.seed, given)]
     words += ["--data", str(given.data)] if given.data else []
     words += ["--cache", str(given.cache)] if given.cache else []
     task.run.folder.mkdir(parents=True, exist_ok=True)
-    with (task.run.folder / "output.txt").open("ab") as output:
-        return subprocess.run(
+    said = task.run.folder / "output.txt"
+    with said.open("ab") as output:
+        before = output.tell()
+        code = subprocess.run(
             words,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -164,6 +204,11 @@ def train(task: Task, given: argparse.Namespace) -> int:
             env=os.environ | threads(given.jobs),
             check=False,
         ).returncode
+    if not code:
+        return None
+    # Its last words; what is above them, and in state.json, may be of an earlier attempt.
+    lines = said.read_bytes()[before:].decode("utf-8", "replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), f"see {said}")
 
 
 def threads(jobs: int) -> dict[str, str]:

@@ -180,16 +180,23 @@ def refuse_bad_data(config: Config, folder: Path | None, *, report: bool) -> Non
             if finding in told:
                 continue
             told.add(finding)
-            about = "" if finding.severity == "note" else f"{finding.file} "
-            logger.info("%s: %s%s", finding.severity.capitalize(), about, finding.text)
             if finding.severity == "error":
                 errors.append(finding)
+            else:
+                _tell(finding)
     if len(errors) == 1:
         raise DataError(errors[0].file, errors[0].text)
     if errors:
+        for finding in errors:
+            _tell(finding)
         raise DataError(
             folder or "the data set", f"has {len(errors)} errors, listed above: mend them first"
         )
+
+
+def _tell(finding: Finding) -> None:
+    about = "" if finding.severity == "note" else f"{finding.file} "
+    logger.info("%s: %s%s", finding.severity.capitalize(), about, finding.text)
 
 
 def _looked_at(config: Config, folder: Path | None, *, report: bool) -> Iterator[str]:
