@@ -208,7 +208,7 @@ def test_contradictions_are_refused(tmp_path: Path) -> None:
         load_backbone("dino_vits16", heads=6)
     with pytest.raises(BackboneError, match=r"nowhere\.pth cannot be opened"):
         load_backbone(str(tmp_path / "nowhere.pth"))
-    with pytest.raises(BackboneError, match="cannot be opened"):
+    with pytest.raises(BackboneError, match="is a folder: name a file in it"):
         load_backbone(tmp_path)
 
 

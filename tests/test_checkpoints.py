@@ -456,8 +456,8 @@ def test_nothing_stays_allowed_afterwards(tmp_path: Path, vit: nn.Module) -> Non
         (b"", "the file is empty"),
         (b"\n<!DOCTYPE html><html>", "it is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a Git LFS pointer"),
-        (b"\x00\x01\x02 nothing of the kind", "is it complete"),
-        (b"PK\x03\x04 cut off", "is it complete"),
+        (b"\x00\x01\x02 nothing of the kind", "it is no such file, or it is damaged"),
+        (b"PK\x03\x04 cut off", "its end is missing"),
     ],
     ids=["empty", "web page", "lfs", "noise", "cut zip"],
 )

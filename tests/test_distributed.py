@@ -278,7 +278,7 @@ def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert device_of("auto", 0, several=False) == torch.device("cpu")
     for name in ("cuda", "cuda:3", "tpu"):
-        with pytest.raises(SettingError, match=f"auto or one of cpu here, not {name}"):
+        with pytest.raises(SettingError, match=f"one of auto, cpu here, not {name}"):
             device_of(name, 0, several=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,6 +103,29 @@ def test_a_run_knows_its_data(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main([str(run)]) == 0
     assert "split val: 3 images at 64 pixels" in capsys.readouterr().out
     assert sorted(run.rglob("*")) == before  # without --json and --pictures nothing is written
+
+
+def test_a_run_with_steps_to_go_says_so(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unfinished = tmp_path / "r"
+    shutil.copytree(run, unfinished)
+    for step, warned in ((9, True), (20, False)):
+        Run(unfinished).write_state("stopped", step=step, steps=20)
+        assert main([str(unfinished)]) == 0
+        assert (f"Warning: {unfinished} is at step 9 of 20" in capsys.readouterr().err) is warned
+
+
+def test_a_split_that_samples_do_not_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = open_dataset(None, kind="samples").classes
+    save(tmp_path / "r/checkpoints/last.pt", tuple(classes), dataset="samples", eval_split="val")
+    for words, noted in (([], False), (["--split", "val"], True), (["--split", "all"], False)):
+        assert main([str(tmp_path / "r"), *words]) == 0
+        out, err = capsys.readouterr()
+        assert "split all: 6 images" in out
+        assert ("has no splits: all images are scored, not 'val'" in err) is noted
 
 
 def test_the_reported_checkpoint_comes_first(run: Path, tmp_path: Path) -> None:
@@ -248,12 +272,14 @@ def test_broken_data_is_named_before_anything_runs(
         (["{run}", "--data", "{data}", "--split", "test"], "has no split 'test', only: train"),
         (["{run}", "--data", "{data}", "--kind", "foldr"], "is no kind of data set"),
         (["{run}", "--data", "{two}"], "has 2 classes, but last.pt was trained for 3"),
+        (["{run}", "--data", "{bare}"], "has no label maps, so there is nothing to score"),
         (["{run}", "--size", "50"], "--size 50: an image height of 50 pixels does not divide"),
-        (["{run}", "--device", "tpu"], "device must be auto or one of cpu"),
+        (["{run}", "--device", "tpu"], "device must be one of auto, cpu"),
         (["{run}", "--backbone", "{data}/none.pth"], "none.pth"),
         (["{run}", "--json", "{data}"], "is a folder: name a file in it"),
         (["{run}", "--pictures", "{data}/classes.txt"], "is a file: name a folder"),
         (["{run}", "--json", "{data}/classes.txt/a.json"], "classes.txt is a file, not a folder"),
+        (["{run}", "--json", "/proc/none/a.json"], "a.json cannot be written: "),
     ],
 )
 def test_what_does_not_fit_is_told_in_a_sentence(
@@ -270,7 +296,9 @@ def test_what_does_not_fit_is_told_in_a_sentence(
     for file in (tmp_path / "two/labels").iterdir():
         file.unlink()
     (tmp_path / "two/labels").rmdir()
-    places = {"run": run, "data": data, "empty": tmp_path / "empty", "two": tmp_path / "two"}
+    shutil.copytree(tmp_path / "two/images", tmp_path / "bare/images")
+    new = {name: tmp_path / name for name in ("empty", "two", "bare")}
+    places = {"run": run, "data": data, **new}
     assert main([argument.format(**places) for argument in arguments]) == 2
     out, err = capsys.readouterr()
     last = err.strip().splitlines()[-1]

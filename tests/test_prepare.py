@@ -104,7 +104,7 @@ def test_devices() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("auto").type in ("cpu", "cuda")
     for name in ("gpu", "cuda:99", "mps"):
-        with pytest.raises(SettingError, match=f"auto or one of cpu.* here, not '{name}'"):
+        with pytest.raises(SettingError, match=f"one of auto, cpu.* here, not '{name}'"):
             choose_device(name)
 
 

@@ -173,13 +173,14 @@ def test_arguments_that_do_not_fit(place: Place, said: Said, tmp_path: Path) -> 
         (["camvit", *given[1:]], "There is no recipe called 'camvit'. Did you mean camvid?"),
         (given[1:], "Name a recipe: camvid, "),
         (without(given, "--data"), "Say where the data set is: --data DIR."),
+        (["--set", "lr=0.1"], "Name a recipe (--list tells which there are) and where"),
         (without(given, "--out"), "Say where the run shall be kept: --out runs/NAME."),
         ([*given, "--set", "ph0=1"], "There is no setting called 'ph0'. Did you mean phi0?"),
         ([*given, "--set", "phi0"], "'phi0' is no setting: write key=value, as in phi0=0.6."),
         ([*given, "--set", "seed=1", "seed=2"], "seed is given twice."),
         ([*given, "--set", "tau=1"], "There is no setting called 'tau'."),
         ([*given, "--set", "extra_clusters=x"], "extra_clusters must be a whole number from 0 to"),
-        ([*given, "--set", "device=cuda:77"], "device must be auto or one of cpu"),
+        ([*given, "--set", "device=cuda:77"], "device must be one of auto, cpu"),
         ([*given, "--out", str(tmp_path / "file")], "file is a file, not a folder"),
         ([*given, "--out", str(tmp_path / "file/run")], "file/run cannot hold a run: "),
         ([*given, "--data", str(tmp_path / "nowhere")], "nowhere does not exist"),
@@ -221,6 +222,29 @@ def test_settings_that_do_not_fit_the_data(
         assert train.main(words(place)) == 0
         assert state_of(run)["state"] == "finished"
         assert "reason" not in state_of(run)
+
+
+def test_a_split_that_was_asked_for_must_be_there(place: Place, said: Said) -> None:
+    line = refused([*words(place), "--set", "eval_split=test"], said)
+    assert "has no split 'test', only: train, val, all" in line
+
+
+def test_a_single_error_is_told_once(place: Place, said: Said) -> None:
+    (place.data / "images/p2.png").write_bytes(b"broken")
+    line = refused(words(place), said)
+    assert "images/p2.png is not an image" in line
+    assert (place.root / "run/log.txt").read_text().count("p2.png") == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "psi0", "noted"), [("ppap", 0.7, True), ("ppap", 0.6, False), ("tps", 0.7, False)]
+)
+def test_criteria_that_leave_nothing_ambiguous_are_noted(
+    place: Place, rule: str, psi0: float, noted: bool
+) -> None:
+    assert train.main(words(place, rule=rule, psi0=psi0, max_steps=1)) == 0
+    log = (place.root / "run/log.txt").read_text()
+    assert ("no patch is ever ambiguous" in log) is noted
 
 
 def test_bad_files_are_told_before_anything_runs(place: Place, said: Said, tmp_path: Path) -> None:
@@ -494,7 +518,13 @@ def test_without_labels_there_is_a_run_but_no_report(place: Place) -> None:
     given = [word for word in words(place) if word != "--no-report"]
     assert train.main(given) == 0
     run = Run(place.root / "run")
-    assert "No evaluation: " in run.log_file.read_text()
+    log = run.log_file.read_text()
+    assert "No evaluation: " in log
+    assert "27 clusters are learnt" in log
+    assert "precision" not in log
+    assert log.splitlines()[-1].endswith(
+        f"There is no report: {place.data} has no label maps in its split 'val': nothing to score."
+    )
     assert not (run.folder / "report.json").exists()
     assert all("linear_loss" not in line for line in read_metrics(run.metrics_file))
     assert state_of(run)["state"] == "finished"

@@ -39,6 +39,12 @@ def read(given: argparse.Namespace) -> tuple[Run, Config]:
     for name in ("out", "data", "cache"):
         if getattr(given, name) is not None:
             setattr(given, name, expanded(getattr(given, name)))
+    if given.out is None and given.recipe is None:
+        raise SettingError(
+            "recipe",
+            "Name a recipe (--list tells which there are) and where the run shall be kept, such as "
+            "samples --out runs/first.",
+        )
     if given.out is None:
         raise SettingError("out", "Say where the run shall be kept: --out runs/NAME.")
     if given.out.exists() and not given.out.is_dir():

@@ -124,7 +124,7 @@ def device_of(device: str | torch.device, local_rank: int, *, several: bool) -> 
                 f"wants one of its own: use torchrun --nproc-per-node={len(known) - 1}.",
             )
         raise SettingError(
-            "device", f"device must be auto or one of {', '.join(known)} here, not {device}."
+            "device", f"device must be one of auto, {', '.join(known)} here, not {device}."
         )
     return torch.device(wanted)
 

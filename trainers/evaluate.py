@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ppap.evaluation.distance_split import DistanceScores
     from ppap.evaluation.split import SplitScores
     from ppap.opening import LoadedSegmenter
+    from trainers.runs import Run
 
 PROGRAM = "python -m trainers.evaluate"
 MOST = 65_536
@@ -148,6 +149,8 @@ class Task(NamedTuple):
     data: Path | None
     kind: str | None
     split: str
+    asked: bool
+    """Whether the split was named on the command line."""
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -204,6 +207,12 @@ def check_targets(args: argparse.Namespace) -> None:
         for above in path.parents:
             if above.exists() and not above.is_dir():
                 raise SettingError(name, f"--{name} {path}: {above} is a file, not a folder.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingError(
+                name, f"--{name} {path} cannot be written: {error.strerror or error}."
+            ) from None
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -265,6 +274,7 @@ def task_of(args: argparse.Namespace) -> Task:
         if not run.checkpoints.is_dir():
             raise RunError(f"{target} is no run: it has no folder 'checkpoints'.")
         checkpoint, known = run.to_evaluate(), run.state().get("data")
+        warn_of_unfinished(run)
     config = load_checkpoint(checkpoint).config if is_checkpoint(checkpoint) else {}
     kind, data = args.kind, args.data and expanded(args.data)
     if data is None:
@@ -274,7 +284,19 @@ def task_of(args: argparse.Namespace) -> Task:
         data = None
     elif data is None:
         raise SettingError("data", "Say where the data set is: --data DIR.")
-    return Task(checkpoint, data, kind, args.split or config.get("eval_split") or "val")
+    split = args.split or config.get("eval_split") or "val"
+    return Task(checkpoint, data, kind, split, args.split is not None)
+
+
+def warn_of_unfinished(run: Run) -> None:
+    """Say so where a run has steps to go: its probes may not have begun to learn."""
+    state = run.state()
+    step, steps = state.get("step"), state.get("steps")
+    if isinstance(step, int) and isinstance(steps, int) and step < steps:
+        say(
+            f"Warning: {run.folder} is at step {step} of {steps}; scores are of what it has "
+            "learnt so far."
+        )
 
 
 def sound(task: Task, split: str) -> Dataset:
@@ -286,6 +308,8 @@ def sound(task: Task, split: str) -> Dataset:
     from ppap.data import DataError, open_dataset, preflight
 
     dataset = open_dataset(task.data, kind=task.kind, split=split)
+    if task.asked and dataset.splits == ("all",) and split != "all":
+        say(f"Note: {dataset.title} has no splits: all images are scored, not '{split}'.")
     findings = preflight(task.data, task.kind, split=split)
     for finding in findings:
         about = "" if finding.severity == "note" else f"{finding.file} "
@@ -372,6 +396,12 @@ def probes(
     from trainers.progress import Progress
 
     own, theirs = loaded.segmenter.n_classes, len(dataset.classes)
+    if not theirs:
+        raise DataError(
+            dataset.root,
+            "has no label maps, so there is nothing to score; to see what the checkpoint makes of "
+            "its images, use the studio's Segment or ppap.Predictor",
+        )
     if own != theirs:
         differ = f"has {theirs} classes, but {loaded.file.name} was trained for {own}"
         if dataset.name != "imagenet_s":

@@ -45,7 +45,7 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError):
         known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise SettingError(
-            "device", f"device must be auto or one of {', '.join(known)} here, not {name!r}."
+            "device", f"device must be one of auto, {', '.join(known)} here, not {name!r}."
         ) from None
     return device
 

@@ -96,7 +96,12 @@ class Records:
             seconds=self.seconds,
             images_per_second=images,
         )
-        shown = ", ".join(f"{n} {known[n]:.4g}" for n in SHOWN if n in known)
+        # Without labels no precision is known.
+        shown = ", ".join(
+            f"{n} {known[n]:.4g}"
+            for n in SHOWN
+            if n in known and not (n == "precision" and math.isnan(known[n]))
+        )
         wait = "" if left is None else f", {in_words(left)} left"
         logger.info("Step %d of %d: %s%s", step, self.total, shown, wait)
 

@@ -19,7 +19,7 @@ import torch
 
 from ppap.backbones import BackboneError
 from ppap.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from ppap.data import DataError
+from ppap.data import DataError, open_dataset
 from ppap.evaluation.crf import CrfUnavailableError
 from ppap.settings import SettingError
 from trainers import evaluate
@@ -170,10 +170,15 @@ class Training:
             self._say("stopped", "Stopped before the report. Make it with --resume.", **steps)
             return DONE
         seconds = trainer.records.before + time.monotonic() - self.began
-        passed = in_words(time.monotonic() - self.began)
         self._say(
-            "finished", f"Finished in {passed}: {self.target.folder}", **steps, seconds=seconds
+            "finished",
+            f"Finished in {in_words(seconds)}: {self.target.folder}",
+            **steps,
+            seconds=seconds,
         )
+        without = trainer.prepared.splits.no_evaluation
+        if without and self.first and not self.given.no_report:
+            self.log.info("There is no report: %s.", without)
         return DONE
 
     def _begin(self) -> None:
@@ -184,6 +189,10 @@ class Training:
         if not (self.given.resume and self.before):
             known |= {"step": 0, "steps": 0}
         self.target.write_state("running", **known)
+        if any(change.startswith("eval_split=") for change in self.given.set):
+            # One that was asked for must be there; a recipe's own may be missing.
+            kind = self.config.dataset or None
+            open_dataset(data, kind=kind, split=self.config.eval_split)
         refuse_bad_data(self.config, data, report=not self.given.no_report)
         self.target.write_config(self.config)
         if not self.given.resume:
@@ -207,10 +216,13 @@ class Training:
             file, checkpoint = latest
             trainer.restore(checkpoint, file.name)
             self.log.info("Going on from %s: step %d of %d.", file, trainer.step, trainer.total)
+        if config.rule in ("ans", "ppap") and config.psi0 >= config.phi0:
+            # Ψ only rises, and Φ only falls.
+            self.log.info("Note: psi0 is not below phi0, so no patch is ever ambiguous.")
         self.log.info(
-            "%s images, %d steps of %d, on %s.",
+            "%s images, %s of %d, on %s.",
             f"{len(prepared.source):,}",
-            trainer.total,
+            "1 step" if trainer.total == 1 else f"{trainer.total:,} steps",
             config.batch,
             self.world.device,
         )

@@ -47,6 +47,8 @@ class Splits(NamedTuple):
     """None where the data set has no such split, or nothing in it is labelled."""
     precut: bool
     """Whether the crops come from files that were cut beforehand."""
+    no_evaluation: str | None = None
+    """Why there is none."""
 
 
 def open_splits(config: Config, folder: Path | None, *, precut: bool | None = None) -> Splits:
@@ -81,10 +83,14 @@ def open_splits(config: Config, folder: Path | None, *, precut: bool | None = No
                 whole.root, "does not hold the complete crops any more that the run began with"
             )
         training = five_crops(training, config.crop_ratio) if files is None else files
-    return Splits(training, held_out, _evaluation(config, folder, whole), files is not None)
+    evaluation = _evaluation(config, folder, whole)
+    if isinstance(evaluation, str):
+        return Splits(training, held_out, None, files is not None, evaluation)
+    return Splits(training, held_out, evaluation, files is not None)
 
 
-def _evaluation(config: Config, folder: Path | None, whole: Dataset) -> Dataset | None:
+def _evaluation(config: Config, folder: Path | None, whole: Dataset) -> Dataset | str:
+    """The split, or why it is of no use."""
     try:
         found = open_dataset(folder, kind=whole.name, split=config.eval_split)
         labelled(found)
@@ -92,7 +98,7 @@ def _evaluation(config: Config, folder: Path | None, whole: Dataset) -> Dataset 
         if config.selection == "evaluation":
             raise
         logger.info("No evaluation: %s", error)
-        return None
+        return str(error)
     return found
 
 
@@ -147,6 +153,12 @@ def class_list_of(dataset: Dataset) -> ClassList:
     """Names and colours; numbers where nothing is labelled."""
     if len(dataset.class_list):
         return dataset.class_list
+    how = " A classes.txt asks for another number." if dataset.name == "folder" else ""
+    logger.info(
+        "The images have no classes: %d clusters are learnt, as many as COCO-Stuff-27 has.%s",
+        UNNAMED_CLASSES,
+        how,
+    )
     names = tuple(f"cluster {i}" for i in range(1, UNNAMED_CLASSES + 1))
     return ClassList(names, palette(UNNAMED_CLASSES))
 

@@ -62,11 +62,16 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     Raises:
         BackboneError: there is no such file, it is damaged or no checkpoint, or asks for code.
     """
+    if file.is_dir():
+        raise BackboneError(
+            f"{file} is a folder: name a file in it; a run's is checkpoints/reported.pt"
+        )
     try:
         with file.open("rb") as stream:
             start = stream.read(64)
     except (OSError, ValueError) as error:
-        raise BackboneError(f"{file} cannot be opened as a file ({error})") from error
+        why = error.strerror if isinstance(error, OSError) else None
+        raise BackboneError(f"{file} cannot be opened: {why or error}") from error
     safe = file.suffix == ".safetensors"
     content = _safetensors(file, start) if safe else _pickled(file, start)
     if not isinstance(content, Mapping):
@@ -114,9 +119,14 @@ def damaged(file: Path, start: bytes, error: Exception) -> BackboneError:
         reason = "it is a web page, saved in place of the file behind a link"
     elif start.startswith(b"version https://git-lfs"):
         reason = "it is a Git LFS pointer; fetch the file itself with git lfs pull"
+    elif start.startswith(b"PK") and not zipfile.is_zipfile(file):
+        reason = "its end is missing; copy or download it again"
     else:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        reason = f"is it complete? ({lines[0][:200]})"
+        said = next(iter(str(error).strip().splitlines()), "")
+        first = re.split(r"(?<=[.!?]) ", said)[0]
+        # torch names the first byte that it does not know, or nothing.
+        reason = "it is no such file, or it is damaged"
+        reason += f" ({first})" if " " in first else ""
     return BackboneError(f"{file.name} cannot be read as a checkpoint: {reason}")
 
 
