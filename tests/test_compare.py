@@ -127,6 +127,10 @@ def test_a_failed_run_is_named_with_its_reason(
         (["camvd", "--data", "{data}"], "There is no recipe called 'camvd'"),
         (["camvid", "--data", "{data}", "--set", "phi=3"], "phi"),
         (["camvid", "--data", "{data}", "--set", "phi0=3"], "phi0 must be a number from"),
+        (
+            ["camvid", "--data", "{data}", "--seeds", "0", "-1"],
+            "seed must be a whole number from 0",
+        ),
         (["camvid"], "Say where the data set is: --data DIR."),
         (["camvid", "--data", "{data}/nothing"], "nothing does not exist"),
         (["camvid", "--data", "{data}/train"], "holds no CamVid"),

@@ -125,7 +125,7 @@ def test_a_split_that_samples_do_not_have(
         assert main([str(tmp_path / "r"), *words]) == 0
         out, err = capsys.readouterr()
         assert "split all: 6 images" in out
-        assert ("has no splits: all images are scored, not 'val'" in err) is noted
+        assert ("there are no splits; all images are scored, not 'val'" in err) is noted
 
 
 def test_the_reported_checkpoint_comes_first(run: Path, tmp_path: Path) -> None:

@@ -30,16 +30,19 @@ def test_a_step_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
     given = records(tmp_path, batch=8)
     given.begin(0, validated=True)
     given.log(3, 0.75, 1e-3, {"loss": torch.tensor(0.5), "precision": math.nan, "positives": 4.0})
+    given.log(4, 1, 1e-3, {"loss": math.nan, "precision": 0.5})
     given.close()
-    (line,) = read_metrics(tmp_path / "metrics.jsonl")
+    line, _ = read_metrics(tmp_path / "metrics.jsonl")
     assert line["kind"] == "step"
     assert (line["step"], line["epoch"], line["lr"]) == (3, 0.75, 1e-3)
     assert (line["loss"], line["precision"], line["positives"]) == (0.5, None, 4.0)
     assert line["images_per_second"] is None  # after a single step nobody knows
     assert line["memory_mb"] > 1
-    assert "Step 3 of 40: loss 0.5, positives 4, precision nan" in caplog.text
+    # Without labels no precision is known; any other number that is none must be seen.
+    assert "Step 3 of 40: loss 0.5, positives 4\n" in caplog.text
+    assert "Step 4 of 40: loss nan, precision 0.5" in caplog.text
     state = Run(tmp_path).state()
-    assert (state["state"], state["step"], state["steps"]) == ("running", 3, 40)
+    assert (state["state"], state["step"], state["steps"]) == ("running", 4, 40)
 
 
 def test_speed_and_time_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

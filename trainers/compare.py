@@ -157,7 +157,11 @@ def refuse(given: argparse.Namespace) -> None:
         SettingError, DataError, CrfUnavailableError, OSError: it is missing or does not fit.
     """
     recipe = find(given.recipe).config
-    configs = [recipe.with_(parse_changes(changes(rule, 0, given))) for rule in given.rules]
+    configs = [
+        recipe.with_(parse_changes(changes(rule, seed, given)))
+        for rule in given.rules
+        for seed in given.seeds
+    ]
     check_data(given, configs[0])
     require(configs[0], report=True)
     start_log(None)

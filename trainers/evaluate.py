@@ -309,7 +309,7 @@ def sound(task: Task, split: str) -> Dataset:
 
     dataset = open_dataset(task.data, kind=task.kind, split=split)
     if task.asked and dataset.splits == ("all",) and split != "all":
-        say(f"Note: {dataset.title} has no splits: all images are scored, not '{split}'.")
+        say(f"Note: {dataset.title}: there are no splits; all images are scored, not '{split}'.")
     findings = preflight(task.data, task.kind, split=split)
     for finding in findings:
         about = "" if finding.severity == "note" else f"{finding.file} "

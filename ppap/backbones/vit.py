@@ -118,8 +118,8 @@ class FirstNormFolded(nn.Module):
     """A trained block of a plain ViT that gets the same gradients with a product less.
 
     Its first norm scales and shifts what the first linear layer reads. Done to that layer's
-    weights instead, the layer's input is constant, and no gradient by it has to be worked out:
-    the largest of its products, about a twentieth of a training step.
+    weights instead, the layer's input is constant, and no gradient by it has to be worked out.
+    With cached features that saves about 4 % of a training step.
     """
 
     def __init__(self, block: Any) -> None:
