@@ -40,7 +40,7 @@ WORKERS = 2
 
 
 class Case(NamedTuple):
-    """One backbone as its recipe trains it."""
+    """One backbone as two cores train it: small batches; the thresholds are its recipe's."""
 
     name: str
     size: int
