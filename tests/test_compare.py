@@ -133,6 +133,10 @@ def test_a_failed_run_is_named_with_its_reason(
         ),
         (["camvid"], "Say where the data set is: --data DIR."),
         (["camvid", "--data", "{data}/nothing"], "nothing does not exist"),
+        (
+            ["camvid", "--data", "{data}", "--set", "eval_split=test"],
+            "has no split 'test', only: train, val",
+        ),
         (["camvid", "--data", "{data}/train"], "holds no CamVid"),
         (["camvid", "--data", "{data}", "--out", "{data}/classes.txt"], "classes.txt"),
         (["camvid", "--data", "{data}", "--rules", "ppap", "foo"], "invalid choice: 'foo'"),

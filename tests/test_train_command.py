@@ -173,6 +173,7 @@ def test_arguments_that_do_not_fit(place: Place, said: Said, tmp_path: Path) -> 
         (["camvit", *given[1:]], "There is no recipe called 'camvit'. Did you mean camvid?"),
         (given[1:], "Name a recipe: camvid, "),
         (without(given, "--data"), "Say where the data set is: --data DIR."),
+        (["--resume"], "Say where the run shall be kept: --out runs/NAME."),
         (["--set", "lr=0.1"], "Name a recipe (--list tells which there are) and where"),
         (without(given, "--out"), "Say where the run shall be kept: --out runs/NAME."),
         ([*given, "--set", "ph0=1"], "There is no setting called 'ph0'. Did you mean phi0?"),

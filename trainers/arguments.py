@@ -39,7 +39,7 @@ def read(given: argparse.Namespace) -> tuple[Run, Config]:
     for name in ("out", "data", "cache"):
         if getattr(given, name) is not None:
             setattr(given, name, expanded(getattr(given, name)))
-    if given.out is None and given.recipe is None:
+    if given.out is None and given.recipe is None and not given.resume:
         raise SettingError(
             "recipe",
             "Name a recipe (--list tells which there are) and where the run shall be kept, such as "

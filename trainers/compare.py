@@ -166,7 +166,7 @@ def refuse(given: argparse.Namespace) -> None:
     require(configs[0], report=True)
     start_log(None)
     try:
-        refuse_bad_data(configs[0], given.data, report=True)
+        refuse_bad_data(configs[0], given.data, report=True, named=parse_changes(given.set))
     finally:
         end_log()
 

@@ -191,8 +191,7 @@ def sound(data: Path, kind: str, split: str) -> Dataset | None:
     say(f"Looking through {len(dataset):,} images of {data}…")
     findings = preflight(data, kind, split=split)
     for finding in findings:
-        about = "" if finding.severity == "note" else f"{finding.file} "
-        say(f"{finding.severity.capitalize()}: {about}{finding.text}")
+        say(str(finding))
     if any(finding.severity == "error" for finding in findings):
         say("Nothing was written: mend this first.")
         return None

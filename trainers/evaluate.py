@@ -312,8 +312,7 @@ def sound(task: Task, split: str) -> Dataset:
         say(f"Note: {dataset.title}: there are no splits; all images are scored, not '{split}'.")
     findings = preflight(task.data, task.kind, split=split)
     for finding in findings:
-        about = "" if finding.severity == "note" else f"{finding.file} "
-        say(f"{finding.severity.capitalize()}: {about}{finding.text}")
+        say(str(finding))
     errors = sum(finding.severity == "error" for finding in findings)
     if errors:
         count = "1 error" if errors == 1 else f"{errors} errors"

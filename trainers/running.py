@@ -19,14 +19,14 @@ import torch
 
 from ppap.backbones import BackboneError
 from ppap.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from ppap.data import DataError, open_dataset
+from ppap.data import DataError
 from ppap.evaluation.crf import CrfUnavailableError
 from ppap.settings import SettingError
 from trainers import evaluate
 from trainers.arguments import command_line, read, report_arguments, require, taken
 from trainers.cache import CacheError, CacheStoppedError
 from trainers.command import DONE, FAILED, INTERRUPTED, WRONG
-from trainers.config import Config
+from trainers.config import Config, parse_changes
 from trainers.distributed import DistributedError, World, first_alone, setup
 from trainers.prepare import prepare
 from trainers.progress import in_words
@@ -177,7 +177,7 @@ class Training:
             seconds=seconds,
         )
         without = trainer.prepared.splits.no_evaluation
-        if without and self.first and not self.given.no_report:
+        if without and not self.given.no_report:
             self.log.info("There is no report: %s.", without)
         return DONE
 
@@ -189,11 +189,8 @@ class Training:
         if not (self.given.resume and self.before):
             known |= {"step": 0, "steps": 0}
         self.target.write_state("running", **known)
-        if any(change.startswith("eval_split=") for change in self.given.set):
-            # One that was asked for must be there; a recipe's own may be missing.
-            kind = self.config.dataset or None
-            open_dataset(data, kind=kind, split=self.config.eval_split)
-        refuse_bad_data(self.config, data, report=not self.given.no_report)
+        named = parse_changes(self.given.set)
+        refuse_bad_data(self.config, data, report=not self.given.no_report, named=named)
         self.target.write_config(self.config)
         if not self.given.resume:
             write_text(self.target.folder / "command.txt", command_line(self.given) + "\n")

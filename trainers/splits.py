@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -172,13 +172,17 @@ def data_digest(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def refuse_bad_data(config: Config, folder: Path | None, *, report: bool) -> None:
+def refuse_bad_data(
+    config: Config, folder: Path | None, *, report: bool, named: Container[str] = ()
+) -> None:
     """Look for missing and broken files before anything runs, and tell of them in the log.
 
     Args:
         config: which splits.
         folder: the data set's.
         report: whether the run is to be evaluated at its end, and will need what that needs.
+        named: settings that were asked for by name. An ``eval_split`` among them must be there; a
+            recipe's own may be missing.
 
     Raises:
         DataError: there are some.
@@ -187,7 +191,7 @@ def refuse_bad_data(config: Config, folder: Path | None, *, report: bool) -> Non
         return
     errors: list[Finding] = []
     told: set[Finding] = set()  # both splits have the notes on the whole data set
-    for split in _looked_at(config, folder, report=report):
+    for split in _looked_at(config, folder, report=report, named=named):
         for finding in preflight(folder, config.dataset or None, split=split):
             if finding in told:
                 continue
@@ -195,30 +199,32 @@ def refuse_bad_data(config: Config, folder: Path | None, *, report: bool) -> Non
             if finding.severity == "error":
                 errors.append(finding)
             else:
-                _tell(finding)
+                logger.info("%s", finding)
     if len(errors) == 1:
         raise DataError(errors[0].file, errors[0].text)
     if errors:
         for finding in errors:
-            _tell(finding)
+            logger.info("%s", finding)
         raise DataError(
             folder or "the data set", f"has {len(errors)} errors, listed above: mend them first"
         )
 
 
-def _tell(finding: Finding) -> None:
-    about = "" if finding.severity == "note" else f"{finding.file} "
-    logger.info("%s: %s%s", finding.severity.capitalize(), about, finding.text)
-
-
-def _looked_at(config: Config, folder: Path | None, *, report: bool) -> Iterator[str]:
+def _looked_at(
+    config: Config, folder: Path | None, *, report: bool, named: Container[str]
+) -> Iterator[str]:
     yield config.train_split
     kind = config.dataset or None
     try:
         training = open_dataset(folder, kind=kind, split=config.train_split)
+    except DataError:
+        return  # it is told of already
+    try:
         evaluated = open_dataset(folder, kind=kind, split=config.eval_split)
     except DataError:
-        return  # the first is told of already, and a run needs no evaluation
+        if "eval_split" in named:
+            raise
+        return  # a run needs no evaluation
     if evaluated.split != training.split:
         yield evaluated.split
     if report and training.name == "imagenet_s" and BANK not in (training.split, evaluated.split):

@@ -30,6 +30,11 @@ class Finding:
     text: str
     """Completes the sentence that begins with ``file``, or is a sentence of its own (notes)."""
 
+    def __str__(self) -> str:
+        """A line for a log."""
+        about = "" if self.severity == "note" else f"{self.file} "
+        return f"{self.severity.capitalize()}: {about}{self.text}"
+
 
 def preflight(
     path: str | Path | None,
