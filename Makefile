@@ -1,17 +1,25 @@
 # make app: install and open the studio.   make test: install what tests need and run them.
+# make test-quick: without the browser.    make soak: what takes longer than a test may.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Arguments for the studio: make app ARGS="--port 7861 --images ~/photos"
 ARGS ?=
+TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: app test lint bench install install-dev clean
+.PHONY: app test test-quick soak lint bench install install-dev clean
 
 app: $(VENV)/installed
 	@$(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(TEST)
+
+test-quick: $(VENV)/installed-dev
+	$(TEST) --ignore tests/browser
+
+soak: $(VENV)/installed-dev
+	$(BIN)/python -m pytest tests/soak
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -25,17 +33,14 @@ install: $(VENV)/installed
 
 install-dev: $(VENV)/installed-dev
 
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.txt pyproject.toml packaging_hook.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "PPAP Studio needs Python 3.10 or newer. Name one: make app PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "Python could not make $(VENV). On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	@# So that scripts anywhere can import ppap with this environment.
-	@$(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])" | \
-	  { read -r site; echo "$(CURDIR)" > "$$site/ppap-studio.pth"; }
-	@grep -v '^pydensecrf' requirements.txt > $(VENV)/without-crf.txt
-	$(BIN)/python -m pip install --quiet -r $(VENV)/without-crf.txt
+	@# Editable, so that scripts anywhere can import ppap with this environment.
+	$(BIN)/python -m pip install --quiet --editable .
 	@grep '^pydensecrf' requirements.txt > $(VENV)/crf.txt
 	@$(BIN)/python -m pip install --quiet -r $(VENV)/crf.txt > $(VENV)/crf.log 2>&1 || \
 	  echo "The CRF package could not be built, so CRF is not available; everything else works." \

@@ -1,20 +1,31 @@
-"""Progressive proxy anchor propagation for unsupervised semantic segmentation, as a library."""
+"""Progressive proxy anchor propagation for unsupervised semantic segmentation, as a library.
 
-from ppap.backbones import load_backbone
-from ppap.batches import Batch, make_batch
-from ppap.contrast import SetLoss, chunked_loss, contrastive_loss, ppap_loss
-from ppap.evaluation.trust import Trust, TrustMean, trust
-from ppap.predictor import Predictor, Segmentation
-from ppap.propagation import PatchSets, propagate
-from ppap.rivals import (
-    ans_only,
-    baseline,
-    hidden_positives,
-    k_nearest,
-    kmeans,
-    sample_pool,
-    tps_only,
-)
+Each name is imported when it is first used: ``import ppap`` alone takes no time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ppap.backbones import load_backbone
+    from ppap.batches import Batch, make_batch
+    from ppap.contrast import SetLoss, chunked_loss, contrastive_loss, ppap_loss
+    from ppap.evaluation.trust import Trust, TrustMean, trust
+    from ppap.predictor import Predictor, Segmentation
+    from ppap.propagation import PatchSets, propagate
+    from ppap.rivals import (
+        ans_only,
+        baseline,
+        hidden_positives,
+        k_nearest,
+        kmeans,
+        sample_pool,
+        tps_only,
+    )
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Batch",
@@ -24,6 +35,7 @@ __all__ = [
     "SetLoss",
     "Trust",
     "TrustMean",
+    "__version__",
     "ans_only",
     "baseline",
     "chunked_loss",
@@ -39,3 +51,36 @@ __all__ = [
     "tps_only",
     "trust",
 ]
+
+_MODULES = {
+    "ppap.backbones": ("load_backbone",),
+    "ppap.batches": ("Batch", "make_batch"),
+    "ppap.contrast": ("SetLoss", "chunked_loss", "contrastive_loss", "ppap_loss"),
+    "ppap.evaluation.trust": ("Trust", "TrustMean", "trust"),
+    "ppap.predictor": ("Predictor", "Segmentation"),
+    "ppap.propagation": ("PatchSets", "propagate"),
+    "ppap.rivals": (
+        "ans_only",
+        "baseline",
+        "hidden_positives",
+        "k_nearest",
+        "kmeans",
+        "sample_pool",
+        "tps_only",
+    ),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+if not TYPE_CHECKING:  # which would believe that every name exists
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'ppap' has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ppap.backbones import Backbone
 from ppap.checks import check_count
+from ppap.data.fitting import Picture, answered, as_rgb, at_size, resized, seen_whole, work_size
 from ppap.evaluation.crf import CrfInput, CrfPool, require_crf, smooth
-from ppap.fitting import Picture, answered, as_rgb, at_size, resized, seen_whole, work_size
 from ppap.segmenter import merged_start
 from ppap.segmenter.prediction import CLUSTER_SCALE, largest, lengths
 from ppap.segmenter.probes import upsampled

@@ -12,20 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
 from ppap.data import ClassList
 from ppap.data.classes import Colour
+from ppap.data.fitting import Picture, answered, as_rgb, at_size, resized, seen_whole, work_size
 from ppap.evaluation.crf import CrfInput, CrfPool, require_crf, smooth
 from ppap.evaluation.metrics import UNMATCHED
-from ppap.fitting import (
-    Picture,
-    answered,
-    as_rgb,
-    at_size,
-    resized,
-    seen_whole,
-    work_size,
-)
-from ppap.opening import LoadedSegmenter, load_segmenter
 from ppap.segmenter import Prediction, Segmenter, predict
 from ppap.segmenter.prediction import largest
 from ppap.segmenter.probes import upsampled

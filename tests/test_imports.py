@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -15,32 +16,49 @@ import ppap
 
 ROOT = Path(__file__).parent.parent
 
-# A module of ppap imports only from its own stage and those before it. Data flows the same way.
-STAGES = (
+# A module imports only from its own room and from those above it in these lists. The lists stand in
+# CONTRIBUTING.md, too. Data flows the same way.
+LIBRARY = (
+    "places",
     "checks",
     "settings",
+    "writing",
     "data",
     "backbones",
     "propagation",
     "contrast",
     "rivals",
     "segmenter",
-    "checkpoint",
-    "published",
-    "opening",
-    "embedding_layout",
-    "embedding_worker",
+    "checkpoints",
     "embedding",
-    "fitting",
     "evaluation",
     "predictor",
     "clustering",
-    "coco_json",
-    "label_files",
+    "output",
     "batches",
     "study",
     "studio",
 )
+TRAINERS = (
+    "command",
+    "progress",
+    "config",
+    "recipes",
+    "devices",
+    "cache",
+    "cropping",
+    "runs",
+    "reporting",
+    "training",
+    "launching",
+    "ablations",
+)
+# What a person types; none of them needs another.
+COMMANDS = ("train", "evaluate", "study", "compare", "ablation", "crops")
+# Folders of ppap/studio: none knows another, and what all share knows none of them.
+PAGES = ("explore", "study", "train", "evaluate", "segment")
+# Puts the pages together.
+ASSEMBLY = ("page", "main")
 
 SOURCES = sorted(
     path
@@ -93,13 +111,40 @@ def objection(module: str, imported: str) -> str | None:
         return f"{module} imports {imported}: training must not need the browser side"
     if within(imported, "app"):
         return f"{module} imports app.py: nothing may"
+    if within(module, "trainers") and within(imported, "trainers"):
+        return trainers_objection(module, imported)
+    if within(module, "ppap.studio") and within(imported, "ppap.studio"):
+        return studio_objection(module, imported)
     if not within(module, "ppap") or not within(imported, "ppap") or module == "ppap":
         return None
-    stage, other = module.split(".")[1], (*imported.split("."), "")[1]
-    if other not in STAGES:
+    stage, other = room_of(module), room_of(imported)
+    if other not in LIBRARY:
         return f"{module} imports {imported} from the package itself: name the module it lives in"
-    if stage in STAGES and STAGES.index(other) > STAGES.index(stage):
-        return f"{module} imports {imported}: {other} comes after {stage} in STAGES"
+    if stage in LIBRARY and LIBRARY.index(other) > LIBRARY.index(stage):
+        return f"{module} imports {imported}: {other} comes after {stage} in LIBRARY"
+    return None
+
+
+def room_of(name: str, depth: int = 1) -> str:
+    """``ppap.data.camvid`` → ``data``; empty for the package itself."""
+    return (*name.split("."), *[""] * depth)[depth]
+
+
+def trainers_objection(module: str, imported: str) -> str | None:
+    room, other = room_of(module), room_of(imported)
+    if other in COMMANDS and room not in (other, "__main__"):
+        return f"{module} imports {imported}: nobody needs a command; move what both share down"
+    if room in TRAINERS and other in TRAINERS and TRAINERS.index(other) > TRAINERS.index(room):
+        return f"{module} imports {imported}: {other} comes after {room} in TRAINERS"
+    return None
+
+
+def studio_objection(module: str, imported: str) -> str | None:
+    room, other = room_of(module, 2), room_of(imported, 2)
+    if other in ASSEMBLY and room not in ASSEMBLY:
+        return f"{module} imports {imported}: {other} puts the pages together, they do not know it"
+    if other in PAGES and room not in (other, *ASSEMBLY):
+        return f"{module} imports {imported}: only the page itself may know its folder"
     return None
 
 
@@ -109,14 +154,79 @@ def test_imports_follow_the_direction_of_the_data(path: Path) -> None:
     assert [text for text in objections if text] == []
 
 
-def test_every_module_has_a_stage() -> None:
-    found = {path.stem for path in (ROOT / "ppap").glob("*.py")} - {"__init__"}
-    found |= {path.parent.name for path in (ROOT / "ppap").glob("*/__init__.py")}
-    missing = sorted(found - set(STAGES))
+@pytest.mark.parametrize(
+    ("folder", "known"),
+    [
+        ("ppap", {*LIBRARY, "__init__"}),
+        ("trainers", {*TRAINERS, *COMMANDS, "__init__", "__main__"}),
+    ],
+)
+def test_every_module_has_its_room(folder: str, known: set[str]) -> None:
+    found = {path.stem for path in (ROOT / folder).glob("*.py")}
+    found |= {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+    missing = sorted(found - known)
     assert not missing, (
-        f"ppap has new modules without a stage: {', '.join(missing)}. Put them into STAGES of "
-        "tests/test_imports.py, after everything they import."
+        f"{folder} has new modules without a room: {', '.join(missing)}. Put them into the lists "
+        "of tests/test_imports.py and CONTRIBUTING.md, after everything they import."
     )
+
+
+def arrows() -> dict[str, set[str]]:
+    """Which module imports which, of all there are; a deferred import counts."""
+    modules = {name_of(path) for path in SOURCES}
+    found: dict[str, set[str]] = {}
+    for path in SOURCES:
+        module = name_of(path)
+        found[module] = set()
+        for imported in imports_in(path):
+            name = imported
+            while name and name not in modules:
+                name = name.rpartition(".")[0]
+            # A package's face names what is in it; whoever is in it may stand behind that face.
+            if name and name != module and not within(module, name):
+                found[module].add(name)
+    return found
+
+
+def circle_in(found: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle; empty where there is none."""
+    done: set[str] = set()
+
+    def visit(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        if module in done:
+            return []
+        for other in sorted(found.get(module, ())):
+            if circle := visit(other, [*way, module]):
+                return circle
+        done.add(module)
+        return []
+
+    for module in sorted(found):
+        if circle := visit(module, []):
+            return circle
+    return []
+
+
+def test_there_is_no_circle() -> None:
+    assert " → ".join(circle_in(arrows())) == ""
+
+
+def test_a_circle_would_be_found() -> None:
+    found = arrows()
+    found["trainers.runs.folder"] = {*found["trainers.runs.folder"], "trainers.training.session"}
+    circle = circle_in(found)
+    assert circle[0] == circle[-1]
+    assert {"trainers.runs.folder", "trainers.training.session"} <= set(circle)
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_the_lists_stand_in_contributing() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for name, rooms in (("ppap", LIBRARY), ("trainers", TRAINERS)):
+        listed = re.findall(rf"^\| `{name}/(\w+)(?:/|\.py)` \|", text, re.M)
+        assert tuple(listed) == rooms, f"the table of {name}/ in CONTRIBUTING.md"
 
 
 @pytest.mark.parametrize(
@@ -125,12 +235,27 @@ def test_every_module_has_a_stage() -> None:
         ("ppap.propagation", "trainers.config"),
         ("ppap.evaluation.trust", "gradio"),
         ("trainers.train", "gradio.themes"),
-        ("trainers.train", "ppap.studio.explorer"),
+        ("trainers.train", "ppap.studio.explore.views"),
         ("ppap.propagation", "ppap.rivals.pool"),
         ("ppap.rivals.pool", "ppap.evaluation.trust"),
         ("ppap.evaluation.trust", "ppap.studio"),
         ("ppap.rivals.pool", "ppap.propagate"),
         ("ppap.studio.page", "app"),
+        ("ppap.data.camvid", "ppap.checkpoints.own"),
+        ("ppap.studio.jobs", "ppap.studio.evaluate.reports"),
+        ("ppap.studio.study.server", "ppap.studio.train.server"),
+        ("ppap.studio.explore.server", "ppap.studio.page.Studio"),
+        ("trainers.runs.folder", "trainers.training.records"),
+        ("trainers.runs.standing", "trainers.launching.queue"),
+        ("trainers.reporting.report", "trainers.training.prepare"),
+        ("trainers.training.session", "trainers.launching.orders"),
+        ("trainers.training.session", "trainers.evaluate"),
+        ("trainers.launching.runner", "trainers.ablations.plan"),
+        ("trainers.launching.runner", "trainers.train.parser"),
+        ("trainers.ablations.table", "trainers.compare.cell"),
+        ("trainers.cache.plan", "trainers.cropping.kinds"),
+        ("trainers.config", "trainers.recipes.camvid"),
+        ("trainers.compare", "trainers.train"),
     ],
 )
 def test_a_wrong_import_would_be_found(module: str, imported: str) -> None:
@@ -142,7 +267,12 @@ def test_a_wrong_import_would_be_found(module: str, imported: str) -> None:
     [
         ("ppap.studio.page", "gradio"),
         ("app", "gradio"),
-        ("ppap.studio.page", "trainers.runs"),
+        ("ppap.studio.page", "trainers.runs.folder"),
+        ("ppap.studio.page", "ppap.studio.explore.server"),
+        ("ppap.studio.explore.server", "ppap.studio.requests"),
+        ("trainers.recipes.camvid", "trainers.config"),
+        ("trainers.ablation", "trainers.ablations.plan"),
+        ("trainers.training.trainer", "trainers.runs.folder"),
         ("trainers.train", "ppap.rivals"),
         ("ppap.rivals.pool", "ppap.propagation.unit"),
         ("ppap.rivals.pool", "ppap.rivals.collect"),
@@ -175,13 +305,23 @@ def late():
 
 
 def test_all_is_what_the_package_exports() -> None:
-    exported = {
-        name
-        for name, value in vars(ppap).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+    # Names are imported when they are first used; type checkers read the imports above that.
+    tree = ast.parse(Path(ppap.__file__).read_text())
+    (typed,) = (node for node in tree.body if isinstance(node, ast.If))
+    declared = {
+        alias.name: str(node.module)
+        for node in typed.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
-    assert set(ppap.__all__) - {"__version__"} == exported - {"annotations"}
+    assert set(ppap.__all__) - {"__version__"} == set(declared)
+    assert declared == ppap._HOMES
     assert len(ppap.__all__) == len(set(ppap.__all__))
+    assert set(ppap.__all__) <= set(dir(ppap))
+    for name, module in declared.items():
+        assert getattr(ppap, name) is getattr(importlib.import_module(module), name)
+    with pytest.raises(AttributeError, match="'ppap' has no attribute 'nonsense'"):
+        _ = ppap.nonsense  # type: ignore[attr-defined]
 
 
 def test_no_module_is_called_utils() -> None:
@@ -190,7 +330,17 @@ def test_no_module_is_called_utils() -> None:
 
 
 def test_importing_ppap_stays_light() -> None:
-    heavy = ("gradio", "timm", "umap", "sklearn", "numba", "plotly", "scipy.optimize")
+    heavy = (
+        "torch",
+        "numpy",
+        "gradio",
+        "timm",
+        "umap",
+        "sklearn",
+        "numba",
+        "plotly",
+        "scipy.optimize",
+    )
     code = f"import sys, ppap; print(*(m for m in {heavy} if m in sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120

@@ -12,21 +12,14 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from ppap.settings import SettingError
-from trainers.ablation_plan import SEEDS, Ablation, read_ablation, reopen
-from trainers.ablation_queue import (
-    StudyStanding,
-    Submitted,
-    feed,
-    goes_on,
-    standing,
-    submit,
-)
-from trainers.ablation_table import as_markdown, table, write_table
+from trainers.ablations.plan import SEEDS, Ablation, read_ablation, reopen
+from trainers.ablations.queue import StudyStanding, Submitted, feed, goes_on, standing, submit
+from trainers.ablations.table import as_markdown, table, write_table
 from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, say
 from trainers.config import parse_changes
+from trainers.launching.runner import Runner
 from trainers.progress import in_words
-from trainers.runner import Runner
-from trainers.running import EXPECTED, sentence
+from trainers.training.errors import EXPECTED, sentence
 
 __all__ = ["Ablation", "read_ablation", "reopen", "standing", "submit", "table", "write_table"]
 

@@ -8,23 +8,24 @@ import io
 import json
 import math
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from trainers.arguments import check_data, require
+from ppap.places import ROOT
+from trainers.ablations.cells import COLUMNS, Cell, cell, numbers
 from trainers.command import DONE, FAILED, WRONG, Parser, say
 from trainers.config import parse_changes
 from trainers.progress import in_words
 from trainers.recipes import find
-from trainers.running import EXPECTED, sentence
-from trainers.runs import Run, end_log, start_log, write_text
-from trainers.splits import refuse_bad_data
+from trainers.runs.folder import Run, end_log, start_log, write_text
+from trainers.training.arguments import check_data, require
+from trainers.training.errors import EXPECTED, sentence
+from trainers.training.splits import refuse_bad_data
 
 RULES = ("frozen", "baseline", "tps", "ans", "ppap", "hp", "knn")
 TITLES = {
@@ -38,12 +39,6 @@ TITLES = {
     "kmeans": "k-means",
     "stego": "STEGO's loss",
 }
-COLUMNS = (
-    ("U-Acc", "cluster", "accuracy"),
-    ("U-mIoU", "cluster", "miou"),
-    ("L-Acc", "linear", "accuracy"),
-    ("L-mIoU", "linear", "miou"),
-)
 EXAMPLES = """
 examples:
   python -m trainers.compare camvid --data ~/CamVid --out runs/camvid_table
@@ -57,21 +52,6 @@ table is printed and written to table.md, table.csv and table.json.
 exit status: 0 all runs are finished; 1 some run failed; 2 wrong arguments, or files that are
 missing or do not fit: nothing was started.
 """
-
-
-class Cell(NamedTuple):
-    """One number over the seeds."""
-
-    mean: float
-    deviation: float
-    """Sample standard deviation; NaN for a single seed."""
-
-    def __str__(self) -> str:
-        if math.isnan(self.mean):
-            return "–"
-        if math.isnan(self.deviation):
-            return f"{self.mean:.1f}"
-        return f"{self.mean:.1f} ± {self.deviation:.1f}"
 
 
 class Task(NamedTuple):
@@ -204,7 +184,7 @@ def train(task: Task, given: argparse.Namespace) -> str | None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd=Path(__file__).parent.parent,
+            cwd=ROOT,
             env=os.environ | threads(given.jobs),
             check=False,
         ).returncode
@@ -234,24 +214,6 @@ def row(tasks: Sequence[Task], rule: str) -> Row:
             for name, value in numbers(task.run):
                 found.setdefault(name, []).append(value)
     return {name: cell(values) for name, values in found.items()}
-
-
-def numbers(run: Run) -> Iterator[tuple[str, float]]:
-    """What one run's report says."""
-    report = json.loads((run.folder / "report.json").read_text(encoding="utf-8"))
-    for suffix, part in (("", report), (", CRF", report.get("crf"))):
-        for name, probe, measure in COLUMNS:
-            if part and part.get(probe) and part[probe][measure] is not None:
-                yield name + suffix, float(part[probe][measure])
-    seconds = run.state().get("seconds")
-    if seconds:
-        yield "minutes", float(seconds) / 60
-
-
-def cell(values: Sequence[float]) -> Cell:
-    """Mean and sample deviation."""
-    spread = statistics.stdev(values) if len(values) > 1 else math.nan
-    return Cell(statistics.fmean(values), spread)
 
 
 def as_markdown(rows: dict[str, Row], seeds: Sequence[int]) -> str:

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, say
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, expanded, say, whole_number
+from trainers.cropping.kinds import DATASETS
 
 if TYPE_CHECKING:
     from ppap.data import Dataset
-    from trainers.cropping import Plan
+    from trainers.cropping.writing import Plan
 
 PROGRAM = "python -m trainers.crops"
-# What may be cropped, and its kind of data set. The published runs know two by shorter names.
-DATASETS = {
-    "cocostuff27": "cocostuff27",
-    "cityscapes27": "cityscapes27",
-    "cityscapes": "cityscapes27",
-    "potsdam3": "potsdam3",
-    "potsdam": "potsdam3",
-    "camvid": "camvid",
-    "folder": "folder",
-}
 LEAST_RATIO = 0.01
 MOST_WORKERS = 1024
 
@@ -129,20 +119,6 @@ def ratio_number(text: str) -> float:
     return ratio
 
 
-def whole_number(least: int, most: int) -> type[int]:
-    """A type of argument: a whole number from ``least`` to ``most``."""
-
-    def read(text: str) -> int:
-        number = int(text[:9]) if text.isascii() and text.isdigit() else least - 1
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number from {least} to {most}, not {text!r}"
-            )
-        return number
-
-    return read  # type: ignore[return-value]
-
-
 def main(given: Sequence[str] | None = None) -> int:
     """Parse the arguments and run; returns the exit status."""
     args = parser().parse_args(given)
@@ -156,8 +132,8 @@ def main(given: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """Look through the data set, then write what is missing."""
     from ppap.data import DataError  # takes seconds: --help should not
-    from trainers.crop_record import TargetError
-    from trainers.cropping import WritingError, plan_crops, target_folder
+    from trainers.cropping.record import TargetError
+    from trainers.cropping.writing import WritingError, plan_crops, target_folder
 
     data = expanded(args.data)
     try:
@@ -198,16 +174,11 @@ def sound(data: Path, kind: str, split: str) -> Dataset | None:
     return dataset
 
 
-def expanded(path: Path) -> Path:
-    """The shell leaves ``~`` alone in ``--data=~/photos``."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111  (leaves an unknown user's as it is)
-
-
 def write(plan: Plan, workers: int | None) -> None:
     """Write the missing crops, telling how far that is."""
     from ppap.evaluation.crf import cores
-    from trainers.crop_processes import write_all
-    from trainers.cropping import begun
+    from trainers.cropping.processes import write_all
+    from trainers.cropping.writing import begun
     from trainers.progress import Progress
 
     total, pending = plan.record.images, len(plan.pending)

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, say
-from trainers.crops import expanded, whole_number
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, expanded, say, whole_number
 from trainers.progress import in_words
 
 if TYPE_CHECKING:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainers.command import Parser
+from trainers.command import Parser, default_cache
 
 PROGRAM = "python -m trainers.train"
 
@@ -20,7 +19,7 @@ probe, and score validations and the report.
 RECIPE names the settings to begin with, such as a row of the paper's tables; --set changes any of
 them. Files of the data set that are missing or broken are told of before anything runs.
 
-RUN is a new folder. It gets config.json, command.txt, state.json (running, stopped, finished or
+RUN is a new folder. It gets config.json, command.txt, state.json (session, stopped, finished or
 failed, and how far), metrics.jsonl, log.txt, checkpoints/, pictures/ of each validation, and at the
 end report.json and report/, as python -m trainers.evaluate makes them.
 
@@ -99,22 +98,17 @@ def parser() -> Parser:
     return made
 
 
-def default_cache() -> Path:
-    """PPAP_CACHE, or a folder where programs keep what they can make again."""
-    if os.environ.get("PPAP_CACHE"):
-        return Path(os.environ["PPAP_CACHE"])
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "ppap-studio" / "features"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     given = parser().parse_args(arguments)
-    from trainers import running, showing  # takes seconds: --help should not
+    from trainers.training import (
+        session,  # takes seconds: --help should not
+        showing,
+    )
 
     if given.list or given.show or given.settings:
         return showing.show(given)
-    return running.run(given)
+    return session.run(given)
 
 
 if __name__ == "__main__":

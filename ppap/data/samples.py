@@ -13,9 +13,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from ppap.places import ASSETS
+
 logger = logging.getLogger(__name__)
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples"
+FOLDER = ASSETS / "samples"
 # The three photos of big cats come first: an anchor on one face has its like in the next two.
 ORDER = ("cheetah1", "lion", "cheetah", "china", "tower", "flower")
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ppap.checks import check_count
 from ppap.data import DataError, Dataset
+from ppap.data.fitting import resized, seen_whole, work_size
 from ppap.evaluation.distance import (
     NEIGHBOURS,
     TEMPERATURE,
@@ -26,7 +27,6 @@ from ppap.evaluation.distance import (
 from ppap.evaluation.metrics import Confusion, Scores, scores
 from ppap.evaluation.source import SIZE, WORKERS, in_order, labelled
 from ppap.evaluation.split import EvaluationStoppedError
-from ppap.fitting import resized, seen_whole, work_size
 from ppap.segmenter import Segmenter
 
 # Images that may wait, decoded.

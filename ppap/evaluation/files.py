@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ppap.checkpoint import writing
 from ppap.evaluation.markdown import as_markdown
 from ppap.evaluation.page import as_page
 from ppap.evaluation.pictures import Pictured, strip
 from ppap.evaluation.report import Report, write_json, write_text
+from ppap.writing import writing
 
 JSON, TEXT, PAGE = "report.json", "report.md", "report.html"
 

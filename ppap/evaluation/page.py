@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -27,8 +26,9 @@ from ppap.evaluation.markdown import (
 )
 from ppap.evaluation.pictures import UNMATCHED_COLOUR, Pictured, panels
 from ppap.evaluation.report import Report
+from ppap.places import ASSETS
 
-STYLE = Path(__file__).parent.parent.parent / "assets" / "report.css"
+STYLE = ASSETS / "report.css"
 # Nothing may be loaded but what is in the page, and nothing may run.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # A matrix of more classes is too large to look at; the JSON has it.

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ppap.checkpoint import writing
+from ppap.checkpoints.opening import LoadedSegmenter
 from ppap.data import Dataset, printable
 from ppap.evaluation.distance_split import DistanceScores
 from ppap.evaluation.metrics import Scores, group_means, number
 from ppap.evaluation.paper import distance_for, frequency_for, rows_for
 from ppap.evaluation.split import ImageScore, Measures, SplitScores
-from ppap.opening import LoadedSegmenter
+from ppap.writing import writing
 
 FORMAT = "ppap-studio report"
 VERSION = 1

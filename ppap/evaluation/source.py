@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from ppap.backbones import TrunkOutput
+from ppap.checkpoints.opening import PUBLISHED_SIZE
 from ppap.checks import check_count
 from ppap.data import DataError, Dataset, square, square_labels
-from ppap.opening import PUBLISHED_SIZE
 
 T = TypeVar("T")
 

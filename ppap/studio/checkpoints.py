@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
 from ppap.evaluation.crf import CrfPool, why_unavailable
-from ppap.opening import LoadedSegmenter, load_segmenter
 from ppap.settings import excerpt
 from ppap.studio.requests import RequestError
 from ppap.studio.sources import Progress, Sources
-from trainers.runs import LAST, REPORTED, Run
+from trainers.runs.folder import LAST, REPORTED, Run
 
 # A segmenter holds its backbone, too.
 MAX_LOADED = 2

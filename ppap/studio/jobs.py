@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ppap.places import ROOT
 from ppap.studio.requests import RequestError
 
-ROOT = Path(__file__).parent.parent.parent
 EVERY = 0.3
 PATIENCE_SECONDS = 5.0
 MAX_LINES = 200
@@ -172,3 +172,16 @@ def told(job: Job) -> dict[str, Any]:
         "share": job.share,
         "lines": job.lines[-12:] if state == "failed" else [],
     }
+
+
+def folders_in(root: Path) -> list[Path]:
+    """The folders in ``root``; links and hidden ones are none."""
+    try:
+        entries = list(os.scandir(root))
+    except OSError:
+        return []
+    return [
+        root / entry.name
+        for entry in entries
+        if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+    ]

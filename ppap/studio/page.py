@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import importlib.util
 import os
 from collections.abc import Callable
@@ -19,36 +18,42 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ppap.embedding import MapService
-from ppap.studio.ablating import Ablating
+from ppap.embedding.service import MapService
+from ppap.places import ASSETS, runs_folder
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
-from ppap.studio.endpoints import add_endpoints
-from ppap.studio.evaluate_endpoints import add_evaluate_endpoints
-from ppap.studio.evaluating import Evaluating
+from ppap.studio.evaluate import routes as evaluate_routes
+from ppap.studio.evaluate.endpoints import add_evaluate_endpoints
+from ppap.studio.evaluate.server import Evaluating
+from ppap.studio.explore import routes as explore_routes
+from ppap.studio.explore.endpoints import add_endpoints
+from ppap.studio.explore.server import Server
 from ppap.studio.loading import Loader
-from ppap.studio.requests import RequestError
-from ppap.studio.segment_endpoints import add_segment_endpoints
-from ppap.studio.segmenting import Segmenting
-from ppap.studio.server import Server
+from ppap.studio.segment import routes as segment_routes
+from ppap.studio.segment.endpoints import add_segment_endpoints
+from ppap.studio.segment.server import Segmenting
 from ppap.studio.sources import Sources
-from ppap.studio.store import BatchGone, BatchStore
-from ppap.studio.studies import KINDS, Studies
-from ppap.studio.study_endpoints import add_study_endpoints
-from ppap.studio.studying import Studying
-from ppap.studio.training import Training
-from ppap.studio.training_endpoints import add_training_endpoints
-from trainers.runner import Runner
+from ppap.studio.store import BatchStore
+from ppap.studio.study import routes as study_routes
+from ppap.studio.study.ablations import Ablating
+from ppap.studio.study.endpoints import add_study_endpoints
+from ppap.studio.study.server import Studying
+from ppap.studio.study.studies import Studies
+from ppap.studio.train import routes as train_routes
+from ppap.studio.train.endpoints import add_training_endpoints
+from ppap.studio.train.server import Training
+from trainers.launching.runner import Runner
 
-ASSETS = Path(__file__).parent.parent.parent / "assets" / "studio"
-RUNS = Path(__file__).parent.parent.parent / "runs"
 QUEUE_SECONDS = 0.02
 MOUNT = """
-import(new URL('studio/static/SCRIPT', document.baseURI))
+import(new URL('studio/static/PAGE/page.js', document.baseURI))
   .then((page) => page.mount(element, server, upload))
   .catch((error) => console.error(error));
 """
 # Links of our own: gradio rewrites the selectors of styles that it is handed.
-STYLES = ("studio.css", "segment.css", "evaluate.css", "train.css", "study.css")
+STYLES = (
+    "shared/studio.css",
+    *(f"{page}/page.css" for page in ("segment", "evaluate", "train", "study")),
+)
 MASTHEAD = """
 <header class="masthead">
   <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
@@ -73,12 +78,12 @@ def plain(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return call
 
 
-def add_tab(id: str, title: str, script: str, calls: list[Callable[[Any], Any]]) -> None:
+def add_tab(id: str, title: str, calls: list[Callable[[Any], Any]]) -> None:
     """A tab that its own script fills when it is first looked at."""
     with gr.Tab(title, id=id):
         gr.HTML(
             html_template=f'<div class="ppap" id="{id}"><p>Loading the studio…</p></div>',
-            js_on_load=MOUNT.replace("SCRIPT", script),
+            js_on_load=MOUNT.replace("PAGE", id),
             apply_default_css=False,
             server_functions=[plain(call) for call in calls],
         )
@@ -93,7 +98,7 @@ class Studio:
         backbone: str = "embedded",
         folders: list[Path] | None = None,
         local: bool = True,
-        runs: Path = RUNS,
+        runs: Path | None = None,
         trains: bool | None = None,
     ) -> None:
         """Build a studio.
@@ -102,10 +107,10 @@ class Studio:
             backbone: the one that pages begin with.
             folders: offered to pages.
             local: whether no other machine can reach it; then pages may look into any folder.
-            runs: the folder of all runs.
+            runs: the folder of all runs; by default ``runs_folder``.
             trains: whether pages may start and change runs; by default if it is local.
         """
-        folders = folders or []
+        folders, runs = folders or [], runs or runs_folder()
         self.store = BatchStore()
         sources = Sources(folders, uploads=Path(get_upload_folder()), any_folder=local)
         self.loader = Loader(self.store, sources, backbone=backbone)
@@ -143,13 +148,11 @@ class Studio:
         with gr.Blocks(title="PPAP Studio", fill_width=True) as blocks:
             gr.HTML(MASTHEAD, apply_default_css=False)
             with gr.Tabs():
-                add_tab("explore", "Explore", "studio.js", self.server.calls())
-                add_tab(
-                    "study", "Study", "study.js", [*self.studying.calls(), *self.ablating.calls()]
-                )
-                add_tab("train", "Train", "train.js", self.training.calls())
-                add_tab("evaluate", "Evaluate", "evaluate.js", self.evaluating.calls())
-                add_tab("segment", "Segment", "segment.js", self.segmenting.calls())
+                add_tab("explore", "Explore", self.server.calls())
+                add_tab("study", "Study", [*self.studying.calls(), *self.ablating.calls()])
+                add_tab("train", "Train", self.training.calls())
+                add_tab("evaluate", "Evaluate", self.evaluating.calls())
+                add_tab("segment", "Segment", self.segmenting.calls())
             add_endpoints(blocks, self.server)
             add_study_endpoints(blocks, self.studying, self.ablating)
             add_training_endpoints(blocks, self.training)
@@ -164,14 +167,13 @@ class Studio:
     def routes(self) -> list[Any]:
         """What the page fetches besides gradio's own files."""
         return [
-            Mount("/studio/static", StaticFiles(directory=ASSETS)),
+            Mount("/studio/static", StaticFiles(directory=ASSETS / "studio")),
             Route("/studio/plotly.min.js", self._plotly),
-            Route("/studio/batch/{key}.jpg", self._picture),
-            Route("/studio/run/{name}/{step:int}/{image:int}.png", self._prediction),
-            Route("/studio/report", self._report),
-            Route("/studio/study/{key}/{name}", self._study),
-            Route("/studio/segment/{key}.zip", self._segment_zip),
-            Route("/studio/segment/{key}/{image:int}/{kind}", self._segment),
+            *explore_routes.routes(self.server),
+            *study_routes.routes(self.studying),
+            *train_routes.routes(self.training),
+            *evaluate_routes.routes(self.evaluating),
+            *segment_routes.routes(self.segmenting),
         ]
 
     @staticmethod
@@ -181,67 +183,6 @@ class Studio:
             return Response("plotly is not installed", 404)
         script = Path(spec.origin).parent / "package_data" / "plotly.min.js"
         return FileResponse(script, media_type="text/javascript")
-
-    def _picture(self, request: Request) -> Response:
-        try:
-            held = self.store.get(request.path_params["key"])
-        except BatchGone as error:
-            return Response(html.escape(str(error)), 404)
-        data, _ = self.server.picture(held)
-        # The id in the address is the key to the pictures: no shared cache may keep them.
-        headers = {"Cache-Control": "private, max-age=3600"}
-        return Response(data, media_type="image/jpeg", headers=headers)
-
-    def _prediction(self, request: Request) -> Response:
-        """What a run predicted of an image at a step."""
-        found = self.training.picture(**request.path_params)
-        if found is None:
-            return Response("There is no such picture.", 404)
-        return FileResponse(found, media_type="image/png", headers={"Cache-Control": "no-cache"})
-
-    def _report(self, request: Request) -> Response:
-        """A report as a page that stands alone, or as JSON."""
-        query = request.query_params
-        try:
-            if query.get("json"):
-                report = self.evaluating.reports.folder_of(query.get("key", "")) / "report.json"
-                return FileResponse(report, media_type="application/json", filename=report.name)
-            page = self.evaluating.reports.page(query.get("key", ""))
-        except RequestError as error:
-            return Response(html.escape(str(error)), 404)
-        return FileResponse(page, media_type="text/html")
-
-    def _study(self, request: Request) -> Response:
-        """A study's figure, table or page."""
-        try:
-            file = self.studying.studies.file(**request.path_params)
-        except RequestError as error:
-            return Response(html.escape(str(error)), 404)
-        name = None if request.query_params.get("show") else f"{file.parent.name}-{file.name}"
-        return FileResponse(file, media_type=KINDS[file.suffix], filename=name)
-
-    def _segment(self, request: Request) -> Response:
-        """A photo, or a label map as one byte a pixel."""
-        image, kind = request.path_params["image"], request.path_params["kind"]
-        headers = {"Cache-Control": "private, max-age=3600"}
-        try:
-            result = self.segmenting.store.result(request.path_params["key"])
-            if kind == "photo":
-                photo = result.photo(image)
-                return Response(photo, media_type="image/jpeg", headers=headers)
-            data = result.drawing(image, kind).data
-        except RequestError as error:
-            return Response(html.escape(str(error)), 404)
-        # zlib's format is what HTTP calls deflate: browsers unpack it themselves.
-        headers["Content-Encoding"] = "deflate"
-        return Response(data, media_type="application/octet-stream", headers=headers)
-
-    def _segment_zip(self, request: Request) -> Response:
-        try:
-            taken = self.segmenting.taken(request.path_params["key"])
-        except RequestError as error:
-            return Response(html.escape(str(error)), 404)
-        return FileResponse(taken.file, media_type="application/zip", filename=taken.name)
 
     def serve(self, *, host: str, port: int) -> None:
         """Begin to serve and return; OSError where nothing can listen there."""

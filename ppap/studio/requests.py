@@ -10,13 +10,10 @@ from typing import Any
 from ppap.backbones import BackboneError
 from ppap.batches import BatchError, PatchError
 from ppap.data import DataError, printable
-from ppap.rivals import RULES, Choice
 from ppap.settings import SettingError, excerpt
-from ppap.studio.exports import TYPES
-from ppap.studio.pictures import Look
 from ppap.studio.store import BatchGone, Upload
 from trainers.cache import CacheError
-from trainers.runs import RunError
+from trainers.runs.folder import RunError
 
 log = logging.getLogger(__name__)
 
@@ -177,52 +174,6 @@ def require_allowed(allowed: bool, what: str) -> None:
         raise RequestError(f"This studio is open to other machines, so pages cannot {what}.")
 
 
-def read_choice(raw: Any, own: Choice) -> Choice:
-    """A rival from untrusted values; it reads the same five settings as PPAP."""
-    raw = mapping(raw)
-    key = excerpt(raw.get("rule"))
-    given = mapping(raw.get("parameters") or {})
-    known = {p.name for p in RULES[key].parameters} if key in RULES else set()
-    for name in given:
-        if name not in known:
-            raise SettingError(excerpt(name), f"{key} has no setting {excerpt(name)!r}.")
-    return Choice(key, own.settings, **given)
-
-
-def read_format(value: Any) -> str:
-    """A kind of file to save; RequestError for any other."""
-    if not isinstance(value, str) or value not in TYPES:
-        raise RequestError(f"The format must be one of {', '.join(TYPES)}, not {excerpt(value)}.")
-    return value
-
-
-def read_step(value: Any, last: int) -> int:
-    """A step from 0 to ``last``, which −1 stands for too; RequestError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= last:
-        raise RequestError(
-            f"The step must be a whole number from 0 to {last}, or −1 for the last one."
-        )
-    return last if value == -1 else value
-
-
-def read_across(value: Any, images: int) -> int:
-    """How many images stand in a row; as near to a square as it goes where none is named."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_IMAGES:
-        return value
-    return max(1, round(images**0.5))
-
-
-def read_look(raw: Any) -> Look:
-    """How to draw, from untrusted values; what makes no sense falls back to the usual look."""
-    raw = raw if isinstance(raw, Mapping) else {}
-    shown = raw.get("show")
-    shown = shown if isinstance(shown, Mapping) else {}
-    opacity = raw.get("opacity", 0.6)
-    fine = isinstance(opacity, int | float) and 0 <= opacity <= 1
-    style = raw.get("style")
-    return Look(
-        style=style if style in ("sets", "boxes", "similarity", "labels") else "sets",
-        opacity=float(opacity) if fine else 0.6,
-        grid=bool(raw.get("grid")),
-        **{name: bool(shown.get(name, True)) for name in ("positive", "ambiguous", "negative")},
-    )
+CLOSED = (
+    "This studio is open to other machines, so it trains only if it was started with --runs FOLDER."
+)

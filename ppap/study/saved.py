@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from ppap.checkpoint import writing
 from ppap.evaluation.page import document, section, table
 from ppap.evaluation.report import write_text
 from ppap.study.figures import Drawn, Study, draw
@@ -27,6 +26,7 @@ from ppap.study.tables import (
     tables,
     with_ranges,
 )
+from ppap.writing import writing
 
 VALUES, PAGE = "study.json", "study.html"
 OWN = (

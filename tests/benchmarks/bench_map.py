@@ -18,7 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from ppap.embedding import MapService, nearest_patches, pca_map
+from ppap.embedding.service import MapService, nearest_patches, pca_map
 from ppap.propagation import propagate_unit, unit
 
 CLASSES = 27

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.driver import chromium, open_page, studio
 from trainers.recipes import find
-from trainers.runs import Run, process_identity
+from trainers.runs.folder import Run, process_identity
 
 RUNS, POINTS = 20, 100_000
 SECONDS = 30.0

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.driver import Running, pages, studio
-from tests.test_evaluating import Place
+from tests.ppap.studio.evaluate.test_server import Place
 
 REPORT = "#evaluate .report[data-ready=true]"
 BROWSER = "document.querySelector('#evaluate .images')"

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import pages, studio
 from tests.browser.test_train import SMALL, badge, runs_in, set_all, show_train, wait_for_step
-from trainers.runner import Runner
-from trainers.runs import Run
+from trainers.launching.runner import Runner
+from trainers.runs.folder import Run
 
 PATIENCE = 240
 

@@ -16,7 +16,7 @@ from ppap.study.saved import read_study
 from tests.browser.conftest import Reference
 from tests.browser.driver import Running, pages, studio
 from tests.browser.looks import check_looks
-from trainers.ablation_plan import Ablation, write_grid
+from trainers.ablations.plan import Ablation, write_grid
 
 READY = "#study .study[data-ready=true]"
 

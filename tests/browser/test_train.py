@@ -14,10 +14,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import Running, pages, studio
 from tests.browser.looks import check_looks
-from trainers.launching import read_launch
+from trainers.launching.runner import Runner
 from trainers.recipes import find
-from trainers.runner import Runner
-from trainers.runs import RunError
+from trainers.runs.folder import RunError
+from trainers.runs.launch import read_launch
 
 # Five steps a round of the sample photos, small: seconds each, until somebody stops it.
 SMALL = {

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ppap.checkpoint import PARTIAL
+from ppap.writing import PARTIAL
 from trainers.cache.key import KEY_LETTERS
 from trainers.cache.locks import try_lock
 from trainers.cache.opening import BUILDING, IN_USE, read_manifest

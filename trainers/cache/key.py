@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from ppap.backbones import Backbone
-from ppap.checkpoint import weights_digest
+from ppap.checkpoints.own import weights_digest
 from ppap.data import DataError, Dataset
 
 FORMAT = "ppap-studio cached features"

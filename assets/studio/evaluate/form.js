@@ -1,0 +1,171 @@
+// What is evaluated on what, how far that is, and the reports that there are.
+import { runOptions, takeCheckpoint } from "../shared/checkpoints.js";
+import { call } from "../shared/client.js";
+import { h, moment, newId, relist, select } from "../shared/dom.js";
+import { JobControls } from "../shared/job.js";
+import { say } from "../shared/messages.js";
+
+const FILE = "file";
+const POLL_MS = 700;
+export const perCent = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
+
+export class EvaluateForm {
+  /** on: {open(key, beside or null), closed()}. */
+  constructor(server, config, on) {
+    this.server = server;
+    this.config = config;
+    this.on = on;
+    this.open = this.beside = null;
+    const pathId = newId("checkpoint");
+    this.path = h("input", { id: pathId, type: "text", autocomplete: "off", spellcheck: "false" });
+    this.file = h("div", { class: "field" }, h("label", { for: pathId }, "Path of the checkpoint on this server"), this.path);
+    this.checkpoint = select("Checkpoint", this.options(), undefined, () => this.showCheckpoint());
+    const dataId = newId("data");
+    this.data = h("input", { id: dataId, type: "text", list: `${dataId}-list`, autocomplete: "off", spellcheck: "false" });
+    this.known = h("datalist", { id: `${dataId}-list` }, this.dataOptions());
+    this.split = h("input", { id: `${dataId}-split`, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "the run's, or val" });
+    this.crf = h("input", { id: `${dataId}-crf`, type: "checkbox", disabled: Boolean(config.crf) });
+    this.job = new JobControls(server, { begin: "Evaluate", doing: "Evaluating" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job) });
+    this.list = h("ul", { class: "reports" });
+    this.empty = h("p", { class: "help" }, "There is no report yet. Evaluate a checkpoint; runs that have finished bring their own.");
+    const form = h(
+      "form",
+      {
+        class: "card-body",
+        novalidate: true,
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.job.start();
+        },
+      },
+      this.checkpoint.field,
+      this.file,
+      h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.data, this.known),
+      h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split),
+      h("label", { class: "check", for: `${dataId}-crf` }, this.crf, "Also with CRF"),
+      h("p", { class: "help" }, config.crf ?? ""),
+      this.job.elements,
+    );
+    this.element = h(
+      "div",
+      { class: "side" },
+      h("section", { class: "card batch", "aria-label": "Evaluate" }, h("header", {}, h("h2", {}, "Evaluate")), form),
+      h("section", { class: "card", "aria-label": "Reports" }, h("header", {}, h("h2", {}, "Reports")), h("div", { class: "card-body" }, this.empty, this.list)),
+    );
+    this.showCheckpoint();
+    this.showReports(config.reports);
+    if (config.current?.state === "running") this.job.follow();
+  }
+
+  options() {
+    const runs = runOptions(this.config.checkpoints);
+    return [...runs, ...(this.config.files || !runs.length ? [[FILE, "Checkpoint file…"]] : [])];
+  }
+
+  /** Show runs and reports as they are on disk now; what is chosen stays. */
+  async refresh() {
+    try {
+      this.config = await call(this.server, "hello", null);
+    } catch {
+      return; // the next visit asks again
+    }
+    relist(this.checkpoint.input, this.options());
+    this.known.replaceChildren(...this.dataOptions());
+    this.showCheckpoint();
+    this.showReports(this.config.reports);
+    if (!this.open && this.reports.length) this.choose(this.reports[0].key);
+    if (this.config.current?.state === "running" && !this.job.following) this.job.follow();
+  }
+
+  /** Choose a run's checkpoint, and open its own report; returns what is in the way. */
+  takeRun(name) {
+    const refused = takeCheckpoint(this.checkpoint.input, this.config.checkpoints, name);
+    if (refused) return refused;
+    this.showCheckpoint();
+    if (this.reports.some((one) => one.key === name)) this.choose(name);
+    return "";
+  }
+
+  dataOptions() {
+    return [...this.config.data, "samples"].map((one) => h("option", { value: one }));
+  }
+
+  showCheckpoint() {
+    const key = this.checkpoint.input.value;
+    this.file.hidden = key !== FILE;
+    const run = key === FILE ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
+    this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
+  }
+
+  request() {
+    const key = this.checkpoint.input.value;
+    const checkpoint = key === FILE ? { file: this.path.value.trim() } : { run: JSON.parse(key)[0], which: JSON.parse(key)[1] };
+    return { checkpoint, data: this.data.value.trim(), split: this.split.value.trim(), crf: this.crf.checked };
+  }
+
+  async ended(current) {
+    if (current.state !== "done") return;
+    this.showReports((await call(this.server, "hello", null)).reports);
+    this.choose(current.key);
+  }
+
+  showReports(reports) {
+    this.reports = reports;
+    this.empty.hidden = reports.length > 0;
+    this.list.replaceChildren(
+      ...reports.map((one) => {
+        const when = moment(one.time);
+        const numbers = one.accuracy === null ? "" : `U-Acc ${perCent(one.accuracy)}, U-mIoU ${perCent(one.miou)}${one.crf ? " with CRF" : ""}`;
+        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), h("span", {}, when));
+        const beside = h("button", { type: "button", class: "quiet compare", title: "Show beside the open report", onclick: () => this.compare(this.beside === one.key ? null : one.key) }, "Compare");
+        // A run's own report goes with the run.
+        const remove = one.own ? h("button", { type: "button", class: "quiet", "aria-label": `Delete the report of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete") : null;
+        return h("li", { dataset: { report: one.key } }, open, h("div", { class: "beside" }, beside, remove));
+      }),
+    );
+    this.mark();
+  }
+
+  async remove(one, when) {
+    if (!confirm(`Delete the report of ${one.title} of ${when}?`)) return;
+    try {
+      const { reports } = await call(this.server, "remove", one.key);
+      this.showReports(reports);
+      if (this.beside === one.key) this.compare(null);
+      if (this.open !== one.key) return;
+      if (reports.length) this.choose(reports[0].key);
+      else this.close();
+    } catch (error) {
+      say(this.job.errors, [error.message]);
+    }
+  }
+
+  close() {
+    this.open = this.beside = null;
+    this.on.closed();
+  }
+
+  choose(key) {
+    this.open = key;
+    if (this.beside === key) this.beside = null;
+    this.mark();
+    this.on.open(this.open, this.beside);
+  }
+
+  compare(key) {
+    this.beside = key;
+    this.mark();
+    this.on.open(this.open, this.beside);
+  }
+
+  mark() {
+    for (const item of this.list.children) {
+      const { report } = item.dataset;
+      item.classList.toggle("current", report === this.open);
+      item.classList.toggle("second", report === this.beside);
+      const button = item.querySelector(".compare");
+      button.hidden = report === this.open || !this.open;
+      button.textContent = report === this.beside ? "Remove" : "Compare";
+    }
+  }
+}

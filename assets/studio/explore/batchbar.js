@@ -1,0 +1,254 @@
+// Which images are looked at: the sample photos, own files, a folder on the server; their size and
+// the backbone that embeds them.
+import { Refused, call, follow } from "../shared/client.js";
+import { choice, count, h, newId, select } from "../shared/dom.js";
+import { fileDrop, uploadAll } from "../shared/drop.js";
+import { errorBox, noteBox, say } from "../shared/messages.js";
+
+const SOURCES = [
+  ["samples", "Sample photos"],
+  ["files", "Your images"],
+  ["folder", "Folder"],
+];
+
+export class BatchBar {
+  /** config: the server's lists; hooks: {onBatch(batch), upload(file) → {path}}. */
+  constructor(server, config, hooks) {
+    this.server = server;
+    this.config = config;
+    this.hooks = hooks;
+    this.turn = 0;
+    this.notice = []; // said with the next batch
+    this.request = { source: "samples", size: 448, backbone: config.backbone, checkpoint: "" };
+    this.build();
+  }
+
+  build() {
+    const { config } = this;
+    this.source = choice("Images", SOURCES, "samples", (key) => this.chooseSource(key));
+    this.size = choice(
+      "Resolution",
+      config.sizes.map((size) => [size, `${size} px`]),
+      448,
+      (size) => this.reload({ size }),
+    );
+    this.backbone = select(
+      "Backbone",
+      [...config.backbones.map((b) => [b.name, b.title]), ["other", "Another timm ViT…"], ["checkpoint", "Local checkpoint file…"]],
+      config.backbone,
+      (name) => this.chooseBackbone(name),
+    );
+    const otherId = newId("other");
+    this.otherName = h("input", { id: otherId, type: "text", autocomplete: "off", spellcheck: "false" });
+    this.otherLabel = h("label", { for: otherId }, "Name");
+    this.other = h(
+      "form",
+      { class: "field", hidden: true, onsubmit: (event) => this.useOther(event) },
+      this.otherLabel,
+      h("div", { class: "inline" }, this.otherName, h("button", { type: "submit" }, "Use")),
+    );
+    this.note = h("p", { class: "help backbone-note" });
+    this.summary = h("p", { class: "summary", dataset: { part: "summary" } });
+    this.status = h("p", { class: "status", role: "status" });
+    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Loading" });
+    this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
+    this.errors = errorBox();
+    this.remarks = noteBox();
+    this.element = h(
+      "section",
+      { class: "card batch", "aria-label": "Batch" },
+      h("header", {}, h("h2", {}, "Batch")),
+      h("div", { class: "card-body" }, this.source.group, this.filesPanel(), this.folderPanel(), h("div", { class: "field" }, h("span", { class: "label" }, "Resolution"), this.size.group), this.backbone.field, this.other, this.note, this.summary, this.busy, this.errors, this.remarks),
+    );
+    this.chooseSource("samples", false);
+  }
+
+  filesPanel() {
+    const { element } = fileDrop(this.config.max_images, (files) => this.useFiles(files));
+    this.filesBox = element;
+    return element;
+  }
+
+  folderPanel() {
+    const { config } = this;
+    const id = newId("folder");
+    const list = newId("folders");
+    this.folder = h("input", { id, type: "text", list, spellcheck: "false", autocomplete: "off", value: config.folders[0] ?? "" });
+    this.split = h("input", { id: `${id}-split`, type: "text", value: "train", spellcheck: "false", autocomplete: "off" });
+    this.number = h("input", { id: `${id}-count`, type: "number", min: "1", max: String(config.max_images), value: "8" });
+    this.again = h("button", { type: "button", onclick: () => this.loadFolder(1) }, "Another batch");
+    this.folderBox = h(
+      "form",
+      {
+        class: "source-panel",
+        novalidate: true, // the server says what is wrong, in words
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.seed = 0;
+          this.loadFolder(0);
+        },
+      },
+      h("div", { class: "field" }, h("label", { for: id }, "Folder or data set on this server"), this.folder, h("datalist", { id: list }, config.folders.map((f) => h("option", { value: f })))),
+      h(
+        "div",
+        { class: "pair" },
+        h("div", { class: "field" }, h("label", { for: `${id}-split` }, "Split"), this.split),
+        h("div", { class: "field" }, h("label", { for: `${id}-count` }, "Images"), this.number),
+      ),
+      h("div", { class: "inline" }, h("button", { type: "submit", class: "primary" }, "Load"), this.again),
+    );
+    this.seed = 0;
+    return this.folderBox;
+  }
+
+  chooseSource(key, load = true) {
+    this.filesBox.hidden = key !== "files";
+    this.folderBox.hidden = key !== "folder";
+    if (key === "samples" && load) this.reload({ source: "samples" });
+  }
+
+  chooseBackbone(name) {
+    const typed = name === "other" || name === "checkpoint";
+    this.other.hidden = !typed;
+    if (!typed) {
+      this.reload({ backbone: name, checkpoint: "" });
+      return;
+    }
+    this.otherLabel.textContent = name === "other" ? "Name of a timm ViT" : "Path of the file on this server";
+    this.otherName.value = "";
+    this.otherName.focus();
+  }
+
+  useOther(event) {
+    event.preventDefault();
+    const value = this.otherName.value.trim();
+    if (!value) return;
+    const file = this.backbone.input.value === "checkpoint";
+    this.reload({ backbone: file ? "checkpoint" : value, checkpoint: file ? value : "" });
+  }
+
+  async useFiles(files) {
+    if (!files.length) return;
+    const mine = this.begin("Uploading");
+    const most = this.config.max_images;
+    const said = files.length > most ? [`${files.length} files were chosen. The first ${most} are used; a batch holds at most ${most}.`] : [];
+    const kept = files.slice(0, most);
+    try {
+      const sent = await uploadAll(kept, this.hooks.upload, (text, share) => this.show(text, share), () => mine === this.turn);
+      if (!sent) return;
+      await this.load({ ...this.request, source: "files", files: sent, of: undefined }, said);
+    } catch (error) {
+      this.fail([...said, `The upload failed: ${error?.message ?? error}`]);
+    }
+  }
+
+  loadFolder(step) {
+    this.seed += step;
+    return this.load({
+      ...this.request,
+      source: "folder",
+      folder: this.folder.value.trim(),
+      split: this.split.value.trim(),
+      count: Number(this.number.value),
+      seed: this.seed,
+      images: undefined, // of a study: from now on the next ones
+    });
+  }
+
+  /** Whether a request is what is on screen. */
+  holds(request) {
+    return Object.entries(request).every(([name, value]) => JSON.stringify(this.request[name]) === JSON.stringify(value));
+  }
+
+  reload(changes) {
+    return this.load({ ...this.request, ...changes });
+  }
+
+  begin(text) {
+    this.say([], []);
+    this.show(text, 0);
+    return ++this.turn;
+  }
+
+  show(text, share) {
+    this.busy.hidden = false;
+    this.status.textContent = `${text}…`;
+    this.bar.value = share;
+  }
+
+  /** Show what went wrong, and what is only worth knowing. */
+  say(problems, notes) {
+    say(this.errors, problems);
+    say(this.remarks, notes);
+  }
+
+  fail(sentences) {
+    this.busy.hidden = true;
+    this.say(sentences, []);
+    // The batch stays, and so does what was typed: a name with a slip in it is mended, not retyped.
+    this.size.set(this.request.size);
+    if (this.other.hidden) this.adoptModel(this.request);
+  }
+
+  /** Load a batch; on failure the batch that is shown stays. Returns whether it worked. */
+  async load(request, said = []) {
+    const mine = this.begin("Loading");
+    try {
+      const batch = await follow(
+        this.server,
+        { page: this.config.page, ...request },
+        (text, share) => this.show(text, share),
+        () => mine === this.turn,
+      );
+      if (!batch || mine !== this.turn) return false;
+      this.adopt({ ...request, ...batch.recipe, files: request.files });
+      await this.hooks.onBatch(batch);
+      if (mine !== this.turn) return true;
+      this.say([...said, ...batch.problems], [...this.notice, ...batch.notes]);
+      this.notice = [];
+      this.busy.hidden = true;
+      return true;
+    } catch (error) {
+      if (mine === this.turn) this.fail([...said, error instanceof Refused ? error.message : String(error)]);
+      return false;
+    }
+  }
+
+  /** Make the controls show the request that is on screen. */
+  adopt(request) {
+    this.request = request;
+    this.source.set(request.source);
+    this.chooseSource(request.source, false);
+    this.adoptModel(request);
+    if (request.source === "folder") {
+      this.folder.value = request.folder;
+      this.split.value = request.split;
+      this.number.value = String(request.count);
+      this.seed = request.seed;
+    }
+  }
+
+  adoptModel(request) {
+    this.size.set(request.size);
+    const known = this.config.backbones.some((b) => b.name === request.backbone);
+    const kind = request.backbone === "checkpoint" ? "checkpoint" : known ? request.backbone : "other";
+    this.backbone.input.value = kind;
+    this.other.hidden = known;
+    if (!known) this.otherName.value = request.checkpoint || request.backbone;
+  }
+
+  describe(batch) {
+    this.note.textContent = batch.backbone_note;
+    const images = batch.names.length === 1 ? "1 image" : `${batch.names.length} images`;
+    const patches = batch.names.length * batch.rows * batch.columns;
+    this.summary.textContent = `${images}, ${count(patches)} patches (${batch.rows} × ${batch.columns} each), ${batch.dimensions} dimensions. Images are cut to their central square.`;
+  }
+
+  /** The batch that is on screen by its id: for links to uploads that are still in memory. */
+  async restore(key) {
+    const batch = await call(this.server, "recall", key);
+    // The page never learns where the files are: it asks for "those of that batch".
+    this.adopt({ ...this.request, ...batch.recipe, files: undefined, of: key });
+    await this.hooks.onBatch(batch);
+  }
+}

@@ -1,0 +1,294 @@
+// All images of the batch on one canvas: photographs, sets, anchor; hover, click, zoom and pan.
+import { AMBIGUOUS, ANCHOR, POSITIVE } from "../shared/codec.js";
+import { h } from "../shared/dom.js";
+import { listenToPointers } from "./gestures.js";
+import { PALETTE, boxes, hatch, outline, patchColours } from "./overlay.js";
+import { Tiles, whereIs } from "./tiles.js";
+
+const rgb = ([r, g, b], alpha = 1) => `rgba(${r},${g},${b},${alpha})`;
+
+export class Mosaic {
+  /**
+   * options: {id, label, camera, describedBy, onPick(patch), onHover(patch or null)}
+   * getState() returns the page's state, getView() the view this mosaic shows.
+   */
+  constructor(options, getState, getView) {
+    this.options = options;
+    this.getState = getState;
+    this.getView = getView;
+    this.camera = options.camera;
+    this.photos = document.createElement("canvas");
+    this.tint = document.createElement("canvas");
+    this.canvas = h("canvas", { "aria-hidden": "true" });
+    this.glass = h("canvas", { class: "glass", "aria-hidden": "true" });
+    this.element = h(
+      "div",
+      {
+        id: options.id,
+        class: "mosaic",
+        tabindex: "0",
+        role: "application",
+        "aria-roledescription": "image mosaic",
+        "aria-label": options.label,
+        "aria-describedby": options.describedBy,
+        dataset: { ready: "false" },
+      },
+      this.canvas,
+      this.glass,
+    );
+    this.hovered = null;
+    this.preview = null;
+    this.maxHeight = 480;
+    this.camera.listeners.push(() => {
+      if (this.tiles) this.camera.clamp(this.tiles.width, this.tiles.height);
+      this.element.classList.toggle("zoomed", this.camera.scale > 1);
+      this.photosStale = true;
+      this.invalidate();
+    });
+    listenToPointers(this.element, this.canvas, this.camera, {
+      pick: (x, y) => {
+        const patch = this.patchAt(x, y);
+        if (patch !== null) options.onPick(patch);
+      },
+      hover: (x, y) => options.onHover(this.patchAt(x, y)),
+      leave: () => options.onHover(null),
+    });
+    new ResizeObserver(() => this.layout()).observe(this.element);
+  }
+
+  setBatch(batch, picture) {
+    this.batch = batch;
+    this.picture = picture;
+    this.hovered = this.preview = null;
+    this.tiles = null;
+    this.lastWidth = 0;
+    this.element.dataset.ready = "false";
+    this.layout();
+  }
+
+  /** Fit the tiles into the element's width and the height the page allows. */
+  layout() {
+    if (!this.batch) return;
+    const width = Math.floor(this.element.clientWidth);
+    if (!width || (width === this.lastWidth && this.maxHeight === this.lastHeight)) return;
+    this.lastWidth = width;
+    this.lastHeight = this.maxHeight;
+    this.tiles = new Tiles(this.batch, width, this.maxHeight);
+    const { height } = this.tiles;
+    this.ratio = window.devicePixelRatio || 1;
+    for (const canvas of [this.canvas, this.glass, this.photos]) {
+      canvas.width = Math.round(width * this.ratio);
+      canvas.height = Math.round(height * this.ratio);
+    }
+    for (const canvas of [this.canvas, this.glass]) {
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+    }
+    this.camera.clamp(width, height);
+    this.photosStale = true;
+    this.invalidate();
+  }
+
+  /** The patch under a point of the canvas, or null. */
+  patchAt(x, y) {
+    const { camera } = this;
+    return this.tiles?.at((x - camera.x) / camera.scale, (y - camera.y) / camera.scale) ?? null;
+  }
+
+  /** Middle of a patch in pixels of the canvas, for tests and scripts. */
+  centreOf(patch) {
+    const { camera } = this;
+    const [x, y] = this.tiles.corner(patch).map((value) => (value + this.tiles.patch / 2) * camera.scale);
+    return [x + camera.x, y + camera.y];
+  }
+
+  /** "image,row,column" of a patch. */
+  position = (patch) => whereIs(this.batch, patch).join(",");
+
+  invalidate() {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    requestAnimationFrame(() => {
+      this.scheduled = false;
+      this.draw();
+    });
+  }
+
+  /** Draw everything now and tell the element's data-* attributes what is shown. */
+  draw() {
+    if (!this.tiles) return;
+    const state = this.getState();
+    const view = this.getView();
+    if (this.photosStale) this.drawPhotos();
+    const context = this.canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.drawImage(this.photos, 0, 0);
+    if (!view) {
+      this.element.dataset.ready = "false";
+    } else {
+      const step = Math.min(state.step, view.steps.length - 1);
+      this.world(context);
+      if (state.look.style === "boxes") this.drawBoxes(context, state, view.codes[step]);
+      else this.drawTint(context, state, view, step);
+      if (state.look.grid) this.drawGrid(context);
+      this.drawMarks(context, state, view, step);
+      this.report(state, view, step);
+    }
+    this.drawGlass();
+  }
+
+  world(context) {
+    const { ratio, camera } = this;
+    context.setTransform(ratio * camera.scale, 0, 0, ratio * camera.scale, ratio * camera.x, ratio * camera.y);
+  }
+
+  /** A line width that looks the same at every zoom. */
+  thin = (pixels) => pixels / this.camera.scale;
+
+  drawPhotos() {
+    const context = this.photos.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.photos.width, this.photos.height);
+    this.world(context);
+    context.imageSmoothingQuality = "high";
+    const { tiles } = this;
+    const { names, size, atlas_columns: across } = this.batch;
+    for (let image = 0; image < names.length; image++) {
+      const [x, y] = tiles.origin(image);
+      const sx = (image % across) * size;
+      const sy = Math.floor(image / across) * size;
+      context.drawImage(this.picture, sx, sy, size, size, x, y, tiles.tile, tiles.tile);
+    }
+    this.photosStale = false;
+  }
+
+  drawTint(context, state, view, step) {
+    const { tiles } = this;
+    const { rows, columns, names } = this.batch;
+    const colours = patchColours(state, view, step);
+    this.tint.width = columns;
+    this.tint.height = rows * names.length;
+    this.tint.getContext("2d").putImageData(new ImageData(colours, columns, rows * names.length), 0, 0);
+    context.imageSmoothingEnabled = false;
+    for (let image = 0; image < names.length; image++) {
+      const [x, y] = tiles.origin(image);
+      context.drawImage(this.tint, 0, image * rows, columns, rows, x, y, tiles.tile, tiles.tile);
+    }
+    if (state.look.style !== "sets") return;
+    const codes = view.codes[step];
+    if (state.look.show.ambiguous && this.tiles.patch * this.camera.scale >= 5) {
+      context.strokeStyle = `rgba(60,30,0,${0.55 * state.look.opacity})`;
+      context.lineWidth = this.thin(1);
+      context.stroke(hatch(this.batch, codes, this.tiles.origin, this.tiles.patch));
+    }
+    if (state.look.show.positive) {
+      context.strokeStyle = `rgba(255,255,255,${Math.min(1, 0.35 + state.look.opacity)})`;
+      context.lineWidth = this.thin(1.25);
+      context.stroke(outline(this.batch, (j) => codes[j] === POSITIVE || codes[j] === ANCHOR, this.tiles.origin, this.tiles.patch));
+    }
+  }
+
+  drawBoxes(context, state, codes) {
+    const styles = [["ambiguous", AMBIGUOUS], ["positive", POSITIVE]];
+    for (const [set, code] of styles) {
+      if (!state.look.show[set]) continue;
+      context.strokeStyle = rgb(PALETTE[set], 0.4 + 0.6 * state.look.opacity);
+      context.lineWidth = this.thin(1.5);
+      context.stroke(boxes(this.batch, codes, code, this.tiles.origin, this.tiles.patch));
+    }
+  }
+
+  drawGrid(context) {
+    const { tiles } = this;
+    const path = new Path2D();
+    for (let image = 0; image < this.batch.names.length; image++) {
+      const [x, y] = tiles.origin(image);
+      for (let k = 0; k <= this.batch.rows; k++) {
+        path.moveTo(x, y + k * tiles.patch);
+        path.lineTo(x + tiles.tile, y + k * tiles.patch);
+        path.moveTo(x + k * tiles.patch, y);
+        path.lineTo(x + k * tiles.patch, y + tiles.tile);
+      }
+    }
+    context.strokeStyle = "rgba(255,255,255,0.28)";
+    context.lineWidth = this.thin(0.5);
+    context.stroke(path);
+  }
+
+  /** The anchor, the patch nearest to the proxy, and the patches chosen on the map. */
+  drawMarks(context, state, view, step) {
+    if (state.selection?.size) {
+      context.strokeStyle = "#fff";
+      context.lineWidth = this.thin(3.5);
+      const path = outline(this.batch, (j) => state.selection.has(j), this.tiles.origin, this.tiles.patch);
+      context.stroke(path);
+      context.strokeStyle = "#00a878";
+      context.lineWidth = this.thin(2);
+      context.stroke(path);
+    }
+    const nearest = view.steps[step].nearest[0];
+    if (step > 0 && nearest !== undefined) {
+      const [x, y] = this.tiles.corner(nearest);
+      const p = this.tiles.patch;
+      for (const [width, style] of [[4, "#fff"], [2, rgb(PALETTE.anchor)]]) {
+        context.beginPath();
+        context.arc(x + p / 2, y + p / 2, p * 0.42 + this.thin(1), 0, 2 * Math.PI);
+        context.lineWidth = this.thin(width);
+        context.strokeStyle = style;
+        context.stroke();
+      }
+    }
+    this.square(context, state.anchor, [[5, "#fff"], [2.5, rgb(PALETTE.anchor)]]);
+  }
+
+  square(context, patch, strokes) {
+    const [x, y] = this.tiles.corner(patch);
+    const p = this.tiles.patch;
+    for (const [width, style] of strokes) {
+      context.lineWidth = this.thin(width);
+      context.strokeStyle = style;
+      context.strokeRect(x, y, p, p);
+    }
+  }
+
+  /** What follows the mouse, on a canvas of its own so that the rest is not drawn again. */
+  drawGlass() {
+    if (!this.tiles) return;
+    const context = this.glass.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.glass.width, this.glass.height);
+    if (this.hovered === null) return;
+    this.world(context);
+    if (this.preview && this.preview.patch === this.hovered) {
+      const { codes } = this.preview;
+      const path = outline(this.batch, (j) => codes[j] >= POSITIVE, this.tiles.origin, this.tiles.patch);
+      context.setLineDash([this.thin(4), this.thin(3)]);
+      for (const [width, style] of [[3, "rgba(0,0,0,0.75)"], [1.5, "#fff"]]) {
+        context.lineWidth = this.thin(width);
+        context.strokeStyle = style;
+        context.stroke(path);
+      }
+      context.setLineDash([]);
+    }
+    this.square(context, this.hovered, [[4, "rgba(0,0,0,0.8)"], [2, "#fff"]]);
+  }
+
+  hover(patch) {
+    if (this.hovered === patch) return;
+    this.hovered = patch;
+    this.element.dataset.hover = patch === null ? "" : this.position(patch);
+    this.drawGlass();
+  }
+
+  report(state, view, step) {
+    const { dataset } = this.element;
+    const numbers = view.steps[step];
+    dataset.anchor = this.position(state.anchor);
+    dataset.step = String(step);
+    for (const set of ["positive", "ambiguous", "negative"]) dataset[set] = String(numbers[set]);
+    dataset.selected = String(state.selection?.size ?? 0);
+    dataset.ready = "true";
+    this.options.onDrawn?.();
+  }
+}

@@ -1,0 +1,324 @@
+// The Explore page: puts the parts together and keeps the state they share.
+import { BatchBar } from "./batchbar.js";
+import { Camera } from "./camera.js";
+import { int16, readView } from "../shared/codec.js";
+import { call, latestOnly } from "../shared/client.js";
+import { Compare } from "./compare.js";
+import { Controls } from "./controls.js";
+import { h } from "../shared/dom.js";
+import { Histogram } from "./histogram.js";
+import { keySheet, listenToKeys } from "./keys.js";
+import { readLink, writeLink } from "./link.js";
+import { PatchMap } from "./map.js";
+import { Stage } from "./stage.js";
+import { Steps } from "./steps.js";
+import { TakeAway } from "./takeaway.js";
+import { patchAt } from "./tiles.js";
+import { Toolbar } from "./toolbar.js";
+import { Tour } from "./tour.js";
+
+const UNSEEN_MS = 300;
+
+/** gradio calls this once when the component is on the page. */
+export async function mount(element, server, upload) {
+  const root = element.querySelector(".ppap");
+  if (root.studio) return;
+  try {
+    const config = await call(server, "hello", null);
+    root.studio = new Explore(root, config, server, upload);
+    await root.studio.start();
+  } catch (error) {
+    root.replaceChildren(h("p", { class: "messages error" }, error.message));
+    throw error;
+  }
+}
+
+class Explore {
+  constructor(root, config, server, upload) {
+    this.config = config;
+    this.server = server;
+    this.state = {
+      batch: null,
+      anchor: 0,
+      settings: {},
+      view: null,
+      rivalView: null,
+      step: 0,
+      follow: true, // stay at the last step when T or the anchor changes
+      selection: new Set(),
+      hovered: null,
+      look: { style: "sets", opacity: 0.6, grid: false, show: { positive: true, ambiguous: true, negative: true } },
+    };
+    this.camera = new Camera();
+    this.bar = new BatchBar(server, config, { onBatch: (batch) => this.useBatch(batch), upload });
+    this.controls = new Controls(config, (settings) => this.changeSettings(settings), () => call(this.server, "suggest", this.state.batch?.batch));
+    this.steps = new Steps((step) => this.setStep(step));
+    this.histogram = new Histogram();
+    this.compare = new Compare(config.rules, () => this.compareChanged());
+    this.map = new PatchMap(server, {
+      getState: () => this.state,
+      onPick: (patch) => this.pick(patch),
+      onSelect: (patches) => this.select(patches),
+    });
+    this.take = new TakeAway(server, () => this.exportState(), () => this.link());
+    this.keys = keySheet();
+    this.ask = latestOnly(() => this.gather());
+    const actions = this.actions();
+    this.toolbar = new Toolbar(this.state.look, this.compare.element, actions);
+    this.stage = new Stage(server, this.state, this.camera, this.toolbar, this.compare, { pick: (patch) => this.pick(patch) });
+    this.mosaic = this.stage.own;
+    for (const mosaic of this.stage.both) listenToKeys(mosaic.element, actions);
+    this.tour = new Tour(this, root);
+    root.replaceChildren(
+      this.tour.element,
+      h("div", { class: "side" }, this.bar.element, this.controls.element),
+      h("div", { class: "main" }, this.stage.element, this.steps.element),
+      h("div", { class: "right" }, this.map.element, this.histogram.element),
+      this.take.element,
+      this.keys,
+    );
+    // Light or dark: the map's colours are not style sheets.
+    new MutationObserver(() => this.map.recolourSoon()).observe(document.body, { attributeFilter: ["class"] });
+  }
+
+  /** What keys and buttons do. */
+  actions() {
+    const { state, camera } = this;
+    return {
+      move: (dx, dy, times) => {
+        let patch = state.anchor;
+        for (let i = 0; i < times; i++) patch = this.mosaic.tiles.neighbour(patch, dx, dy);
+        if (patch !== state.anchor) this.pick(patch);
+      },
+      step: (by) => this.steps.go(by),
+      play: () => this.steps.toggle(),
+      look: (changes) => this.setLook(changes),
+      toggle: (set) => this.setLook({ show: { ...state.look.show, [set]: !state.look.show[set] } }),
+      grid: () => this.setLook({ grid: !state.look.grid }),
+      zoom: (factor) => camera.zoom(factor, this.mosaic.tiles.width / 2, this.mosaic.tiles.height / 2),
+      fit: () => camera.fit(),
+      clear: () => this.map.select(new Set()),
+      keys: () => this.keys.showModal(),
+      take: () => this.take.open(),
+      tour: () => this.tour.begin(),
+    };
+  }
+
+  async start() {
+    const link = readLink(location.search, this.config);
+    this.controls.setDefault(this.config.default_preset);
+    this.adopt(link);
+    if (link.ignored.length) this.bar.notice = [`Parts of the link make no sense and were left out: ${link.ignored.join(", ")}.`];
+    if (link.batch) {
+      try {
+        await this.bar.restore(link.batch);
+      } catch {
+        await this.bar.load(this.bar.request, ["The images of this link are no longer on the server. The sample photos are shown instead."]);
+      }
+      return;
+    }
+    const worked = await this.bar.load({ ...this.bar.request, ...link.request });
+    if (!worked && link.request) {
+      const said = this.bar.errors.querySelector("p").textContent;
+      await this.bar.load({ source: "samples", size: 448, backbone: this.config.backbone, checkpoint: "" }, [said]);
+    }
+  }
+
+  /** Make the controls say what a link says; its batch and anchor come with the batch. */
+  adopt(link) {
+    if (link.settings) this.controls.set(link.settings);
+    else this.controls.reset();
+    this.state.settings = this.controls.values;
+    this.ownSettings = Boolean(link.settings);
+    this.wanted = link;
+    if (link.look) this.setLook(link.look);
+    this.compare.set(link.rule ?? null, link.parameters);
+  }
+
+  /** Show an anchor [image, row, column] at a step, with these settings and beside this rival. */
+  async show({ anchor, step, settings, rival }) {
+    const { state } = this;
+    this.steps.setPlaying(false);
+    this.controls.set(settings);
+    this.compare.set(rival?.rule ?? null, rival?.parameters);
+    this.stage.forgetPreview();
+    Object.assign(state, { anchor: patchAt(state.batch, anchor) ?? state.anchor, settings: { ...settings }, step, follow: false, rivalView: null });
+    this.ownSettings = true;
+    this.stage.setStale(Boolean(rival));
+    await this.gather();
+  }
+
+  /** Go back to what a link of this page says, and to the batch that was shown then. */
+  async restore(url, batch) {
+    const link = readLink(new URL(url).search, this.config);
+    this.adopt(link);
+    this.stage.setStale(Boolean(link.rule));
+    if (this.state.batch !== batch) {
+      try {
+        await this.bar.restore(batch.batch);
+      } catch {
+        await this.bar.load({ ...this.bar.request, ...link.request });
+      }
+      return;
+    }
+    this.wanted = null;
+    await this.show({ anchor: link.anchor, step: link.step, settings: link.settings, rival: this.compare.request });
+  }
+
+  async useBatch(batch) {
+    const { state } = this;
+    const link = this.wanted ?? {};
+    this.wanted = null;
+    const picture = await loadPicture(batch.picture);
+    if (batch.labels) batch.labels = int16(batch.labels);
+    this.patches = batch.names.length * batch.rows * batch.columns;
+    Object.assign(state, { batch, view: null, rivalView: null, anchor: batch.anchor, selection: new Set(), hovered: null, follow: true });
+    this.steps.setPlaying(false);
+    if (link.anchor) state.anchor = patchAt(batch, link.anchor) ?? state.anchor;
+    if (link.step !== undefined) Object.assign(state, { step: link.step, follow: false });
+    this.controls.setDefault(batch.preset);
+    if (!this.ownSettings) {
+      this.controls.reset();
+      state.settings = this.controls.values;
+    }
+    this.toolbar.allowLabels(Boolean(batch.labels));
+    if (!batch.labels && state.look.style === "labels") this.setLook({ style: "sets" });
+    this.bar.describe(batch);
+    this.compare.fitTo(this.patches);
+    this.camera.fit();
+    this.stage.setBatch(batch, picture);
+    await this.gather();
+    // Plotly takes a second to load, in which nothing is painted: the photographs come first.
+    await painted();
+    if (state.batch === batch) this.map.setBatch(batch, picture);
+  }
+
+  /** Settings moved by hand stay when the backbone changes. */
+  changeSettings(settings) {
+    this.ownSettings = true;
+    this.state.settings = settings;
+    this.ask();
+  }
+
+  pick(patch) {
+    this.stage.forgetPreview();
+    this.state.anchor = patch;
+    this.state.follow = this.state.follow || this.state.step === 0;
+    this.ask();
+  }
+
+  async gather() {
+    const { state } = this;
+    if (!state.batch) return;
+    const { batch, anchor, settings } = state;
+    try {
+      const rival = this.compare.request;
+      const reply = await call(this.server, "gather", { batch: batch.batch, anchor, settings, rival });
+      if (state.batch !== batch) return;
+      state.view = { ...readView(reply.view, this.patches), anchor };
+      state.rivalView = reply.rival ? readView(reply.rival, this.patches) : null;
+      // An answer to an older choice of rival leaves the pane waiting for the newer one.
+      if (JSON.stringify(rival) === JSON.stringify(this.compare.request)) this.stage.setStale(false);
+      this.compare.say(reply.rival_error ?? "");
+      if (!reply.rival) this.compare.numbers.textContent = "";
+      this.stage.fail("");
+      const last = state.view.steps.length - 1;
+      if (state.follow || state.step > last) state.step = last;
+      state.follow = state.step === last;
+      this.showAll();
+    } catch (error) {
+      if (state.batch !== batch) return;
+      if (error.field in this.controls.fields) this.controls.fail(error.field, error.message);
+      this.stage.fail(error.message);
+      if (error.gone) this.reopen();
+    }
+  }
+
+  /** The studio was restarted, or let go of the batch: make it again, and go on where we were. */
+  async reopen() {
+    this.wanted = readLink(new URL(this.link()).search, this.config);
+    await this.bar.reload({});
+  }
+
+  /** Everything that depends on the view. The mosaics first, at once: they are what was asked for. */
+  showAll() {
+    const { view, batch, anchor, step } = this.state;
+    const label = batch.labels ? batch.labels[anchor] : -1;
+    this.stage.draw();
+    this.steps.setView(view, step, Boolean(batch.labels), label >= 0 ? batch.classes[label] : null);
+    this.showNumbers();
+  }
+
+  showNumbers() {
+    const { view, rivalView, step, batch } = this.state;
+    this.toolbar.setCounts(view.steps[step]);
+    if (rivalView) this.compare.setViews(view, rivalView, step, Boolean(batch.labels));
+    this.histogram.setView(view, step);
+    this.map.recolourSoon();
+    this.stage.announce();
+    this.remember();
+  }
+
+  /** The address always says what is shown, so that a reload comes back to it. */
+  remember() {
+    clearTimeout(this.remembering);
+    this.remembering = setTimeout(() => history.replaceState(history.state, "", this.link()), 400);
+  }
+
+  setStep(step) {
+    const { state } = this;
+    if (!state.view) return;
+    state.step = step;
+    state.follow = step === state.view.steps.length - 1;
+    this.stage.draw();
+    this.steps.setStep(step);
+    this.showNumbers();
+  }
+
+  setLook(changes) {
+    const { look } = this.state;
+    Object.assign(look, changes);
+    this.toolbar.show(look);
+    if (this.state.view) this.remember();
+    this.stage.showLegend();
+    this.stage.invalidate();
+  }
+
+  select(patches) {
+    this.state.selection = patches;
+    this.stage.invalidate();
+  }
+
+  compareChanged() {
+    this.state.rivalView = null;
+    this.stage.setStale(Boolean(this.compare.rule));
+    this.stage.draw();
+    this.ask();
+  }
+
+  exportState() {
+    const { batch, anchor, settings, step, look } = this.state;
+    return { batch: batch.batch, anchor, settings, step, look, across: this.mosaic.tiles.across, rival: this.compare.request };
+  }
+
+  link() {
+    const { batch, anchor, settings, step, look } = this.state;
+    const where = this.mosaic.position(anchor);
+    return writeLink(location, { batch, anchor: where, settings, step, look, rival: this.compare.request });
+  }
+}
+
+/** Until what was drawn is on the screen; a page that nobody looks at does not wait for that. */
+function painted() {
+  const frame = new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  return Promise.race([frame, new Promise((resolve) => setTimeout(resolve, UNSEEN_MS))]);
+}
+
+function loadPicture(url) {
+  return new Promise((resolve, reject) => {
+    const picture = new Image();
+    picture.onload = () => resolve(picture);
+    picture.onerror = () => reject(new Error("The pictures of this batch could not be loaded."));
+    picture.src = url;
+  });
+}

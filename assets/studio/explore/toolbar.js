@@ -1,0 +1,69 @@
+// Above the mosaic: the legend that switches sets on and off, and how they are drawn.
+import { choice, count, h, newId } from "../shared/dom.js";
+
+export const SETS = [
+  ["positive", "Positive"],
+  ["ambiguous", "Ambiguous"],
+  ["negative", "Negative"],
+];
+const STYLES = [
+  ["sets", "Sets", "Blue positive, amber ambiguous, dark negative"],
+  ["boxes", "Boxes", "Boxes as in the paper's Fig. 5"],
+  ["similarity", "Similarity", "Similarity to the proxy of this step"],
+  ["labels", "Labels", "The label maps, by patch"],
+];
+
+export class Toolbar {
+  /** on: {look(changes), toggle(set), zoom(factor), fit(), keys(), take(), tour()}; `compare` is an element. */
+  constructor(look, compare, on) {
+    this.legendId = newId("legend");
+    this.chips = {};
+    for (const [i, [set, title]] of SETS.entries()) {
+      const number = h("b", {}, "–");
+      const attributes = { type: "button", class: `chip ${set}`, title: `Show or hide (${i + 1})`, onclick: () => on.toggle(set) };
+      this.chips[set] = { number, button: h("button", attributes, h("i", {}), `${title} `, number) };
+    }
+    this.style = choice("Overlay", STYLES, look.style, (style) => on.look({ style }));
+    const opacityId = newId("opacity");
+    this.opacity = h("input", { id: opacityId, type: "range", min: "0", max: "1", step: "0.05", oninput: () => on.look({ opacity: Number(this.opacity.value) }) });
+    this.grid = h("button", { type: "button", class: "toggle", title: "Grid (g)", onclick: () => on.grid() }, "Grid");
+    const button = (text, title, act) => h("button", { type: "button", title, "aria-label": title, onclick: act }, text);
+    const marks = [
+      h("span", { class: "chip anchor" }, h("i", {}), "Anchor"),
+      h("span", { class: "chip proxy", title: "The patch most similar to the proxy of this step" }, h("i", {}), "Nearest to proxy"),
+    ];
+    this.element = h(
+      "div",
+      { class: "toolbar" },
+      h("div", { class: "legend", id: this.legendId, role: "group", "aria-label": "Sets" }, SETS.map(([set]) => this.chips[set].button), marks),
+      h(
+        "div",
+        { class: "tools" },
+        this.style.group,
+        h("div", { class: "opacity" }, h("label", { for: opacityId }, "Opacity"), this.opacity),
+        this.grid,
+        h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("−", "Zoom out (−)", () => on.zoom(1 / 1.4)), button("Fit", "Fit (0)", on.fit), button("+", "Zoom in (+)", () => on.zoom(1.4))),
+      ),
+      h("div", { class: "tools" }, compare, h("div", { class: "end" }, button("Tour", "Tour: five steps for newcomers", on.tour), button("?", "Keys (?)", on.keys), h("button", { type: "button", class: "primary", onclick: on.take }, "Take it with you"))),
+    );
+    this.show(look);
+  }
+
+  /** Make the controls say how things are drawn. */
+  show(look) {
+    for (const [set] of SETS) this.chips[set].button.setAttribute("aria-pressed", String(look.show[set]));
+    this.style.set(look.style);
+    this.opacity.value = String(look.opacity);
+    this.opacity.style.setProperty("--share", `${100 * look.opacity}%`);
+    this.grid.setAttribute("aria-pressed", String(look.grid));
+  }
+
+  setCounts(numbers) {
+    for (const [set] of SETS) this.chips[set].number.textContent = count(numbers[set]);
+  }
+
+  /** Label maps can be shown only where there are any. */
+  allowLabels(allowed) {
+    this.style.group.querySelector("[data-value=labels]").disabled = !allowed;
+  }
+}

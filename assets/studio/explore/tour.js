@@ -1,0 +1,147 @@
+// Five steps through Explore, on the sample photos, for someone who has not read the paper.
+import { count, fixed, h, percent } from "../shared/dom.js";
+
+const SEEN = "ppap-tour-seen";
+const SAMPLES = { source: "samples", size: 448, backbone: "embedded", checkpoint: "" };
+const SETTINGS = { phi0: 0.6, psi0: 0.3, sigma_pos: 3, sigma_amb: 4, steps: 3 };
+const MUZZLE = [0, 15, 12];
+const FLANK = [2, 14, 20];
+const WATER = [3, 18, 20];
+const NEIGHBOURS = { rule: "knn", parameters: { k: 60 } };
+
+// What is shown in each step, what it points at, and what is said; numbers come from what is shown.
+const STEPS = [
+  {
+    title: "An anchor",
+    target: ".stage",
+    show: { anchor: MUZZLE, step: 0 },
+    say: () =>
+      "Learning by contrast asks of every patch, the anchor: which other patches show the same? Here it is the cheetah's muzzle, the pink square. Nobody tells what is on the photos: all there is are the features of a frozen network, and how similar they are.",
+  },
+  {
+    title: "Positive, negative, ambiguous",
+    target: ".settings",
+    show: { anchor: MUZZLE, step: 0 },
+    say: ({ first }) =>
+      `Patches more similar to the anchor than Φ⁰ are positive, blue: ${count(first.positive)}. Below Ψ⁰ they are negative, dark: ${count(first.negative)}. Between the two they are ambiguous, amber: they may show the same or not, so the loss leaves them alone. Move Φ⁰ and Ψ⁰ and watch.`,
+  },
+  {
+    title: "The proxy moves",
+    target: ".steps",
+    show: { anchor: MUZZLE, step: 3 },
+    say: ({ first, last }) =>
+      `The mean of the positives is the anchor's proxy, and similarity is now measured to it. Step by step it goes to where similar patches are dense: ${count(first.positive)} positives became ${count(last.positive)}, on the other big cats, too. As it moves, Φ falls to ${fixed(last.phi, 2)} and Ψ rises to ${fixed(last.psi, 2)}. Play shows it again.`,
+  },
+  {
+    title: "More than the nearest neighbours",
+    target: ".compare",
+    show: { anchor: FLANK, step: 3, rival: NEIGHBOURS },
+    say: ({ last, rival }) =>
+      `This patch is ground, close beside the running cheetah. A nearest-neighbour rule takes the ${count(rival.positive)} patches most similar to this one patch, however many there are: ${percent(rival.precision)} of them are right. PPAP measures from the proxy, which stands for all its positives: it has ${count(last.positive)}, and ${percent(last.precision)} of those are right.`,
+  },
+  {
+    title: "And where it fails",
+    target: ".steps",
+    show: { anchor: WATER, step: 3, rival: NEIGHBOURS },
+    say: ({ first, last, rival, name }) =>
+      `From this patch of ${name} the proxy drifts away: ${percent(first.precision)} of its positives were right in the beginning, ${percent(last.precision)} are in the end; of the nearest neighbours ${percent(rival.precision)}. A false positive teaches the network something false. Go through the steps, then raise Φ⁰ to 0.75: the proxy stays with the water.`,
+  },
+];
+
+export class Tour {
+  /** page is Explore; the tour shows things in it and puts everything back in the end. */
+  constructor(page, root) {
+    this.page = page;
+    this.root = root;
+    this.at = null;
+    this.title = h("h2", {});
+    this.text = h("p", { role: "status" });
+    this.dots = h("span", { class: "dots", "aria-hidden": "true" }, STEPS.map(() => h("i", {})));
+    this.back = h("button", { type: "button", onclick: () => this.go(this.at - 1) }, "Back");
+    this.next = h("button", { type: "button", class: "primary", onclick: () => (this.at === STEPS.length - 1 ? this.end() : this.go(this.at + 1)) });
+    this.skip = h("button", { type: "button", class: "quiet", onclick: () => this.end() }, "Skip the tour");
+    this.card = h("div", { class: "lesson", hidden: true }, h("header", {}, this.title, this.dots), this.text, h("div", { class: "inline" }, this.back, this.next, this.skip));
+    const begin = h("button", { type: "button", class: "primary", onclick: () => this.begin() }, "Take the tour");
+    const later = h("button", { type: "button", class: "quiet", onclick: () => this.forget() }, "No, thanks");
+    this.invitation = h("div", { class: "invitation", hidden: remembered() }, h("span", {}, "New here? Five steps show what an anchor, its proxy and the three sets are."), begin, later);
+    this.element = h("section", { class: "card tour", "aria-label": "Tour" }, this.invitation, this.card);
+    this.element.addEventListener("keydown", (event) => event.key === "Escape" && this.at !== null && this.end());
+    this.element.hidden = this.invitation.hidden;
+  }
+
+  forget() {
+    remember();
+    this.invitation.hidden = true;
+    this.element.hidden = this.at === null;
+  }
+
+  /** Begin: the sample photos, whatever is shown now. */
+  async begin() {
+    if (this.at !== null) return;
+    const { page } = this;
+    if (!page.state.view) return; // nothing to go back to yet: the first batch is still being made
+    this.before = { link: page.link(), batch: page.state.batch };
+    this.forget();
+    const { recipe } = page.state.batch;
+    const there = recipe.source === SAMPLES.source && recipe.size === SAMPLES.size && recipe.backbone === SAMPLES.backbone;
+    if (!there && !(await page.bar.load(SAMPLES))) return;
+    page.setLook({ style: "sets", show: { positive: true, ambiguous: true, negative: true } });
+    await this.go(0);
+  }
+
+  async go(index) {
+    const step = STEPS[index];
+    if (!step) return;
+    this.at = index;
+    const { page } = this;
+    page.camera.fit();
+    await page.show({ settings: SETTINGS, rival: null, ...step.show });
+    if (this.at !== index) return;
+    const { view, rivalView, batch, anchor } = page.state;
+    const label = batch.labels?.[anchor] ?? -1;
+    this.title.textContent = `${index + 1}. ${step.title}`;
+    this.text.textContent = step.say({ first: view.steps[0], last: view.steps[view.steps.length - 1], rival: rivalView?.steps[0], name: label >= 0 ? batch.classes[label] : "the picture" });
+    this.back.disabled = index === 0;
+    this.next.textContent = index === STEPS.length - 1 ? "Finish" : "Next";
+    this.skip.hidden = index === STEPS.length - 1;
+    [...this.dots.children].forEach((dot, i) => dot.classList.toggle("past", i <= index));
+    this.element.hidden = this.card.hidden = false;
+    this.element.dataset.step = String(index + 1);
+    this.point(step.target);
+    this.next.focus({ preventScroll: true });
+  }
+
+  point(target) {
+    for (const old of this.root.querySelectorAll(".toured")) old.classList.remove("toured");
+    const found = target && this.root.querySelector(target);
+    if (!found) return;
+    found.classList.add("toured");
+    found.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Put back what was shown before. */
+  async end() {
+    const { page, before } = this;
+    this.at = null;
+    this.point(null);
+    this.card.hidden = this.element.hidden = true;
+    delete this.element.dataset.step;
+    await page.restore(before.link, before.batch);
+  }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(SEEN) !== null;
+  } catch {
+    return true; // a page that may keep nothing would ask again and again
+  }
+}
+
+function remember() {
+  try {
+    localStorage.setItem(SEEN, "1");
+  } catch {
+    // asked again next time
+  }
+}

@@ -1,0 +1,211 @@
+// What is studied, how far that is, and the studies that there are.
+import { call, latestOnly } from "../shared/client.js";
+import { choice, h, moment, newId, select } from "../shared/dom.js";
+import { JobControls } from "../shared/job.js";
+import { fieldError, say } from "../shared/messages.js";
+
+const POLL_MS = 500;
+const CHECK_AFTER_MS = 300;
+
+export class StudyForm {
+  /** on: {open(key or null), settings() → Explore's}. */
+  constructor(server, config, on) {
+    Object.assign(this, { server, config, on, current: null });
+    const dataId = newId("study-data");
+    this.data = h("input", { id: dataId, type: "text", list: `${dataId}-list`, value: "samples", autocomplete: "off", spellcheck: "false" });
+    this.split = this.text("", "train, or the only one");
+    this.images = this.text("32");
+    this.batches = this.text("1");
+    this.anchors = this.text("1000");
+    this.seed = this.text("0");
+    this.size = select("Size", config.sizes.map((size) => [String(size), `${size} px`]), "320", () => {});
+    this.backbone = select("Backbone", config.backbones.map((one) => [one.name, one.title]), config.backbone, () => {});
+    this.settings = "advice";
+    const from = choice("PPAP's settings", [["advice", "Suggested"], ["explore", "As in Explore"]], "advice", (key) => {
+      this.settings = key;
+      this.changed();
+    });
+    this.sweep = h("input", { id: newId("sweep"), type: "checkbox", checked: true, onchange: () => (this.axes.hidden = !this.sweep.checked) });
+    this.errors = {}; // by field
+    this.ask = latestOnly(() => this.check());
+    this.command = h("textarea", { readonly: true, rows: "6", "aria-label": "The same on the command line", spellcheck: "false", dataset: { part: "command" } });
+    this.x = this.axis("x axis", config.axes.x);
+    this.y = this.axis("y axis", config.axes.y);
+    this.axes = h("div", { class: "axes" }, this.x.element, this.y.element);
+    this.job = new JobControls(server, { begin: "Study", doing: "Studying" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.refused(error) });
+    this.list = h("ul", { class: "reports" });
+    this.empty = h("p", { class: "help" }, "There is no study yet.");
+    const form = h(
+      "form",
+      {
+        class: "card-body",
+        novalidate: true,
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.job.start();
+        },
+        oninput: () => this.changed(),
+      },
+      h("div", { class: "field" }, h("label", { for: dataId }, "Images: a folder on this server, or samples"), this.data, h("datalist", { id: `${dataId}-list` }, ["samples", ...config.data].map((one) => h("option", { value: one })))),
+      this.errorOf("data"),
+      this.labelled("Split", this.split),
+      this.errorOf("split"),
+      this.backbone.field,
+      this.errorOf("backbone"),
+      h("div", { class: "row-fields" }, this.labelled("Images", this.images), this.labelled("Batches", this.batches), this.size.field),
+      h("div", { class: "row-fields" }, this.labelled("Anchors", this.anchors), this.labelled("Seed", this.seed)),
+      ["images", "batches", "size", "anchors", "seed"].map((name) => this.errorOf(name)),
+      h("div", { class: "field" }, h("span", { class: "label" }, "PPAP's settings"), from.group),
+      h("label", { class: "check", for: this.sweep.id }, this.sweep, "Sweep two settings"),
+      this.axes,
+      ["x", "y"].map((name) => this.errorOf(name)),
+      this.job.elements,
+      h("h3", {}, "The same on the command line"),
+      this.command,
+    );
+    this.element = h(
+      "div",
+      { class: "side" },
+      h("section", { class: "card batch", "aria-label": "Study" }, h("header", {}, h("h2", {}, "Study")), form),
+      h("section", { class: "card", "aria-label": "Studies" }, h("header", {}, h("h2", {}, "Studies")), h("div", { class: "card-body" }, this.empty, this.list)),
+    );
+    this.showStudies(config.studies);
+    this.ask();
+    if (config.current?.state === "running") this.job.follow();
+  }
+
+  text(value, placeholder) {
+    return h("input", { id: newId("study"), type: "text", value, placeholder, autocomplete: "off", spellcheck: "false" });
+  }
+
+  labelled(name, input) {
+    return h("div", { class: "field" }, h("label", { for: input.id }, name), input);
+  }
+
+  errorOf(name) {
+    return (this.errors[name] = fieldError(name));
+  }
+
+  changed() {
+    clearTimeout(this.checking);
+    this.checking = setTimeout(() => this.ask(), CHECK_AFTER_MS);
+  }
+
+  /** What is wrong is said at its field; what is elsewhere, when the study is begun. */
+  async check() {
+    let reply;
+    try {
+      reply = await call(this.server, "check", this.request());
+    } catch {
+      return;
+    }
+    this.showErrors(reply.errors);
+    if (reply.command) this.command.value = reply.command;
+  }
+
+  showErrors(errors) {
+    for (const [name, error] of Object.entries(this.errors)) {
+      error.textContent = errors[name] ?? "";
+      error.hidden = !errors[name];
+    }
+  }
+
+  refused({ field, message }) {
+    if (!(field in this.errors)) return false;
+    this.showErrors({ [field]: message });
+    return true;
+  }
+
+  /** A setting with its first and last value, and how many there are. */
+  axis(title, { setting, values }) {
+    const range = (name) => this.config.ranges.find((one) => one.name === name);
+    const [first, last, number] = [this.text(""), this.text(""), this.text("")];
+    const fill = (name, low, high, amount) => {
+      first.value = String(low);
+      last.value = String(high);
+      number.value = String(amount);
+    };
+    const usual = { phi0: [0.3, 0.75, 10], psi0: [0.05, 0.5, 10], sigma_pos: [1, 10, 10], sigma_amb: [1, 10, 10], steps: [0, 5, 6] };
+    const kind = select(title, this.config.ranges.map(({ name, symbol }) => [name, symbol.replace("_", " ")]), setting, (name) => fill(name, ...usual[name]));
+    fill(setting, values[0], values.at(-1), values.length);
+    const element = h("div", { class: "axis row-fields" }, kind.field, this.labelled("from", first), this.labelled("to", last), this.labelled("values", number));
+    return { element, value: () => ({ setting: range(kind.input.value).name, first: first.value.trim(), last: last.value.trim(), count: number.value.trim() }) };
+  }
+
+  request() {
+    return {
+      data: this.data.value.trim(),
+      split: this.split.value.trim(),
+      backbone: this.backbone.input.value,
+      images: this.images.value.trim(),
+      batches: this.batches.value.trim(),
+      anchors: this.anchors.value.trim(),
+      seed: this.seed.value.trim(),
+      size: this.size.input.value,
+      settings: this.settings === "explore" ? this.on.settings() : null,
+      sweep: this.sweep.checked,
+      x: this.x.value(),
+      y: this.y.value(),
+    };
+  }
+
+  async ended(current) {
+    if (current.state === "cancelled") say(this.job.errors, ["Cancelled."]);
+    if (current.state !== "done") return;
+    this.showStudies((await call(this.server, "hello", null)).studies);
+    this.choose(current.key);
+  }
+
+  /** Show the studies as they are on disk now. */
+  async refresh() {
+    let found;
+    try {
+      found = await call(this.server, "hello", null);
+    } catch {
+      return; // the next visit asks again
+    }
+    this.showStudies(found.studies);
+    if (!this.current && found.studies.length) this.choose(found.studies[0].key);
+    if (found.current?.state === "running" && !this.job.following) this.job.follow();
+  }
+
+  showStudies(studies) {
+    this.empty.hidden = studies.length > 0;
+    this.list.replaceChildren(
+      ...studies.map((one) => {
+        const when = moment(one.time);
+        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key) }, h("strong", {}, one.title), h("span", {}, one.text), h("span", {}, when));
+        const remove = h("button", { type: "button", class: "quiet beside", "aria-label": `Delete the study of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete");
+        return h("li", { dataset: { study: one.key } }, open, remove);
+      }),
+    );
+    this.mark();
+  }
+
+  async remove(one, when) {
+    if (!confirm(`Delete the study of ${one.title} of ${when}, with its figures and tables?`)) return;
+    try {
+      const { studies } = await call(this.server, "remove", one.key);
+      this.showStudies(studies);
+      if (this.current === one.key) this.choose(studies[0]?.key ?? null);
+    } catch (error) {
+      say(this.job.errors, [error.message]);
+    }
+  }
+
+  choose(key) {
+    this.current = key;
+    this.mark();
+    this.on.open(key);
+  }
+
+  /** No study is open any more. */
+  leave() {
+    this.current = null;
+    this.mark();
+  }
+
+  mark() {
+    for (const item of this.list.children) item.classList.toggle("current", item.dataset.study === this.current);
+  }
+}

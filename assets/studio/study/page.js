@@ -1,0 +1,200 @@
+// The Study page: how far the sets can be trusted on a data set, and which settings suit.
+import { call } from "../shared/client.js";
+import { card, count, h, newId, percent, whenBack } from "../shared/dom.js";
+import { explore, openExplore } from "../shared/open-explore.js";
+import { AblationCard, ablationView } from "./ablation.js";
+import { StudyForm } from "./form.js";
+
+const FOLLOW_MS = 3000;
+
+/** gradio calls this once when the component is on the page. */
+export async function mount(element, server) {
+  const root = element.querySelector(".ppap");
+  if (root.studio) return;
+  try {
+    const config = await call(server, "hello", null);
+    root.studio = new StudyPage(root, config, server);
+    if (config.studies[0]) root.studio.form.choose(config.studies[0].key);
+  } catch (error) {
+    root.replaceChildren(h("p", { class: "messages error" }, error.message));
+    throw error;
+  }
+}
+
+class StudyPage {
+  constructor(root, config, server) {
+    this.server = server;
+    this.ranges = config.ranges;
+    this.form = new StudyForm(server, config, { open: (key) => this.open(key), settings: () => explore()?.controls.values ?? null });
+    this.main = h("div", { class: "main study", dataset: { ready: "false" } }, this.welcome());
+    this.ablations = new AblationCard(server, { show: (name) => this.showAblation(name) });
+    this.form.element.append(this.ablations.element);
+    root.replaceChildren(this.form.element, this.main);
+    whenBack(root, () => {
+      this.form.refresh();
+      this.ablations.refresh();
+    });
+  }
+
+  welcome() {
+    return h("section", { class: "card" }, h("div", { class: "card-body" }, h("h3", {}, "No study is open"), h("p", { class: "help" }, "A study draws random images, and tells how many of the positives are right and how many of the negatives are wrong: for PPAP and for its rivals, by class, and over a grid of settings. It also suggests settings, for which no labels are needed.")));
+  }
+
+  async open(key) {
+    const mine = (this.turn = (this.turn ?? 0) + 1);
+    this.main.dataset.ready = "false";
+    if (!key) {
+      this.main.replaceChildren(this.welcome());
+      return;
+    }
+    try {
+      const reply = await call(this.server, "study", key);
+      if (mine !== this.turn) return;
+      this.show(reply);
+      delete this.main.dataset.ablation;
+      this.ablations.leave();
+      Object.assign(this.main.dataset, { ready: "true", study: key });
+    } catch (error) {
+      if (mine === this.turn) this.main.replaceChildren(h("p", { class: "messages error" }, error.message));
+    }
+  }
+
+  /** An ablation's table, followed until all its runs have ended. */
+  async showAblation(name) {
+    const mine = (this.turn = (this.turn ?? 0) + 1);
+    this.form.leave();
+    this.main.dataset.ready = "false";
+    delete this.main.dataset.study;
+    for (;;) {
+      let reply;
+      try {
+        reply = await call(this.server, "ablation", name);
+      } catch (error) {
+        if (mine === this.turn) this.main.replaceChildren(h("p", { class: "messages error" }, error.message));
+        return;
+      }
+      if (mine !== this.turn) return;
+      this.main.replaceChildren(ablationView(reply));
+      Object.assign(this.main.dataset, { ready: "true", ablation: name });
+      const { total, finished } = reply.standing;
+      if (finished === total || (reply.ended && !reply.standing.running && !reply.standing.waiting)) break;
+      await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
+      // Nobody looks: the next visit shows it anew.
+      if (mine !== this.turn || !this.main.isConnected) return;
+    }
+    this.ablations.refresh();
+  }
+
+  show(reply) {
+    const { study } = reply;
+    const address = (name, shown) => `studio/study/${encodeURIComponent(reply.key)}/${encodeURIComponent(name)}${shown ? "?show=1" : ""}`;
+    const link = (name, text) => h("a", { href: address(name), download: name }, text);
+    this.main.replaceChildren(
+      ...[
+        this.adviceCard(reply, address),
+        study.rules.length ? this.rulesCard(reply, link) : null,
+        ...study.figures.filter(({ name }) => name === "sweep").map((figure) => this.sweepCard(study, figure, address, link)),
+        ...study.figures.filter(({ name }) => name !== "sweep").map((figure) => this.figureCard(figure, address, link)),
+      ].filter(Boolean),
+    );
+  }
+
+  adviceCard(reply, address) {
+    const { study, subject } = reply;
+    const { card: element, body, header } = card("Suggested settings", { class: "card advice" });
+    header.append(h("div", { class: "inline" }, h("a", { href: address("study.html", true), target: "_blank", rel: "noopener" }, "Study as a page"), h("a", { href: address("study.json"), download: "study.json" }, "JSON")));
+    this.said = h("p", { class: "help", role: "status" });
+    body.append(
+      h("p", { class: "subject" }, h("span", {}, subject)),
+      h("ul", { class: "notes" }, study.advice.reasons.map((reason) => h("li", {}, reason))),
+      study.proof ? this.proofTable(reply) : h("p", { class: "help" }, "There are no label maps, so that nothing can be said about how right the sets are."),
+      h("div", { class: "inline" }, h("button", { type: "button", class: "primary", onclick: () => this.use(study.advice.settings) }, "Use in Explore"), this.withImages(reply)),
+      this.said,
+    );
+    return element;
+  }
+
+  /** Whether Explore shall show what was studied; as it was chosen last. */
+  withImages({ explore: request }) {
+    this.images = request;
+    const box = h("input", { id: newId("with-images"), type: "checkbox", checked: this.wanted !== false, onchange: () => (this.wanted = box.checked) });
+    const most = request?.images?.length;
+    return h("label", { class: "check", for: box.id, hidden: !request }, box, most ? `with the first ${most} images of the study` : "with the sample photos");
+  }
+
+  proofTable({ proof, proof_columns, proof_key }) {
+    const rows = proof.map(([title, ...cells], i) => h("tr", { class: i ? "" : "measured" }, h("th", {}, title), cells.map((cell) => h("td", {}, cell))));
+    return h("div", {}, h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), proof_columns.map((name) => h("th", {}, name)))), h("tbody", {}, rows))), h("p", { class: "help" }, proof_key));
+  }
+
+  rulesCard({ columns, rows, paper, study, key_text }, link) {
+    const { card: element, body, header } = card("Rules beside each other", { class: "card rules" });
+    header.append(h("div", { class: "inline" }, link("table6.csv", "CSV"), link("classes.csv", "CSV by class")));
+    const line = ([title, , cells, below], i) => h("tr", { class: i === 0 ? "measured" : "" }, h("th", {}, title), cells.map((cell, at) => h("td", {}, cell, below[at] ? h("small", {}, below[at]) : null)));
+    const own = rows.filter(([, matched]) => !matched);
+    const equal = rows.filter(([, matched]) => matched);
+    const part = (title, list, from) => (list.length ? [h("tr", { class: "part" }, h("th", { colspan: String(columns.length + 1) }, title)), ...list.map((row, i) => line(row, i + from))] : []);
+    body.append(
+      h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), columns.map((name) => h("th", {}, name)))), h("tbody", {}, part("At their own settings", own, 0), part("At as many positives as PPAP has", equal, 1)))),
+      h("p", { class: "help" }, `${key_text} ${count(study.rules[0].anchors)} anchors.`),
+      h("ul", { class: "notes", hidden: !paper.length }, paper.map((row) => h("li", {}, `Paper, Table 6: ${row}`))),
+    );
+    return element;
+  }
+
+  figureCard(figure, address, link) {
+    const { card: element, body, header } = card(figure.title, { class: `card figure figure-${figure.name}` });
+    header.append(this.files(figure.name, link));
+    body.append(h("div", { class: "paper-figure" }, h("img", { src: address(`${figure.name}.svg`, true), alt: figure.title, loading: "lazy" })));
+    return element;
+  }
+
+  files(name, link) {
+    const tables = { trust: "fig1b.csv", classes: "classes.csv", sweep: "sweep.csv" };
+    return h("div", { class: "inline" }, link(`${name}.svg`, "SVG"), link(`${name}.png`, "PNG"), tables[name] ? link(tables[name], "CSV") : null);
+  }
+
+  /** The figure itself, with a button over every cell of every panel. */
+  sweepCard(study, figure, address, link) {
+    const { card: element, body, header } = card(figure.title, { class: "card figure figure-sweep" });
+    header.append(this.files("sweep", link));
+    const { cells } = study.sweep;
+    const rows = cells.length;
+    const columns = cells[0].length;
+    const holder = h("div", { class: "paper-figure" }, h("img", { src: address("sweep.svg", true), alt: figure.title }));
+    this.cell = h("p", { class: "readout", role: "status" }, "Point at a cell; click it to see its settings in Explore.");
+    for (const [index, box] of figure.boxes.entries()) {
+      const panel = h("div", { class: "cells", style: `left:${100 * box.left}%;top:${100 * box.top}%;width:${100 * box.width}%;height:${100 * box.height}%;grid-template:repeat(${rows},1fr)/repeat(${columns},1fr)` });
+      // The last row of values is the top one.
+      for (let row = rows - 1; row >= 0; row--) {
+        for (const [column, cell] of cells[row].entries()) {
+          const words = this.words(cell);
+          const tell = () => (this.cell.textContent = words);
+          panel.append(h("button", { type: "button", "aria-label": words, tabindex: index ? "-1" : "0", dataset: { row: String(row), column: String(column) }, onmouseenter: tell, onfocus: tell, onclick: () => this.use(cell.settings) }));
+        }
+      }
+      holder.append(panel);
+    }
+    body.append(holder, this.cell);
+    return element;
+  }
+
+  words(cell) {
+    const settings = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * cell.settings[name]) / 1000}`).join(", ");
+    const found = cell.f1 === null ? "" : `; F1 ${percent(cell.f1)}, precision ${percent(cell.precision)}, recall ${percent(cell.recall)}, false in N ${percent(cell.false_negatives)}`;
+    return `${settings}: ${count(Math.round(cell.positives))} positives, ${count(Math.round(cell.ambiguous))} ambiguous${found}`;
+  }
+
+  /** Explore with these settings. */
+  use(settings) {
+    if (!explore()?.state.batch) {
+      this.said.textContent = "Explore is not ready yet: open it first.";
+      return;
+    }
+    const images = this.wanted === false ? null : this.images;
+    openExplore(settings, images);
+    scrollTo(0, 0);
+    const words = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * settings[name]) / 1000}`);
+    this.said.textContent = `Taken into Explore: ${words.join(", ")}. ${images ? "It shows the images of this study." : "The images there stay."}`;
+  }
+}

@@ -1,0 +1,280 @@
+// One run: where it stands, what can be done with it, its predictions over time, its log.
+import { call } from "../shared/client.js";
+import { card, count, fixed, h } from "../shared/dom.js";
+import { duration, share } from "./list.js";
+
+const KEPT_CHARACTERS = 200_000;
+const PARTS = ["Photo", "Truth", "Clusters", "Classes"];
+
+export class RunView {
+  /** hooks: {changed(), renamed(run), deleted(name), clone(details), explore(settings), use(tab, name)}. */
+  constructor(server, charts, hooks) {
+    this.server = server;
+    this.hooks = hooks;
+    this.heading = h("span", { class: "badge" });
+    this.facts = h("div", { class: "facts" });
+    this.bar = h("progress", { max: 1, "aria-label": "Progress" });
+    this.reason = h("p", { class: "reason", role: "alert", hidden: true });
+    this.said = h("p", { class: "said", role: "status" });
+    const button = (title, act, attributes = {}) => h("button", { type: "button", onclick: act, ...attributes }, title);
+    this.buttons = {
+      stop: button("Stop", () => this.act("stop"), { title: "Writes a checkpoint and ends" }),
+      kill: button("Kill now", () => this.act("kill"), { class: "danger", title: "What it did since its last checkpoint is lost" }),
+      resume: button("Resume", () => this.act("resume")),
+      evaluate: button("Open in Evaluate", () => this.use("Evaluate"), { title: "Its report, and its checkpoint against any data set" }),
+      segment: button("Open in Segment", () => this.use("Segment"), { title: "Segment images with its checkpoint" }),
+      clone: button("Clone with changes", () => this.clone()),
+      explore: button("Use in Explore", () => this.explore(), { title: "Φ⁰, Ψ⁰, σ and T of this run" }),
+      command: button("Command", () => this.command()),
+      rename: button("Rename", () => this.rename()),
+      delete: button("Delete…", () => this.askDelete(), { class: "danger" }),
+    };
+    const { card: element, body, header } = card("Run", { class: "card run" }, this.heading);
+    this.title = header.querySelector("h2");
+    body.append(this.facts, this.bar, this.reason, this.said, h("div", { class: "buttons" }, Object.values(this.buttons)));
+    const curves = card("Curves", { class: "card" });
+    curves.body.append(charts.element);
+    this.pictures();
+    this.logCard();
+    this.sheet = h("dialog", { class: "sheet" });
+    this.element = h("div", { class: "column", hidden: true }, element, curves.card, this.pictureCard, this.logElement, this.sheet);
+    this.run = null;
+  }
+
+  pictures() {
+    this.slider = h("input", { type: "range", min: "0", max: "0", step: "1", value: "0", "aria-label": "Validation", dataset: { part: "time" }, oninput: () => {
+      this.follows = Number(this.slider.value) === this.steps.length - 1;
+      this.showPictures();
+    } });
+    this.when = h("output", {});
+    this.strips = h("div", { class: "strips" });
+    const { card: element, body } = card("Predictions", { class: "card predictions" });
+    this.overTime = h("div", { class: "over-time" }, this.slider, this.when);
+    body.append(this.overTime, h("div", { class: "columns", "aria-hidden": "true" }, PARTS.map((part) => h("span", {}, part))), this.strips);
+    this.pictureCard = element;
+  }
+
+  logCard() {
+    this.words = h("input", { type: "search", placeholder: "Search the log", "aria-label": "Search the log", onkeydown: (event) => event.key === "Enter" && this.search(), oninput: () => !this.words.value && this.endSearch() });
+    this.log = h("pre", { class: "log", tabindex: "0", role: "log", "aria-label": "Log", "aria-live": "off" });
+    this.found = h("pre", { class: "log", tabindex: "0", "aria-label": "Lines found", hidden: true });
+    this.logSaid = h("p", { class: "help", role: "status" });
+    const { card: element, body } = card("Log", { class: "card" });
+    body.append(h("div", { class: "log-tools" }, this.words, h("button", { type: "button", onclick: () => this.search() }, "Search")), this.logSaid, this.found, this.log);
+    this.logElement = element;
+  }
+
+  // --- what is shown
+
+  open(run) {
+    if (this.run?.name !== run.name) {
+      this.steps = [];
+      this.images = [];
+      this.follows = true;
+      this.strips.replaceChildren();
+      this.pictureCard.hidden = true;
+      this.log.textContent = "";
+      this.words.value = "";
+      this.endSearch();
+      this.said.textContent = "";
+    }
+    this.element.hidden = false;
+    this.show(run);
+  }
+
+  close() {
+    this.run = null;
+    this.element.hidden = true;
+  }
+
+  show(run) {
+    this.run = run;
+    this.title.textContent = run.name;
+    this.heading.className = `badge ${run.state}`;
+    this.heading.textContent = run.state;
+    const fact = (name, value) => (value === null || value === "" || value === undefined ? null : h("span", {}, `${name} `, h("b", {}, value)));
+    this.facts.replaceChildren(
+      ...[
+        fact("recipe", run.recipe),
+        fact("rule", run.rule),
+        fact("backbone", run.backbone),
+        fact("data", run.data ?? (run.dataset === "samples" ? "sample photos" : null)),
+        fact("device", run.device),
+        run.steps ? fact("step", `${count(run.step)} of ${count(run.steps)}`) : null,
+        fact("left", run.time_left === null ? null : duration(run.time_left)),
+        fact("took", run.seconds === null ? null : duration(run.seconds)),
+        fact("images/s", run.images_per_second === null ? null : fixed(run.images_per_second, 1)),
+        fact("exit status", run.code === null ? null : String(run.code)),
+      ].filter(Boolean),
+    );
+    this.bar.value = share(run);
+    const failed = run.state === "failed";
+    this.reason.hidden = !failed;
+    this.reason.textContent = failed ? run.text : "";
+    this.note(run);
+    const active = ["running", "stopping", "queued"].includes(run.state);
+    const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, clone: true, explore: true, command: true, rename: !active, delete: !active };
+    for (const [name, wanted] of Object.entries(shown)) this.buttons[name].hidden = !wanted;
+    this.buttons.stop.textContent = run.state === "queued" ? "Take out of the queue" : "Stop";
+  }
+
+  note(run) {
+    const said = run.state === "failed" ? "" : run.text;
+    if (said !== this.noted) this.said.textContent = said;
+    this.noted = said;
+  }
+
+  take({ log, gap, reset, pictures }) {
+    if (reset) this.follows = true;
+    if (log) {
+      const near = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 40;
+      const before = gap ? `${this.log.textContent}…\n` : this.log.textContent;
+      this.log.textContent = (before + log).slice(-KEPT_CHARACTERS);
+      if (near) this.log.scrollTop = this.log.scrollHeight;
+    }
+    if (pictures) this.setPictures(pictures);
+  }
+
+  setPictures({ steps, images }) {
+    if (String(steps) === String(this.steps) && String(images) === String(this.images)) return;
+    this.steps = steps;
+    this.images = images;
+    this.pictureCard.hidden = steps.length === 0;
+    this.overTime.hidden = steps.length < 2;
+    this.slider.max = String(Math.max(0, steps.length - 1));
+    if (this.follows) this.slider.value = this.slider.max;
+    this.strips.replaceChildren(...images.map((image) => h("div", { class: "strip" }, h("img", { alt: `Image ${image}: photo, truth, clusters, classes`, loading: "lazy", dataset: { image: String(image) } }))));
+    this.showPictures();
+  }
+
+  showPictures() {
+    const at = Number(this.slider.value);
+    const step = this.steps[at];
+    if (step === undefined) return;
+    this.slider.style.setProperty("--share", `${(100 * at) / Math.max(1, this.steps.length - 1)}%`);
+    this.when.textContent = `step ${count(step)}`;
+    for (const picture of this.strips.querySelectorAll("img")) {
+      const source = `studio/run/${encodeURIComponent(this.run.name)}/${step}/${picture.dataset.image}.png`;
+      if (picture.getAttribute("src") !== source) picture.setAttribute("src", source);
+    }
+  }
+
+  async search() {
+    const words = this.words.value;
+    if (!words) return this.endSearch();
+    try {
+      const { lines } = await call(this.server, "search", { name: this.run.name, words });
+      this.found.hidden = false;
+      this.log.hidden = true;
+      this.found.textContent = lines.map(({ line, text }) => `${line}: ${text}`).join("\n");
+      this.logSaid.textContent = lines.length ? `${lines.length} lines` : "No line holds that.";
+    } catch (error) {
+      this.logSaid.textContent = error.message;
+    }
+  }
+
+  endSearch() {
+    this.found.hidden = true;
+    this.log.hidden = false;
+    this.logSaid.textContent = "";
+  }
+
+  // --- what can be done
+
+  async act(action, more = {}) {
+    try {
+      const reply = await call(this.server, "act", { action, name: this.run.name, ...more });
+      if (reply.run && action !== "rename") this.show(reply.run);
+      this.hooks.changed();
+      return reply;
+    } catch (error) {
+      this.said.textContent = error.message;
+      return null;
+    }
+  }
+
+  async details() {
+    try {
+      return await call(this.server, "details", this.run.name);
+    } catch (error) {
+      this.said.textContent = error.message;
+      return null;
+    }
+  }
+
+  async clone() {
+    const details = await this.details();
+    if (details) this.hooks.clone(details);
+  }
+
+  async explore() {
+    const details = await this.details();
+    if (details) this.said.textContent = this.hooks.explore(details.config);
+  }
+
+  async use(tab) {
+    const failed = await this.hooks.use(tab, this.run.name);
+    if (failed) this.said.textContent = failed;
+  }
+
+  async command() {
+    const details = await this.details();
+    if (!details) return;
+    const area = h("textarea", { readonly: true, rows: "4", "aria-label": "Command" });
+    area.value = details.command;
+    this.openSheet("The command that begins the same run", area);
+    area.select();
+  }
+
+  rename() {
+    const input = h("input", { type: "text", "aria-label": "New name", value: this.run.name, autocomplete: "off" });
+    const error = h("p", { class: "field-error", role: "alert" });
+    const form = h("form", { class: "inline", onsubmit: async (event) => {
+      event.preventDefault();
+      try {
+        const { run } = await call(this.server, "act", { action: "rename", name: this.run.name, new_name: input.value });
+        this.sheet.close();
+        this.hooks.renamed(run);
+      } catch (refused) {
+        error.textContent = refused.message;
+      }
+    } }, input, h("button", { type: "submit", class: "primary" }, "Rename"));
+    this.openSheet(`Rename ${this.run.name}`, form, error);
+    input.select();
+  }
+
+  async askDelete() {
+    const reply = await this.act("contents");
+    if (!reply) return;
+    const { name } = this.run;
+    const { files, bytes, checkpoints, pictures } = reply.contents;
+    const sure = h("button", { type: "button", class: "danger", onclick: async () => {
+      this.sheet.close();
+      if (await this.act("delete")) this.hooks.deleted(name);
+    } }, `Delete ${name}`);
+    const goes = `${count(files)} files go, ${(bytes / 1e6).toFixed(1)} MB: ${count(checkpoints)} checkpoints, ${count(pictures)} pictures, metrics, log and report. There is no way back.`;
+    this.openSheet(`Delete ${name}?`, h("p", {}, goes), h("div", { class: "buttons" }, sure, h("button", { type: "button", onclick: () => this.sheet.close() }, "Keep it")));
+  }
+
+  /** Show a comparison: rows of a name and a value for each run. */
+  showComparison({ names, settings, metrics }) {
+    const value = (one) => (one === null || one === undefined ? "–" : typeof one === "number" ? String(+one.toPrecision(5)) : String(one));
+    const rows = (list) => list.map(({ name, values }) => h("tr", {}, h("th", { scope: "row" }, name), values.map((one) => h("td", {}, value(one)))));
+    const table = (title, list) => h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, title), names.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows(list)));
+    this.openSheet(
+      "Runs side by side",
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Settings that differ" }, settings.length ? table("Settings that differ", settings) : h("p", {}, "All settings are the same.")),
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Numbers" }, table("Last numbers", metrics)),
+    );
+    this.sheet.classList.add("wide");
+  }
+
+  openSheet(title, ...content) {
+    this.sheet.classList.remove("wide");
+    this.sheet.setAttribute("aria-label", title);
+    const close = h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.sheet.close() }, "✕");
+    this.sheet.replaceChildren(h("header", {}, h("h2", {}, title), close), ...content);
+    // It lies beside the run, which may be hidden when runs are compared.
+    this.sheet.showModal();
+  }
+}

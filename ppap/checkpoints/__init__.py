@@ -1,0 +1,1 @@
+"""Checkpoint files: our own, those of the published implementation, and opening either."""

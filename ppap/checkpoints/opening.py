@@ -1,0 +1,195 @@
+"""A checkpoint file → a segmenter that is ready to use, whoever wrote the file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ppap.backbones import Backbone, BackboneError, as_path, load_backbone
+from ppap.backbones.files import read_checkpoint
+from ppap.checkpoints.own import (
+    FORMAT,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    weights_digest,
+)
+from ppap.checkpoints.published import load_published
+from ppap.data import ClassList, palette
+from ppap.segmenter import Segmenter, rebuild
+
+# Side of the squares that the published implementation evaluates on.
+PUBLISHED_SIZE = 320
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedSegmenter:
+    """A segmenter with what its file says of it."""
+
+    segmenter: Segmenter
+    """In evaluation mode, on the device asked for."""
+    class_list: ClassList
+    """Names and colours of the linear probe's classes."""
+    named: bool
+    """Whether those names are known; a published checkpoint has none, and its classes are called
+    by number unless they were given."""
+    size: int
+    """Side in pixels of the squares it is evaluated on."""
+    step: int | None
+    """Optimizer steps it has seen; None where the file does not say."""
+    config: dict[str, Any]
+    """The configuration of its run; empty where the file has none."""
+    source: Literal["studio", "published"]
+    """Who wrote the file: this project or the published implementation."""
+    digest: str
+    """SHA-256: of the content, as our own files hold it, or of a published file's bytes."""
+    file: Path
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names by id."""
+        return self.class_list.names
+
+
+def load_segmenter(
+    file: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    backbone: str | Path | None = None,
+    heads: int | None = None,
+    classes: ClassList | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> LoadedSegmenter:
+    """Open a checkpoint of this project or of the published implementation.
+
+    Args:
+        file: the checkpoint; nothing in it is run.
+        device: where the segmenter shall run.
+        backbone: a local file with the weights of the frozen backbone, where the one that the
+            checkpoint names has moved or cannot be downloaded. A published checkpoint holds its
+            own.
+        heads: attention heads of a ViT in a file, where they are not D / 64.
+        classes: names and colours, for a published checkpoint, which has none.
+        progress: told what is being downloaded and the fraction done, in [0, 1].
+
+    Raises:
+        BackboneError: the file, or the backbone it was trained on, cannot be had, is of another
+            kind or does not fit (CheckpointError where the checkpoint itself is at fault).
+        ValueError: another number of classes than the checkpoint's.
+    """
+    path = Path(file).expanduser()
+    content = read_checkpoint(path)
+    if content.get("format") == FORMAT:
+        found = _own(path, str(content.get("sha256")), backbone, heads, progress)
+    else:
+        if backbone is not None:
+            raise BackboneError(
+                f"{path.name} is no checkpoint of PPAP Studio. A published one holds its own "
+                f"backbone: leave {backbone} out"
+            )
+        found = _published(path, heads)
+    if classes is not None and found.source == "published":
+        if len(classes) != len(found.class_list):
+            raise ValueError(
+                f"{path.name} has {len(found.class_list)} classes, not the {len(classes)} given"
+            )
+        found = replace(found, class_list=classes, named=True)
+    found.segmenter.to(device)
+    return found
+
+
+def _own(
+    file: Path,
+    digest: str,
+    given: str | Path | None,
+    heads: int | None,
+    progress: Callable[[str, float], None] | None,
+) -> LoadedSegmenter:
+    checkpoint = load_checkpoint(file)
+    backbone = backbone_of(checkpoint, file, given=given, heads=heads, progress=progress)
+    # Whatever it is called here: its weights are the ones.
+    trained = checkpoint.trained._replace(backbone=backbone.info.name)
+    return LoadedSegmenter(
+        segmenter=rebuild(trained, backbone, file),
+        class_list=ClassList(checkpoint.classes, checkpoint.colours),
+        named=True,
+        size=checkpoint.size,
+        step=checkpoint.step,
+        config=checkpoint.config,
+        source="studio",
+        digest=digest,
+        file=file,
+    )
+
+
+def backbone_of(
+    checkpoint: Checkpoint,
+    file: Path,
+    *,
+    given: str | Path | None = None,
+    heads: int | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> Backbone:
+    """The frozen backbone that a checkpoint was trained on, on the CPU.
+
+    Args:
+        checkpoint: says which, by name and by the checksum of its weights.
+        file: where the checkpoint is, for the message.
+        given: see ``load_segmenter``'s ``backbone``.
+        heads: see ``load_segmenter``.
+        progress: see ``load_segmenter``.
+
+    Raises:
+        BackboneError: it cannot be had.
+        CheckpointError: it has other weights.
+    """
+    name = checkpoint.trained.backbone
+    path = as_path(name)
+    if given is None and path is not None and not path.is_file():
+        raise CheckpointError(
+            f"{file.name} was trained on the backbone {name}, which is not there. If the file has "
+            "moved, say where it is now (backbone=…, or --backbone FILE on the command line)"
+        )
+    if given is not None and path is None and as_path(given) is not None:
+        backbone = load_backbone(name, checkpoint=Path(given), heads=heads, progress=progress)
+    else:
+        chosen = name if given is None else given
+        backbone = load_backbone(chosen, heads=heads, progress=progress)
+    if weights_digest(backbone) != checkpoint.backbone_digest:
+        what = f"the backbone {name}" if given is None else f"{given} as the backbone"
+        raise CheckpointError(
+            f"{file.name} was trained on other weights than those of {what}: its features would "
+            "mean nothing to the trained part. Use the backbone's file of that training"
+        )
+    return backbone
+
+
+def _published(file: Path, heads: int | None) -> LoadedSegmenter:
+    segmenter = load_published(file, heads=heads)
+    count = segmenter.n_classes
+    names = tuple(f"class {i}" for i in range(count))
+    return LoadedSegmenter(
+        segmenter=segmenter,
+        class_list=ClassList(names, palette(count)),
+        named=False,
+        size=PUBLISHED_SIZE,
+        step=None,
+        config={},
+        source="published",
+        digest=file_digest(file),
+        file=file,
+    )
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

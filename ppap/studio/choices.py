@@ -1,0 +1,21 @@
+"""Lists that several pages offer to choose from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ppap.backbones import as_path, known_backbones
+from ppap.backbones.embedded import EMBEDDED_DEEP
+
+
+def backbone_choices(own: str) -> list[dict[str, Any]]:
+    """The backbones for the page's list, with the one the studio was started with."""
+    # What differs in the deep one is what trains: here it would be the same choice twice.
+    different = [b for b in known_backbones() if b.name != EMBEDDED_DEEP.name]
+    choices = [{"name": b.name, "title": b.title, "note": b.note} for b in different]
+    if own not in {choice["name"] for choice in choices}:
+        # Where a file lies is nobody's business; what it is called tells enough.
+        title = own if as_path(own) is None else Path(own).name
+        choices.append({"name": own, "title": title, "note": ""})
+    return choices

@@ -1,0 +1,1 @@
+"""The Evaluate page: evaluations under way, and the reports they leave."""

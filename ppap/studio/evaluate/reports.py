@@ -1,0 +1,115 @@
+"""The reports that pages can open: those of runs, and of the evaluations asked for in pages."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ppap.evaluation.files import JSON, PAGE
+from ppap.evaluation.report import FORMAT, Report
+from ppap.settings import excerpt
+from ppap.studio.jobs import folders_in
+from ppap.studio.requests import RequestError
+
+# Evaluations asked for here; runs have their own reports. Hidden, so that it is taken for no run.
+FOLDER = ".evaluations"
+
+
+class Reports:
+    """Reports on disk, by their ids.
+
+    Args:
+        runs: the folder of all runs.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self.runs, self.folder = runs, runs / FOLDER
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All reports that can be opened, the newest first."""
+        files = [run / JSON for run in folders_in(self.runs)]
+        files += [one / JSON for one in folders_in(self.folder)]
+        found = []
+        for file in files:
+            report = read_json(file)
+            if report is None:
+                continue
+            inside = file.parent.parent == self.folder
+            scores = report.get("crf") or report
+            cluster = scores.get("cluster") or {}
+            found.append(
+                {
+                    "key": f"{FOLDER}/{file.parent.name}" if inside else file.parent.name,
+                    "title": title_of(report, file.parent, inside),
+                    "data": f"{report['dataset']['title']}, {report['dataset']['split']}",
+                    "folder": report["dataset"]["folder"],
+                    "split": report["dataset"]["split"],
+                    "accuracy": cluster.get("accuracy"),
+                    "miou": cluster.get("miou"),
+                    "crf": "crf" in report,
+                    "own": inside,
+                    "time": file.stat().st_mtime,
+                }
+            )
+        return sorted(found, key=lambda one: -one["time"])
+
+    def folder_of(self, key: object) -> Path:
+        """The folder of a report; RequestError where there is none of that id."""
+        name = key.removeprefix(f"{FOLDER}/") if isinstance(key, str) else ""
+        root = self.folder if isinstance(key, str) and key != name else self.runs
+        # Found by listing, so that no id leads elsewhere.
+        for folder in folders_in(root):
+            if folder.name == name and (folder / JSON).is_file():
+                return folder
+        raise RequestError(f"There is no report {excerpt(key)}.")
+
+    def read(self, key: object) -> Report:
+        """A report by its id; RequestError where there is none."""
+        folder = self.folder_of(key)
+        report = read_json(folder / JSON)
+        if report is None:
+            raise RequestError(f"The report of {folder.name} cannot be read.")
+        return report
+
+    def remove(self, key: object) -> None:
+        """Delete a report that was asked for in a page; a run's own goes with the run.
+
+        RequestError where there is none of that id.
+        """
+        folder = self.folder_of(key)
+        if folder.parent != self.folder:
+            raise RequestError("This is the run's own report: it goes when the run is deleted.")
+        shutil.rmtree(folder)
+
+    def page(self, key: str) -> Path:
+        """The report as a page that stands alone; RequestError where there is none."""
+        folder = self.folder_of(key)
+        for file in (folder / PAGE, folder / "report" / PAGE):
+            if file.is_file():
+                return file
+        raise RequestError("This report was made without a page.")
+
+
+def read_json(file: Path) -> Report | None:
+    """A report; None where there is none that this version reads."""
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(report, Mapping) or report.get("format") != FORMAT:
+        return None
+    return dict(report)
+
+
+def title_of(report: Report, folder: Path, inside: bool) -> str:
+    """What a report is about: the run, and which checkpoint if it was asked for; or the file."""
+    if not inside:
+        return folder.name
+    file = Path(report["checkpoint"].replace("\\", "/"))
+    if file.parent.name != "checkpoints":
+        return file.name
+    step = "" if report["step"] is None else f", step {report['step']:,}"
+    return f"{file.parent.parent.name} ({file.stem}{step})"

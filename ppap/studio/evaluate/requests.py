@@ -1,0 +1,58 @@
+"""Evaluations that pages ask for: what the command ``trainers.evaluate`` is told."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import NamedTuple
+
+from ppap.places import ROOT
+from ppap.studio.checkpoints import Chosen
+from ppap.studio.jobs import EVERY, command
+from ppap.studio.requests import RequestError
+
+COMMAND = command("trainers.evaluate")
+
+
+class Wanted(NamedTuple):
+    """An evaluation that was asked for, checked."""
+
+    chosen: Chosen
+    data: str
+    """A folder, or "samples"."""
+    split: str
+    """Empty for the run's own."""
+    crf: bool
+    kind: str = ""
+    """Of the data set; empty where it is found out."""
+
+    def arguments(self, folder: Path) -> list[str]:
+        """Of the command; every value stays in one word with its name, so that none is a name."""
+        words = [str(self.chosen.file), f"--pictures={folder}", f"--progress-every={EVERY}"]
+        if self.data == "samples":
+            words.append("--kind=samples")
+        else:
+            words.append(f"--data={self.data}")
+            words += [f"--kind={self.kind}"] if self.kind else []
+        if self.split:
+            words.append(f"--split={self.split}")
+        return [*words, "--crf"] if self.crf else words
+
+
+def own_data(chosen: Chosen) -> tuple[str, str]:
+    """The data set that a run was trained with: folder and kind.
+
+    Raises:
+        RequestError: nothing says which.
+    """
+    if chosen.run is None:
+        raise RequestError("Say on which data set the file shall be evaluated.")
+    kind = ""
+    with contextlib.suppress(RuntimeError, ValueError):  # no configuration, or an odd one
+        kind = chosen.run.config().dataset
+    if kind == "samples":
+        return "samples", ""
+    folder = chosen.run.state().get("data")
+    if not isinstance(folder, str) or not folder:
+        raise RequestError(f"Say on which data set {chosen.title} shall be evaluated.")
+    return str(ROOT / folder), kind

@@ -1,0 +1,251 @@
+"""What the Evaluate page asks of the server: plain functions on JSON-like values.
+
+An evaluation is the command ``python -m trainers.evaluate`` in a process of its own; its report on
+disk is what pages show, whoever made it. Single images are predicted again when they are looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ppap.data import Dataset, open_dataset
+from ppap.evaluation.files import JSON, PAGE
+from ppap.evaluation.markdown import KEY, no_paper_row, score_rows, subject
+from ppap.evaluation.report import Report
+from ppap.evaluation.source import batches_of
+from ppap.evaluation.split import examined
+from ppap.places import ROOT
+from ppap.settings import excerpt
+from ppap.studio.answers import answering, packed
+from ppap.studio.answers import jpeg as as_jpeg
+from ppap.studio.checkpoints import Checkpoints, CrfProcesses
+from ppap.studio.evaluate import requests as evaluations
+from ppap.studio.evaluate.reports import FOLDER, Reports
+from ppap.studio.evaluate.requests import Wanted, own_data
+from ppap.studio.jobs import Job, OneAtATime, begin, new_folder
+from ppap.studio.requests import RequestError, mapping, require_allowed
+
+MAX_DATASETS = 4
+_SPLIT = re.compile(r"\w[\w.-]{0,59}")
+
+
+class Evaluating:
+    """The state behind all Evaluate pages.
+
+    Args:
+        checkpoints: that the pages may choose.
+        crf: processes for the CRF.
+        folders: data folders the studio was started with.
+        allowed: whether pages may start evaluations; reports can be read all the same.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        crf: CrfProcesses,
+        *,
+        folders: list[str],
+        allowed: bool = True,
+    ) -> None:
+        self.checkpoints, self.crf, self.folders = checkpoints, crf, folders
+        self.allowed = allowed
+        self.reports = Reports(checkpoints.runs)
+        self._device = threading.Lock()
+        self._jobs = OneAtATime()
+        self._datasets: OrderedDict[tuple[str, str, str], Dataset] = OrderedDict()
+
+    def calls(self) -> list[Callable[[Any], Any]]:
+        """What the page may call, by its name."""
+        return [
+            self.hello,
+            self.start,
+            self.status,
+            self.cancel,
+            self.report,
+            self.image,
+            self.remove,
+        ]
+
+    @answering
+    def hello(self, _: Any) -> dict[str, Any]:
+        """Lists that the page needs before anything else, and what is under way."""
+        runs = self.checkpoints.listed()
+        known = [*self.folders, *(run["data"] for run in runs)]
+        return {
+            "checkpoints": runs,
+            "data": [one for one in dict.fromkeys(known) if one],
+            "files": self.checkpoints.sources.any_folder,
+            "crf": self.crf.why_not(),
+            "reports": self.reports.listed(),
+            "current": self._jobs.told(),
+        }
+
+    @answering
+    def start(self, request: Any) -> dict[str, Any]:
+        """Begin an evaluation; refused while another is under way."""
+        require_allowed(self.allowed, "start evaluations")
+        wanted = self.read(request)
+        return self._jobs.begin(
+            lambda: self._begin(wanted),
+            lambda job: f"{job.title} is being evaluated. Wait for it, or cancel it.",
+        )
+
+    @answering
+    def status(self, _: Any) -> dict[str, Any]:
+        """How far the evaluation is; its report's id when it is done."""
+        return {"current": self._jobs.told()}
+
+    @answering
+    def cancel(self, _: Any) -> dict[str, Any]:
+        """End the evaluation that is under way."""
+        self._jobs.cancel()
+        return {"current": self._jobs.told()}
+
+    @answering
+    def report(self, key: Any) -> dict[str, Any]:
+        """A report, with what the page shows of it in words."""
+        found = self.reports.read(key)
+        scores = None if found["cluster"] is None else score_rows(found)
+        page = self.reports.folder_of(key) / PAGE
+        return {
+            "key": key,
+            "report": found,
+            "subject": subject(found),
+            "scores": scores,
+            "explanation": KEY,
+            "no_paper": no_paper_row(found) if scores else None,
+            "page": page.is_file() or (page.parent / "report" / PAGE).is_file(),
+        }
+
+    @answering
+    def remove(self, key: Any) -> dict[str, Any]:
+        """Delete a report that was asked for in a page."""
+        require_allowed(self.allowed, "delete reports")
+        self.reports.remove(key)
+        return {"reports": self.reports.listed()}
+
+    @answering
+    def image(self, request: Any) -> dict[str, Any]:
+        """One image of a report: the photo, its truth, and every prediction, by class."""
+        request = mapping(request)
+        report = self.reports.read(request.get("report"))
+        index = request.get("index")
+        measured = {one["index"]: one for one in report.get("images") or ()}
+        if isinstance(index, bool) or not isinstance(index, int) or index not in measured:
+            raise RequestError(f"The report has no image {excerpt(index)}.")
+        crf = bool(request.get("crf"))
+        if crf and "crf" not in report:
+            raise RequestError("This report was made without CRF.")
+        folder = self.reports.folder_of(request.get("report"))
+        with self._device:
+            found = self._predicted(report, folder, index, crf)
+        return {"name": measured[index]["name"], **found}
+
+    # What the page's calls share with the scripts' endpoints.
+
+    def read(self, raw: Any) -> Wanted:
+        """Check a request; RequestError says which part is wrong."""
+        raw = mapping(raw)
+        chosen = self.checkpoints.choose(raw.get("checkpoint"))
+        data, split, crf = raw.get("data") or "", raw.get("split") or "", raw.get("crf", False)
+        if not isinstance(data, str):
+            raise RequestError("The data set must be a folder on this server.")
+        data = data.strip()
+        if data and data != "samples":
+            data = str(self.checkpoints.sources.folder(data))
+        if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
+            raise RequestError("The split must be a name such as train or val.")
+        if not isinstance(crf, bool):
+            raise RequestError("CRF must be true or false.")
+        if crf and (reason := self.crf.why_not()):
+            raise RequestError(reason)
+        kind = ""
+        if not data:
+            data, kind = own_data(chosen)
+        return Wanted(chosen, data, split.strip(), crf, kind)
+
+    def wait(self) -> Job:
+        """The evaluation that was begun last, when it has ended (scripts)."""
+        return self._jobs.wait()
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._jobs.cancel()
+
+    # The work itself.
+
+    def _begin(self, wanted: Wanted) -> Job:
+        folder = new_folder(self.reports.folder, wanted.chosen.title, "evaluation")
+        made = Job(f"{FOLDER}/{folder.name}", wanted.chosen.title, folder, JSON)
+        begin(made, [*evaluations.COMMAND, *wanted.arguments(folder)])
+        return made
+
+    def _predicted(self, report: Report, folder: Path, index: int, crf: bool) -> dict[str, Any]:
+        """The photo and label maps of one image, as text for JSON."""
+        file = checkpoint_of(report, folder)
+        loaded = self.checkpoints.load(file, lambda text, share: None)
+        if loaded.digest != report["digest"]:
+            raise RequestError(
+                f"{file.name} has changed since this report was made: evaluate it again to see "
+                "its pictures."
+            )
+        dataset = self._dataset(report)
+        pool = self.crf.pool() if crf else None
+        batches = batches_of(dataset, [index], size=report["size"], batch=1, workers=0)
+        one, refined = next(iter(examined(loaded.segmenter, batches, pool)))
+        assert one.rgb is not None
+        assignment = np.array(report["cluster"]["assignment"])
+        maps = {
+            "truth": one.labels.numpy(),
+            "cluster": assignment[one.clusters.cpu().numpy()],
+            "linear": one.classes.cpu().numpy(),
+        }
+        if refined is not None:
+            after = np.array(report["crf"]["cluster"]["assignment"])
+            maps["cluster_crf"] = after[refined.clusters.cpu().numpy()]
+            maps["linear_crf"] = refined.classes.cpu().numpy()
+        photo = base64.b64encode(as_jpeg(Image.fromarray(one.rgb))).decode()
+        return {
+            "size": report["size"],
+            "photo": f"data:image/jpeg;base64,{photo}",
+            "maps": {
+                name: base64.b64encode(packed(ids).data).decode() for name, ids in maps.items()
+            },
+        }
+
+    def _dataset(self, report: Report) -> Dataset:
+        about = report["dataset"]
+        key = (about["kind"], about["folder"], about["split"])
+        if key not in self._datasets:
+            root = None
+            if about["kind"] != "samples":
+                # Pages see pictures only of folders that they may look into.
+                root = self.checkpoints.sources.folder(str(ROOT / about["folder"]))
+            dataset = open_dataset(root, kind=about["kind"], split=about["split"])
+            self._datasets[key] = dataset
+        self._datasets.move_to_end(key)
+        while len(self._datasets) > MAX_DATASETS:
+            self._datasets.popitem(last=False)
+        return self._datasets[key]
+
+
+def checkpoint_of(report: Report, folder: Path) -> Path:
+    """The file that a report is about; runs may have been moved since.
+
+    Raises:
+        RequestError: it is no longer there.
+    """
+    named = Path(report["checkpoint"])
+    for file in (folder / "checkpoints" / named.name, ROOT / named):
+        if file.is_file():
+            return file
+    raise RequestError(f"The checkpoint {named.name} of this report is no longer there.")

@@ -1,0 +1,226 @@
+"""The studio for scripts: named endpoints for ``gradio_client``."""
+
+# No "from __future__ import annotations" here: gradio reads the type of a result from the
+# function's signature as it is, and would find a text.
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from ppap.settings import PRESETS, RANGES
+from ppap.studio.explore.exports import File
+from ppap.studio.explore.server import Server
+from ppap.studio.publishing import publish, refusing
+from ppap.studio.requests import RequestError
+
+_DEFAULT = PRESETS[1].settings
+
+
+def add_endpoints(blocks: gr.Blocks, server: Server) -> None:
+    """Add every endpoint to the blocks that are being built."""
+    endpoints = Endpoints(server)
+    for function in (
+        endpoints.load_batch,
+        endpoints.load_images,
+        endpoints.suggest_settings,
+        endpoints.propagate,
+        endpoints.save,
+    ):
+        publish(blocks, function)
+
+
+class Endpoints:
+    """What scripts may call; each method's docstring is its documentation."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def load_batch(
+        self,
+        source: str = "samples",
+        size: int = 448,
+        backbone: str = "embedded",
+        folder: str = "",
+        split: str = "train",
+        count: int = 8,
+        seed: int = 0,
+        checkpoint: str = "",
+        images: list[int] | None = None,
+    ) -> dict[str, Any]:
+        """Load and embed the sample photos, or images of a folder on the server.
+
+        Args:
+            source: "samples", or "folder" for a folder or data set on the server.
+            size: side of the square images in pixels: 224, 320 or 448.
+            backbone: a name from the page's list, any timm ViT, or "checkpoint".
+            folder: with source "folder": its path on the server.
+            split: with source "folder": train, val, …
+            count: with source "folder": how many images, 1 to 64.
+            seed: with source "folder": which batch of the split: 0, 1, 2, …
+            checkpoint: with backbone "checkpoint": the file's path on the server.
+            images: with source "folder": numbers of the images, from 0, instead of the next.
+
+        Returns:
+            The batch: its id, image names, grid of patches, and what could not be read.
+        """
+        given = locals()
+        return self._load({name: value for name, value in given.items() if name != "self"})
+
+    def load_images(
+        self, files: list[gr.FileData], size: int = 448, backbone: str = "embedded"
+    ) -> dict[str, Any]:
+        """Upload images, then load and embed them.
+
+        Args:
+            files: up to 64 image files, each wrapped in handle_file.
+            size: side of the square images in pixels: 224, 320 or 448.
+            backbone: a name from the page's list, or any timm ViT.
+
+        Returns:
+            The batch: its id, image names, grid of patches, and what could not be read.
+        """
+        # gradio hands over what a client sent: dictionaries, if it was gradio_client.
+        sent: Any = files
+        if isinstance(sent, list):
+            sent = [
+                {"path": file.get("path"), "name": file.get("orig_name")}
+                if isinstance(file, Mapping)
+                else file
+                for file in sent
+            ]
+        return self._load({"source": "files", "files": sent, "size": size, "backbone": backbone})
+
+    def suggest_settings(self, batch: str) -> dict[str, Any]:
+        """Suggest Φ⁰, Ψ⁰, σ and T for a batch, without a look at its labels.
+
+        Args:
+            batch: the id that load_batch or load_images gave.
+
+        Returns:
+            Settings, and a reason for each.
+        """
+        with refusing():
+            return self.server.suggestion(self.server.store.get(batch))
+
+    def propagate(
+        self,
+        batch: str,
+        image: int,
+        row: int,
+        column: int,
+        phi0: float = _DEFAULT.phi0,
+        psi0: float = _DEFAULT.psi0,
+        sigma_pos: float = _DEFAULT.sigma_pos,
+        sigma_amb: float = _DEFAULT.sigma_amb,
+        steps: int = _DEFAULT.steps,
+        rival: str = "",
+        rival_parameters: dict[str, float] | None = None,
+    ) -> dict[str, Any]:
+        """Gather the sets of one anchor, step by step, with a rival rule beside them.
+
+        Args:
+            batch: the id that load_batch or load_images gave.
+            image: the anchor's image, from 0.
+            row: its row in the grid of patches, from 0.
+            column: its column, from 0.
+            phi0: initial positiveness criterion Φ⁰, −1 to 1.
+            psi0: initial ambiguity criterion Ψ⁰, −1 to 1.
+            sigma_pos: σ_pos: how gently Φ falls, above 0.
+            sigma_amb: σ_amb: how gently Ψ rises, above 0.
+            steps: T, 0 to 20.
+            rival: "", "tps", "ans", "baseline", "hp", "knn" or "kmeans".
+            rival_parameters: the rival's own, such as {"k": 100}.
+
+        Returns:
+            Settings, thresholds, counts, measures and patch indices of every step, by rule.
+        """
+        file = self._file({**locals(), "format": "json", "step": 0})
+        sets: dict[str, Any] = json.loads(file.data)
+        return sets
+
+    def save(
+        self,
+        batch: str,
+        image: int,
+        row: int,
+        column: int,
+        format: str = "png",
+        step: int = -1,
+        phi0: float = _DEFAULT.phi0,
+        psi0: float = _DEFAULT.psi0,
+        sigma_pos: float = _DEFAULT.sigma_pos,
+        sigma_amb: float = _DEFAULT.sigma_amb,
+        steps: int = _DEFAULT.steps,
+        rival: str = "",
+        rival_parameters: dict[str, float] | None = None,
+        style: str = "sets",
+        opacity: float = 0.6,
+        grid: bool = False,
+    ) -> gr.FileData:
+        """Save what the page would show: a picture, the sets, or the lines of Python.
+
+        Args:
+            batch: the id that load_batch or load_images gave.
+            image: the anchor's image, from 0.
+            row: its row in the grid of patches, from 0.
+            column: its column, from 0.
+            format: "png", "svg", "json", "npz" or "py".
+            step: the step that a picture shows, 0 to steps; −1: the last.
+            phi0: initial positiveness criterion Φ⁰, −1 to 1.
+            psi0: initial ambiguity criterion Ψ⁰, −1 to 1.
+            sigma_pos: σ_pos: how gently Φ falls, above 0.
+            sigma_amb: σ_amb: how gently Ψ rises, above 0.
+            steps: T, 0 to 20.
+            rival: "", "tps", "ans", "baseline", "hp", "knn" or "kmeans".
+            rival_parameters: the rival's own, such as {"k": 100}.
+            style: "sets", "boxes", "similarity" or "labels".
+            opacity: of the overlay, 0 to 1.
+            grid: whether the borders of patches are drawn.
+
+        Returns:
+            The file.
+        """
+        file = self._file(locals())
+        # Into gradio's own folder, where it would be copied anyway and is tidied up.
+        path = save_bytes_to_cache(file.data, file.name, get_upload_folder())
+        return gr.FileData(path=path, orig_name=file.name)
+
+    def _load(self, request: dict[str, Any]) -> dict[str, Any]:
+        with refusing():
+            job = self.server.loader.load(request)
+            if job.error:
+                raise RequestError(job.error)
+            held = self.server.store.get(job.batch)
+        batch = held.batch
+        return {
+            "batch": held.key,
+            "names": list(batch.names),
+            "rows": batch.rows,
+            "columns": batch.columns,
+            "size": batch.size,
+            "backbone": batch.backbone.name,
+            "backbone_note": batch.backbone.note,
+            "notes": list(batch.notes),
+            "problems": job.problems,
+        }
+
+    def _file(self, given: Mapping[str, Any]) -> File:
+        """The file for an endpoint's arguments, by their names in its signature."""
+        with refusing():
+            batch = self.server.store.get(given["batch"]).batch
+            rival = {"rule": given["rival"], "parameters": given["rival_parameters"]}
+            return self.server.file(
+                {
+                    "batch": given["batch"],
+                    "anchor": batch.index(given["image"], given["row"], given["column"]),
+                    "settings": {name: given[name] for name in RANGES},
+                    "rival": rival if given["rival"] else None,
+                    "format": given["format"],
+                    "step": given["step"],
+                    "look": {name: given.get(name) for name in ("style", "opacity", "grid")},
+                }
+            )

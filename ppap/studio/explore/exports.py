@@ -1,0 +1,230 @@
+"""Take it with you: the sets as JSON and NPZ, pictures, and the Python that reproduces them."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ppap.batches import Batch
+from ppap.rivals import RULES, Choice
+from ppap.settings import RANGES
+from ppap.studio.explore.pictures import Look, Panel, as_png, legend
+from ppap.studio.explore.svg import as_svg
+from ppap.studio.explore.views import View
+from ppap.studio.store import Held
+
+TYPES = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "json": "application/json",
+    "npz": "application/octet-stream",
+    "py": "text/x-python",
+}
+
+
+class Shown(NamedTuple):
+    """What is on screen: a rule's choice and its view."""
+
+    choice: Choice
+    view: View
+
+
+class File(NamedTuple):
+    """A file to save."""
+
+    name: str
+    type: str
+    data: bytes
+
+
+def export(
+    held: Held, format: str, own: Shown, rival: Shown | None, step: int, look: Look, across: int
+) -> File:
+    """Make a file in one of the formats of TYPES."""
+    both = [own] if rival is None else [own, rival]
+    if format in ("png", "svg"):
+        panels = [panel(held.batch, shown, step, look, format == "svg") for shown in both]
+        if format == "png":
+            data = as_png(held.batch, panels, look, across)
+        else:
+            data = as_svg(held.batch, panels, look, across).encode()
+    elif format == "json":
+        data = json.dumps(as_json(held, both), ensure_ascii=False, indent=1).encode()
+    elif format == "npz":
+        data = as_npz(held.batch, both)
+    else:
+        data = as_python(held, both).encode()
+    where = held.batch.position(int(own.view.sets.anchors[0]))
+    name = f"ppap-{where.image}-{where.row}-{where.column}-step{step}.{format}"
+    return File(name, TYPES[format], data)
+
+
+def panel(batch: Batch, shown: Shown, step: int, look: Look, symbols: bool) -> Panel:
+    """A rule's sets at a step, and a caption of three lines, the last on what the colours mean.
+
+    ``symbols``: write the paper's Φ⁰ and σ_pos. Pillow's own font, which PNG is written with, has
+    neither Greek letters nor the minus sign, so there the settings go by their Python names.
+    """
+    view = shown.view
+    t = min(step, len(view.steps) - 1)
+    numbers = view.steps[t]
+    anchor = int(view.sets.anchors[0])
+    where = batch.position(anchor)
+    sets = ("positive", "ambiguous", "negative")
+    counts = ", ".join(f"{getattr(numbers, name)} {name}" for name in sets)
+    place = f"{batch.names[where.image]}, row {where.row}, column {where.column}"
+    # At step 0 the proxy is the anchor itself.
+    nearest = numbers.nearest[0] if t and numbers.nearest else None
+    key = legend(look, labelled=batch.labels is not None, ring=nearest is not None)
+    lines = [
+        f"{RULES[shown.choice.rule].title}: {counts}",
+        f"anchor {place}; {described(shown.choice, t, symbols)}",
+        key if symbols else key.replace("−", "-"),
+    ]
+    return Panel(lines, view.codes[t], view.similarity[t], anchor, nearest)
+
+
+def described(choice: Choice, t: int, symbols: bool) -> str:
+    """A choice's settings in a line, with the step where there are steps."""
+    rule = RULES[choice.rule]
+    values = {name: getattr(choice.settings, name) for name in rule.settings}
+    values |= {p.name: getattr(choice, p.name) for p in rule.parameters}
+    allowed = RANGES | {p.name: p.allowed for p in rule.parameters}
+    parts = [f"{allowed[k].symbol if symbols else k}={v:g}" for k, v in values.items()]
+    return ", ".join(([f"step {t}"] if "steps" in rule.settings else []) + parts)
+
+
+def as_json(held: Held, shown: list[Shown]) -> dict[str, Any]:
+    """Everything about the sets that is not an array of features."""
+    batch = held.batch
+    view = shown[0].view
+    return {
+        "format": "ppap-studio sets 1",
+        "batch": {
+            "images": list(batch.names),
+            "size": batch.size,
+            "rows": batch.rows,
+            "columns": batch.columns,
+            "backbone": batch.backbone.name,
+            "backbone_note": batch.backbone.note,
+            **{k: v for k, v in held.recipe.items() if k in ("source", "folder", "split", "seed")},
+        },
+        "anchor": {
+            "index": int(view.sets.anchors[0]),
+            **batch.position(int(view.sets.anchors[0]))._asdict(),
+        },
+        "rules": [rule_json(one) for one in shown],
+    }
+
+
+def rule_json(shown: Shown) -> dict[str, Any]:
+    """One rule: its settings, and every step's numbers and patch indices."""
+    rule = RULES[shown.choice.rule]
+    steps = []
+    for t, numbers in enumerate(shown.view.steps):
+        entry = {k: v for k, v in numbers._asdict().items() if k not in ("nearest", "weights")}
+        for name, members in shown.view.sets.at(t)._asdict().items():
+            entry[f"{name}_patches"] = members[0].nonzero().flatten().tolist()
+        steps.append({"step": t, **entry})
+    settings = {name: getattr(shown.choice.settings, name) for name in rule.settings}
+    settings |= {p.name: getattr(shown.choice, p.name) for p in rule.parameters}
+    return {"rule": rule.key, "title": rule.title, "settings": settings, "steps": steps}
+
+
+def as_npz(batch: Batch, shown: list[Shown]) -> bytes:
+    """Arrays of every rule, named rule_array; proxies and thresholds by step."""
+    arrays: dict[str, np.ndarray] = {
+        "images": np.array(batch.names),
+        "grid": np.array([len(batch), batch.rows, batch.columns]),
+        "anchor": shown[0].view.sets.anchors.numpy(),
+    }
+    for one in shown:
+        sets, key = one.view.sets, one.choice.rule
+        parts = [sets.at(t) for t in range(sets.steps + 1)]
+        for name in ("positive", "ambiguous", "negative"):
+            arrays[f"{key}_{name}"] = np.stack([getattr(p, name)[0].numpy() for p in parts])
+        for name in ("proxies", "phi", "psi", "moved"):
+            arrays[f"{key}_{name}"] = getattr(sets, name)[:, 0].numpy()
+        arrays[f"{key}_similarity"] = one.view.similarity
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def as_python(held: Held, shown: list[Shown]) -> str:
+    """Lines that compute the same sets with the library."""
+    batch, recipe = held.batch, held.recipe
+    anchor = int(shown[0].view.sets.anchors[0])
+    where = batch.position(anchor)
+    backbone = repr(recipe["backbone"])
+    if recipe["backbone"] == "checkpoint":
+        backbone = f"Path({recipe['checkpoint']!r})"
+    lines = ["from pathlib import Path"] if "Path(" in backbone else []
+    lines += ["import torch", "import ppap", "from ppap.backbones import load_backbone"]
+    lines += source_lines(recipe, batch.names)
+    lines += [
+        f"batch = ppap.make_batch(examples, load_backbone({backbone}), size={batch.size})",
+        f"anchor = batch.index(image={where.image}, row={where.row}, column={where.column})",
+    ]
+    for one in shown:
+        lines += ["", f"# {RULES[one.choice.rule].title}", *rule_lines(one.choice)]
+        lines.append(
+            "print(*(int(s.sum()) for s in (sets.positive, sets.ambiguous, sets.negative)))"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def source_lines(recipe: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    """Lines that read the photographs."""
+    if recipe["source"] == "files":
+        return [
+            "from pathlib import Path",
+            "from ppap.data import Example, read_image",
+            "",
+            "# The uploaded files, by name: set the folder they are in.",
+            'folder = Path(".")',
+            f"names = {list(names)!r}",
+            "examples = [Example(read_image(folder / name)) for name in names]",
+        ]
+    if recipe["source"] == "samples":
+        return [
+            "from ppap.data import samples_dataset",
+            "",
+            "photos = samples_dataset()",
+            "examples = [photos.load(i) for i in range(len(photos))]",
+        ]
+    return [
+        "from ppap.data import open_dataset",
+        "",
+        f"data = open_dataset({expanded(recipe['folder'])!r}, split={recipe['split']!r})",
+        f"examples = [data.load(i) for i in {list(recipe['indices'])!r}]",
+    ]
+
+
+def expanded(folder: str) -> str:
+    """A folder as a path that Python understands: ``~`` is the shell's."""
+    return str(Path(folder).expanduser())
+
+
+def rule_lines(choice: Choice) -> list[str]:
+    """Lines that run a rule on ``batch`` for ``anchor``."""
+    rule = RULES[choice.rule]
+    values = [f"{name}={getattr(choice.settings, name)!r}" for name in rule.settings]
+    values += [f"{p.name}={getattr(choice, p.name)!r}" for p in rule.parameters]
+    if rule.key == "ppap":
+        arguments = ", ".join(["batch.features", "torch.tensor([anchor])", *values])
+        return [f"sets = ppap.propagate({arguments})"]
+    five = choice.settings
+    settings = ", ".join(f"{k}={v!r}" for k, v in five.as_dict().items())
+    own = "".join(f", {p.name}={getattr(choice, p.name)!r}" for p in rule.parameters)
+    return [
+        "from ppap.rivals import Choice, gather_unit, prepare",
+        "from ppap.settings import Settings",
+        f"choice = Choice({rule.key!r}, Settings({settings}){own})",
+        "prepared = prepare(choice, batch.features, images=len(batch))",
+        "sets = gather_unit(choice, batch.features, torch.tensor([anchor]), prepared)",
+    ]

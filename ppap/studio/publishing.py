@@ -1,0 +1,49 @@
+"""Named endpoints for ``gradio_client``: what the pages' ``endpoints.py`` have in common."""
+
+# No "from __future__ import annotations" here: see the pages' endpoints.
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+from gradio.utils import get_function_description
+
+from ppap.studio.requests import RequestError, refusal
+
+
+def publish(blocks: gr.Blocks, function: Callable[..., Any]) -> None:
+    """Make an endpoint of a function, with its docstring's words on parameters and result.
+
+    gradio itself reads those for its MCP server only, not for ``Client.view_api``.
+    """
+    dependency = gr.api(function, api_name=function.__name__)
+    _, parameters, returns = get_function_description(function)
+    for number, text in zip(dependency["inputs"], parameters.values(), strict=True):
+        describe(blocks, number, "additional_description", text)
+    describe(blocks, dependency["outputs"][0], "description", " ".join(returns))
+
+
+def describe(blocks: gr.Blocks, number: int, key: str, text: str) -> None:
+    """Put a text into the description of a parameter or result that gradio sends to clients."""
+    component = blocks.blocks[number]
+    assert isinstance(component, Component)
+    component.api_info()[key] = text
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Whatever is raised inside reaches the script as a sentence."""
+    try:
+        yield
+    except Exception as error:  # gradio would send the text of any other exception as it is
+        raise gr.Error(refusal(error), print_exception=False) from None
+
+
+def said(reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply, its refusal raised."""
+    with refusing():
+        if "error" in reply:
+            raise RequestError(reply["error"])
+    return reply

@@ -1,0 +1,1 @@
+"""The Segment page: one's own images, their segments, and the ZIP to take away."""

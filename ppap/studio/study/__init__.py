@@ -1,0 +1,1 @@
+"""The Study page: studies of sets, and ablations, which train."""

@@ -1,0 +1,165 @@
+"""Study for scripts: named endpoints for ``gradio_client``."""
+
+# No "from __future__ import annotations" here: see ppap.studio.explore.endpoints.
+
+from typing import Any
+
+import gradio as gr
+
+from ppap.studio.publishing import publish, refusing, said
+from ppap.studio.study.ablations import Ablating
+from ppap.studio.study.server import Studying
+
+
+def add_study_endpoints(blocks: gr.Blocks, studying: Studying, ablating: Ablating) -> None:
+    """Add every endpoint to the blocks that are being built."""
+    endpoints = StudyEndpoints(studying, ablating)
+    for function in (
+        endpoints.start_study,
+        endpoints.study_status,
+        endpoints.cancel_study,
+        endpoints.studies,
+        endpoints.study,
+        endpoints.delete_study,
+        endpoints.start_ablation,
+        endpoints.ablations,
+        endpoints.ablation,
+    ):
+        publish(blocks, function)
+
+
+class StudyEndpoints:
+    """What scripts may call; each method's docstring is its documentation."""
+
+    def __init__(self, studying: Studying, ablating: Ablating) -> None:
+        self.studying, self.ablating = studying, ablating
+
+    def start_study(
+        self,
+        data: str,
+        split: str = "",
+        backbone: str = "",
+        images: int = 32,
+        anchors: int = 1000,
+        size: int = 320,
+        settings: dict[str, float] | None = None,
+        batches: int = 1,
+        seed: int = 0,
+        sweep: bool = True,
+        x: dict[str, Any] | None = None,
+        y: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Begin to study the sets on random images of a data set; one study goes on at a time.
+
+        Args:
+            data: a folder on the server, or "samples".
+            split: as the data set calls it; left out, train or the only one.
+            backbone: a name or a checkpoint file; left out, the one the studio was started with.
+            images: in a batch, whose patches an anchor sees, 1 to 256.
+            anchors: random anchors, 1 to 20,000.
+            size: side of the images in pixels, 32 to 1024.
+            settings: phi0, psi0, sigma_pos, sigma_amb and steps; left out, the advice's.
+            batches: how many batches the rules are measured on, 1 to 20.
+            seed: which images and anchors are drawn.
+            sweep: whether two settings are swept.
+            x: the sweep's axis, such as {"setting": "phi0", "values": [0.5, 0.6]}.
+            y: the other axis.
+
+        Returns:
+            Where it stands, as of study_status.
+        """
+        request = {name: value for name, value in locals().items() if name != "self"}
+        return said(self.studying.start(request))
+
+    def study_status(self) -> dict[str, Any]:
+        """Tell how far the newest study is.
+
+        Returns:
+            Under "current": state, text, share done, and the study's key.
+        """
+        return said(self.studying.status(None))
+
+    def cancel_study(self) -> dict[str, Any]:
+        """End the study that is under way.
+
+        Returns:
+            Where it stands, as of study_status.
+        """
+        return said(self.studying.cancel(None))
+
+    def studies(self) -> dict[str, Any]:
+        """List the saved studies, the newest first.
+
+        Returns:
+            Under "studies": key, title, what was studied, and when.
+        """
+        with refusing():
+            return {"studies": self.studying.studies.listed()}
+
+    def study(self, key: str) -> dict[str, Any]:
+        """Read a whole study.
+
+        Args:
+            key: as studies or study_status gave it.
+
+        Returns:
+            The study, as the command writes it.
+        """
+        with refusing():
+            return self.studying.studies.read(key)
+
+    def delete_study(self, key: str) -> dict[str, Any]:
+        """Delete a study.
+
+        Args:
+            key: as studies or study_status gave it.
+
+        Returns:
+            Under "studies": those that are left.
+        """
+        return said(self.studying.remove(key))
+
+    def start_ablation(
+        self,
+        name: str,
+        recipe: str,
+        grid: str,
+        data: str = "",
+        seeds: str = "0 1 2",
+        settings: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Train every combination of values and seeds through the queue, or go on with that.
+
+        Args:
+            name: of the ablation; the names of its runs begin so.
+            recipe: whose settings the runs begin with.
+            grid: what varies, such as "phi0=0.5,0.6 steps=1,2".
+            data: the data set's folder on the server; samples needs none.
+            seeds: such as "0 1 2".
+            settings: changed in all runs.
+
+        Returns:
+            Where it stands, as of ablation.
+        """
+        request = {key: value for key, value in locals().items() if key != "self"}
+        return said(self.ablating.start_ablation(request))
+
+    def ablations(self) -> dict[str, Any]:
+        """List the ablations.
+
+        Returns:
+            Under "ablations": name, what varies, and how many runs are finished of how many.
+        """
+        with refusing():
+            return {"ablations": self.ablating.listed()}
+
+    def ablation(self, name: str) -> dict[str, Any]:
+        """Read an ablation's table so far.
+
+        Args:
+            name: as ablations gave it.
+
+        Returns:
+            Where its runs stand, tables with the paper's numbers, notes, and the numbers as CSV.
+        """
+        return said(self.ablating.ablation(name))

@@ -1,0 +1,255 @@
+"""What the Study page asks of the server: plain functions on JSON-like values.
+
+A study is the command ``python -m trainers.study`` in a process of its own; its files on disk are
+what pages show, so that both give the same figures.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ppap.settings import RANGES, Range, SettingError, excerpt, number, read_settings
+from ppap.studio.answers import answering
+from ppap.studio.choices import backbone_choices
+from ppap.studio.jobs import EVERY, Job, OneAtATime, begin, new_folder
+from ppap.studio.requests import SIZES, RequestError, mapping, require_allowed
+from ppap.studio.sources import Sources
+from ppap.studio.study import studies
+from ppap.studio.study.studies import Studies, WantedStudy, explore_request
+from ppap.study.grid import Axis, evenly
+from ppap.study.run import DEFAULT_X, DEFAULT_Y
+from ppap.study.saved import PAGE, VALUES
+from ppap.study.tables import (
+    COLUMNS,
+    KEY,
+    LEAD,
+    PROOF_COLUMNS,
+    PROOF_KEY,
+    paper_rows,
+    proof_rows,
+    subject,
+    with_ranges,
+)
+
+_SPLIT = re.compile(r"\w[\w.-]{0,59}")
+IMAGES = Range("Images", 1, 256, 1, (2, 64), True, "How many images an anchor sees.")
+BATCHES = Range("Batches", 1, 20, 1, (1, 4), True, "How many batches rules are measured on.")
+SEED = Range("Seed", 0, 2**32 - 1, 1, (0, 9), True, "Which images and anchors are drawn.")
+ANCHORS = Range("Anchors", 1, 20_000, 1, (100, 2000), True, "How many random anchors.")
+SIZE = Range("Size", 32, 1024, 1, (224, 448), True, "Side of the images in pixels.")
+COUNT = Range("Number of values", 1, 40, 1, (1, 40), True, "Of a sweep's axis.")
+
+
+class Studying:
+    """The state behind all Study pages.
+
+    Args:
+        studies: that there are.
+        sources: which folders and files may be looked into.
+        folders: data folders the studio was started with.
+        backbone: the one the studio was started with.
+        allowed: whether pages may start studies; they can be read all the same.
+    """
+
+    def __init__(
+        self,
+        found: Studies,
+        sources: Sources,
+        *,
+        folders: list[str],
+        backbone: str,
+        allowed: bool = True,
+    ) -> None:
+        self.studies, self.sources, self.folders = found, sources, folders
+        self.backbone, self.allowed = backbone, allowed
+        self._jobs = OneAtATime()
+
+    def calls(self) -> list[Callable[[Any], Any]]:
+        """What the page may call, by its name."""
+        return [
+            self.hello,
+            self.start,
+            self.status,
+            self.cancel,
+            self.check,
+            self.study,
+            self.remove,
+        ]
+
+    @answering
+    def hello(self, _: Any) -> dict[str, Any]:
+        """Lists that the page needs before anything else, and what is under way."""
+        return {
+            "studies": self.studies.listed(),
+            "data": self.folders,
+            "backbone": self.backbone,
+            "backbones": backbone_choices(self.backbone),
+            "sizes": list(SIZES),
+            "ranges": [{"name": name, **range_._asdict()} for name, range_ in RANGES.items()],
+            "axes": {
+                name: {"setting": axis.setting, "values": list(axis.values)}
+                for name, axis in (("x", DEFAULT_X), ("y", DEFAULT_Y))
+            },
+            "current": self._jobs.told(),
+        }
+
+    @answering
+    def start(self, request: Any) -> dict[str, Any]:
+        """Begin a study; refused while another is under way."""
+        require_allowed(self.allowed, "start studies")
+        wanted = self.read(request)
+        return self._jobs.begin(
+            lambda: self._begin(wanted),
+            lambda job: "A study is under way. Wait for it, or cancel it.",
+        )
+
+    @answering
+    def check(self, request: Any) -> dict[str, Any]:
+        """What is wrong with a request, by field, and the command that would do the same."""
+        try:
+            return {"errors": {}, "command": self.read(request).command()}
+        except SettingError as error:
+            return {"errors": {error.field: str(error)}, "command": ""}
+
+    @answering
+    def status(self, _: Any) -> dict[str, Any]:
+        """How far the study is; its name when it is done."""
+        return {"current": self._jobs.told()}
+
+    @answering
+    def cancel(self, _: Any) -> dict[str, Any]:
+        """End the study that is under way."""
+        self._jobs.cancel()
+        return {"current": self._jobs.told()}
+
+    @answering
+    def study(self, key: Any) -> dict[str, Any]:
+        """A study, with what the page shows of it in words."""
+        found = self.studies.read(key)
+        return {
+            "key": key,
+            "study": found,
+            "subject": subject(found),
+            "columns": [*(title for _, title, _, _ in COLUMNS), LEAD],
+            "rows": [
+                [rule["title"], rule["matched"], *with_ranges(rule, found)]
+                for rule in found["rules"]
+            ],
+            "explore": explore_request(found),
+            "proof": proof_rows(found) if found["proof"] else [],
+            "proof_columns": PROOF_COLUMNS,
+            "proof_key": PROOF_KEY,
+            "key_text": KEY,
+            "paper": paper_rows(found),
+            "files": self.studies.files(key),
+            "page": PAGE,
+        }
+
+    @answering
+    def remove(self, key: Any) -> dict[str, Any]:
+        """Delete a study."""
+        require_allowed(self.allowed, "delete studies")
+        shutil.rmtree(self.studies.folder_of(key))
+        return {"studies": self.studies.listed()}
+
+    # What the page's calls share with the scripts' endpoints.
+
+    def read(self, raw: Any) -> WantedStudy:
+        """Check a request; RequestError or SettingError says which part is wrong."""
+        raw = mapping(raw)
+        data, split = raw.get("data") or "", raw.get("split") or ""
+        if not isinstance(data, str) or not data.strip():
+            raise SettingError("data", "Name a folder on this server, or samples.")
+        data = data.strip()
+        if data == "samples" and split:
+            raise SettingError("split", "The sample photos have no splits: leave it empty.")
+        if data != "samples":
+            data = str(at_field("data", self.sources.folder, data))
+        if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
+            raise SettingError("split", "The split must be a name such as train or val.")
+        x, y = read_axis("x", raw.get("x"), DEFAULT_X), read_axis("y", raw.get("y"), DEFAULT_Y)
+        if x.setting == y.setting:
+            raise SettingError("y", f"The two axes must differ: both are {x.symbol}.")
+        settings = raw.get("settings")
+        swept = raw.get("sweep", True)
+        if not isinstance(swept, bool):
+            raise RequestError("sweep must be true or false.")
+        return WantedStudy(
+            data=data,
+            split=split.strip(),
+            backbone=self._backbone(raw.get("backbone")),
+            images=int(number("images", raw.get("images", 32), IMAGES)),
+            batches=int(number("batches", raw.get("batches", 1), BATCHES)),
+            anchors=int(number("anchors", raw.get("anchors", 1000), ANCHORS)),
+            size=int(number("size", raw.get("size", 320), SIZE)),
+            seed=int(number("seed", raw.get("seed", 0), SEED)),
+            settings=None if settings is None else read_settings(mapping(settings)),
+            x=x if swept else None,
+            y=y if swept else None,
+        )
+
+    def wait(self) -> Job:
+        """The study that was begun last, when it has ended (scripts)."""
+        return self._jobs.wait()
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._jobs.cancel()
+
+    def _backbone(self, raw: Any) -> str:
+        if not raw:
+            return self.backbone
+        known = {choice["name"] for choice in backbone_choices(self.backbone)}
+        if isinstance(raw, str) and raw in known:
+            return raw
+        if not isinstance(raw, str):
+            raise SettingError("backbone", "The backbone must be a name or a file.")
+        return str(at_field("backbone", self.sources.file, raw))
+
+    def _begin(self, wanted: WantedStudy) -> Job:
+        title = wanted.data.rstrip("/").rsplit("/", 1)[-1]
+        folder = new_folder(self.studies.folder, title, "study")
+        made = Job(folder.name, title, folder, VALUES)
+        begin(made, [*studies.COMMAND, f"--progress-every={EVERY}", *wanted.arguments(folder)])
+        return made
+
+
+def at_field(field: str, find: Callable[[str], Path], text: str) -> Path:
+    """What ``find`` finds; its refusal belongs to a field of the form."""
+    try:
+        return find(text)
+    except RequestError as error:
+        raise SettingError(field, str(error)) from None
+
+
+def read_axis(name: str, raw: Any, default: Axis) -> Axis:
+    """``{"setting", "first", "last", "count"}`` or ``{"setting", "values"}`` as an axis.
+
+    SettingError with the axis's name where it cannot be used.
+    """
+    if raw is None:
+        return default
+    try:
+        return _axis(name, mapping(raw))
+    except SettingError as error:
+        raise SettingError(name, str(error)) from None
+
+
+def _axis(name: str, raw: Mapping[str, Any]) -> Axis:
+    setting = raw.get("setting")
+    if setting not in RANGES:
+        raise SettingError(name, f"There is no setting called {excerpt(setting)}.")
+    allowed = RANGES[setting]
+    values = raw.get("values")
+    if values is not None:
+        if not isinstance(values, list):
+            raise SettingError(name, "The values of an axis must be a list.")
+        return Axis(setting, tuple(number(name, value, allowed) for value in values[:41]))
+    count = int(number(name, raw.get("count", 10), COUNT))
+    first = number(name, raw.get("first"), allowed)
+    last = number(name, raw.get("last"), allowed)
+    return evenly(setting, first, last, count)

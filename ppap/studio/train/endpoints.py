@@ -1,0 +1,199 @@
+"""Training for scripts: named endpoints for ``gradio_client``."""
+
+# No "from __future__ import annotations" here: see ``ppap.studio.explore.endpoints``.
+
+from typing import Any
+
+import gradio as gr
+
+from ppap.studio.publishing import publish, refusing
+from ppap.studio.requests import RequestError
+from ppap.studio.train.server import Training
+
+
+def add_training_endpoints(blocks: gr.Blocks, training: Training) -> None:
+    """Add every endpoint to the blocks that are being built."""
+    endpoints = TrainingEndpoints(training)
+    for function in (
+        endpoints.check_run,
+        endpoints.start_run,
+        endpoints.list_runs,
+        endpoints.run_changes,
+        endpoints.stop_run,
+        endpoints.resume_run,
+        endpoints.clone_run,
+        endpoints.rename_run,
+        endpoints.delete_run,
+        endpoints.compare_runs,
+    ):
+        publish(blocks, function)
+
+
+class TrainingEndpoints:
+    """What scripts may call; each method's docstring is its documentation."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+
+    def check_run(
+        self,
+        recipe: str,
+        name: str = "",
+        data: str = "",
+        settings: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Check an order without starting anything.
+
+        Args:
+            recipe: such as "samples" or "camvid"; python -m trainers.train --list tells all.
+            name: the run's; one that is free is taken where it is empty.
+            data: the data set's folder on the server; empty for the sample photos.
+            settings: changes of the recipe, such as {"rule": "tps", "epochs": 2}.
+
+        Returns:
+            Errors by field, findings about the data, the estimate, and the command line.
+        """
+        with refusing():
+            request = self._request(recipe, name, data, settings)
+            order, errors = self.training.order(request)
+            if order is None:
+                return {"errors": errors, "findings": [], "estimate": None, "command": ""}
+            command = self.training.command(order)
+            return {**self.training.inspected(order), "command": command}
+
+    def start_run(
+        self,
+        recipe: str,
+        name: str = "",
+        data: str = "",
+        settings: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Begin a run, or put it into the queue of its device.
+
+        Args:
+            recipe: such as "samples" or "camvid"; python -m trainers.train --list tells all.
+            name: the run's; one that is free is taken where it is empty.
+            data: the data set's folder on the server; empty for the sample photos.
+            settings: changes of the recipe, such as {"rule": "tps", "epochs": 2}.
+
+        Returns:
+            Where the run stands: its name, state, step and so on.
+        """
+        with refusing():
+            return self.training.begin(self._request(recipe, name, data, settings)).as_dict()
+
+    def list_runs(self) -> dict[str, Any]:
+        """List all runs, the newest first.
+
+        Returns:
+            The runs: for each its name, state, reason, recipe, step, time left and so on.
+        """
+        with refusing():
+            return {"runs": [one.as_dict() for one in self.training.runner.runs()]}
+
+    def run_changes(self, name: str, cursor: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Tell what is new of a run: numbers, log, pictures.
+
+        Args:
+            name: of the run.
+            cursor: what the last call gave as cursor; none for everything, long series thinned.
+
+        Returns:
+            The next cursor, series by kind and name, new text of the log, steps of pictures.
+        """
+        with refusing():
+            standing = self.training.runner.standing(name).as_dict()
+            return {**self.training.changes(name, cursor), "run": standing}
+
+    def stop_run(self, name: str, now: bool = False) -> dict[str, Any]:
+        """Let a run write a checkpoint and end, or take it out of the queue.
+
+        Args:
+            name: of the run.
+            now: kill it; what it did since its last checkpoint is lost.
+
+        Returns:
+            Where the run stands.
+        """
+        with refusing():
+            self.training.require_allowed()
+            return self.training.runner.stop(name, now=now is True).as_dict()
+
+    def resume_run(self, name: str) -> dict[str, Any]:
+        """Go on with a run that was stopped or failed.
+
+        Args:
+            name: of the run.
+
+        Returns:
+            Where the run stands.
+        """
+        with refusing():
+            self.training.require_allowed()
+            return self.training.runner.resume(name).as_dict()
+
+    def clone_run(
+        self, name: str, new_name: str, settings: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Begin a run like another, with some settings changed.
+
+        Args:
+            name: of the run that is there.
+            new_name: of the run to be.
+            settings: what shall differ, such as {"seed": 1}.
+
+        Returns:
+            Where the new run stands.
+        """
+        with refusing():
+            return self.training.clone(name, new_name, settings or {}).as_dict()
+
+    def rename_run(self, name: str, new_name: str) -> dict[str, Any]:
+        """Give a run that does not run another name.
+
+        Args:
+            name: of the run.
+            new_name: what it shall be called.
+
+        Returns:
+            Where the run stands.
+        """
+        with refusing():
+            self.training.require_allowed()
+            return self.training.runner.rename(name, new_name).as_dict()
+
+    def delete_run(self, name: str, sure: bool = False) -> dict[str, Any]:
+        """Remove a run with its checkpoints, or only tell what would go.
+
+        Args:
+            name: of the run.
+            sure: whether to remove it.
+
+        Returns:
+            How many files, bytes, checkpoints and pictures go, and whether they are gone.
+        """
+        with refusing():
+            if sure is not True:
+                return {**self.training.runner.contents(name)._asdict(), "gone": False}
+            self.training.require_allowed()
+            return {**self.training.runner.delete(name)._asdict(), "gone": True}
+
+    def compare_runs(self, names: list[str]) -> dict[str, Any]:
+        """Put runs side by side.
+
+        Args:
+            names: of two runs or more.
+
+        Returns:
+            The settings that differ, and all metrics: a value for each run.
+        """
+        with refusing():
+            return self.training.compared(names)
+
+    def _request(
+        self, recipe: str, name: str, data: str, settings: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        if settings is not None and not isinstance(settings, dict):
+            raise RequestError("The settings must be an object with named fields.")
+        name = name or self.training.suggested_name(recipe)
+        return {"recipe": recipe, "name": name, "data": data, "settings": settings or {}}

@@ -1,0 +1,151 @@
+"""Recipes and settings as the Train page's form needs them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ppap.backbones import known_backbones
+from ppap.backbones.embedded import is_embedded
+from ppap.rivals import RULES
+from ppap.settings import RANGES
+from trainers.config import FROZEN, KIND, STEGO, TRAINING_RULES, Config, limits
+from trainers.recipes import find, names
+from trainers.training.splits import SAMPLES
+
+# Every setting but those that stand at the head of the form: recipe, backbone and rule.
+GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Rule", (*RANGES, "k_share", "clusters", "pool_size", "rho")),
+    (
+        "STEGO",
+        (
+            "self_weight",
+            "self_shift",
+            "near_weight",
+            "near_shift",
+            "far_weight",
+            "far_shift",
+            "near_images",
+            "far_images",
+        ),
+    ),
+    ("Loss", ("temperature", "published_scale", "anchors")),
+    (
+        "Training",
+        ("batch", "epochs", "max_steps", "optimizer", "lr", "weight_decay", "schedule", "clip"),
+    ),
+    (
+        "Probes",
+        (
+            "probe_epochs",
+            "cluster_lr",
+            "linear_lr",
+            "extra_clusters",
+            "cluster_start",
+            "cluster_starts",
+        ),
+    ),
+    (
+        "Data",
+        (
+            "dataset",
+            "train_split",
+            "eval_split",
+            "size",
+            "eval_size",
+            "crops",
+            "crop_ratio",
+        ),
+    ),
+    (
+        "Validation and checkpoints",
+        (
+            "selection",
+            "held_out",
+            "validate_every",
+            "checkpoint_every",
+            "keep",
+            "log_every",
+            "crf",
+            "tensorboard",
+        ),
+    ),
+    (
+        "Machine",
+        ("device", "precision", "compile", "workers", "cache", "cache_gb", "seed"),
+    ),
+)
+OWN = {"k_share": ("knn",), "clusters": ("kmeans",), "pool_size": ("hp",), "rho": ("hp",)}
+RULE_TITLES = {FROZEN: "Frozen backbone, probes only", STEGO: "STEGO"}
+
+
+def training_lists() -> dict[str, Any]:
+    """All of them."""
+    return {
+        "recipes": [recipe_reply(name) for name in sorted(names(), key=first_those_of_a_cpu)],
+        "groups": [
+            {"title": title, "settings": [setting_reply(name) for name in members]}
+            for title, members in GROUPS
+        ],
+        "rules": [{"key": key, "title": rule_title(key)} for key in TRAINING_RULES],
+        "backbones": [{"name": b.name, "title": b.title} for b in known_backbones()],
+        "samples": SAMPLES,
+        "propagation": list(RANGES),
+    }
+
+
+def first_those_of_a_cpu(name: str) -> tuple[bool, bool, str]:
+    """Recipes that need neither a data set nor a download come first."""
+    config = find(name).config
+    return config.dataset != SAMPLES, not is_embedded(config.backbone), name
+
+
+def recipe_reply(name: str) -> dict[str, Any]:
+    """A recipe, and all its settings."""
+    recipe = find(name)
+    return {
+        "name": name,
+        "title": recipe.title,
+        "text": recipe.text,
+        "settings": recipe.config.as_dict(),
+    }
+
+
+def rule_title(key: str) -> str:
+    """A rule's name for people."""
+    return RULES[key].title if key in RULES else RULE_TITLES[key]
+
+
+def rules_of(name: str, group: str) -> list[str] | None:
+    """The rules that read a setting; None where all do."""
+    if name in OWN:
+        return list(OWN[name])
+    if name in RANGES:
+        return [key for key, rule in RULES.items() if name in rule.settings]
+    if group == "STEGO":
+        return [STEGO]
+    if group == "Loss":
+        return [key for key in TRAINING_RULES if key not in (FROZEN, STEGO)]
+    return None
+
+
+def setting_reply(name: str) -> dict[str, Any]:
+    """A setting: what it means, may be, and who reads it."""
+    allowed, kind = limits(name), KIND[name]
+    group = next(title for title, members in GROUPS if name in members)
+    return {
+        "name": name,
+        "kind": kind.__name__,
+        "meaning": allowed.meaning,
+        "range": allowed.sentence(kind),
+        "choices": list(allowed.choices),
+        "least": finite(allowed.least),
+        "most": finite(allowed.most),
+        "rules": rules_of(name, group),
+        "usual": Config().as_dict()[name],
+    }
+
+
+def finite(value: float) -> float | None:
+    """None for no limit: JSON knows no infinity."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,263 @@
+"""What the Train page asks of the server: plain functions on JSON-like values.
+
+As on Explore, anyone can call these with any argument: every argument is validated, and every
+refusal is a sentence, at its field where it has one.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ppap.backbones import as_path
+from ppap.data import preflight
+from ppap.settings import SettingError, excerpt
+from ppap.studio.answers import answering
+from ppap.studio.requests import CLOSED, LONGEST_TEXT, RequestError, mapping, refusal
+from ppap.studio.sources import Sources
+from ppap.studio.train.lists import training_lists
+from trainers.launching.estimates import as_reply
+from trainers.launching.orders import Order, command_line, plain_text, read_order
+from trainers.launching.runner import Runner, free_name
+from trainers.recipes import find
+from trainers.runs.standing import Standing
+from trainers.runs.watching import Cursor, picture_file, search_log
+from trainers.training.splits import SAMPLES
+
+# Items of a data set that are opened before a start; the run itself opens more.
+OPENED = 24
+FINDINGS = 40
+# Runs watched in one call.
+WATCHED = 24
+LARGEST = 2**63 - 1
+
+
+class Training:
+    """The Train page's side of the server.
+
+    Args:
+        runner: the runs.
+        sources: which folders and files may be looked into.
+        allowed: whether pages may start, change and delete runs.
+    """
+
+    def __init__(self, runner: Runner, sources: Sources, *, allowed: bool = True) -> None:
+        self.runner, self.sources, self.allowed = runner, sources, allowed
+        # An estimate loads a backbone: two at once would take twice the memory.
+        self._estimating = threading.Lock()
+
+    def calls(self) -> list[Callable[[Any], Any]]:
+        """What the page may call, by its name."""
+        return [
+            self.lists,
+            self.check,
+            self.inspect,
+            self.start,
+            self.watch,
+            self.act,
+            self.details,
+            self.search,
+            self.compare,
+        ]
+
+    @answering
+    def lists(self, _: Any) -> dict[str, Any]:
+        """Recipes, settings and limits from which the page builds its form."""
+        closed = "" if self.allowed else CLOSED
+        return {"root": str(self.runner.root), "closed": closed, **training_lists()}
+
+    @answering
+    def check(self, request: Any) -> dict[str, Any]:
+        """What is wrong with an order, by field, and the command that would do the same."""
+        order, errors = self.order(mapping(request))
+        if order is None:
+            return {"errors": errors, "command": ""}
+        return {"errors": {}, "command": self.command(order)}
+
+    @answering
+    def inspect(self, request: Any) -> dict[str, Any]:
+        """The findings about an order's data, and what it will need."""
+        order, errors = self.order(mapping(request))
+        if order is None:
+            return {"errors": errors, "findings": [], "estimate": None}
+        return self.inspected(order)
+
+    @answering
+    def start(self, request: Any) -> dict[str, Any]:
+        """Begin a run, or put it into the queue."""
+        return {"run": self.begin(mapping(request)).as_dict()}
+
+    @answering
+    def watch(self, request: Any) -> dict[str, Any]:
+        """The list of runs if it has changed, and what is new of those that are watched."""
+        request = mapping(request)
+        wanted = request.get("watch") or []
+        if not isinstance(wanted, list) or len(wanted) > WATCHED:
+            raise RequestError(f"At most {WATCHED} runs are watched at a time.")
+        runs = [one.as_dict() for one in self.runner.runs()]
+        version = zlib.crc32(json.dumps(runs).encode())
+        changes = {}
+        for one in map(mapping, wanted):
+            try:
+                changes[str(one.get("name"))] = self.changes(
+                    one.get("name"), one.get("cursor"), log=bool(one.get("log"))
+                )
+            except SettingError:
+                continue  # it was deleted or renamed meanwhile, as the list tells
+        same = request.get("known") == version
+        return {"version": version, "runs": None if same else runs, "changes": changes}
+
+    @answering
+    def act(self, request: Any) -> dict[str, Any]:
+        """Stop, kill, resume, rename or delete a run."""
+        request = mapping(request)
+        action, name = request.get("action"), request.get("name")
+        if action == "contents":
+            return {"contents": self.runner.contents(name)._asdict()}
+        self.require_allowed()
+        if action in ("stop", "kill"):
+            return {"run": self.runner.stop(name, now=action == "kill").as_dict()}
+        if action == "resume":
+            return {"run": self.runner.resume(name).as_dict()}
+        if action == "rename":
+            return {"run": self.runner.rename(name, request.get("new_name")).as_dict()}
+        if action == "delete":
+            return {"contents": self.runner.delete(name)._asdict()}
+        raise RequestError(f"There is no action {excerpt(action)!r}.")
+
+    @answering
+    def details(self, name: Any) -> dict[str, Any]:
+        """A run's settings, its command, the end of its log, and a name for one like it."""
+        about = self.runner.about(name)
+        return {
+            **about,
+            "config": self.runner.settings(name),
+            "command": self.runner.command(name),
+            "last_lines": self.runner.last_lines(name),
+            "free_name": free_name(self.runner.root, str(name)),
+        }
+
+    @answering
+    def search(self, request: Any) -> dict[str, Any]:
+        """The lines of a run's log that hold some words."""
+        request = mapping(request)
+        words = request.get("words")
+        if not isinstance(words, str) or not 0 < len(words) <= LONGEST_TEXT:
+            raise RequestError("Say what to look for.")
+        return {"lines": search_log(self.runner.folder(request.get("name")), words)}
+
+    @answering
+    def compare(self, names: Any) -> dict[str, Any]:
+        """Runs side by side."""
+        return self.compared(names)
+
+    # What the above share with the scripts' endpoints.
+
+    def require_allowed(self) -> None:
+        """RequestError where pages may only look."""
+        if not self.allowed:
+            raise RequestError(CLOSED)
+
+    def order(self, request: Mapping[str, Any]) -> tuple[Order | None, dict[str, str]]:
+        """An order from untrusted values, or what is wrong with it by field."""
+        order, errors = read_order(request, folder=self.sources.folder)
+        if order is not None and as_path(order.config.backbone) is not None:
+            try:
+                self.sources.file(order.config.backbone)
+            except RequestError as error:
+                return None, {"backbone": str(error)}
+        return order, errors
+
+    def sound_order(self, request: Mapping[str, Any]) -> Order:
+        """An order; SettingError for the first thing that is wrong with it."""
+        order, errors = self.order(request)
+        if order is None:
+            field, text = next(iter(errors.items()))
+            raise SettingError(field, text)
+        return order
+
+    def begin(self, request: Mapping[str, Any]) -> Standing:
+        """Begin the run that is asked for.
+
+        Raises:
+            SettingError, RequestError, RunError: something does not fit; data with errors included.
+        """
+        self.require_allowed()
+        order = self.sound_order(request)
+        errors = [f for f in self.findings(order) if f["severity"] == "error"]
+        if errors:
+            more = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
+            raise SettingError("data", f"{errors[0]['file']} {errors[0]['text']}.{more}")
+        with self._estimating:
+            return self.runner.start(order)
+
+    def clone(self, name: object, new: object, changes: Mapping[str, Any]) -> Standing:
+        """Begin a run like another, with some settings changed; errors as ``begin``."""
+        about = self.runner.about(name)
+        settings = {**about["settings"], **mapping(changes)}
+        return self.begin({**about, "name": new, "settings": settings})
+
+    def findings(self, order: Order) -> list[dict[str, str]]:
+        """What is missing or broken in the training split."""
+        if order.config.dataset == SAMPLES:
+            return []
+        kind = order.config.dataset or None
+        found = preflight(order.data, kind, split=order.config.train_split, open_files=OPENED)
+        return [{"severity": f.severity, "file": f.file, "text": f.text} for f in found][:FINDINGS]
+
+    def inspected(self, order: Order) -> dict[str, Any]:
+        """Findings, and the estimate or why there is none."""
+        findings = self.findings(order)
+        reply: dict[str, Any] = {"errors": {}, "findings": findings, "estimate": None}
+        if any(finding["severity"] == "error" for finding in findings):
+            return reply
+        try:
+            with self._estimating:
+                return {**reply, "estimate": as_reply(self.runner.estimate(order))}
+        except SettingError as error:
+            return {**reply, "errors": {error.field: str(error)}}
+        except Exception as error:
+            return {**reply, "errors": {"": refusal(error)}}
+
+    def command(self, order: Order) -> str:
+        """The command line of an order."""
+        return command_line(order.about(), self.runner.root / order.name)
+
+    def changes(self, name: object, cursor: object, *, log: bool = True) -> dict[str, Any]:
+        """What is new of a run since a cursor, which may be None."""
+        folder = self.runner.folder(name)
+        return self.runner.watching.changes(folder, read_cursor(cursor), log=log)
+
+    def compared(self, names: object) -> dict[str, Any]:
+        """Runs side by side; errors as ``Runner.compare``."""
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise RequestError("Name the runs in a list.")
+        return self.runner.compare(names[:WATCHED])
+
+    def picture(self, name: str, step: int, image: int) -> Path | None:
+        """The file of one prediction; None where there is none."""
+        try:
+            return picture_file(self.runner.folder(name), step, image)
+        except SettingError:
+            return None
+
+    def suggested_name(self, recipe: object) -> str:
+        """A name for a new run of a recipe; SettingError where there is no such recipe."""
+        return free_name(self.runner.root, find(plain_text("recipe", recipe)).name)
+
+
+def read_cursor(raw: object) -> Cursor:
+    """A cursor from untrusted values; what makes no sense in it means the beginning."""
+    if not isinstance(raw, Mapping):
+        return Cursor()
+    found = {}
+    for name in Cursor._fields:
+        value = raw.get(name)
+        least = -1 if name == "log" else 0
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST:
+            found[name] = value
+    return Cursor(**found)

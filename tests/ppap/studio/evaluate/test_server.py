@@ -1,0 +1,302 @@
+"""The Evaluate page's server functions: reports on disk, and the command that makes them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ppap.backbones import load_backbone
+from ppap.checkpoints.opening import load_segmenter
+from ppap.data import open_dataset
+from ppap.evaluation.source import read_square
+from ppap.segmenter import Segmenter
+from ppap.studio.checkpoints import Checkpoints, CrfProcesses
+from ppap.studio.evaluate import requests as evaluations
+from ppap.studio.evaluate.server import Evaluating
+from ppap.studio.jobs import Job, follow_line
+from ppap.studio.sources import Sources
+from tests.support.small_runs import save_vit
+from tests.support.small_segmenters import save_small, write_folder
+from tests.support.small_studio import wait_until
+from trainers.config import Config
+from trainers.evaluate import main as evaluate
+from trainers.runs.folder import Run
+
+LONG = 300
+
+
+class Place:
+    """An Evaluating, a data set, and a run with a checkpoint and a report."""
+
+    def __init__(self, root: Path, *, local: bool = True) -> None:
+        self.root, self.runs, self.data = root, root / "runs", root / "data"
+        if not self.data.exists():
+            write_folder(self.data, 5)
+            vit = load_backbone(str(save_vit(root / "vit.pth")))
+            torch.manual_seed(1)
+            made = Segmenter(vit, 3)
+            torch.nn.init.normal_(made.linear_probe.weight)
+            # So that clusters and their classes have different numbers.
+            made.cluster_probe.clusters.data = made.cluster_probe.clusters.data.roll(1, 0)
+            self.run = Run(self.runs / "first")
+            save_small(made.eval(), self.run.checkpoints / "last.pt", 32, dataset="folder")
+            self.run.write_state("finished", data=str(self.data), step=7)
+            words = [str(self.run.folder), "--split=all", f"--json={self.run.folder}/report.json"]
+            assert evaluate([*words, "--crf", "--workers=0"]) == 0
+        self.run = Run(self.runs / "first")
+        self.sources = Sources([self.data], uploads=root / "uploads", any_folder=local)
+        self.crf = CrfProcesses()
+        self.evaluating = Evaluating(
+            Checkpoints(self.runs, self.sources), self.crf, folders=[str(self.data)]
+        )
+
+    def close(self) -> None:
+        self.evaluating.close()
+        self.crf.close()
+
+    def request(self, **changes: Any) -> dict[str, Any]:
+        return {"checkpoint": {"run": "first", "which": "last"}, "split": "all", **changes}
+
+    def said(self) -> dict[str, Any]:
+        current: dict[str, Any] = self.evaluating.status(None)["current"]
+        return current
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("evaluating")
+    Place(root).close()
+    return root
+
+
+@pytest.fixture
+def place(made: Path) -> Iterator[Place]:
+    place = Place(made)
+    yield place
+    place.close()
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Another program in place of the command; it gets the same arguments."""
+    monkeypatch.setattr(evaluations, "COMMAND", (sys.executable, "-c", script))
+
+
+def test_a_run_s_report_opens_at_once(place: Place) -> None:
+    hello = place.evaluating.hello(None)
+    (one,) = [report for report in hello["reports"] if report["key"] == "first"]
+    assert (one["title"], one["crf"], one["split"]) == ("first", True, "all")
+    assert hello["data"] == [str(place.data)]
+    assert hello["checkpoints"][0]["data"] == str(place.data)
+    reply = place.evaluating.report("first")
+    stored = json.loads((place.run.folder / "report.json").read_text())
+    assert reply["report"] == stored
+    assert one["accuracy"] == stored["crf"]["cluster"]["accuracy"]
+    assert reply["scores"][0][0] == "measured here"
+    assert reply["scores"][0][1][0] == stored["cluster"]["accuracy"]
+    assert "5 images" in reply["subject"]
+    assert json.loads(json.dumps(hello))
+    assert json.loads(json.dumps(reply))
+
+
+@pytest.mark.parametrize("crf", [False, True])
+def test_an_image_is_predicted_as_it_was_scored(place: Place, crf: bool) -> None:
+    report = json.loads((place.run.folder / "report.json").read_text())
+    assert report["cluster"]["assignment"] != [0, 1, 2]
+    reply = place.evaluating.image({"report": "first", "index": 3, "crf": crf})
+    size = reply["size"]
+    maps = {
+        name: np.frombuffer(zlib.decompress(base64.b64decode(data)), np.uint8).reshape(size, size)
+        for name, data in reply["maps"].items()
+    }
+    truth = read_square(open_dataset(place.data, split="all"), 3, size).labels
+    assert np.array_equal(maps["truth"], np.where(truth < 0, 255, truth))
+    (measured,) = [one for one in report["images"] if one["index"] == 3]
+    assert reply["name"] == measured["name"]
+    known = maps["truth"] != 255
+    scores = {"cluster": measured["cluster"], "linear": measured["linear"]}
+    if crf:
+        scores |= {f"{name}_crf": measured["crf"][name] for name in ("cluster", "linear")}
+    assert set(maps) == {"truth", *scores}
+    for name, score in scores.items():
+        right = 100 * (maps[name] == maps["truth"])[known].mean()
+        assert right == pytest.approx(score["accuracy"], abs=1e-3)
+    assert reply["photo"].startswith("data:image/jpeg;base64,")
+
+
+def test_an_evaluation_from_start_to_report(place: Place) -> None:
+    started = place.evaluating.start(place.request())
+    assert started["state"] == "running"
+    assert "is being evaluated" in place.evaluating.start(place.request())["error"]
+    wait_until(lambda: place.said()["state"] != "running", LONG)
+    said = place.said()
+    assert said["state"] == "done", said
+    report = place.evaluating.report(said["key"])["report"]
+    first = place.evaluating.report("first")["report"]
+    assert report["cluster"] == first["cluster"]
+    assert "crf" not in report
+    assert (
+        place.evaluating.reports.page(said["key"])
+        .read_text(encoding="utf-8")
+        .startswith("<!doctype")
+    )
+    newest = place.evaluating.reports.listed()[0]
+    step = report["step"]
+    assert (newest["key"], newest["title"]) == (said["key"], f"first (last, step {step})")
+    # The folder of evaluations is taken for no run.
+    assert [one["run"] for one in place.evaluating.hello(None)["checkpoints"]] == ["first"]
+    assert (
+        "without CRF"
+        in place.evaluating.image({"report": said["key"], "index": 0, "crf": True})["error"]
+    )
+
+
+def test_a_report_made_here_can_be_deleted_and_a_run_s_cannot(place: Place) -> None:
+    made = place.run.folder.parent / ".evaluations" / "one"
+    made.mkdir(parents=True)
+    (made / "report.json").write_text((place.run.folder / "report.json").read_text())
+    keys = [one["key"] for one in place.evaluating.reports.listed()]
+    assert {"first", ".evaluations/one"} <= set(keys)
+    assert [one["own"] for one in place.evaluating.reports.listed() if one["key"] == "first"] == [
+        False
+    ]
+    assert "goes when the run is deleted" in place.evaluating.remove("first")["error"]
+    for odd in (".evaluations/../first", ".evaluations/", "../x", "", None, ".evaluations/two"):
+        assert "There is no report" in place.evaluating.remove(odd)["error"], odd
+    place.evaluating.allowed = False
+    assert "cannot delete" in place.evaluating.remove(".evaluations/one")["error"]
+    place.evaluating.allowed = True
+    assert made.is_dir()
+    left = place.evaluating.remove(".evaluations/one")["reports"]
+    assert not made.exists()
+    assert ".evaluations/one" not in [one["key"] for one in left]
+    assert (place.run.folder / "report.json").is_file()
+
+
+def test_progress_is_read(place: Place) -> None:
+    one = Job("k", "t", place.root, "report.json")
+    for line in ("Evaluating x on cpu", "Evaluating: 1,200 of 4,800 images, 3 min left", ""):
+        follow_line(one, line)
+    assert one.share == 0.25
+    assert one.text.endswith("3 min left")
+    assert one.lines == ["Evaluating x on cpu"]
+
+
+def test_cancel_ends_it_and_leaves_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(
+        monkeypatch,
+        "import sys, time; from pathlib import Path; "
+        "out = next(word for word in sys.argv if word.startswith('--pictures=')); "
+        "Path(out.removeprefix('--pictures='), 'half').touch(); "
+        "print('Evaluating: 1 of 4 images', file=sys.stderr, flush=True); "
+        "time.sleep(600)",
+    )
+    before = len(place.evaluating.reports.listed())
+    key = place.evaluating.start(place.request())["key"]
+    wait_until(lambda: place.said()["share"] == 0.25, LONG)
+    place.evaluating.cancel(None)
+    wait_until(lambda: place.said()["state"] == "cancelled", LONG)
+    assert len(place.evaluating.reports.listed()) == before
+    assert not (place.runs / key).exists()
+    current = place.evaluating._jobs._job
+    assert current is not None
+    assert current.process is not None
+    assert current.process.poll() is not None
+
+
+def test_a_failure_says_why(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, "import sys; print('No memory.', file=sys.stderr); sys.exit(1)")
+    place.evaluating.start(place.request())
+    wait_until(lambda: place.said()["state"] == "failed", LONG)
+    assert place.said()["text"] == "No memory."
+    stand_in(monkeypatch, "import sys; sys.exit(9)")
+    place.evaluating.start(place.request())  # and another may begin
+    wait_until(lambda: "exit status 9" in place.said()["text"], LONG)
+
+
+def test_the_command_is_a_list_of_words(place: Place, tmp_path: Path) -> None:
+    strange = tmp_path / "--crf; touch x"
+    strange.mkdir()
+    wanted = place.evaluating.read(place.request(data=str(strange), split="val", crf=True))
+    words = wanted.arguments(tmp_path / "out")
+    assert words[0] == str(place.run.checkpoints / "last.pt")
+    assert f"--data={strange}" in words
+    assert "--split=val" in words
+    assert words.count("--crf") == 1
+    plain = place.evaluating.read({"checkpoint": {"run": "first"}})
+    words = plain.arguments(tmp_path)
+    assert f"--data={place.data}" in words  # the run's own
+    assert not any(word.startswith(("--split", "--crf", "--kind")) for word in words)
+    place.run.write_config(Config(dataset="folder"))
+    words = place.evaluating.read({"checkpoint": {"run": "first"}}).arguments(tmp_path)
+    assert {"--kind=folder", f"--data={place.data}"} <= set(words)
+    place.run.config_file.unlink()
+    samples = place.evaluating.read(place.request(data="samples"))
+    assert "--kind=samples" in samples.arguments(tmp_path)
+
+
+def test_refusals_are_sentences(place: Place) -> None:
+    checkpoint = {"file": str(place.run.checkpoints / "last.pt")}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"checkpoint": {}}, "Choose a run"),
+        ({"checkpoint": {"run": "../first"}}, "There is no run called"),
+        ({"checkpoint": checkpoint}, "on which data set"),
+        ({"data": str(place.root / "none")}, "There is no folder"),
+        ({"data": 5}, "must be a folder"),
+        ({"split": "--crf"}, "The split must be"),
+        ({"split": "a b"}, "The split must be"),
+        ({"split": "val\n--crf"}, "The split must be"),
+        ({"crf": "yes"}, "CRF must be"),
+    ]
+    for changes, part in cases:
+        assert part in place.evaluating.start(place.request(**changes))["error"], changes
+    for key in ("../first", ".evaluations", ".evaluations/../first", "", None, ["first"], "data"):
+        assert "There is no report" in place.evaluating.report(key)["error"]
+    for index in (99, -1, True, "0", 1.5, None):
+        said = place.evaluating.image({"report": "first", "index": index})
+        assert "has no image" in said["error"]
+
+
+def test_others_may_read_but_not_start(made: Path) -> None:
+    place = Place(made, local=False)
+    place.evaluating.allowed = False
+    assert "cannot start" in place.evaluating.start(place.request())["error"]
+    assert "report" in place.evaluating.report("first")
+    place.close()
+
+
+def test_a_checkpoint_that_has_changed_is_not_taken_for_the_old_one(made: Path) -> None:
+    place = Place(made)
+    file = place.run.checkpoints / "last.pt"
+    kept = file.read_bytes()
+    try:
+        segmenter = load_segmenter(file).segmenter
+        torch.nn.init.normal_(segmenter.linear_probe.weight)
+        save_small(segmenter, file, 32, dataset="folder")
+        os.utime(file, (9, 9))
+        said = place.evaluating.image({"report": "first", "index": 0})
+        assert "has changed since this report" in said["error"]
+        file.unlink()
+        said = place.evaluating.image({"report": "first", "index": 0})
+        assert "no longer there" in said["error"]
+    finally:
+        file.write_bytes(kept)
+        place.close()
+
+
+def test_damaged_reports_are_left_out(place: Place) -> None:
+    for name, text in (("half", "{"), ("other", "[]"), ("foreign", '{"format": "x"}')):
+        (place.runs / name).mkdir(exist_ok=True)
+        (place.runs / name / "report.json").write_text(text)
+    keys = [one["key"] for one in place.evaluating.reports.listed()]
+    assert not {"half", "other", "foreign"} & set(keys)
+    assert "cannot be read" in place.evaluating.report("half")["error"]

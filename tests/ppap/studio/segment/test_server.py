@@ -1,0 +1,370 @@
+"""The Segment page's server functions, on a backbone of one convolution and small checkpoints."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ppap.clustering import clusters_of, find_clusters, see
+from ppap.data import palette
+from ppap.output.coco_json import decode_mask
+from ppap.predictor import Predictor
+from ppap.segmenter import Segmenter
+from ppap.studio.answers import packed
+from ppap.studio.checkpoints import Checkpoints, CrfProcesses
+from ppap.studio.loading import Loader
+from ppap.studio.segment import store as segments
+from ppap.studio.segment.server import Segmenting
+from ppap.studio.segment.store import Size, reduced, shown_size
+from ppap.studio.sources import Sources
+from ppap.studio.store import BatchStore
+from tests.support.small_segmenters import NAMES, save_small, small_segmenter
+from tests.support.small_studio import TinyBackbone, draw, load_tiny, picture, wait_until
+
+
+class Place:
+    """A Segmenting with everything behind it, in a folder of its own."""
+
+    def __init__(self, root: Path, *, local: bool = True) -> None:
+        self.root, self.uploads, self.runs = root, root / "uploads", root / "runs"
+        self.uploads.mkdir()
+        sources = Sources([], uploads=self.uploads, any_folder=local)
+        loader = Loader(BatchStore(), sources, backbone="embedded")
+        self.checkpoints = Checkpoints(self.runs, sources)
+        self.crf = CrfProcesses()
+        self.segmenting = Segmenting(loader, self.checkpoints, self.crf, backbone="embedded")
+
+    def close(self) -> None:
+        self.segmenting.close()
+        self.crf.close()
+
+    def upload(self, name: str, seed: int = 0, side: int = 128) -> dict[str, str]:
+        return {"path": str(draw(self.uploads / f"{seed}.png", seed, side)), "name": name}
+
+    def request(self, **changes: Any) -> dict[str, Any]:
+        files = [self.upload("one.jpg", 1), self.upload("two <b>.png", 2, 96)]
+        return {"source": "files", "files": files, "clusters": 3, "size": 224, **changes}
+
+    def load(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Segment to the end, as the page does; its last reply."""
+        started = self.segmenting.load(request)
+        if "error" in started:
+            return started
+
+        def reply() -> dict[str, Any]:
+            said: dict[str, Any] = self.segmenting.progress(started["job"])
+            return said
+
+        wait_until(lambda: reply().get("state") not in ("waiting", "running"), 300)
+        last = reply()
+        found: dict[str, Any] = last.get("result", last)
+        return found
+
+    def run_with_checkpoint(self, segmenter: Segmenter, name: str = "first") -> Path:
+        file = self.runs / name / "checkpoints/last.pt"
+        save_small(segmenter, file)
+        return file
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setattr("ppap.studio.loading.load_backbone", load_tiny)
+    made = Place(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return small_segmenter(extra_clusters=1)
+
+
+@pytest.fixture
+def trained(place: Place, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(
+        "ppap.checkpoints.opening.load_backbone", lambda *a, **k: segmenter.backbone
+    )
+    return place.run_with_checkpoint(segmenter)
+
+
+def maps_of(place: Place, reply: dict[str, Any], kind: str = "clusters") -> list[np.ndarray]:
+    result = place.segmenting.store.result(reply["result"])
+    return [one.ids() for one in result.layer(kind).maps]
+
+
+def test_the_frozen_backbone_s_clusters_are_the_library_s(place: Place) -> None:
+    reply = place.load(place.request())
+    backbone = TinyBackbone()
+    seen = [see(backbone, picture(1, 128), size=224), see(backbone, picture(2, 96), size=224)]
+    clusters = find_clusters(seen, 3)
+    for found, one in zip(maps_of(place, reply), seen, strict=True):
+        assert np.array_equal(found, clusters_of(one, clusters))
+    (layer,) = reply["layers"]
+    assert layer["names"] == ("cluster 1", "cluster 2", "cluster 3")
+    assert layer["colours"] == palette(3)
+    assert sum(layer["shares"]) == pytest.approx(1)
+    pixels = np.concatenate([one.ravel() for one in maps_of(place, reply)])
+    assert layer["shares"][0] == pytest.approx((pixels == 0).mean())
+    assert [one["name"] for one in reply["pictures"]] == ["one.jpg", "two <b>.png"]
+    assert json.loads(json.dumps(reply))
+    assert str(place.root) not in json.dumps(reply)
+
+
+def test_what_is_drawn_is_what_was_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "SHOWN", 60)
+    reply = place.load(place.request())
+    result = place.segmenting.store.result(reply["result"])
+    for i, one in enumerate(reply["pictures"]):
+        assert one["shown"] == [60, 60]
+        with Image.open(io.BytesIO(result.photo(i))) as photo:
+            assert photo.size == (60, 60)
+        drawn, whole = result.drawing(i, "clusters").ids(), maps_of(place, reply)[i]
+        step = whole.shape[0] / 60
+        for row, column in ((0, 0), (13, 40), (59, 59)):
+            at = int((row + 0.5) * step), int((column + 0.5) * step)
+            assert drawn[row, column] == whole[at]
+    for image, kind in ((2, "clusters"), (-1, "clusters"), (0, "classes"), (0, "photo")):
+        with pytest.raises(ValueError, match=r"no such picture|kind must be"):
+            result.drawing(image, kind)
+
+
+def test_another_number_of_clusters_does_not_look_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = place.load(place.request())
+    monkeypatch.setattr("ppap.studio.segment.work.see", None)
+    again = place.load({**place.request(clusters=5), "of": first["set"]})
+    assert len(again["layers"][0]["names"]) == 5
+    assert again["set"] == first["set"]
+    assert again["result"] != first["result"]
+
+
+def test_a_checkpoint_says_what_its_predictor_says(
+    place: Place, trained: Path, segmenter: Segmenter
+) -> None:
+    reply = place.load(place.request(checkpoint={"run": "first"}))
+    wanted = Predictor(trained)
+    for i, rgb in enumerate((picture(1, 128), picture(2, 96))):
+        said = wanted.segment(rgb)
+        assert np.array_equal(maps_of(place, reply)[i], said.clusters)
+        assert np.array_equal(maps_of(place, reply, "classes")[i], said.classes)
+    clusters, classes = reply["layers"]
+    assert clusters["names"] == tuple(f"cluster {i}" for i in range(1, 5))
+    assert classes["names"] == NAMES
+    assert len(set(clusters["colours"])) == 4
+    assert "not evaluated" in reply["notes"][0]
+    assert reply["title"] == "first (last)"
+    by_file = place.load(place.request(checkpoint={"file": str(trained)}))
+    assert np.array_equal(maps_of(place, by_file)[0], maps_of(place, reply)[0])
+
+
+def test_matched_clusters_are_called_by_their_class(
+    place: Place, trained: Path, segmenter: Segmenter
+) -> None:
+    digest = Predictor(trained).loaded.digest
+    report = {"digest": digest, "cluster": {"assignment": [2, -1, 0, 1]}}
+    (trained.parent.parent / "report.json").write_text(json.dumps(report))
+    clusters, classes = place.load(place.request(checkpoint={"run": "first"}))["layers"]
+    assert clusters["names"] == ("tree", "cluster 2", "sky", "road")
+    assert clusters["colours"][0] == classes["colours"][2]
+    assert clusters["colours"][1] not in classes["colours"]
+
+
+def test_with_a_crf(place: Place, trained: Path) -> None:
+    plain = place.load(place.request(checkpoint={"run": "first"}))
+    reply = place.load(place.request(checkpoint={"run": "first"}, crf=True))
+    said = Predictor(trained).segment(picture(1, 128), crf=True)
+    assert np.array_equal(maps_of(place, reply)[0], said.clusters)
+    assert not np.array_equal(maps_of(place, plain)[0], said.clusters)
+    assert reply["crf"] is True
+
+
+def test_without_a_crf_the_reason_is_said(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppap.studio.checkpoints.why_unavailable", lambda: "No CRF, because.")
+    assert place.segmenting.hello(None)["crf"] == "No CRF, because."
+    assert place.load(place.request(crf=True))["error"] == "No CRF, because."
+    assert "layers" in place.load(place.request())
+
+
+def taken(place: Place, **request: Any) -> zipfile.ZipFile:
+    reply = place.segmenting.take(request)
+    key = reply["url"].removeprefix("studio/segment/").removesuffix(".zip")
+    found = place.segmenting.taken(key)
+    assert found.name == reply["name"]
+    return zipfile.ZipFile(found.file)
+
+
+def test_a_zip_has_the_page_s_names_and_colours(place: Place) -> None:
+    reply = place.load(place.request())
+    colours = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    names = ["grass", "", "grass"]
+    with taken(place, result=reply["result"], names=names, colours=colours) as archive:
+        document = json.loads(archive.read("annotations.json"))
+        label = Image.open(io.BytesIO(archive.read("labels/one.png")))
+        assert "overlays/two _b_.png" in archive.namelist()
+    assert [c["name"] for c in document["categories"]] == ["grass", "cluster 2", "grass"]
+    whole = maps_of(place, reply)[0]
+    merged = np.where(whole == 2, 0, whole)  # equal names are one class
+    assert np.array_equal(np.array(label), merged)
+    assert label.getpalette()[:9] == [1, 2, 3, 4, 5, 6, 7, 8, 9]  # type: ignore[index]
+    for annotation in document["annotations"]:
+        if annotation["image_id"] == 1:
+            mask = decode_mask(annotation["segmentation"])
+            assert np.array_equal(mask, merged == annotation["category_id"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"names": ["a"]}, "There must be 3 names"),
+        ({"names": [1, 2, 3]}, "A name must be a text"),
+        ({"names": ["a" * 81, "", ""]}, "at most 80"),
+        ({"colours": [[0, 0, 0]]}, "There must be 3 colours"),
+        ({"colours": [[0, 0, 256]] * 3}, "from 0 to 255"),
+        ({"colours": [[0, 0, True]] * 3}, "from 0 to 255"),
+        ({"opacity": math.nan}, "opacity must be"),
+        ({"opacity": "1"}, "opacity must be"),
+        ({"kind": "classes"}, "kind must be clusters"),
+        ({"result": "gone"}, "no longer in memory"),
+    ],
+)
+def test_what_cannot_be_taken(place: Place, changes: dict[str, Any], part: str) -> None:
+    reply = place.load(place.request())
+    said = place.segmenting.take({"result": reply["result"], **changes})
+    assert part in said["error"]
+
+
+def test_refusals_are_sentences(place: Place, trained: Path, tmp_path: Path) -> None:
+    outside = {"path": str(draw(tmp_path / "secret.png", 1)), "name": "secret.png"}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"source": "folder"}, "samples or files"),
+        ({"files": []}, "Choose at least one image"),
+        ({"files": [outside]}, "was not uploaded"),
+        ({"of": "gone"}, "no longer in memory"),
+        ({"clusters": 1}, "from 2 to 64, not 1"),
+        ({"clusters": 10**400}, "from 2 to 64"),
+        ({"clusters": math.nan}, "from 2 to 64"),
+        ({"clusters": "8"}, "from 2 to 64"),
+        ({"size": 225}, "resolution must be one of"),
+        ({"crf": "yes"}, "CRF must be"),
+        ({"backbone": 5}, "backbone must be a name"),
+        ({"backbone": str(trained)}, "by its name"),
+        ({"backbone": "none"}, "there is no backbone none"),
+        ({"checkpoint": "x"}, "Choose a checkpoint"),
+        ({"checkpoint": {"run": "../first"}}, "There is no run called ../first"),
+        ({"checkpoint": {"run": "none"}}, "There is no run called none"),
+        ({"checkpoint": {"run": "first", "which": "../../last"}}, "reported or last"),
+        ({"checkpoint": {"file": str(tmp_path / "no.pt")}}, "There is no file"),
+        ({"checkpoint": {"file": outside["path"]}}, "secret.png"),
+    ]
+    for changes, part in cases:
+        assert part in place.load(place.request(**changes))["error"], changes
+    assert "named fields" in place.segmenting.load(None)["error"]
+    assert "no longer known" in place.segmenting.progress("none")["error"]
+    assert place.segmenting.load(place.request(clusters=0))["field"] == "clusters"
+
+
+def test_files_of_the_server_are_hidden_from_others(tmp_path: Path) -> None:
+    place = Place(tmp_path, local=False)
+    file = tmp_path / "x.pt"
+    file.write_bytes(b"x")
+    for path in (file, tmp_path / "none.pt"):
+        assert "--images" in place.load(place.request(checkpoint={"file": str(path)}))["error"]
+    assert place.segmenting.hello(None)["files"] is False
+    place.close()
+
+
+def test_unreadable_pictures_are_named(place: Place) -> None:
+    broken = place.uploads / "broken.png"
+    broken.write_bytes(b"no picture")
+    bad = {"path": str(broken), "name": "holiday.png"}
+    reply = place.load(place.request(files=[bad, place.upload("fine.png", 3)]))
+    assert [one["name"] for one in reply["pictures"]] == ["fine.png"]
+    assert "holiday.png" in reply["problems"][0]
+    assert "holiday.png" in place.load(place.request(files=[bad]))["error"]
+
+
+def test_the_newest_request_of_a_page_counts(place: Place) -> None:
+    # All three are asked for before the first is worked on, however quick that is.
+    asked = threading.Event()
+    place.segmenting._pool.submit(asked.wait)
+    jobs = [place.segmenting.load({**place.request(clusters=c), "page": "p"}) for c in (2, 3, 4)]
+    asked.set()
+    states = []
+    for job in jobs:
+        wait_until(
+            lambda job=job: (  # type: ignore[misc]
+                place.segmenting.progress(job["job"])["state"] in ("done", "cancelled")
+            ),
+            300,
+        )
+        states.append(place.segmenting.progress(job["job"])["state"])
+    assert states[-1] == "done"
+    assert states[1] == "cancelled"
+
+
+def test_runs_are_listed_newest_first_and_links_are_not(
+    place: Place, trained: Path, segmenter: Segmenter
+) -> None:
+    import os
+
+    second = place.run_with_checkpoint(segmenter, "second")
+    os.utime(trained, (1, 1))
+    (second.parent.parent / "state.json").write_text('{"step": 7, "state": "finished"}')
+    (place.runs / "elsewhere").symlink_to(second.parent.parent)
+    (place.runs / "empty").mkdir()
+    (place.runs / ".hidden/checkpoints").mkdir(parents=True)
+    (place.runs / ".hidden/checkpoints/last.pt").write_bytes(b"")
+    listed = place.segmenting.hello(None)["checkpoints"]
+    assert [one["run"] for one in listed] == ["second", "first"]
+    assert listed[0]["step"] == 7
+    assert listed[0]["which"] == ["last"]
+
+
+def test_sets_and_results_are_let_go_of(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "MAX_SETS", 1)
+    monkeypatch.setattr(segments, "MAX_RESULTS", 2)
+    first = place.load(place.request())
+    kept = place.segmenting.store.result(first["result"])
+    assert kept.pictures.pictures[0].kept is not None
+    place.load(place.request())
+    # The first set can no longer be asked for, but its result can be taken: files are read again.
+    assert kept.pictures.pictures[0].kept is None
+    assert "no longer" in place.load({**place.request(), "of": first["set"]})["error"]
+    with taken(place, result=first["result"]) as archive:
+        assert len(archive.namelist()) == 7
+    for _ in range(2):
+        place.load(place.request())
+    assert "no longer" in place.segmenting.take({"result": first["result"]})["error"]
+
+
+def test_the_samples_need_nothing(place: Place) -> None:
+    reply = place.load({"clusters": 4})
+    names = [one["name"] for one in reply["pictures"]]
+    assert names[:2] == ["cheetah1.jpg", "lion.jpg"]
+    for one in reply["pictures"]:
+        assert max(one["shown"]) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "wanted"),
+    [((500, 400), 1, (500, 400)), ((4000, 2000), 1, (1024, 512)), ((1, 9000), 13, (1, 640))],
+)
+def test_sizes_shown(size: tuple[int, int], count: int, wanted: tuple[int, int]) -> None:
+    assert shown_size(*size, count) == wanted
+
+
+def test_void_survives_packing() -> None:
+    one = packed(np.array([[0, 1], [-1, 2]]))
+    assert one.ids().tolist() == [[0, 1], [255, 2]]
+    assert reduced(one, Size(1, 1)).ids().tolist() == [[2]]

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ppap.studio import main
+from tests.conftest import ROOT
+
+OPTIONS = ("--host", "--port", "--backbone", "--images", "--runs", "--help")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
+    monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
+
+
+def test_help_names_every_option_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, app\n"
+        "sys.argv = ['app.py', '--help']\n"
+        "try: app.main()\n"
+        "except SystemExit as end: code = end.code\n"
+        "heavy = ('torch', 'gradio', 'numpy', 'timm', 'PIL', 'ppap.data')\n"
+        "print([m for m in heavy if m in sys.modules], code)"
+    )
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[] 0"
+    for option in OPTIONS:
+        assert option in done.stdout
+    assert done.stdout.count("(default:") == 4
+
+
+def test_without_arguments_only_this_machine_is_served() -> None:
+    args = main.arguments([])
+    assert (args.host, args.port, args.backbone, args.images) == ("127.0.0.1", 7860, "embedded", [])
+
+
+def test_folders_may_be_given_several_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    args = main.arguments(["--images", str(tmp_path), "--images=~/a"])
+    assert args.images == [tmp_path, tmp_path / "a"]
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        (["--images", "/no/such/folder"], "--images: there is no folder /no/such/folder"),
+        (["--images", __file__], "--images: there is no folder"),
+        (["--images", ""], "--images: there is no folder"),
+        (["--images", "~nobody-here/x"], "--images: there is no folder"),
+        *(
+            (["--port", port], "is no whole number from 1 to 65535")
+            for port in ("0", "65536", "-1", "7860.5", "many", "", "9" * 5000, "²")
+        ),
+        (["--colour", "blue"], "--colour"),
+    ],
+)
+def test_wrong_arguments_are_told_in_a_sentence(
+    given: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.arguments(given)
+    assert end.value.code == 2
+    assert part in capsys.readouterr().err
+
+
+def test_a_space_names_host_and_port(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "7861")
+    args = main.arguments([])
+    assert (args.host, args.port) == ("0.0.0.0", 7861)
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "nonsense")
+    with pytest.raises(SystemExit):
+        main.arguments([])
+    assert "'nonsense' is no whole number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
+def test_these_addresses_are_this_machine_s_only(host: str) -> None:
+    assert main.is_local(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.5", "", "example.com", "localhost.example.com", "127.1"]
+)
+def test_these_addresses_may_be_reached_by_others(host: str) -> None:
+    assert not main.is_local(host)
+
+
+def test_a_port_in_use_is_told_in_a_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run("app.py", "--port", port)
+    assert done.returncode == 1
+    assert f"Cannot listen on 127.0.0.1, port {port}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,432 @@
+"""The evaluate command, as other programs call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ppap.backbones import load_backbone
+from ppap.checkpoints.opening import load_segmenter
+from ppap.checkpoints.own import Checkpoint, load_checkpoint, save_checkpoint, weights_digest
+from ppap.data import open_dataset, palette
+from ppap.evaluation.split import evaluate_split
+from ppap.predictor import Predictor
+from ppap.segmenter import Segmenter
+from tests.conftest import ROOT
+from tests.ppap.checkpoints.test_published import CLASSES, Source, source
+from tests.ppap.evaluation.test_distance_split import write_imagenet_s
+from tests.support.small_segmenters import NAMES, write_folder
+from trainers.evaluate import main
+from trainers.reporting import report as reporting
+from trainers.reporting.target import task_of
+from trainers.reporting.wanted import Wanted
+from trainers.runs.folder import Run
+
+__all__ = ["source"]  # the fixture
+
+SIZE = 64
+
+
+def save(file: Path, names: tuple[str, ...] = NAMES, seed: int = 0, **config: Any) -> None:
+    """An untrained segmenter on the embedded backbone."""
+    backbone = load_backbone("embedded")
+    torch.manual_seed(seed)
+    segmenter = Segmenter(backbone, len(names))
+    save_checkpoint(
+        Checkpoint(
+            trained=segmenter.trained(),
+            backbone_digest=weights_digest(backbone),
+            classes=names,
+            colours=palette(len(names)),
+            size=SIZE,
+            step=9,
+            config={"rule": "ppap", "selection": "last", **config},
+        ),
+        file,
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    write_folder(root, count=15)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    save(folder / "checkpoints/last.pt", eval_split="val", train_split="train", dataset="folder")
+    Run(folder).write_state("finished", data=str(data))
+    return folder
+
+
+def report_of(*arguments: object, folder: Path) -> Any:
+    """What the command writes as JSON."""
+    file = folder / "report.json"
+    assert main([*map(str, arguments), "--json", str(file)]) == 0
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_scores_are_those_of_the_split(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = report_of(run, "--data", data, "--crf", folder=tmp_path)
+    loaded = load_segmenter(run / "checkpoints/last.pt")
+    wanted = evaluate_split(loaded.segmenter, open_dataset(data, split="val"), size=SIZE)
+    assert made["cluster"] == wanted.cluster.record()
+    assert made["linear"] == wanted.linear.record()
+    assert len(made["images"]) == 3
+    assert (made["size"], made["step"], made["digest"]) == (SIZE, 9, loaded.digest)
+    for probe in ("cluster", "linear"):
+        for scores in (made[probe], made["crf"][probe]):
+            assert {"accuracy", "miou", "iou"} <= set(scores)
+            assert list(scores["iou"]) == list(NAMES)
+    out, err = capsys.readouterr()
+    assert f"| measured here           | {made['cluster']['accuracy']:5.1f} |" in out
+    assert "measured here, with CRF" in out
+    assert "Warning: the backbone, EfficientNet-Lite0" in out
+    assert "Written" in err
+    assert "Written" not in out
+
+
+def test_a_run_knows_its_data(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(run.rglob("*"))
+    assert main([str(run)]) == 0
+    assert "split val: 3 images at 64 pixels" in capsys.readouterr().out
+    assert sorted(run.rglob("*")) == before  # without --json and --pictures nothing is written
+
+
+def test_a_run_with_steps_to_go_says_so(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unfinished = tmp_path / "r"
+    shutil.copytree(run, unfinished)
+    for step, warned in ((9, True), (20, False)):
+        Run(unfinished).write_state("stopped", step=step, steps=20)
+        assert main([str(unfinished)]) == 0
+        assert (f"Warning: {unfinished} is at step 9 of 20" in capsys.readouterr().err) is warned
+
+
+def test_a_split_that_samples_do_not_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = open_dataset(None, kind="samples").classes
+    save(tmp_path / "r/checkpoints/last.pt", tuple(classes), dataset="samples", eval_split="val")
+    for words, noted in (([], False), (["--split", "val"], True), (["--split", "all"], False)):
+        assert main([str(tmp_path / "r"), *words]) == 0
+        out, err = capsys.readouterr()
+        assert "split all: 6 images" in out
+        assert ("there are no splits; all images are scored, not 'val'" in err) is noted
+
+
+def test_the_reported_checkpoint_comes_first(run: Path, tmp_path: Path) -> None:
+    save(tmp_path / "r/checkpoints/last.pt")
+    known = load_checkpoint(run / "checkpoints/last.pt")
+    save_checkpoint(replace(known, step=77), tmp_path / "r/checkpoints/reported.pt")
+    task = task_of(Wanted(tmp_path / "r", data=Path("d")))
+    assert task.checkpoint.name == "reported.pt"
+    (tmp_path / "r/checkpoints/reported.pt").unlink()
+    task = task_of(Wanted(tmp_path / "r", data=Path("d")))
+    assert task.checkpoint.name == "last.pt"
+
+
+def test_a_file_another_split_and_size(run: Path, data: Path, tmp_path: Path) -> None:
+    file = run / "checkpoints/last.pt"
+    made = report_of(file, "--data", data, "--split", "train", "--size", 32, folder=tmp_path)
+    assert (made["dataset"]["split"], made["size"], len(made["images"])) == ("train", 32, 12)
+    assert any("is the one it was trained on" in note for note in made["notes"])
+    wanted = evaluate_split(
+        load_segmenter(file).segmenter, open_dataset(data, split="train"), size=32
+    )
+    assert made["linear"] == wanted.linear.record()
+
+
+def test_pictures(run: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main([str(run), "--data", str(data), "--pictures", str(out), "--workers", "0"]) == 0
+    names = {file.name for file in out.iterdir()}
+    assert {"report.html", "report.md", "report.json"} < names
+    assert sum(name.endswith(".png") for name in names) == 3
+
+
+def test_the_predictor_takes_the_assignment_from_the_report(
+    run: Path, data: Path, tmp_path: Path
+) -> None:
+    made = report_of(run, "--data", data, folder=tmp_path)
+    file = run / "checkpoints/last.pt"
+    (run / "report.json").write_text(json.dumps(made))
+    try:
+        found = Predictor(file).segment(data / "images/p0.png")
+    finally:
+        (run / "report.json").unlink()
+    assert found.assignment == tuple(made["cluster"]["assignment"])
+
+
+def test_a_published_checkpoint(source: Source, tmp_path: Path) -> None:
+    torch.save(source.content(), tmp_path / "best.pth")
+    write_folder(tmp_path / "data", count=10)
+    names = [*NAMES, "nothing"]
+    assert len(names) == CLASSES
+    (tmp_path / "data/classes.txt").write_text("\n".join(names))
+    made = report_of(
+        tmp_path / "best.pth", "--data", tmp_path / "data", "--size", 96, folder=tmp_path
+    )
+    assert made["selection"]["choice"] == "published"
+    assert made["notes"][0].startswith("Reservation")
+    assert list(made["cluster"]["iou"]) == names
+    assert made["step"] is None
+
+
+@pytest.mark.parametrize("features", ["tuned", "frozen"])
+def test_imagenet_s(tmp_path: Path, features: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_imagenet_s(tmp_path)
+    save(tmp_path / "last.pt", ("other", "n00000000", "n00000001"))
+    made = report_of(
+        tmp_path / "last.pt",
+        *("--data", tmp_path, "--split", "validation", "--distance-features", features),
+        folder=tmp_path,
+    )
+    assert made["distance"]["features"] == features
+    assert made["distance"]["images"] == 8
+    assert made["distance"]["bank"] == 12
+    assert set(made["distance"]["iou"]) == {"other", "n00000000", "n00000001"}
+    assert made["cluster"]["accuracy"] is not None
+    assert "Distance matching" in capsys.readouterr().out
+
+
+def test_imagenet_s_with_a_probe_of_other_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_imagenet_s(tmp_path)
+    save(tmp_path / "last.pt")
+    save(tmp_path / "five.pt", tuple("abcde"))
+    made = report_of(
+        tmp_path / "five.pt",
+        *("--data", tmp_path, "--split", "validation", "--pictures", tmp_path / "out"),
+        folder=tmp_path,
+    )
+    assert made["cluster"] is None
+    assert made["linear"] is None
+    assert made["distance"]["miou"] > 0
+    assert "only distance matching is measured" in capsys.readouterr().err
+    assert (tmp_path / "out/report.html").exists()
+
+
+def break_image(data: Path) -> None:
+    (data / "images/p3.png").write_bytes(b"no picture")
+
+
+def break_labels(data: Path) -> None:
+    (data / "labels/p3.png").write_bytes(b"no picture")
+
+
+def no_labels(data: Path) -> None:
+    for file in (data / "labels").iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (break_image, "Error: {data}/images/p3.png is not an image"),
+        (break_labels, "Error: {data}/labels/p3.png is not an image"),
+        (no_labels, "{data} has no label maps in its split 'all'"),
+    ],
+)
+def test_broken_data_is_named_before_anything_runs(
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[Path], None],
+    message: str,
+) -> None:
+    write_folder(tmp_path, count=5)
+    damage(tmp_path)
+    assert main([str(run), "--data", str(tmp_path), "--split", "all"]) == 2
+    out, err = capsys.readouterr()
+    assert message.format(data=tmp_path) in err
+    assert out == ""
+    if damage is not no_labels:
+        assert err.rstrip().endswith("has 1 error, listed above: mend this first")
+        assert "Evaluating" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{run}/none.pt", "--data", "{data}"], "none.pt does not exist: name a run's folder or"),
+        (["{data}", "--data", "{data}"], "is no run: it has no folder 'checkpoints'"),
+        (["{empty}", "--data", "{data}"], "has no checkpoint yet"),
+        (["{data}/classes.txt", "--data", "{data}"], "classes.txt cannot be read as a checkpoint"),
+        (["{run}/checkpoints/last.pt"], "Say where the data set is: --data DIR."),
+        (["{run}", "--data", "{data}/none"], "none does not exist"),
+        (["{run}", "--data", "{data}", "--split", "test"], "has no split 'test', only: train"),
+        (["{run}", "--data", "{data}", "--kind", "foldr"], "is no kind of data set"),
+        (["{run}", "--data", "{two}"], "has 2 classes, but last.pt was trained for 3"),
+        (["{run}", "--data", "{bare}"], "has no label maps, so there is nothing to score"),
+        (["{run}", "--size", "50"], "--size 50: an image height of 50 pixels does not divide"),
+        (["{run}", "--device", "tpu"], "device must be one of auto, cpu"),
+        (["{run}", "--backbone", "{data}/none.pth"], "none.pth"),
+        (["{run}", "--json", "{data}"], "is a folder: name a file in it"),
+        (["{run}", "--pictures", "{data}/classes.txt"], "is a file: name a folder"),
+        (["{run}", "--json", "{data}/classes.txt/a.json"], "classes.txt is a file, not a folder"),
+        (["{run}", "--json", "/proc/none/a.json"], "a.json cannot be written: "),
+    ],
+)
+def test_what_does_not_fit_is_told_in_a_sentence(
+    run: Path,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    (tmp_path / "empty/checkpoints").mkdir(parents=True)
+    write_folder(tmp_path / "two", count=5)
+    (tmp_path / "two/classes.txt").write_text("sky\nroad\n")
+    for file in (tmp_path / "two/labels").iterdir():
+        file.unlink()
+    (tmp_path / "two/labels").rmdir()
+    shutil.copytree(tmp_path / "two/images", tmp_path / "bare/images")
+    new = {name: tmp_path / name for name in ("empty", "two", "bare")}
+    places = {"run": run, "data": data, **new}
+    assert main([argument.format(**places) for argument in arguments]) == 2
+    out, err = capsys.readouterr()
+    last = err.strip().splitlines()[-1]
+    assert message in last
+    assert "Traceback" not in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: RUN_OR_CHECKPOINT"),
+        (["x", "--batch", "0"], "argument --batch: must be a whole number from 1 to"),
+        (["x", "--workers", "-1"], "argument --workers"),
+        (["x", "--siz", "3"], "unrecognized arguments: --siz"),
+        (["x", "--distance-features", "other"], "argument --distance-features: invalid choice"),
+    ],
+)
+def test_wrong_arguments(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_other_weights_of_the_backbone(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = load_checkpoint(run / "checkpoints/last.pt")
+    save_checkpoint(replace(known, backbone_digest="0" * 64), tmp_path / "last.pt")
+    assert main([str(tmp_path / "last.pt"), "--data", str(data)]) == 2
+    assert "trained on other weights than those of the backbone embedded" in capsys.readouterr().err
+
+
+def test_without_the_crf_package(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pydensecrf", None)
+    monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", None)
+    assert main([str(run), "--crf"]) == 2
+    assert "pip install pydensecrf2" in capsys.readouterr().err
+
+
+def test_a_crf_that_fails_half_way(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ppap.evaluation import crf
+
+    def fail(*_: object) -> None:
+        raise crf.CrfWorkerError("a CRF process ended in the middle of its work")
+
+    monkeypatch.setattr(crf.Worker, "refine", fail)
+    threads = torch.get_num_threads()
+    assert main([str(run), "--crf"]) == 1
+    assert "a CRF process ended" in capsys.readouterr().err
+    assert torch.get_num_threads() == threads
+
+
+def test_a_report_that_cannot_be_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "a.json"))
+
+    monkeypatch.setattr("ppap.evaluation.report.write_text", full)
+    assert main([str(run), "--json", str(tmp_path / "a.json")]) == 1
+    assert "a.json cannot be written: No space left on device" in capsys.readouterr().err
+
+
+def test_ctrl_c(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reporting, "probes", stop)
+    assert main([str(run)]) == 130
+    assert capsys.readouterr().err.endswith("Stopped.\n")
+
+
+def test_help_is_quick_and_whole() -> None:
+    code = (
+        "import sys; from trainers.evaluate import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    for word in ("examples:", "RUN_OR_CHECKPOINT", "--pictures DIR", "exit status", "reported.pt"):
+        assert word in done.stdout
+    assert done.stdout.rstrip().endswith("False")
+    options = [
+        f"--{name}"
+        for name in ["data", "split", "kind", "crf", "json", "size", "batch", "device", "heads"]
+    ]
+    assert all(option in done.stdout for option in options)
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_as_a_program(run: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "trainers.evaluate", str(run)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| measured here |" in done.stdout
+
+
+def test_camvid(shared_data: Path, tmp_path: Path) -> None:
+    """The real thing, reduced to its speed: 101 frames at 64 pixels."""
+    names = open_dataset(shared_data / "camvid").classes
+    save(tmp_path / "last.pt", names)
+    made = report_of(tmp_path / "last.pt", "--data", shared_data / "camvid", folder=tmp_path)
+    assert len(made["images"]) == 101
+    assert made["dataset"]["kind"] == "camvid"
+    assert sum(map(sum, made["linear"]["confusion"])) > 0.9 * 101 * SIZE * SIZE

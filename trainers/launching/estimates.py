@@ -1,0 +1,213 @@
+"""What a run will need, before it begins: steps, disk, memory, and time where runs tell of it.
+
+The numbers are rough and say so. They refuse what cannot go well, not what might be slow.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ppap.backbones import VITS, Backbone, build_vit, load_backbone
+from ppap.backbones import as_path as file_of
+from ppap.backbones.embedded import is_embedded
+from ppap.segmenter import Segmenter
+from trainers.cache import CachePlan, plan_cache
+from trainers.cache.plan import free_bytes, in_words
+from trainers.config import FROZEN, Config
+from trainers.devices import choose_device
+from trainers.launching.orders import Order
+from trainers.launching.queue import RESERVE_BYTES
+from trainers.progress import in_words as time_in_words
+from trainers.training.loading import steps_in_epoch
+from trainers.training.prepare import GIGABYTE, check_size
+from trainers.training.splits import class_list_of, open_splits
+
+# Python with torch, before anything is loaded; and each process that reads images.
+BASE_BYTES, WORKER_BYTES = 600 * 2**20, 200 * 2**20
+# Activations of the trained block that are kept for its gradient, in units of its input.
+KEPT_ACTIVATIONS = 12
+# Two moments of the optimizer beside the weights, in a checkpoint; gradients beside, in memory.
+MOMENTS, GRADIENTS = 2, 1
+# Pictures, metrics and the report.
+SMALL_FILES = 50 * 2**20
+
+
+class Pace(NamedTuple):
+    """How fast another run of the same kind went."""
+
+    run: str
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will need, about."""
+
+    images: int
+    steps: int
+    device: str
+    checkpoints: int
+    """Bytes."""
+    cache: int
+    """Bytes of cached features that are still to be written; 0 where there will be none."""
+    memory: int
+    """Bytes, of the device."""
+    seconds: float | None
+    """None where no run of this kind has told yet."""
+    refusal: str = ""
+    """Why it cannot begin."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def disk(self) -> int:
+        """Bytes that will be written."""
+        return self.checkpoints + self.cache
+
+    def sentences(self) -> list[str]:
+        """For people."""
+        told = [
+            f"{self.images:,} training images, {self.steps:,} steps on {self.device}.",
+            f"About {in_words(self.disk)} of disk and {in_words(self.memory)} of memory.",
+        ]
+        if self.seconds is None:
+            told.append("How long it takes shows after a few steps: no such run has been here yet.")
+        return [*told, *self.notes]
+
+
+def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()) -> Estimate:
+    """Work out what a run will need.
+
+    Args:
+        order: the run.
+        cache: the folder of cached features.
+        out: where the run will be kept; need not exist.
+        paces: of runs like it, the newest first.
+
+    Raises:
+        DataError, BackboneError, CacheError, SettingError: it could not even begin.
+    """
+    config = order.config
+    device = choose_device(config.device)
+    splits = open_splits(config, order.data)
+    images = len(splits.training)
+    per_epoch = steps_in_epoch(images, config.batch)
+    steps = total_steps(config, per_epoch)
+    backbone, own_weights = backbone_for(config.backbone)
+    check_size(backbone, "size", config.size)
+    check_size(backbone, "eval_size", config.eval_size)
+    plan = plan_cache(splits.training, backbone, size=config.size, root=cache)
+    trained = trained_bytes(backbone, config, len(class_list_of(splits.training)))
+    checkpoints = trained * (1 + MOMENTS) * (config.keep + 3) + SMALL_FILES
+    stored, notes, refusal = cache_needs(config, plan, own_weights=own_weights)
+    memory = memory_needed(config, plan, backbone, trained)
+    free_disk, free_memory = free_bytes(out), memory_free(device)
+    if checkpoints + RESERVE_BYTES > free_disk:
+        refusal = (
+            f"Checkpoints take about {in_words(checkpoints)}, but {out} has {in_words(free_disk)} "
+            f"free, of which {in_words(RESERVE_BYTES)} stay free. Delete old runs, or keep fewer."
+        )
+    elif free_memory is not None and memory > free_memory:
+        refusal = (
+            f"It takes about {in_words(memory)} of memory, but {in_words(free_memory)} are free "
+            f"on {device}. Use a smaller batch, or smaller images."
+        )
+    seconds = None
+    for pace in paces:
+        seconds = steps * config.batch / pace.images_per_second
+        like = f"as fast as {pace.run}, it takes about {time_in_words(seconds)} beside validations"
+        notes.append(f"{like[0].upper()}{like[1:]}.")
+        break
+    return Estimate(
+        images, steps, str(device), checkpoints, stored, memory, seconds, refusal, notes
+    )
+
+
+def total_steps(config: Config, per_epoch: int) -> int:
+    """All optimizer steps of a run."""
+    # Where only the probes learn and have a stretch of their own, there is nothing to do before.
+    idle = config.rule == FROZEN and config.probe_epochs > 0
+    steps = ((0 if idle else config.epochs) + config.probe_epochs) * per_epoch
+    return min(steps, config.max_steps) if config.max_steps else steps
+
+
+@functools.lru_cache(maxsize=2)
+def backbone_for(name: str) -> tuple[Backbone, bool]:
+    """A backbone to measure, and whether its weights are its own: nothing is downloaded for it."""
+    if is_embedded(name) or file_of(name) is not None:
+        return load_backbone(name), True
+    known = VITS.get(name)
+    return build_vit(name if known is None else known.timm_name), False
+
+
+def trained_bytes(backbone: Backbone, config: Config, classes: int) -> int:
+    """Head and probes."""
+    segmenter = Segmenter(backbone, classes, extra_clusters=config.extra_clusters, head=config.head)
+    frozen = {id(parameter) for parameter in backbone.parameters()}
+    parts = [p for p in segmenter.parameters() if id(p) not in frozen]
+    return sum(p.numel() * p.element_size() for p in parts)
+
+
+def cache_needs(
+    config: Config, plan: CachePlan, *, own_weights: bool
+) -> tuple[int, list[str], str]:
+    """Bytes still to be written of cached features, what to know of it, and why it cannot be."""
+    if config.cache == "off":
+        return 0, [], ""
+    why_not = plan.why_not(config.cache_gb * GIGABYTE)
+    if why_not is None:
+        notes = [] if own_weights else ["Cached features that are there already are not counted."]
+        return plan.bytes_missing, notes, ""
+    if config.cache == "on" and own_weights:
+        return 0, [], f"{why_not} Use cache=off, or a larger cache_gb."
+    return 0, [f"{why_not} Without a cache, features are computed anew in every epoch."], ""
+
+
+def memory_needed(config: Config, plan: CachePlan, backbone: Backbone, trained: int) -> int:
+    """Bytes of the device that a step takes, about."""
+    frozen = sum(p.numel() * p.element_size() for p in backbone.parameters())
+    row = plan.row
+    assert row.names is not None
+    parts = [row[name] for name in row.names if name != "labels"]
+    # Rows are kept in half precision.
+    inputs = 2 * sum(part.itemsize for part in parts) * config.batch
+    gradients = trained * (1 + MOMENTS + GRADIENTS)
+    return (
+        BASE_BYTES + frozen + gradients + KEPT_ACTIVATIONS * inputs + WORKER_BYTES * config.workers
+    )
+
+
+def memory_free(device: torch.device) -> int | None:
+    """Bytes free on the device; None where that is not known."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return meminfo().get("MemAvailable")
+
+
+def meminfo() -> Mapping[str, int]:
+    """What the system says of its memory, in bytes; empty where it does not."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split() for line in lines if line.endswith(" kB"))
+    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in pairs}
+
+
+def as_reply(found: Estimate) -> dict[str, Any]:
+    """For JSON."""
+    return {
+        "images": found.images,
+        "steps": found.steps,
+        "device": found.device,
+        "disk_bytes": found.disk,
+        "memory_bytes": found.memory,
+        "seconds": found.seconds,
+        "sentences": found.sentences(),
+        "refusal": found.refusal,
+    }

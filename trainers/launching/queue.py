@@ -1,0 +1,146 @@
+"""The queue of runs that are started for others: one on each device, the rest wait, all on disk.
+
+Each such run has a ``launch.json`` in its folder (``trainers.runs.launch``). The queue is nothing
+but the launches that wait, in the order of their times; whoever changes one holds the lock of the
+folder of all runs. Nothing depends on the program that asked for the run: a keeper
+(``trainers.launching.keeper``) stays with it, notes how it ends and starts the next.
+
+Only the standard library is imported, as in ``trainers.runs.processes``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from trainers.runs.launch import (
+    CONSOLE,
+    Launch,
+    is_alive,
+    read_json,
+    read_launch,
+    run_folders,
+    write_launch,
+)
+from trainers.runs.processes import identity
+
+PROJECT = Path(__file__).resolve().parents[2]
+LOCK = ".lock"
+# Left free on the disk when a run begins.
+RESERVE_BYTES = 10**9
+
+
+@contextlib.contextmanager
+def held(root: Path) -> Iterator[None]:
+    """Hold the lock of the folder of all runs, which is made if need be; others wait."""
+    root.mkdir(parents=True, exist_ok=True)
+    # Not to be handed to the processes that are started meanwhile: they would hold it, too.
+    descriptor = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def device_of(folder: Path, automatic: str) -> str:
+    """The device that a run is on."""
+    launch = read_launch(folder)
+    if launch is not None and launch.alive():
+        return launch.device
+    named = read_json(folder / "config.json").get("device", "auto")
+    return automatic if named == "auto" else canonical(str(named))
+
+
+def canonical(device: str) -> str:
+    """One name for each device."""
+    return "cuda:0" if device == "cuda" else device
+
+
+def waiting(root: Path) -> list[Path]:
+    """The runs that wait, first come first."""
+    found = [(read_launch(folder), folder) for folder in run_folders(root)]
+    times = [(one.queued, f) for one, f in found if one is not None and one.queued is not None]
+    return [folder for _, folder in sorted(times)]
+
+
+def dispatch(root: Path) -> list[Path]:
+    """Start whatever waits for a device that is free now; returns what was started."""
+    if not waiting(root):  # the usual case needs no lock
+        return []
+    with held(root):
+        return start_waiting(root)
+
+
+def start_waiting(root: Path) -> list[Path]:
+    """As ``dispatch``, with the lock held already."""
+    started = []
+    busy: set[str] | None = None
+    for folder in waiting(root):
+        launch = read_launch(folder)
+        assert launch is not None
+        if busy is None:
+            alive = [other for other in run_folders(root) if is_alive(other)]
+            busy = {device_of(other, launch.automatic) for other in alive}
+        if is_alive(folder) or launch.device in busy:
+            continue
+        free = shutil.disk_usage(root).free
+        if launch.disk + RESERVE_BYTES > free:
+            problem = f"There was too little room on the disk when its turn came: {room(free)}."
+            write_launch(folder, replace(launch, queued=None, ended=time.time(), problem=problem))
+            continue
+        start(folder, launch)
+        busy.add(launch.device)
+        started.append(folder)
+    return started
+
+
+def room(free: int) -> str:
+    """How much is free, in words."""
+    return f"{free / 10**9:.1f} GB free, of which {RESERVE_BYTES / 10**9:.0f} GB stay free"
+
+
+# Children that have ended are buried as long as somebody asks after them.
+_CHILDREN: list[subprocess.Popen[bytes]] = []
+
+
+def start(folder: Path, launch: Launch) -> None:
+    """Start the keeper of a run, which starts the run; the lock is held."""
+    began = replace(
+        launch,
+        queued=None,
+        began=time.time(),
+        stop=None,
+        keeper=None,
+        trainer=None,
+        ended=None,
+        code=None,
+        problem="",
+    )
+    write_launch(folder, began)
+    _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
+    with (folder / CONSOLE).open("ab") as console:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "trainers.launching.keeper", str(folder)],
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    _CHILDREN.append(child)
+    write_launch(folder, replace(began, keeper=identity(child.pid)))
+
+
+def bury() -> None:
+    """Ask after the children, so that those that have ended do not linger."""
+    _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]

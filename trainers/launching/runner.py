@@ -1,0 +1,351 @@
+"""Everything that can be done to runs from outside: start, stop, resume, rename, delete, compare.
+
+The folder of all runs is the only memory. Whatever is done is done under its lock, so that several
+studios, pages and commands see the same and never start one thing twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ppap.settings import SettingError
+from trainers.command import default_cache
+from trainers.devices import choose_device
+from trainers.launching.estimates import Estimate, Pace, estimate
+from trainers.launching.orders import NAME, Order, arguments, command_line, run_name
+from trainers.launching.queue import bury, canonical, dispatch, held, start_waiting, waiting
+from trainers.recipes import find
+from trainers.runs.folder import Run, RunError, locked
+from trainers.runs.launch import (
+    PATIENCE,
+    Launch,
+    holds_run,
+    is_alive,
+    read_launch,
+    run_folders,
+    trainer_of,
+    write_launch,
+)
+from trainers.runs.side_by_side import side_by_side
+from trainers.runs.standing import ACTIVE, Reading, Standing, last_lines, settings_of, standing
+from trainers.runs.watching import Watching
+
+# What Python is started with to train.
+PROGRAM = ("-m", "trainers.train")
+# Folders that are being deleted; whatever is left of them after a power cut goes with the next.
+DELETED = ".deleted-"
+
+
+class Contents(NamedTuple):
+    """What goes when a run is deleted."""
+
+    files: int
+    bytes: int
+    checkpoints: int
+    pictures: int
+
+
+class Runner:
+    """The runs in one folder.
+
+    Args:
+        root: the folder, which need not exist yet.
+        cache: of cached features; by default where the command keeps them.
+        patience: seconds that a run has to stop before it is killed.
+    """
+
+    def __init__(self, root: Path, *, cache: Path | None = None, patience: float = PATIENCE):
+        self.root = root.expanduser().absolute()
+        self.cache = cache
+        self.patience = patience
+        self.reading = Reading()
+        self.watching = Watching()
+
+    # --- what there is
+
+    def runs(self) -> list[Standing]:
+        """All runs, the newest first. Starts what waits for a device that has become free."""
+        bury()
+        dispatch(self.root)
+        places = {folder: i for i, folder in enumerate(waiting(self.root), 1)}
+        found = []
+        for folder in run_folders(self.root):
+            with contextlib.suppress(OSError):  # somebody deletes it right now
+                one = standing(folder, self.reading)
+                found.append(replace(one, position=places.get(folder)))
+        return sorted(found, key=lambda one: (-one.asked, one.name))
+
+    def standing(self, name: object) -> Standing:
+        """One run; SettingError where there is none."""
+        folder = self.folder(name)
+        places = {f: i for i, f in enumerate(waiting(self.root), 1)}
+        return replace(standing(folder, self.reading), position=places.get(folder))
+
+    def folder(self, name: object) -> Path:
+        """The folder of a run.
+
+        Raises:
+            SettingError: there is none of that name; the field is ``name``.
+        """
+        text = run_name(name)
+        # A checked name leads nowhere else; not looked up in the list, because pages ask for
+        # twenty runs at a time.
+        folder = self.root / text
+        if not folder.is_symlink() and holds_run(folder):
+            return folder
+        raise SettingError("name", f"There is no run called {text}.")
+
+    def settings(self, name: object) -> dict[str, Any]:
+        """All settings of a run, as far as they are known."""
+        return settings_of(self.folder(name), self.reading)
+
+    def last_lines(self, name: object) -> list[str]:
+        """The end of what a run printed."""
+        return last_lines(self.folder(name))
+
+    def about(self, name: object) -> dict[str, Any]:
+        """Recipe, data and changed settings of a run, to ask for one like it."""
+        folder = self.folder(name)
+        launch = self.reading.launch(folder)
+        if launch is not None and launch.about:
+            return {part: launch.about[part] for part in ("recipe", "data", "settings")}
+        config = settings_of(folder, self.reading)
+        usual = find(str(config.get("recipe", ""))).config.as_dict()
+        changed = {n: as_text(v) for n, v in config.items() if v != usual[n] and n != "recipe"}
+        data = self.reading.json(folder / "state.json").get("data")
+        return {"recipe": config["recipe"], "data": data, "settings": changed}
+
+    def command(self, name: object) -> str:
+        """The command line that would begin the same run."""
+        folder = self.folder(name)
+        return command_line(self.about(name), folder)
+
+    def contents(self, name: object) -> Contents:
+        """What goes when the run is deleted."""
+        folder = self.folder(name)
+        files = total = 0
+        for parent, _, names in os.walk(folder):
+            for file in names:
+                with contextlib.suppress(OSError):
+                    stat = os.lstat(Path(parent) / file)
+                    # last.pt is another name of a numbered checkpoint: it takes nothing more.
+                    total += stat.st_blocks * 512 // max(1, stat.st_nlink)
+                    files += 1
+        run = Run(folder)
+        pictures = sum(1 for _ in run.pictures.glob("*.png"))
+        return Contents(files, total, len(run.steps()), pictures)
+
+    # --- what it takes
+
+    def estimate(self, order: Order) -> Estimate:
+        """What a run will need; errors as ``trainers.launching.estimates.estimate``."""
+        cache = self.cache or default_cache()
+        return estimate(order, cache=cache, out=self.root, paces=self.paces(order))
+
+    def paces(self, order: Order) -> Iterator[Pace]:
+        """How fast runs like it went here, the newest first."""
+        alike = ("backbone", "rule", "size", "batch", "device", "cache")
+        wanted = order.config.as_dict()
+        for one in self.runs():
+            folder = self.root / one.name
+            config = settings_of(folder, self.reading)
+            speed = self.reading.json(folder / "state.json").get("images_per_second")
+            speed = speed or self.watching.last(folder, "images_per_second")
+            if speed and all(config.get(name) == wanted[name] for name in alike):
+                yield Pace(one.name, float(speed))
+
+    # --- what can be done
+
+    def start(self, order: Order) -> Standing:
+        """Begin a run, or put it into the queue of its device.
+
+        Raises:
+            SettingError: the name is taken, or the device does not exist.
+            RunError: disk or memory do not suffice; says how much there is.
+        """
+        needs = self.estimate(order)
+        if needs.refusal:
+            raise RunError(needs.refusal)
+        folder = self.root / run_name(order.name)
+        about = {**order.about(), "config": order.config.as_dict()}
+        with held(self.root):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                raise SettingError(
+                    "name", f"There is {order.name} already: choose another name."
+                ) from None
+            except OSError as error:
+                raise RunError(f"{folder} cannot be made: {error.strerror or error}.") from None
+            now = time.time()
+            launch = Launch(
+                arguments=(*PROGRAM, *arguments(about, folder, self.cache)),
+                device=canonical(needs.device),
+                automatic=canonical(str(choose_device("auto"))),
+                asked=now,
+                disk=needs.disk,
+                queued=now,
+                patience=self.patience,
+                about=about,
+            )
+            write_launch(folder, launch)
+            start_waiting(self.root)
+        return self.standing(order.name)
+
+    def stop(self, name: object, *, now: bool = False) -> Standing:
+        """Ask a run to write a checkpoint and end, or take it out of the queue.
+
+        Args:
+            name: of the run.
+            now: kill it, if it was asked before; what it did since its last checkpoint is lost.
+
+        Raises:
+            SettingError, RunError: there is no such run, or it does not run.
+        """
+        with held(self.root):
+            folder = self.folder(name)
+            launch = read_launch(folder)
+            if launch is not None and launch.queued is not None:
+                gone = replace(launch, queued=None, stop=time.time(), ended=time.time())
+                write_launch(folder, gone)
+            elif launch is not None and launch.alive():
+                write_launch(folder, replace(launch, stop=launch.stop or time.time()))
+                self._signal(folder, launch, now=now)
+            elif is_alive(folder):
+                self._signal(folder, launch, now=now)
+            else:
+                raise RunError(f"{folder.name} does not run.")
+        return self.standing(name)
+
+    def _signal(self, folder: Path, launch: Launch | None, *, now: bool) -> None:
+        trainer = launch.trainer if launch is not None else None
+        if trainer is not None and trainer.alive():
+            if now:
+                trainer.signal_group(signal.SIGKILL)
+            else:
+                # Only itself: the processes that read images for it end with it.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(trainer.pid, signal.SIGTERM)
+            return
+        other = trainer_of(folder)  # started on a command line
+        if other is not None and other.alive():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(other.pid, signal.SIGKILL if now else signal.SIGTERM)
+
+    def resume(self, name: object) -> Standing:
+        """Go on with a run that was stopped or failed, when its device is free.
+
+        Raises:
+            SettingError, RunError: there is no such run, it runs, or there is nothing to do.
+        """
+        with held(self.root):
+            folder = self.folder(name)
+            self._require_still(folder, "resumed")
+            if standing(folder, self.reading).state == "finished":
+                raise RunError(f"{folder.name} is finished: there is nothing to go on with.")
+            launch = read_launch(folder)
+            if (folder / "config.json").exists():
+                words = [f"--out={folder}", "--resume"]
+                words += [] if self.cache is None else [f"--cache={self.cache}"]
+                about, device = self.about(name), Run(folder).config().device
+            else:  # it never ran: as it was asked for
+                assert launch is not None
+                words, device = arguments(launch.about, folder, self.cache), launch.device
+                about = launch.about
+            now = time.time()
+            fresh = Launch(
+                arguments=(*PROGRAM, *words),
+                device=canonical(str(choose_device(device))),
+                automatic=canonical(str(choose_device("auto"))),
+                asked=standing(folder, self.reading).asked,
+                disk=0 if launch is None else launch.disk,
+                queued=now,
+                patience=self.patience,
+                about={**about, "config": settings_of(folder, self.reading)},
+            )
+            write_launch(folder, fresh)
+            start_waiting(self.root)
+        return self.standing(name)
+
+    def rename(self, name: object, new: object) -> Standing:
+        """Give a run another name.
+
+        Raises:
+            SettingError, RunError: there is no such run, it runs, or the name is taken.
+        """
+        wanted = run_name(new, "new_name")
+        with held(self.root):
+            folder = self.folder(name)
+            self._require_still(folder, "renamed")
+            target = self.root / wanted
+            if os.path.lexists(target):
+                raise SettingError("new_name", f"There is {wanted} already: choose another name.")
+            with locked(Run(folder)):
+                folder.rename(target)
+            self.reading.forget(folder)
+            self.watching.forget(folder)
+        return self.standing(wanted)
+
+    def delete(self, name: object) -> Contents:
+        """Remove a run with everything in its folder; links in it go, what they lead to stays.
+
+        Raises:
+            SettingError, RunError: there is no such run, or it runs.
+        """
+        with held(self.root):
+            folder = self.folder(name)
+            self._require_still(folder, "deleted")
+            gone = self.contents(name)
+            doomed = self.root / f"{DELETED}{secrets.token_hex(6)}"
+            with locked(Run(folder)):
+                folder.rename(doomed)
+            self.reading.forget(folder)
+            self.watching.forget(folder)
+        for leftover in self.root.glob(f"{DELETED}*"):
+            if not leftover.is_symlink():
+                shutil.rmtree(leftover, ignore_errors=True)
+        return gone
+
+    def _require_still(self, folder: Path, what: str) -> None:
+        """RunError for a run that goes on or waits; the lock is held."""
+        state = standing(folder, self.reading).state
+        if state in ACTIVE:
+            doing = "waits in the queue" if state == "queued" else "runs"
+            raise RunError(f"{folder.name} {doing}: stop it before it is {what}.")
+
+    # --- beside each other
+
+    def compare(self, names: list[str]) -> dict[str, Any]:
+        """The settings in which runs differ, and their numbers: see ``side_by_side``.
+
+        Raises:
+            SettingError: there is no such run, or fewer than two.
+        """
+        if len(set(names)) < 2:
+            raise SettingError("names", "Name two runs or more to compare.")
+        folders = [self.folder(name) for name in dict.fromkeys(names)]
+        return side_by_side(folders, self.reading, self.watching)
+
+
+def as_text(value: object) -> str:
+    """A setting as a command line writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def free_name(root: Path, stem: str) -> str:
+    """A name that no run has yet: ``camvid``, ``camvid-2``, …"""
+    stem = stem if NAME.fullmatch(stem) else "run"
+    for number in range(1, 100_000):
+        name = stem if number == 1 else f"{stem[:90]}-{number}"
+        if not os.path.lexists(root / name):
+            return name
+    raise RunError(f"{root} holds too many runs called {stem}.")

@@ -1,0 +1,222 @@
+"""From a checkpoint and a split to a report: scored, printed and written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ppap.backbones import BackboneError
+from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
+from ppap.data import DataError, Dataset
+from ppap.evaluation.crf import CrfPool, CrfUnavailableError, CrfWorkerError, require_crf
+from ppap.evaluation.distance_split import DistanceMatching, DistanceScores
+from ppap.evaluation.files import write_report
+from ppap.evaluation.markdown import as_summary
+from ppap.evaluation.pictures import pictured
+from ppap.evaluation.report import build_report, write_json
+from ppap.evaluation.split import SplitScores, evaluate_split
+from ppap.settings import SettingError
+from trainers.command import DONE, FAILED, WRONG, expanded, say
+from trainers.devices import choose_device
+from trainers.progress import Progress
+from trainers.reporting.target import BANK, Task, sound, task_of
+from trainers.reporting.wanted import Wanted
+from trainers.runs.folder import RunError
+
+
+def report(wanted: Wanted) -> int:
+    """Evaluate, print, write; failures become a sentence and an exit status."""
+    try:
+        return evaluate(with_sound_targets(wanted))
+    except (BackboneError, CrfUnavailableError, DataError, RunError, SettingError) as error:
+        say(str(error))
+        return WRONG
+    except torch.OutOfMemoryError:
+        say(f"The memory of {wanted.device} ran out: try --batch {max(1, wanted.batch // 2)}.")
+        return FAILED
+    except CrfWorkerError as error:
+        say(str(error))
+        return FAILED
+    except OSError as error:
+        say(f"{error.filename or 'A file'} cannot be written: {error.strerror or error}")
+        return FAILED
+
+
+def with_sound_targets(wanted: Wanted) -> Wanted:
+    """What was wanted, its files' paths expanded.
+
+    Raises:
+        SettingError: a file could not be written at the end.
+    """
+    return replace(
+        wanted,
+        json=sound_target("json", wanted.json),
+        pictures=sound_target("pictures", wanted.pictures),
+    )
+
+
+def sound_target(name: str, given: Path | None) -> Path | None:
+    """The path that an option names; its parent folder is made if need be."""
+    if given is None:
+        return None
+    path = expanded(given)
+    if name == "json" and path.is_dir():
+        raise SettingError(name, f"--json {path} is a folder: name a file in it.")
+    if name == "pictures" and path.exists() and not path.is_dir():
+        raise SettingError(name, f"--pictures {path} is a file: name a folder.")
+    for above in path.parents:
+        if above.exists() and not above.is_dir():
+            raise SettingError(name, f"--{name} {path}: {above} is a file, not a folder.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            name, f"--{name} {path} cannot be written: {error.strerror or error}."
+        ) from None
+    return path
+
+
+def evaluate(wanted: Wanted) -> int:
+    """Everything, once the arguments are known to be sound."""
+    began = time.monotonic()
+    if wanted.crf:
+        require_crf()
+    task = task_of(wanted)
+    dataset = sound(task, task.split)
+    bank = sound(task, BANK) if dataset.name == "imagenet_s" else None
+    loaded = load(wanted, task)
+    size = size_of(wanted, loaded)
+    with crf_pool(wanted, loaded) as crf:
+        scored = probes(wanted, loaded, dataset, size, crf)
+        matched = None if bank is None else distances(wanted, loaded, bank, dataset, size)
+        report = build_report(
+            loaded,
+            dataset,
+            scored,
+            size=size,
+            distance=matched,
+            seconds=time.monotonic() - began,
+        )
+        print(as_summary(report), flush=True)
+        if wanted.json is not None:
+            write_json(report, wanted.json)
+            say(f"Written: {wanted.json}")
+        if wanted.pictures is not None:
+            shown = () if scored is None else pictured(loaded.segmenter, dataset, report, crf)
+            say(f"Written: {write_report(report, wanted.pictures, shown)}")
+    return DONE
+
+
+def load(wanted: Wanted, task: Task) -> LoadedSegmenter:
+    """The segmenter, on its device.
+
+    Raises:
+        BackboneError: it, or its backbone, cannot be had.
+        SettingError: there is no such device.
+    """
+
+    def download(text: str, share: float) -> None:
+        if share == 0:
+            say(text)
+
+    device = choose_device(wanted.device)
+    say(f"Evaluating {task.checkpoint} on {device}")
+    return load_segmenter(
+        task.checkpoint,
+        device=device,
+        backbone=wanted.backbone,
+        heads=wanted.heads,
+        progress=download,
+    )
+
+
+def size_of(wanted: Wanted, loaded: LoadedSegmenter) -> int:
+    """The side of the squares; SettingError where it does not divide into patches."""
+    size: int = wanted.size or loaded.size
+    try:
+        loaded.segmenter.backbone.grid(size, size)
+    except ValueError as error:
+        raise SettingError("size", f"--size {size}: {error}.") from None
+    return size
+
+
+@contextmanager
+def crf_pool(wanted: Wanted, loaded: LoadedSegmenter) -> Iterator[CrfPool | None]:
+    """Processes for the CRF, where it was asked for."""
+    if not wanted.crf:
+        yield None
+        return
+
+    threads = torch.get_num_threads()
+    if loaded.segmenter.backbone.mean.device.type == "cpu":
+        # The CRF fills the cores; the network's threads would wait for each other in turns.
+        torch.set_num_threads(1)
+    try:
+        with CrfPool() as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
+
+
+def probes(
+    wanted: Wanted,
+    loaded: LoadedSegmenter,
+    dataset: Dataset,
+    size: int,
+    crf: CrfPool | None,
+) -> SplitScores | None:
+    """The probes' scores; None where ImageNet-S has other classes than the linear probe.
+
+    Raises:
+        DataError: the data set has other classes, is not labelled, or cannot be read.
+    """
+    own, theirs = loaded.segmenter.n_classes, len(dataset.classes)
+    if not theirs:
+        raise DataError(
+            dataset.root,
+            "has no label maps, so there is nothing to score; to see what the checkpoint makes of "
+            "its images, use the studio's Segment or ppap.Predictor",
+        )
+    if own != theirs:
+        differ = f"has {theirs} classes, but {loaded.file.name} was trained for {own}"
+        if dataset.name != "imagenet_s":
+            raise DataError(dataset.root, f"{differ}: choose the data set that belongs to it")
+        say(f"{dataset.root} {differ}: only distance matching is measured.")
+        return None
+    every = wanted.progress_every
+    with Progress("Evaluating", len(dataset), "images", every=every) as progress:
+        return evaluate_split(
+            loaded.segmenter,
+            dataset,
+            size=size,
+            batch=wanted.batch,
+            crf=crf,
+            progress=progress.at,
+            workers=wanted.workers,
+        )
+
+
+def distances(
+    wanted: Wanted,
+    loaded: LoadedSegmenter,
+    bank: Dataset,
+    dataset: Dataset,
+    size: int,
+) -> DistanceScores:
+    """Distance matching; DataError where a file cannot be read."""
+    matching = DistanceMatching(
+        loaded.segmenter,
+        size=size,
+        frozen=wanted.distance_features == "frozen",
+        workers=wanted.workers,
+    )
+    every = wanted.progress_every
+    with Progress("Filling the bank", len(bank), "images", every=every) as progress:
+        matching.fill(bank, progress.at)
+    with Progress("Matching", len(dataset), "images", every=every) as progress:
+        return matching.score(dataset, progress.at)

@@ -1,0 +1,88 @@
+"""What is to be scored on what: a run or a checkpoint file, and a split that is fit for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ppap.checkpoints.own import is_checkpoint, load_checkpoint
+from ppap.data import DataError, Dataset, open_dataset, preflight
+from ppap.settings import SettingError
+from trainers.command import expanded, say
+from trainers.reporting.wanted import Wanted
+from trainers.runs.folder import Run, RunError
+
+BANK = "train-semi"
+
+
+class Task(NamedTuple):
+    """What the arguments mean."""
+
+    checkpoint: Path
+    data: Path | None
+    kind: str | None
+    split: str
+    asked: bool
+    """Whether the split was named on the command line."""
+
+
+def task_of(wanted: Wanted) -> Task:
+    """The checkpoint and the data set; what is not said, the run or the checkpoint says.
+
+    Raises:
+        BackboneError: the checkpoint cannot be read.
+        RunError: the folder is no run, or has no checkpoint yet.
+        SettingError: nothing says where the data are.
+    """
+    target = expanded(wanted.target)
+    if not target.exists():
+        raise RunError(f"{target} does not exist: name a run's folder or a checkpoint file.")
+    known: object = None
+    checkpoint = target
+    if target.is_dir():
+        run = Run(target)
+        if not run.checkpoints.is_dir():
+            raise RunError(f"{target} is no run: it has no folder 'checkpoints'.")
+        checkpoint, known = run.to_evaluate(), run.state().get("data")
+        warn_of_unfinished(run)
+    config = load_checkpoint(checkpoint).config if is_checkpoint(checkpoint) else {}
+    kind, data = wanted.kind, wanted.data and expanded(wanted.data)
+    if data is None:
+        kind = kind or config.get("dataset") or None
+        data = Path(known) if isinstance(known, str) else None
+    if kind == "samples":
+        data = None
+    elif data is None:
+        raise SettingError("data", "Say where the data set is: --data DIR.")
+    split = wanted.split or config.get("eval_split") or "val"
+    return Task(checkpoint, data, kind, split, wanted.split is not None)
+
+
+def warn_of_unfinished(run: Run) -> None:
+    """Say so where a run has steps to go: its probes may not have begun to learn."""
+    state = run.state()
+    step, steps = state.get("step"), state.get("steps")
+    if isinstance(step, int) and isinstance(steps, int) and step < steps:
+        say(
+            f"Warning: {run.folder} is at step {step} of {steps}; scores are of what it has "
+            "learnt so far."
+        )
+
+
+def sound(task: Task, split: str) -> Dataset:
+    """A split of the data set, if nothing in it is missing or broken; says what is.
+
+    Raises:
+        DataError: something is, or there is no such data set or split.
+    """
+    dataset = open_dataset(task.data, kind=task.kind, split=split)
+    if task.asked and dataset.splits == ("all",) and split != "all":
+        say(f"Note: {dataset.title}: there are no splits; all images are scored, not '{split}'.")
+    findings = preflight(task.data, task.kind, split=split)
+    for finding in findings:
+        say(str(finding))
+    errors = sum(finding.severity == "error" for finding in findings)
+    if errors:
+        count = "1 error" if errors == 1 else f"{errors} errors"
+        raise DataError(dataset.root, f"has {count}, listed above: mend this first")
+    return dataset

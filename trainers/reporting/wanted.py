@@ -1,0 +1,41 @@
+"""What an evaluation is asked for; each field is an option of ``trainers.evaluate``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One evaluation. Paths that begin with ``~`` are expanded where they are used."""
+
+    target: Path
+    """A run's folder, or a checkpoint file."""
+    data: Path | None = None
+    """The data set's folder; None: the run's."""
+    split: str | None = None
+    """None: the run's ``eval_split``, or val."""
+    kind: str | None = None
+    """The kind of data set; None: found out from the folder."""
+    crf: bool = False
+    json: Path | None = None
+    """The file to write the report to."""
+    pictures: Path | None = None
+    """The folder to write the report to as pages, with pictures."""
+    size: int | None = None
+    """Side of the squares, in pixels; None: the checkpoint's."""
+    batch: int = 8
+    """Images at a time."""
+    device: str = "auto"
+    backbone: str | None = None
+    """A file of the frozen backbone's weights, where theirs has moved."""
+    heads: int | None = None
+    """Attention heads of that backbone, where they are not D / 64."""
+    workers: int = 2
+    """Threads that read images."""
+    distance_features: Literal["tuned", "frozen"] = "tuned"
+    """What distance matching on ImageNet-S matches."""
+    progress_every: float = 15.0
+    """Seconds between progress lines, where the output is no terminal."""

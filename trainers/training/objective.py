@@ -1,0 +1,172 @@
+"""What the network learns from in one step: the chosen rule's sets and Eq. 8, or STEGO's loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ppap.contrast import StegoSettings, chunked_loss, stego_loss
+from ppap.propagation import PatchSets, unit
+from ppap.rivals import Choice, gather_unit, prepare
+from ppap.rivals.pool import hidden_positives_unit
+from ppap.segmenter import TrainingFeatures
+from trainers.config import STEGO, Config
+from trainers.training.chance import derived, generator
+from trainers.training.distributed import World, gather_rows
+
+VOID = -1
+NAN = float("nan")
+# What a step's sets are told by; see StepLoss.
+SIZES = ("positives", "ambiguous", "negatives", "empty", "precision")
+
+
+class StepLoss(NamedTuple):
+    """The loss of this process's images, and what is worth knowing about it."""
+
+    loss: Tensor
+    counted: Tensor
+    """How many images it is the mean over, int64."""
+    positives: Tensor | float = NAN
+    """Mean |P| of this process's anchors; NaN for a rule without sets."""
+    ambiguous: Tensor | float = NAN
+    """Mean |A|."""
+    negatives: Tensor | float = NAN
+    """Mean |N|."""
+    empty: Tensor | float = NAN
+    """Share of the anchors without positives."""
+    precision: Tensor | float = NAN
+    """Share of the positives that are of their anchor's class; void patches do not count. NaN
+    where no labels were given, or none of the positives is known."""
+
+
+class Objective:
+    """The loss of a run; ``pool`` is for hidden positives, unit vectors ``(M, D)``."""
+
+    def __init__(
+        self, config: Config, *, classes: int, world: World, pool: Tensor | None = None
+    ) -> None:
+        self.config = config
+        self.classes = classes
+        self.world = world
+        self.pool = pool
+        self.stego = StegoSettings(
+            config.self_weight,
+            config.self_shift,
+            config.near_weight,
+            config.near_shift,
+            config.far_weight,
+            config.far_shift,
+        )
+
+    def __call__(
+        self,
+        streams: TrainingFeatures,
+        step: int,
+        *,
+        near: TrainingFeatures | None = None,
+        patch_labels: Tensor | None = None,
+    ) -> StepLoss:
+        """The loss of one step.
+
+        Args:
+            streams: of this process's images.
+            step: which step it is: decides every draw.
+            near: for STEGO, the streams of one near image for each.
+            patch_labels: class of this process's patches, int64 ``(B·h·w,)``, −1 where void: with
+                it the precision of the positives is measured.
+        """
+        if self.config.rule == STEGO:
+            assert near is not None
+            return self._stego(streams, near, step)
+        return self._contrast(streams, step, patch_labels)
+
+    def _stego(self, streams: TrainingFeatures, near: TrainingFeatures, step: int) -> StepLoss:
+        found = stego_loss(
+            streams.guidance,
+            streams.tuned,
+            near.guidance,
+            near.tuned,
+            settings=self.stego,
+            negatives=self.config.far_images,
+            generator=generator(self.config.seed, "positions", step, self.world.rank),
+        )
+        return StepLoss(found.loss, torch.tensor(len(streams.tuned), device=found.loss.device))
+
+    def _contrast(
+        self, streams: TrainingFeatures, step: int, patch_labels: Tensor | None
+    ) -> StepLoss:
+        config, world = self.config, self.world
+        images, patches = len(streams.guidance), streams.guidance[0, :, :, 0].numel()
+        # All patches of the whole batch are candidates, those of other processes, too.
+        f = gather_rows(unit(streams.guidance.flatten(0, 2)), world)  # (N, D)
+        z = gather_rows(streams.projected, world)  # (N, D)
+        labels = None if patch_labels is None else gather_rows(patch_labels.to(f.device), world)
+        chosen = anchors_of(images * world.size, patches, config.anchors, config.seed, step)
+        own = chosen[world.rank * images : (world.rank + 1) * images].flatten().to(f.device)
+        sets_of = self._rule(f, step)
+        right = whole = torch.zeros((), dtype=torch.int64, device=f.device)
+
+        def measured(anchors: Tensor) -> PatchSets:
+            nonlocal right, whole
+            sets = sets_of(anchors)
+            if labels is not None:
+                known = (labels != VOID) & (labels[anchors] != VOID).unsqueeze(1)
+                same = labels[anchors].unsqueeze(1) == labels
+                right = right + (sets.positive & known & same).sum()
+                whole = whole + (sets.positive & known).sum()
+            return sets
+
+        found = chunked_loss(
+            measured,
+            z,
+            own,
+            temperature=config.temperature,
+            images=own // patches,
+            published_scale=config.published_scale,
+        )
+        return StepLoss(
+            found.loss,
+            found.counted,
+            found.positives,
+            found.ambiguous,
+            found.negatives,
+            found.empty / len(own),
+            NAN if labels is None else right / whole,
+        )
+
+    def _rule(self, f: Tensor, step: int) -> Callable[[Tensor], PatchSets]:
+        """Anchors → their sets, for the features of this step."""
+        config = self.config
+        seed = derived(config.seed, "rule", step) % 2**32
+        choice = Choice(
+            rule=config.rule,
+            settings=config.settings,
+            k=max(1, min(round(config.k_share * len(f)), len(f) - 1)),
+            clusters=min(config.clusters or self.classes, len(f)),
+            rho=config.rho,
+            seed=seed,
+        )
+        prepared = prepare(choice, f, pool=self.pool)
+        if config.rule == "hp":
+            assert prepared is not None
+            # One source for all chunks of anchors: gather_unit would begin anew with each.
+            chance = generator(config.seed, "negatives", step, self.world.rank)
+            nearest = prepared
+            return lambda anchors: hidden_positives_unit(
+                f, anchors, nearest=nearest, rho=config.rho, generator=chance
+            )
+        return lambda anchors: gather_unit(choice, f, anchors, prepared)
+
+
+def anchors_of(images: int, patches: int, share: float, seed: int, step: int) -> Tensor:
+    """Anchors drawn at random, as many of every image: int64 ``(images, a)``, flat patch indices.
+
+    ``share`` of the patches of an image, rounded down, but at least one.
+    """
+    # A share such as 0.57 is no exact binary number: of 100 patches it is 57, not 56.
+    count = max(1, int(patches * share + 1e-6))
+    drawn = torch.rand(images, patches, generator=generator(seed, "anchors", step))
+    return drawn.argsort(dim=1)[:, :count] + patches * torch.arange(images).unsqueeze(1)

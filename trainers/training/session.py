@@ -1,0 +1,248 @@
+"""A run from its arguments to its end: prepared, trained, stopped or reported, and written down."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ppap.checkpoints.own import Checkpoint, CheckpointError, load_checkpoint
+from trainers.cache import CacheStoppedError
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG
+from trainers.config import Config, parse_changes
+from trainers.progress import in_words
+from trainers.reporting.report import report
+from trainers.runs.folder import Run, end_log, locked, start_log, write_text
+from trainers.training.arguments import command_line, read, require, taken, wanted_report
+from trainers.training.distributed import World, first_alone, setup
+from trainers.training.errors import EXPECTED, complain, sentence
+from trainers.training.prepare import prepare
+from trainers.training.splits import refuse_bad_data
+from trainers.training.trainer import Trainer
+from trainers.training.updating import TrainingError
+
+
+def run(given: argparse.Namespace) -> int:
+    """Train as the arguments say; returns the exit status."""
+    stop = Stop()
+    try:
+        target, config = read(given)
+        require(config, report=not given.no_report)
+        with stop.listening(), setup(config.device) as world, contextlib.ExitStack() as held:
+
+            def take() -> None:
+                held.enter_context(locked(target))
+                if target.exists() and not given.resume:
+                    raise taken(target)
+
+            first_alone(take, world)
+            held.callback(end_log)
+            return Training(given, target, config, world, stop).whole()
+    except EXPECTED as error:
+        complain(error)
+        return WRONG
+
+
+class Stop:
+    """Whether somebody asked to stop: SIGTERM or Ctrl+C. A second Ctrl+C ends at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.at_once = False
+        """Whether to be interrupted right where it is, since nothing more needs saving."""
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.asked
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals meanwhile."""
+        before = {s: signal.signal(s, self._take) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if self.at_once or (self.asked and number == signal.SIGINT):
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+# --- the run
+
+
+class Training:
+    """One run in one process; the first of several processes writes the run's folder."""
+
+    def __init__(
+        self, given: argparse.Namespace, target: Run, config: Config, world: World, stop: Stop
+    ) -> None:
+        self.given, self.target, self.config = given, target, config
+        self.world, self.stop = world, stop
+        self.first = world.rank == 0
+        self.began = time.monotonic()
+        self.log = start_log(target.log_file if self.first else None, quiet=not self.first)
+        self.before = target.state()
+        self.started = False
+        """Whether the training itself has begun."""
+
+    def whole(self) -> int:
+        """Prepare, train and report; the exit status."""
+        try:
+            return self._whole()
+        except CacheStoppedError:
+            self._say("stopped", "Stopped before the first step. Go on with --resume.")
+            return DONE
+        except KeyboardInterrupt:
+            self._fail("Interrupted twice: ended without a last checkpoint.")
+            return INTERRUPTED
+        except EXPECTED as error:
+            self._fail(sentence(error))
+            complain(error)
+            return FAILED if self.started else WRONG
+        except Exception as error:
+            self._fail(sentence(error))
+            traceback.print_exc()
+            return FAILED
+
+    def _whole(self) -> int:
+        first_alone(self._begin, self.world)
+        trainer = self._prepared()
+        self.started = True
+        try:
+            outcome = trainer.fit()
+        finally:
+            trainer.close()
+        if not self.first:
+            return DONE
+        steps = {"step": trainer.step, "steps": trainer.total}
+        at = f"step {trainer.step} of {trainer.total}"
+        if outcome == "stopped":
+            self._say("stopped", f"Stopped at {at}. Go on with --resume.", **steps)
+            return DONE
+        if self._wants_report(trainer) and not self._report(steps):
+            self._say("stopped", "Stopped before the report. Make it with --resume.", **steps)
+            return DONE
+        seconds = trainer.records.before + time.monotonic() - self.began
+        self._say(
+            "finished",
+            f"Finished in {in_words(seconds)}: {self.target.folder}",
+            **steps,
+            seconds=seconds,
+        )
+        without = trainer.prepared.splits.no_evaluation
+        if without and not self.given.no_report:
+            self.log.info("There is no report: %s.", without)
+        return DONE
+
+    def _begin(self) -> None:
+        """Look at the data and begin the run's folder."""
+        self.target.clear()
+        data = self.given.data
+        known: dict[str, Any] = {"data": None if data is None else str(data.resolve())}
+        if not (self.given.resume and self.before):
+            known |= {"step": 0, "steps": 0}
+        self.target.write_state("running", **known)
+        named = parse_changes(self.given.set)
+        refuse_bad_data(self.config, data, report=not self.given.no_report, named=named)
+        self.target.write_config(self.config)
+        if not self.given.resume:
+            write_text(self.target.folder / "command.txt", command_line(self.given) + "\n")
+
+    def _prepared(self) -> Trainer:
+        config, latest = self.config, None
+        if self.given.resume:
+            latest = newest(self.target, self.log.warning)
+        training = latest[1].training if latest is not None else None
+        prepared = prepare(
+            config,
+            self.given.data,
+            world=self.world,
+            cache_root=self.given.cache,
+            stopped=self.stop,
+            precut=None if training is None else training["precut"],
+        )
+        trainer = Trainer(config, prepared, self.target, world=self.world, stopped=self.stop)
+        if latest is not None:
+            file, checkpoint = latest
+            trainer.restore(checkpoint, file.name)
+            self.log.info("Going on from %s: step %d of %d.", file, trainer.step, trainer.total)
+        if config.rule in ("ans", "ppap") and config.psi0 >= config.phi0:
+            # Ψ only rises, and Φ only falls.
+            self.log.info("Note: psi0 is not below phi0, so no patch is ever ambiguous.")
+        self.log.info(
+            "%s images, %s of %d, on %s.",
+            f"{len(prepared.source):,}",
+            "1 step" if trainer.total == 1 else f"{trainer.total:,} steps",
+            config.batch,
+            self.world.device,
+        )
+        return trainer
+
+    def _wants_report(self, trainer: Trainer) -> bool:
+        return not self.given.no_report and trainer.prepared.splits.evaluation is not None
+
+    def _report(self, steps: dict[str, int]) -> bool:
+        """Evaluate the reported checkpoint; False when told to stop meanwhile."""
+        if self.stop():
+            return False
+        self.target.write_state("running", **steps, doing="report")
+        # From here on a signal interrupts: there is nothing to save.
+        self.stop.at_once = True
+        try:
+            code = report(wanted_report(self.given, self.target, self.config))
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        finally:
+            self.stop.at_once = False
+        if code not in (DONE, INTERRUPTED):
+            raise TrainingError("The report failed; checkpoints are fine. --resume tries again.")
+        return code == DONE
+
+    def _say(self, state: Any, text: str, **facts: Any) -> None:
+        if self.first:
+            self.target.write_state(state, **facts)
+            self.log.info("%s", text)
+
+    def _fail(self, reason: str) -> None:
+        """Leave word of a failure in the run's folder."""
+        if not self.first:
+            return
+        with contextlib.suppress(OSError):
+            if self.started or not self.given.resume:
+                self.target.write_state("failed", reason=reason)
+            else:  # what was asked for does not fit the run; the run is as it was
+                write_text(self.target.state_file, json.dumps(self.before) + "\n")
+            if not self.started and not self.given.resume:
+                # It never ran: the folder may be used again, with other settings.
+                self.target.config_file.unlink(missing_ok=True)
+            with self.target.log_file.open("a", encoding="utf-8") as log:
+                log.write(f"failed: {reason}\n")
+
+
+def newest(target: Run, warn: Any) -> tuple[Path, Checkpoint] | None:
+    """The newest checkpoint that is whole; None where there is none at all.
+
+    Raises:
+        CheckpointError: there are some, but none can be read.
+    """
+    failed = None
+    for file in reversed(target.steps()):
+        try:
+            return file, load_checkpoint(file)
+        except CheckpointError as error:
+            failed = failed or error
+            warn(f"{error}.")
+    if failed is not None:
+        raise failed
+    return None

@@ -1,0 +1,231 @@
+"""The data of a run: what it trains on, what is held out of that, and what it is evaluated on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Container, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ppap.data import (
+    ClassList,
+    DataError,
+    Dataset,
+    Finding,
+    five_crops,
+    open_dataset,
+    palette,
+    preflight,
+)
+from ppap.data import crops as crop_files
+from ppap.evaluation.source import labelled
+from ppap.settings import SettingError
+from trainers.config import Config
+from trainers.cropping.kinds import DATASETS
+from trainers.cropping.record import difference, record_of
+from trainers.reporting.target import BANK
+from trainers.training.loading import hold_out
+
+logger = logging.getLogger("trainers")
+
+# Clusters for data without a class list: as many as COCO-Stuff has.
+UNNAMED_CLASSES = 27
+SAMPLES = "samples"
+
+
+class Splits(NamedTuple):
+    """The data of a run."""
+
+    training: Dataset
+    """Crops where the configuration says so."""
+    held_out: Dataset | None
+    """Cut from the training images, for selection."""
+    evaluation: Dataset | None
+    """None where the data set has no such split, or nothing in it is labelled."""
+    precut: bool
+    """Whether the crops come from files that were cut beforehand."""
+    no_evaluation: str | None = None
+    """Why there is none."""
+
+
+def open_splits(config: Config, folder: Path | None, *, precut: bool | None = None) -> Splits:
+    """Open the splits that a run needs.
+
+    Args:
+        config: which splits, held-out images and crops.
+        folder: the data set's; None for the sample photos.
+        precut: whether the five crops are to be read from the files in ``cropped``; left out,
+            where those are complete. A run that goes on says what it began with.
+
+    Raises:
+        DataError: they cannot be opened, or the held-out images are not labelled; names the file
+            or folder.
+        SettingError: crops of crops.
+    """
+    folder = None if config.dataset == SAMPLES else folder
+    whole = open_dataset(folder, kind=config.dataset or None, split=config.train_split)
+    training = whole
+    held_out: Dataset | None = None
+    if config.selection == "held_out":
+        training, held_out = hold_out(whole, config.held_out, config.seed)
+        labelled(held_out)
+    files = None
+    if config.crops == "five":
+        if training.name == crop_files.LAYOUT.kind:
+            raise SettingError("crops", f"{folder} holds crops already: use crops=none.")
+        if held_out is None and precut is not False:
+            files = complete_crops(whole, config.crop_ratio)
+        if precut and files is None:
+            raise DataError(
+                whole.root, "does not hold the complete crops any more that the run began with"
+            )
+        training = five_crops(training, config.crop_ratio) if files is None else files
+    evaluation = _evaluation(config, folder, whole)
+    if isinstance(evaluation, str):
+        return Splits(training, held_out, None, files is not None, evaluation)
+    return Splits(training, held_out, evaluation, files is not None)
+
+
+def _evaluation(config: Config, folder: Path | None, whole: Dataset) -> Dataset | str:
+    """The split, or why it is of no use."""
+    try:
+        found = open_dataset(folder, kind=whole.name, split=config.eval_split)
+        labelled(found)
+    except DataError as error:
+        if config.selection == "evaluation":
+            raise
+        logger.info("No evaluation: %s", error)
+        return str(error)
+    return found
+
+
+def complete_crops(dataset: Dataset, ratio: float) -> Dataset | None:
+    """The five crops of every image as files, as ``trainers.crops`` puts them into ``cropped``.
+
+    None where there are none, some are missing, or they are of other images.
+    """
+    for name in (name for name, kind in DATASETS.items() if kind == dataset.name):
+        folder = dataset.root / "cropped" / crop_files.folder_name(name, ratio)
+        if not (folder / "img" / dataset.split).is_dir():
+            continue
+        why_not, found = None, None
+        try:
+            found = crop_files.open_split(folder, dataset.split)
+            why_not = _objection(found, dataset, name, ratio)
+        except DataError as error:
+            why_not = str(error)
+        if why_not is None:
+            logger.info("Reading the crops in %s.", folder)
+            return found
+        logger.info("The crops in %s are not used, but cut anew: %s.", folder, why_not)
+    return None
+
+
+def _objection(found: Dataset, dataset: Dataset, name: str, ratio: float) -> str | None:
+    """Why crops are not those of a data set; None if they are."""
+    wanted = len(crop_files.CROPS) * len(dataset)
+    if [item.name for item in found.items] != [str(n) for n in range(wanted)]:
+        return f"there are {len(found):,} of {wanted:,}"
+    if has_labels(found) != has_labels(dataset):
+        return "their label maps are missing"
+    try:
+        text = crop_files.record_file(found.root, dataset.split).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None  # made by the published code, which leaves no record
+    try:
+        record = json.loads(text)
+        quality = record["quality"]
+    except (ValueError, LookupError, TypeError):
+        return "what they were made of cannot be read"
+    made = difference(record, record_of(dataset, name, ratio, quality))
+    return None if made is None else f"they were made {made}"
+
+
+def has_labels(dataset: Dataset) -> bool:
+    """Whether any image has a label map."""
+    return any(item.labels is not None for item in dataset.items)
+
+
+def class_list_of(dataset: Dataset) -> ClassList:
+    """Names and colours; numbers where nothing is labelled."""
+    if len(dataset.class_list):
+        return dataset.class_list
+    how = " A classes.txt asks for another number." if dataset.name == "folder" else ""
+    logger.info(
+        "The images have no classes: %d clusters are learnt, as many as COCO-Stuff-27 has.%s",
+        UNNAMED_CLASSES,
+        how,
+    )
+    names = tuple(f"cluster {i}" for i in range(1, UNNAMED_CLASSES + 1))
+    return ClassList(names, palette(UNNAMED_CLASSES))
+
+
+def data_digest(dataset: Dataset) -> str:
+    """Which images these are, by their names in their order: a run goes on with the same only."""
+    digest = hashlib.sha256(f"{dataset.name} {dataset.split}".encode())
+    for item in dataset.items:
+        name = os.path.relpath(item.image, dataset.root)
+        digest.update(b"\0" + name.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def refuse_bad_data(
+    config: Config, folder: Path | None, *, report: bool, named: Container[str] = ()
+) -> None:
+    """Look for missing and broken files before anything runs, and tell of them in the log.
+
+    Args:
+        config: which splits.
+        folder: the data set's.
+        report: whether the run is to be evaluated at its end, and will need what that needs.
+        named: settings that were asked for by name. An ``eval_split`` among them must be there; a
+            recipe's own may be missing.
+
+    Raises:
+        DataError: there are some.
+    """
+    if config.dataset == SAMPLES:
+        return
+    errors: list[Finding] = []
+    told: set[Finding] = set()  # both splits have the notes on the whole data set
+    for split in _looked_at(config, folder, report=report, named=named):
+        for finding in preflight(folder, config.dataset or None, split=split):
+            if finding in told:
+                continue
+            told.add(finding)
+            if finding.severity == "error":
+                errors.append(finding)
+            else:
+                logger.info("%s", finding)
+    if len(errors) == 1:
+        raise DataError(errors[0].file, errors[0].text)
+    if errors:
+        for finding in errors:
+            logger.info("%s", finding)
+        raise DataError(
+            folder or "the data set", f"has {len(errors)} errors, listed above: mend them first"
+        )
+
+
+def _looked_at(
+    config: Config, folder: Path | None, *, report: bool, named: Container[str]
+) -> Iterator[str]:
+    yield config.train_split
+    kind = config.dataset or None
+    try:
+        training = open_dataset(folder, kind=kind, split=config.train_split)
+    except DataError:
+        return  # it is told of already
+    try:
+        evaluated = open_dataset(folder, kind=kind, split=config.eval_split)
+    except DataError:
+        if "eval_split" in named:
+            raise
+        return  # a run needs no evaluation
+    if evaluated.split != training.split:
+        yield evaluated.split
+    if report and training.name == "imagenet_s" and BANK not in (training.split, evaluated.split):
+        yield BANK
