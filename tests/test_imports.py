@@ -307,7 +307,7 @@ def late():
 def test_all_is_what_the_package_exports() -> None:
     # Names are imported when they are first used; type checkers read the imports above that.
     tree = ast.parse(Path(ppap.__file__).read_text())
-    (typed,) = (node for node in tree.body if isinstance(node, ast.If))
+    typed = next(node for node in tree.body if isinstance(node, ast.If))
     declared = {
         alias.name: str(node.module)
         for node in typed.body
