@@ -15,7 +15,7 @@ from ppap.settings import SettingError
 from trainers.ablations.plan import SEEDS, Ablation, read_ablation, reopen
 from trainers.ablations.queue import StudyStanding, Submitted, feed, goes_on, standing, submit
 from trainers.ablations.table import as_markdown, table, write_table
-from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, say
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, say
 from trainers.config import parse_changes
 from trainers.launching.runner import Runner
 from trainers.progress import in_words
@@ -59,9 +59,9 @@ exit status: 0 all runs are finished, or it was the table alone; 1 some run fail
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m trainers.ablation",
         description=DESCRIPTION,
         epilog=EPILOG,

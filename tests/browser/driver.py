@@ -48,14 +48,23 @@ def studio(
     arguments: Sequence[str] = (), environment: dict[str, str] | None = None
 ) -> Iterator[Running]:
     """``python app.py`` on a free port, stopped at the end."""
+    command = [sys.executable, str(ROOT / "app.py"), *arguments]
+    with served(command, cwd=ROOT, environment=environment) as running:
+        yield running
+
+
+@contextmanager
+def served(
+    command: Sequence[str], *, cwd: Path, environment: dict[str, str] | None = None
+) -> Iterator[Running]:
+    """A command that starts the studio, on a free port, stopped at the end."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
-    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port), *arguments]
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
         process = subprocess.Popen(
-            command,
-            cwd=ROOT,
+            [*command, "--port", str(port)],
+            cwd=cwd,
             env={**os.environ, "GRADIO_TEMP_DIR": f"{folder}/gradio", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
