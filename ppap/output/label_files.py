@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -14,18 +14,25 @@ from PIL import Image
 
 from ppap.checks import check_share
 from ppap.data import VOID_COLOUR, ClassList
+from ppap.data.classes import Colour
 from ppap.output.coco_json import LabelMap, as_coco, check_ids
+from ppap.output.naming import file_names
 
-# What label files store for pixels of no class.
-STORED_VOID = 255
-MOST_CLASSES = 255
-# In file names; everything else becomes an underscore, so that a name cannot lead elsewhere.
-_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._-()")
+# What label files store for pixels of no class, and how many classes leave room for it: with a byte
+# a pixel, and with two.
+STORED_VOID, MOST_IN_A_BYTE = 255, 255
+DEEP_VOID, MOST_CLASSES = 65535, 65535
 README = """\
 labels/            a PNG for every image: class ids, with the classes' colours as its palette
 overlays/          the images with the classes' colours laid over them
 annotations.json   COCO's format; masks as uncompressed run lengths, category_id = class id
 classes.txt        the classes' names, a line each, id 0 first
+
+Label maps store 255 where there is no class. With more than 255 classes they have 16 bits and no
+palette, and store 65535 there.
+
+A label map is called like its image. Where two images share a name, the second is called
+"name (2)", here and in annotations.json; characters that cannot stand in file names are "_".
 
 Together with a folder images/ of the images (same names) this is a data set of kind "folder".
 """
@@ -42,6 +49,21 @@ class Segmented(NamedTuple):
     """Whole numbers ``(H, W)``; what is outside the classes is of no class."""
 
 
+def label_png(ids: np.ndarray, colours: Sequence[Sequence[int]]) -> bytes:
+    """A label map as a PNG: indexed, or of 16 bits where there are more than 255 classes.
+
+    Args:
+        ids: whole numbers ``(H, W)``; those outside the classes are of no class.
+        colours: RGB by class id, at most 65535.
+
+    Raises:
+        TypeError, ValueError: not a label map, or too many classes.
+    """
+    if len(colours) <= MOST_IN_A_BYTE:
+        return indexed_png(ids, colours)
+    return deep_png(ids, len(colours))
+
+
 def indexed_png(ids: np.ndarray, colours: Sequence[Sequence[int]]) -> bytes:
     """A label map as an 8-bit PNG whose palette has the classes' colours.
 
@@ -53,8 +75,7 @@ def indexed_png(ids: np.ndarray, colours: Sequence[Sequence[int]]) -> bytes:
         TypeError, ValueError: not a label map, or too many classes.
     """
     check_ids(ids)
-    if len(colours) > MOST_CLASSES:
-        raise ValueError(f"a label file holds at most {MOST_CLASSES} classes, not {len(colours)}")
+    check_classes(len(colours), MOST_IN_A_BYTE)
     known = (ids >= 0) & (ids < len(colours))
     stored = np.where(known, ids, STORED_VOID).astype(np.uint8)
     palette = np.zeros((256, 3), np.uint8)
@@ -63,6 +84,24 @@ def indexed_png(ids: np.ndarray, colours: Sequence[Sequence[int]]) -> bytes:
     image = Image.fromarray(stored, "L")
     image.putpalette(palette.tobytes())
     return as_png(image)
+
+
+def deep_png(ids: np.ndarray, classes: int) -> bytes:
+    """A label map as a grey PNG of 16 bits; ids outside the classes are stored as 65535.
+
+    Raises:
+        TypeError, ValueError: not a label map, or too many classes.
+    """
+    check_ids(ids)
+    check_classes(classes, MOST_CLASSES)
+    known = (ids >= 0) & (ids < classes)
+    return as_png(Image.fromarray(np.where(known, ids, DEEP_VOID).astype(np.uint16)))
+
+
+def check_classes(count: int, most: int) -> None:
+    """Raise ValueError for more classes than a label file can tell apart."""
+    if count > most:
+        raise ValueError(f"a label file holds at most {most} classes, not {count}")
 
 
 def overlaid(
@@ -106,28 +145,32 @@ def edges(ids: np.ndarray) -> np.ndarray:
     return found
 
 
-def merged_names(names: Sequence[str]) -> np.ndarray:
-    """For every class the first one of the same name, int64 ``(C,)``: equal names are one class."""
-    return np.array([names.index(name) for name in names], np.int64)
+class Merged(NamedTuple):
+    """Segments, those of one name as one class."""
+
+    classes: ClassList
+    """Every name once, in the order and the colour of its first segment."""
+    table: np.ndarray
+    """Segment → class id, int64 ``(segments + 1,)``; the last, also −1's, is −1."""
 
 
-def file_stems(names: Sequence[str]) -> list[str]:
-    """File names without suffix, all different, made of whatever the images are called."""
-    found: list[str] = []
-    taken: set[str] = set()
-    for name in names:
-        stem = Path(name.replace("\\", "/")).name
-        stem = stem.rpartition(".")[0] or stem
-        stem = "".join(c if c in _SAFE or c.isalnum() else "_" for c in stem).strip(" .")[:80]
-        stem = stem or "image"
-        unique, number = stem, 1
-        # Some systems take "A" and "a" for the same file.
-        while unique.casefold() in taken:
-            number += 1
-            unique = f"{stem} ({number})"
-        taken.add(unique.casefold())
-        found.append(unique)
-    return found
+def merged(names: Sequence[str], colours: Sequence[Colour]) -> Merged:
+    """Make one class of segments that are called the same; white space is no difference."""
+    found: dict[str, int] = {}
+    kept: list[Colour] = []
+    table = []
+    for name, colour in zip(names, colours, strict=True):
+        written = one_line(name)
+        if written not in found:
+            found[written] = len(found)
+            kept.append(colour)
+        table.append(found[written])
+    return Merged(ClassList(tuple(found), tuple(kept)), np.array([*table, -1], np.int64))
+
+
+def one_line(name: str) -> str:
+    """A class's name as ``classes.txt`` holds it; letters with accents are written one way only."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def write_zip(
@@ -152,25 +195,26 @@ def write_zip(
         progress: told how many pictures are done.
 
     Raises:
-        TypeError, ValueError: as ``indexed_png`` and ``overlaid``.
+        TypeError, ValueError: as ``label_png`` and ``overlaid``.
     """
-    stems = file_stems(names)
+    called = file_names(names)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
 
         def maps() -> Iterator[LabelMap]:
             for i, one in enumerate(pictures):
-                label = indexed_png(one.ids, classes.colours)
-                archive.writestr(stored(f"labels/{stems[i]}.png"), label)
+                stem, image = called[i]
+                label = label_png(one.ids, classes.colours)
+                archive.writestr(stored(f"labels/{stem}.png"), label)
                 picture = overlaid(one.rgb, one.ids, classes.colours, opacity, outline=outline)
                 png = as_png(Image.fromarray(picture))
-                archive.writestr(stored(f"overlays/{stems[i]}.png"), png)
-                yield LabelMap(one.name, one.ids)
+                archive.writestr(stored(f"overlays/{stem}.png"), png)
+                yield LabelMap(image, one.ids)
                 if progress is not None:
                     progress(i + 1)
 
         document = as_coco(maps(), classes.names, description="Segmented with PPAP Studio")
         archive.writestr("annotations.json", as_json(document))
-        lines = "".join(f"{' '.join(name.split())}\n" for name in classes.names)
+        lines = "".join(f"{one_line(name)}\n" for name in classes.names)
         archive.writestr("classes.txt", lines)
         archive.writestr("README.txt", README)
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 
 from ppap.backbones import BackboneError
 from ppap.batches import BatchError, PatchError
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 SIZES = (224, 320, 448)
 MAX_IMAGES = 64
 LONGEST_TEXT = 4096
+# Of scripts and emoji that are written with them; they are not seen by themselves.
+_JOINERS = frozenset("\u200b\u200c\u200d\u00ad")
 
 
 class RequestError(ValueError):
@@ -148,7 +151,16 @@ def _upload(file: Any, number: int) -> Upload:
     name = file.get("name")
     if not isinstance(name, str) or not name:
         name = f"image {number}"
-    return Upload(file["path"], printable(name[:255]))
+    return Upload(file["path"], own_name(name[:255]))
+
+
+def own_name(name: str) -> str:
+    """What a file is called, with escapes for what is no text or turns it around.
+
+    Spaces of every kind and joiners stay: macOS has "Screenshot at 10.00\u202fAM.png", and what
+    belongs to them must be found by that.
+    """
+    return "".join(c if c in _JOINERS or category(c) == "Zs" else printable(c) for c in name)
 
 
 def _whole(value: object, least: int, most: int, name: str) -> int:

@@ -3,14 +3,13 @@ import { bytes } from "../shared/codec.js";
 import { call } from "../shared/client.js";
 import { card, choice, h, newId, select } from "../shared/dom.js";
 import { perCent } from "./form.js";
-import { loadPhoto, paint, pixel } from "../shared/label-view.js";
+import { NONE, emptyTable, loadPhoto, paint, pixel, readIds } from "../shared/label-view.js";
 
-const NONE = 255;
 const ORDERS = [["worst", "Worst first"], ["best", "Best first"], ["order", "As in the data set"]];
 
 async function inflate(base64) {
   const stream = new Blob([bytes(base64)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  return new Response(stream).arrayBuffer();
 }
 
 export class ImageBrowser {
@@ -116,7 +115,7 @@ export class ImageBrowser {
         const reply = await call(this.server, "image", { report: key, index, crf });
         if (mine !== this.turn) return;
         const maps = {};
-        for (const [name, packed] of Object.entries(reply.maps)) maps[name] = await inflate(packed);
+        for (const [name, packed] of Object.entries(reply.maps)) maps[name] = readIds(await inflate(packed), reply.size ** 2);
         found.push({ size: reply.size, maps, photo: await loadPhoto(reply.photo) });
       }
       if (mine !== this.turn) return;
@@ -177,7 +176,7 @@ export class ImageBrowser {
 
   /** A map in the colours of its classes, or where it is wrong. */
   tint(map, truth, size, name, wrong) {
-    const table = new Uint32Array(256);
+    const table = emptyTable();
     const canvas = document.createElement("canvas");
     if (wrong) {
       table[1] = pixel([214, 30, 60], 255);

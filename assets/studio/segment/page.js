@@ -19,6 +19,9 @@ export async function mount(element, server, upload) {
   }
 }
 
+/** A name as the ZIP has it: what differs only in white space is one name. */
+const oneLine = (name) => name.trim().replace(/\s+/g, " ").normalize("NFC");
+
 class Segment {
   constructor(root, config, server, upload) {
     this.root = root;
@@ -135,14 +138,14 @@ class Segment {
   }
 
   nameOf(id) {
-    return this.edit.names[id]?.trim() || this.shown.names[id] || "no segment";
+    return oneLine(this.edit.names[id] ?? "") || this.shown.names[id] || "no segment";
   }
 
   change(id, { name, colour }) {
     if (name !== undefined) {
       this.edit.names[id] = name;
       // One name, one class, one colour.
-      const twin = this.edit.names.findIndex((other, i) => i !== id && other.trim() === name.trim());
+      const twin = this.edit.names.findIndex((_, i) => i !== id && this.nameOf(i) === this.nameOf(id));
       if (twin >= 0) this.edit.colours[id] = [...this.edit.colours[twin]];
     }
     if (colour !== undefined) {

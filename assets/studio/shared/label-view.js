@@ -7,9 +7,28 @@ const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 export const pixel = ([r, g, b], alpha) =>
   (LITTLE_ENDIAN ? (alpha << 24) | (b << 16) | (g << 8) | r : (r << 24) | (g << 16) | (b << 8) | alpha) >>> 0;
 
+/** The id of pixels of no class. */
+export const NONE = 0xffff;
+
+/** Room for a pixel of every id that there can be; what is not set is transparent. */
+export const emptyTable = () => new Uint32Array(NONE + 1);
+
+/** The bytes of a label map, one or two a pixel, as ids; the largest number is NONE. */
+export function readIds(buffer, pixels) {
+  const two = buffer.byteLength === 2 * pixels;
+  if (!two && buffer.byteLength !== pixels) throw new Error("A segmentation does not fit its picture.");
+  const view = new DataView(buffer);
+  const ids = new Uint16Array(pixels);
+  for (let i = 0; i < pixels; i++) {
+    const id = two ? view.getUint16(2 * i, true) : view.getUint8(i);
+    ids[i] = !two && id === 0xff ? NONE : id;
+  }
+  return ids;
+}
+
 /** A pixel for every id; while one is looked at, the others step back. */
 export function colourTable(colours, focus = null) {
-  const table = new Uint32Array(256);
+  const table = emptyTable();
   colours.forEach((colour, id) => {
     table[id] = pixel(colour, focus === null || focus === id ? 255 : 40);
   });
@@ -57,10 +76,10 @@ export function loadPhoto(url) {
   });
 }
 
-export async function loadIds(url) {
+export async function loadIds(url, pixels) {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error("A segmentation could not be loaded from the studio.");
-  return new Uint8Array(await answer.arrayBuffer());
+  return readIds(await answer.arrayBuffer(), pixels);
 }
 
 export class SegmentView {
@@ -88,8 +107,7 @@ export class SegmentView {
   }
 
   async load(picture, url) {
-    [this.photo, this.ids] = await Promise.all([this.photo ?? loadPhoto(picture.photo), loadIds(url)]);
-    if (this.ids.length !== this.width * this.height) throw new Error("A segmentation does not fit its picture.");
+    [this.photo, this.ids] = await Promise.all([this.photo ?? loadPhoto(picture.photo), loadIds(url, this.width * this.height)]);
     paintEdges(this.lines, this.ids, this.width, this.height);
     this.element.dataset.ready = "true";
   }

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from ppap.backbones import as_path
 from ppap.data import printable
+from ppap.output.label_files import one_line
 from ppap.settings import SettingError, excerpt
 from ppap.studio.checkpoints import Checkpoints, Chosen
 from ppap.studio.requests import SIZES, RequestError
 from ppap.studio.segment.store import Layer, PictureSet
 from ppap.studio.store import Upload
 
-# A byte a pixel, of which 255 stands for none.
 MOST_CLUSTERS = 64
 CLUSTERS = 8
 LONGEST_NAME = 80
@@ -90,9 +90,10 @@ def read_names(request: Mapping[str, Any], layer: Layer) -> list[str]:
         raise RequestError(f"There must be {len(layer.names)} names, one for each.")
     read = []
     for name, usual in zip(names, layer.names, strict=True):
-        if not isinstance(name, str) or len(name) > LONGEST_NAME:
+        # Names that the checkpoint brings may be longer than what is typed.
+        if not isinstance(name, str) or len(name) > max(LONGEST_NAME, len(usual)):
             raise RequestError(f"A name must be a text of at most {LONGEST_NAME} characters.")
-        read.append(printable(name.strip()) or usual)
+        read.append(printable(one_line(name)) or usual)
     return read
 
 

@@ -15,11 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from ppap.data import ClassList
 from ppap.evaluation.crf import CrfWorkerError
-from ppap.output.label_files import Segmented, file_stems, merged_names, write_zip
+from ppap.output.label_files import Segmented, merged, write_zip
+from ppap.output.naming import file_stems
 from ppap.settings import SettingError
 from ppap.studio.answers import answering
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
@@ -154,7 +152,7 @@ class Segmenting:
         key = secrets.token_urlsafe(12)
         file = Path(self.folder) / f"{key}.zip"
         result = self.zip(mapping(request), file)
-        stem = file_stems([one.name for one in result.pictures.pictures])[0]
+        stem = file_stems([one.name for one in result.pictures.pictures])[0][:80]
         many = len(result.pictures.pictures) > 1
         taken = Taken(file, f"segments-{stem}{'-and-more' if many else ''}.zip")
         with self._lock:
@@ -229,10 +227,7 @@ class Segmenting:
         layer = result.layer(request.get("kind", "clusters"))
         names, colours = read_names(request, layer), read_colours(request, layer)
         opacity = read_opacity(request)
-        first = merged_names(names)
-        # What is stored for no class stays that.
-        table = np.concatenate([first, np.arange(len(first), 256)])
-        classes = ClassList(tuple(names), tuple(colours))
+        classes, table = merged(names, colours)
 
         def pictures() -> Iterator[Segmented]:
             for one, map_ in zip(result.pictures.pictures, layer.maps, strict=True):

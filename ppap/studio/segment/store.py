@@ -44,7 +44,7 @@ def reduced(one: Packed, size: Size) -> Packed:
 
     if size == (one.height, one.width):
         return one
-    return packed(at_size(torch.from_numpy(one.ids().copy()), *size))
+    return packed(at_size(torch.from_numpy(one.ids()), *size))
 
 
 def reduced_photo(rgb: np.ndarray, size: Size) -> Image.Image:
@@ -105,7 +105,10 @@ class Layer(NamedTuple):
         """Of all pixels of all pictures, by id."""
         counts = np.zeros(len(self.names))
         for one in self.maps:
-            counts += np.bincount(one.ids().ravel(), minlength=256)[: len(self.names)]
+            # Shifted by one: of no class comes first.
+            counts += np.bincount(one.ids().ravel() + 1, minlength=len(counts) + 1)[
+                1 : len(counts) + 1
+            ]
         total = counts.sum() or 1
         return [float(share) for share in counts / total]
 

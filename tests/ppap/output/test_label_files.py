@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from ppap.data import VOID_COLOUR, ClassList, open_dataset
+from ppap.data import VOID_COLOUR, ClassList, open_dataset, palette
 from ppap.output.coco_json import decode_mask
 from ppap.output.label_files import (
     Segmented,
     edges,
-    file_stems,
     indexed_png,
-    merged_names,
+    label_png,
+    merged,
     overlaid,
     write_zip,
 )
@@ -48,6 +48,18 @@ def test_too_many_classes() -> None:
     indexed_png(np.zeros((1, 1), np.int64), [(0, 0, 0)] * 255)
     with pytest.raises(ValueError, match="at most 255 classes, not 256"):
         indexed_png(np.zeros((1, 1), np.int64), [(0, 0, 0)] * 256)
+    with pytest.raises(ValueError, match="at most 65535 classes, not 65536"):
+        label_png(np.zeros((1, 1), np.int64), [(0, 0, 0)] * 65536)
+
+
+@pytest.mark.parametrize("count", [255, 256, 300, 919, 65535])
+def test_many_classes_stay_apart(count: int) -> None:
+    ids = np.array([[0, 254, count - 1], [-1, count, 255]])
+    image = Image.open(io.BytesIO(label_png(ids, [(i % 256, i // 256, 7) for i in range(count)])))
+    void = 255 if count == 255 else 65535
+    assert image.mode == ("P" if count == 255 else "I;16")
+    wanted = np.where((ids >= 0) & (ids < count), ids, void)
+    assert np.array_equal(np.array(image), wanted)
 
 
 def test_an_overlay_by_hand() -> None:
@@ -81,35 +93,17 @@ def test_shapes_that_differ() -> None:
 
 
 def test_equal_names_are_one_class() -> None:
-    assert merged_names(["a", "b", "a", "c", "b"]).tolist() == [0, 1, 0, 3, 1]
+    colours = tuple((i, i, i) for i in range(5))
+    classes, table = merged(["a", "b", "a", "c", "b"], colours)
+    assert classes == ClassList(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (3, 3, 3)))
+    assert table[[0, 1, 2, 3, 4, -1]].tolist() == [0, 1, 0, 2, 1, -1]
 
 
-def test_file_names() -> None:
-    given_names = [
-        "a.jpg",
-        "a.png",
-        "A.gif",
-        "../../etc/passwd",
-        r"C:\x\y.z.png",
-        "\u202e<b>",
-        ".png",
-        "",
-    ]
-    found = file_stems(given_names)
-    assert found[:5] == ["a", "a (2)", "A (3)", "passwd", "y.z"]
-    assert found[5] == "__b_"
-    assert found[7] == "image"
-    for stem in found:
-        assert stem
-        assert not set(stem) & set('/\\<>:"|?*')
-
-
-@settings(deadline=None)
-@given(st.lists(st.text(max_size=8), max_size=6))
-def test_file_names_always_differ(names: list[str]) -> None:
-    found = [stem.casefold() for stem in file_stems(names)]
-    assert len(set(found)) == len(names)
-    assert all(stem and "/" not in stem and stem not in (".", "..") for stem in found)
+def test_names_that_look_the_same_are_the_same() -> None:
+    names = ["tall grass", "tall  grass", "tall\u00a0grass", "caf\u00e9", "cafe\u0301", "Café"]
+    classes, table = merged(names, [(0, 0, 0)] * 6)
+    assert classes.names == ("tall grass", "caf\u00e9", "Café")
+    assert table.tolist() == [0, 0, 0, 1, 1, 2, -1]
 
 
 def pictures() -> list[Segmented]:
@@ -166,3 +160,48 @@ def test_names_with_line_breaks_stay_one_line() -> None:
     write_zip(out, pictures(), classes, names=["one.jpg", "two.jpg"])
     with zipfile.ZipFile(out) as archive:
         assert archive.read("classes.txt").decode() == "a b\nc\nd\n"
+
+
+def test_equal_names_of_images_are_told_apart_alike_in_all_files() -> None:
+    out = io.BytesIO()
+    one, two = pictures()
+    given_names = ["image.jpg", "image.jpg"]
+    same = [one._replace(name="image.jpg"), two._replace(name="image.jpg")]
+    write_zip(out, same, CLASSES, names=given_names)
+    with zipfile.ZipFile(out) as archive:
+        document = json.loads(archive.read("annotations.json"))
+        names = archive.namelist()
+        sizes = {
+            stem: Image.open(io.BytesIO(archive.read(f"labels/{stem}.png"))).size
+            for stem in ("image", "image (2)")
+        }
+    assert [image["file_name"] for image in document["images"]] == ["image.jpg", "image (2).jpg"]
+    assert [(i["width"], i["height"]) for i in document["images"]] == [(9, 6), (4, 5)]
+    assert sizes == {"image": (9, 6), "image (2)": (4, 5)}
+    assert names[:4] == [
+        "labels/image.png",
+        "overlays/image.png",
+        "labels/image (2).png",
+        "overlays/image (2).png",
+    ]
+
+
+def test_a_zip_of_many_classes() -> None:
+    draw = np.random.default_rng(1)
+    ids = draw.integers(-1, 919, (30, 40))
+    classes = ClassList(tuple(f"thing {i}" for i in range(919)), palette(919))
+    rgb = draw.integers(0, 256, (30, 40, 3), np.uint8)
+    out = io.BytesIO()
+    write_zip(out, [Segmented("a.jpg", rgb, ids)], classes, names=["a.jpg"], opacity=1)
+    with zipfile.ZipFile(out) as archive:
+        label = np.array(Image.open(io.BytesIO(archive.read("labels/a.png"))))
+        overlay = np.array(Image.open(io.BytesIO(archive.read("overlays/a.png"))))
+        document = json.loads(archive.read("annotations.json"))
+        assert archive.read("classes.txt").decode().splitlines()[918] == "thing 918"
+    assert np.array_equal(label, np.where(ids < 0, 65535, ids))
+    painted = np.where(ids[..., None] < 0, rgb, np.array(classes.colours, np.uint8)[ids])
+    assert np.array_equal(overlay, painted)
+    again = np.full(ids.shape, -1)
+    for annotation in document["annotations"]:
+        again[decode_mask(annotation["segmentation"])] = annotation["category_id"]
+    assert np.array_equal(again, ids)

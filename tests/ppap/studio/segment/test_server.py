@@ -7,12 +7,14 @@ import json
 import math
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ppap.clustering import clusters_of, find_clusters, see
@@ -212,11 +214,11 @@ def test_a_zip_has_the_page_s_names_and_colours(place: Place) -> None:
         document = json.loads(archive.read("annotations.json"))
         label = Image.open(io.BytesIO(archive.read("labels/one.png")))
         assert "overlays/two _b_.png" in archive.namelist()
-    assert [c["name"] for c in document["categories"]] == ["grass", "cluster 2", "grass"]
+    assert [c["name"] for c in document["categories"]] == ["grass", "cluster 2"]
     whole = maps_of(place, reply)[0]
     merged = np.where(whole == 2, 0, whole)  # equal names are one class
     assert np.array_equal(np.array(label), merged)
-    assert label.getpalette()[:9] == [1, 2, 3, 4, 5, 6, 7, 8, 9]  # type: ignore[index]
+    assert label.getpalette()[:6] == [1, 2, 3, 4, 5, 6]  # type: ignore[index]
     for annotation in document["annotations"]:
         if annotation["image_id"] == 1:
             mask = decode_mask(annotation["segmentation"])
@@ -366,5 +368,80 @@ def test_sizes_shown(size: tuple[int, int], count: int, wanted: tuple[int, int])
 
 def test_void_survives_packing() -> None:
     one = packed(np.array([[0, 1], [-1, 2]]))
-    assert one.ids().tolist() == [[0, 1], [255, 2]]
+    assert one.ids().tolist() == [[0, 1], [-1, 2]]
     assert reduced(one, Size(1, 1)).ids().tolist() == [[2]]
+
+
+@pytest.mark.parametrize(("highest", "depth"), [(0, 1), (254, 1), (255, 2), (299, 2), (65534, 2)])
+def test_as_many_bytes_as_the_ids_need(highest: int, depth: int) -> None:
+    ids = np.array([[highest, -1, 0]])
+    one = packed(ids)
+    assert one.depth == depth
+    raw = zlib.decompress(one.data)
+    assert len(raw) == 3 * depth
+    kind = "<u2" if depth == 2 else "u1"  # what the page reads: the largest number is none
+    assert np.frombuffer(raw, kind).tolist() == [highest, 256**depth - 1, 0]
+    assert np.array_equal(one.ids(), ids)
+
+
+def test_more_ids_than_a_page_can_tell_apart() -> None:
+    with pytest.raises(ValueError, match="65535"):
+        packed(np.array([[65535]]))
+
+
+def test_a_checkpoint_of_many_classes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = tuple(f"thing {i}" for i in range(300))
+    segmenter = small_segmenter(300)
+    with torch.no_grad():
+        for parameter in segmenter.linear_probe.parameters():
+            parameter.zero_()
+        segmenter.linear_probe.bias[290] = 1  # wins everywhere
+    monkeypatch.setattr(
+        "ppap.checkpoints.opening.load_backbone", lambda *a, **k: segmenter.backbone
+    )
+    save_small(segmenter, place.runs / "many/checkpoints/last.pt")
+    reply = place.load(place.request(checkpoint={"run": "many"}))
+    assert {int(id) for one in maps_of(place, reply, "classes") for id in one.ravel()} == {290}
+    classes = reply["layers"][1]
+    assert classes["names"] == names
+    assert len(set(classes["colours"])) == 300
+    assert classes["shares"][290] == pytest.approx(1)
+    assert sum(classes["shares"]) == pytest.approx(1)
+    result = place.segmenting.store.result(reply["result"])
+    assert (result.drawing(0, "classes").ids() == 290).all()
+    with taken(place, result=reply["result"], kind="classes") as archive:
+        label = np.array(Image.open(io.BytesIO(archive.read("labels/one.png"))))
+        document = json.loads(archive.read("annotations.json"))
+    assert (label == 290).all()
+    assert {one["category_id"] for one in document["annotations"]} == {290}
+    # All of them called the same are one class, whatever their number was.
+    with taken(place, result=reply["result"], kind="classes", names=["one"] * 300) as archive:
+        assert archive.read("classes.txt") == b"one\n"
+        label = np.array(Image.open(io.BytesIO(archive.read("labels/one.png"))))
+    assert (label == 0).all()
+
+
+def test_long_names_of_a_checkpoint_can_be_taken(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a" * 200, "b")
+    segmenter = small_segmenter(2)
+    monkeypatch.setattr(
+        "ppap.checkpoints.opening.load_backbone", lambda *a, **k: segmenter.backbone
+    )
+    monkeypatch.setattr("tests.support.small_segmenters.NAMES", names)
+    save_small(segmenter, place.runs / "long/checkpoints/last.pt")
+    reply = place.load(place.request(checkpoint={"run": "long"}))
+    with taken(place, result=reply["result"], kind="classes", names=["a" * 200, "a  b"]) as archive:
+        assert archive.read("classes.txt").decode().splitlines() == ["a" * 200, "a b"]
+
+
+def test_files_are_called_as_their_owner_calls_them(place: Place) -> None:
+    name = "Screenshot at 10.00\u202fAM, 50%.png"
+    reply = place.load(place.request(files=[place.upload(name, 1), place.upload(name, 2)]))
+    assert [one["name"] for one in reply["pictures"]] == [name, name]
+    with taken(place, result=reply["result"]) as archive:
+        assert f"labels/{name}" in archive.namelist()
+        assert f"labels/{name[:-4]} (2).png" in archive.namelist()
+        images = json.loads(archive.read("annotations.json"))["images"]
+    assert [one["file_name"] for one in images] == [name, f"{name[:-4]} (2).png"]
