@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -89,6 +89,13 @@ def check_index(what: str, value: object, count: int) -> int:
     return int(value)  # type: ignore[call-overload]
 
 
+def squared(example: Example, size: int) -> Example:
+    """The example cut to ``size`` × ``size``: many whole photos would not fit in memory."""
+    photo = replace(example.photo, rgb=square(example.photo.rgb, size))
+    labels = None if example.labels is None else square_labels(example.labels, size)
+    return Example(photo, labels)
+
+
 def make_batch(
     examples: Sequence[Example],
     backbone: Backbone,
@@ -101,7 +108,7 @@ def make_batch(
     """Cut photos to ``size`` × ``size`` and embed them.
 
     Args:
-        examples: photos with or without label maps.
+        examples: photos with or without label maps, whole or already ``squared``.
         backbone: anything with the interface of ``ppap.backbones.Backbone``.
         size: side in pixels; a multiple of the backbone's patch size.
         classes: names of the label maps' classes.

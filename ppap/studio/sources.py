@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ppap.batches import squared
 from ppap.data import (
     DataError,
     Dataset,
@@ -16,8 +16,6 @@ from ppap.data import (
     open_dataset,
     read_image,
     samples_dataset,
-    square,
-    square_labels,
 )
 from ppap.studio.requests import Request, RequestError
 
@@ -71,7 +69,7 @@ class Sources:
             if path is None or not path.is_relative_to(self.uploads):
                 raise RequestError(f"{file.name} was not uploaded to this studio.")
             try:
-                examples.append(cut(Example(read_image(path, name=file.name)), size))
+                examples.append(squared(Example(read_image(path, name=file.name)), size))
             except DataError as error:
                 problems.append(str(error))
         return Loaded(examples, problems)
@@ -93,7 +91,7 @@ class Sources:
         for i, index in enumerate(chosen):
             progress(f"Reading image {i + 1} of {len(chosen)}", i / len(chosen))
             try:
-                examples.append(cut(dataset.load(index), size))
+                examples.append(squared(dataset.load(index), size))
                 read.append(index)
             except DataError as error:
                 problems.append(str(error))
@@ -142,13 +140,6 @@ def turn(length: int, count: int, seed: int) -> Iterator[int]:
     count = min(count, length)
     start = seed * count % max(1, length)
     return itertools.islice(itertools.cycle(order), start, start + count)
-
-
-def cut(example: Example, size: int) -> Example:
-    """The example as a square: 64 photos of a telephone would not fit in memory as they are."""
-    photo = replace(example.photo, rgb=square(example.photo.rgb, size))
-    labels = None if example.labels is None else square_labels(example.labels, size)
-    return Example(photo, labels)
 
 
 def resolved(text: str) -> Path | None:

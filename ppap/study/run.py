@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from ppap.backbones import Backbone
-from ppap.batches import Batch, make_batch
 from ppap.checks import check_count
-from ppap.data import Dataset
+from ppap.data import DataError, Dataset
 from ppap.settings import SettingError, Settings
 from ppap.study.advice import Advice, advise_unit
 from ppap.study.comparison import RuleTrust, compare
@@ -21,6 +19,7 @@ from ppap.study.figures import Study
 from ppap.study.grid import Axis, Grid
 from ppap.study.patches import Patches, sample_anchors
 from ppap.study.proof import prove
+from ppap.study.reading import Embedded, draw_images, read_batches, sentences
 from ppap.study.sweeping import Measured, sweep_unit
 
 FORMAT = 1
@@ -78,19 +77,26 @@ def study(
         Plain values, as ``study.json`` holds them; None stands for what was not measured.
 
     Raises:
-        DataError: an image cannot be read.
+        DataError: none of the images can be read, or too many cannot.
         ValueError: a size that the backbone does not take.
     """
     say = progress or (lambda text, share: None)
-    drawn = drawn_images(plan, len(dataset))
-    batches = []
-    for number, indices in enumerate(drawn, 1):
-        say(f"Embedding batch {number} of {len(drawn)}", 0.3 * (number - 1) / len(drawn))
-        batches.append(_batch(dataset, indices, backbone, plan))
+    drawn = draw_images(plan.images, plan.batches, len(dataset), plan.seed)
+    count, left_out = len(drawn.batches), list[DataError]()
+    batches = list(
+        read_batches(
+            dataset,
+            drawn,
+            backbone,
+            plan.size,
+            left_out,
+            lambda n: say(f"Embedding batch {n} of {count}", 0.3 * (n - 1) / count),
+        )
+    )
     patches = [one for one in (_patches(made, plan) for made in batches) if one is not None]
     labelled = len(patches) == len(batches)
     say("Looking at the similarities", 0.3)
-    advice = advise_unit(batches[0].features, images=len(batches[0]), seed=plan.seed)
+    advice = advise_unit(batches[0].features, images=len(batches[0].names), seed=plan.seed)
     settings = plan.settings or advice.settings
     found: Study = {
         "format": FORMAT,
@@ -98,7 +104,8 @@ def study(
         "backbone": backbone.info.title,
         "backbone_name": backbone.info.name,
         "images": [name for made in batches for name in made.names],
-        "indices": drawn,
+        "indices": [made.indices for made in batches],
+        "notes": [*dataset.notes, *sentences(left_out)],
         "patches": len(batches[0].features),
         "plan": _plan(plan),
         "labelled": labelled,
@@ -115,15 +122,6 @@ def study(
         found["sweep"] = _swept(plan, Grid(plan.x, plan.y, settings), batches[0], first, say)
     say("Drawing the figures", 1.0)
     return found
-
-
-def drawn_images(plan: Plan, count: int) -> list[list[int]]:
-    """Which of ``count`` images each batch holds, ascending."""
-    chosen = np.random.default_rng(plan.seed).permutation(count)
-    lists = [sorted(chosen[i : i + plan.images].tolist()) for i in range(0, count, plan.images)]
-    # A last batch of few images would have other cosines than the rest.
-    whole = [each for each in lists if len(each) == plan.images] or lists[:1]
-    return whole[: plan.batches]
 
 
 def _measured(
@@ -163,21 +161,16 @@ def _about(dataset: Dataset) -> dict[str, str]:
     }
 
 
-def _batch(dataset: Dataset, indices: Sequence[int], backbone: Backbone, plan: Plan) -> Batch:
-    examples = [dataset.load(index) for index in indices]
-    return make_batch(examples, backbone, size=plan.size, classes=dataset.classes)
-
-
-def _patches(batch: Batch, plan: Plan) -> Patches | None:
+def _patches(batch: Embedded, plan: Plan) -> Patches | None:
     """The batch as rules need it; None where nothing is labelled."""
-    if batch.labels is None or not bool((batch.labels >= 0).any()) or len(batch) < 2:
+    if batch.labels is None or not bool((batch.labels >= 0).any()) or len(batch.names) < 2:
         return None
     anchors = sample_anchors(batch.labels, plan.anchors, plan.seed)
-    return Patches(batch.features, batch.labels, len(batch), anchors)
+    return Patches(batch.features, batch.labels, len(batch.names), anchors)
 
 
 def _swept(
-    plan: Plan, grid: Grid, batch: Batch, patches: Patches | None, say: Progress
+    plan: Plan, grid: Grid, batch: Embedded, patches: Patches | None, say: Progress
 ) -> dict[str, Any]:
     if patches is None:
         labels = None

@@ -90,8 +90,10 @@ def read_study(folder: Path) -> Study:
 
 def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
     """One page that fetches and runs nothing."""
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in study["advice"]["reasons"])
-    advice = [f"<ul>{reasons}</ul>", *(_proof(study) if study["proof"] else ())]
+    advice = [
+        f"<ul>{_items(study['advice']['reasons'])}</ul>",
+        *(_proof(study) if study["proof"] else ()),
+    ]
     parts = [section("Suggested settings", advice)]
     if study["rules"]:
         parts.append(section("Rules beside each other", [*_rules(study), *_paper(study)]))
@@ -102,7 +104,13 @@ def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
             f"style='max-width:100%;background:white' src='data:image/svg+xml;base64,{picture}'>"
         )
         parts.append(section(one.title, [image]))
+    if notes := study.get("notes"):  # studies of earlier versions have none
+        parts.append(section("Notes", [f"<ul>{_items(notes)}</ul>"]))
     return document("Study", subject(study), parts)
+
+
+def _items(sentences: Sequence[str]) -> str:
+    return "".join(f"<li>{escape(one)}</li>" for one in sentences)
 
 
 def _proof(study: Study) -> Iterator[str]:
@@ -127,5 +135,5 @@ def _row(title: str, cells: Sequence[str], below: Sequence[str] = ()) -> str:
 
 
 def _paper(study: Study) -> Iterator[str]:
-    if rows := "".join(f"<li>{escape(row)}</li>" for row in paper_rows(study)):
+    if rows := _items(paper_rows(study)):
         yield f"<p>The paper's Table 6:</p><ul>{rows}</ul>"

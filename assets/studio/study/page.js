@@ -1,6 +1,7 @@
 // The Study page: how far the sets can be trusted on a data set, and which settings suit.
 import { call } from "../shared/client.js";
 import { card, count, h, newId, percent, whenBack } from "../shared/dom.js";
+import { noteBox, say } from "../shared/messages.js";
 import { explore, openExplore } from "../shared/open-explore.js";
 import { AblationCard, ablationView } from "./ablation.js";
 import { StudyForm } from "./form.js";
@@ -104,8 +105,11 @@ class StudyPage {
     const { card: element, body, header } = card("Suggested settings", { class: "card advice" });
     header.append(h("div", { class: "inline" }, h("a", { href: address("study.html", true), target: "_blank", rel: "noopener" }, "Study as a page"), h("a", { href: address("study.json"), download: "study.json" }, "JSON")));
     this.said = h("p", { class: "help", role: "status" });
+    const remarks = noteBox();
+    say(remarks, study.notes ?? []); // studies of earlier versions have none
     body.append(
       h("p", { class: "subject" }, h("span", {}, subject)),
+      remarks,
       h("ul", { class: "notes" }, study.advice.reasons.map((reason) => h("li", {}, reason))),
       study.proof ? this.proofTable(reply) : h("p", { class: "help" }, "There are no label maps, so that nothing can be said about how right the sets are."),
       h("div", { class: "inline" }, h("button", { type: "button", class: "primary", onclick: () => this.use(study.advice.settings) }, "Use in Explore"), this.withImages(reply)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import xml.etree.ElementTree as ET
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -237,6 +238,29 @@ def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
     (tmp_path / VALUES).write_text('{"format": 99}')
     with pytest.raises(StudyError, match="another version"):
         read_study(tmp_path)
+
+
+def test_what_was_left_out_is_said_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = striped(tmp_path / "some <b>broken</b>")
+    file = data / "images/2.png"
+    file.write_bytes(file.read_bytes()[:-300])
+    (data / "labels/stray.png").write_bytes((data / "labels/1.png").read_bytes())
+    words = [f"--data={data}", f"--out={tmp_path / 'made'}", "--images=6", "--anchors=20"]
+    assert command.main([*words, "--size=64", "--no-sweep", "--own-settings"]) == 0
+    made = read_study(tmp_path / "made")
+    assert made["images"] == ["0", "1", "3", "4", "5"]
+    assert made["indices"] == [[0, 1, 3, 4, 5]]
+    left = next(note for note in made["notes"] if note.startswith("Left out:"))
+    assert str(file) in left
+    assert any("stray" in note for note in made["notes"])  # what the loader says of the folder
+    said = capsys.readouterr().err.splitlines()
+    assert set(made["notes"]) <= set(said)
+    page = (tmp_path / "made" / PAGE).read_text()
+    assert f"<li>{escape(left)}</li>" in page
+    del made["notes"]  # as studies of earlier versions are
+    assert "Notes</h2>" not in as_page(made, [])
 
 
 def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
