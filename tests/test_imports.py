@@ -23,6 +23,8 @@ LIBRARY = (
     "checks",
     "settings",
     "writing",
+    "machine",
+    "surroundings",
     "data",
     "backbones",
     "propagation",
@@ -42,6 +44,8 @@ LIBRARY = (
 TRAINERS = (
     "command",
     "progress",
+    "processes",
+    "locks",
     "config",
     "recipes",
     "devices",

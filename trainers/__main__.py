@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from trainers.command import WRONG, say
+from trainers.command import WRONG, as_command, say
 
 COMMANDS = {
     "train": "train from a recipe, resume a run, list recipes and settings",
@@ -26,6 +26,7 @@ def usage() -> str:
     )
 
 
+@as_command
 def main(given: Sequence[str] | None = None) -> int:
     """Run one of the commands; returns the exit status."""
     words = list(sys.argv[1:] if given is None else given)

@@ -15,7 +15,7 @@ from ppap.settings import SettingError
 from trainers.ablations.plan import SEEDS, Ablation, read_ablation, reopen
 from trainers.ablations.queue import StudyStanding, Submitted, feed, goes_on, standing, submit
 from trainers.ablations.table import as_markdown, table, write_table
-from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, say
+from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, as_command, expanded, say
 from trainers.config import parse_changes
 from trainers.launching.runner import Runner
 from trainers.progress import in_words
@@ -72,9 +72,11 @@ def parser() -> Parser:
         "recipes", nargs="*", metavar="RECIPE",
         help="whose settings the runs begin with; none: as the ablation NAME was last asked for",
     )  # fmt: skip
-    made.add_argument("--data", metavar="DIR", help="the data set's folder (samples needs none)")
     made.add_argument(
-        "--runs", metavar="RUNS", type=Path, default=Path("runs"),
+        "--data", metavar="DIR", type=expanded, help="the data set's folder (samples needs none)"
+    )
+    made.add_argument(
+        "--runs", metavar="RUNS", type=expanded, default=Path("runs"),
         help="the folder of all runs (default: runs)",
     )  # fmt: skip
     made.add_argument("--name", required=True, help="of the ablation; its runs' names begin so")
@@ -96,17 +98,16 @@ def parser() -> Parser:
     made.add_argument(
         "--only-table", action="store_true", help="start nothing: the table of what is finished"
     )
-    made.add_argument("--cache", metavar="DIR", type=Path, help="as of trainers.train")
+    made.add_argument("--cache", metavar="DIR", type=expanded, help="as of trainers.train")
     return made
 
 
+@as_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is missing and print the table; returns the exit status."""
     given = parser().parse_args(arguments)
     try:
-        # The runs have another working directory.
-        cache = None if given.cache is None else given.cache.expanduser().resolve()
-        runner = Runner(given.runs, cache=cache)
+        runner = Runner(given.runs, cache=given.cache)
         ablation = asked(given, runner.root)
         code = DONE
         if not given.only_table:
@@ -140,7 +141,7 @@ def asked(given: argparse.Namespace, root: Path) -> Ablation:
         {
             "name": given.name,
             "recipes": given.recipes,
-            "data": given.data,
+            "data": None if given.data is None else str(given.data),
             "seeds": given.seeds or SEEDS,
             "settings": parse_changes(given.set),
             "grid": {name: values.split(",") for name, values in grid.items()},

@@ -6,13 +6,24 @@ import argparse
 import difflib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, expanded, say, whole_number
+from trainers.command import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    WRONG,
+    Parser,
+    as_command,
+    expanded,
+    say,
+    whole_number,
+)
 from trainers.cropping.kinds import DATASETS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ppap.data import Dataset
     from trainers.cropping.writing import Plan
 
@@ -62,7 +73,7 @@ def parser() -> Parser:
         "labels/, classes.txt). cityscapes and potsdam, as published, are the same under a "
         "shorter name",
     )
-    made.add_argument("--data", metavar="DIR", type=Path, required=True, help="its folder")
+    made.add_argument("--data", metavar="DIR", type=expanded, required=True, help="its folder")
     made.add_argument(
         "--split",
         default="train",
@@ -77,7 +88,7 @@ def parser() -> Parser:
     made.add_argument(
         "--out",
         metavar="FOLDER",
-        type=Path,
+        type=expanded,
         help="where to make the folder DATASET_five_crop_RATIO, or that folder itself (default: "
         "DIR/cropped)",
     )
@@ -119,6 +130,7 @@ def ratio_number(text: str) -> float:
     return ratio
 
 
+@as_command
 def main(given: Sequence[str] | None = None) -> int:
     """Parse the arguments and run; returns the exit status."""
     args = parser().parse_args(given)
@@ -135,10 +147,9 @@ def run(args: argparse.Namespace) -> int:
     from trainers.cropping.record import TargetError
     from trainers.cropping.writing import WritingError, plan_crops, target_folder
 
-    data = expanded(args.data)
+    data = args.data
     try:
-        out = expanded(args.out) if args.out else None
-        folder = target_folder(data, out, args.dataset, args.ratio)
+        folder = target_folder(data, args.out, args.dataset, args.ratio)
         dataset = sound(data, DATASETS[args.dataset], args.split)
         if dataset is None:
             return WRONG
@@ -176,7 +187,7 @@ def sound(data: Path, kind: str, split: str) -> Dataset | None:
 
 def write(plan: Plan, workers: int | None) -> None:
     """Write the missing crops, telling how far that is."""
-    from ppap.evaluation.crf import cores
+    from ppap.machine import cores
     from trainers.cropping.processes import write_all
     from trainers.cropping.writing import begun
     from trainers.progress import Progress

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from trainers.command import INTERRUPTED, Parser, say, whole_number
+from trainers.command import INTERRUPTED, Parser, as_command, expanded, say, whole_number
 
 PROGRAM = "python -m trainers.evaluate"
 MOST = 65_536
@@ -53,10 +52,10 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     made.add_argument(
-        "target", metavar="RUN_OR_CHECKPOINT", type=Path, help="a run's folder, or a file"
+        "target", metavar="RUN_OR_CHECKPOINT", type=expanded, help="a run's folder, or a file"
     )
     made.add_argument(
-        "--data", metavar="DIR", type=Path, help="the data set's folder (default: the run's)"
+        "--data", metavar="DIR", type=expanded, help="the data set's folder (default: the run's)"
     )
     made.add_argument(
         "--split", help="as the data set calls it (default: the run's eval_split, or val)"
@@ -68,11 +67,11 @@ def parser() -> Parser:
         "… (default: found out from the folder)",
     )
     made.add_argument("--crf", action="store_true", help="also with CRF, on all cores")
-    made.add_argument("--json", metavar="FILE", type=Path, help="write the report as JSON")
+    made.add_argument("--json", metavar="FILE", type=expanded, help="write the report as JSON")
     made.add_argument(
         "--pictures",
         metavar="DIR",
-        type=Path,
+        type=expanded,
         help="write report.html with the best, the median and the worst images, report.md, "
         "report.json, and the images' pictures",
     )
@@ -129,6 +128,7 @@ def parser() -> Parser:
     return made
 
 
+@as_command
 def main(given: Sequence[str] | None = None) -> int:
     """Parse the arguments and run; returns the exit status."""
     args = parser().parse_args(given)

@@ -6,10 +6,19 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, expanded, say, whole_number
+from trainers.command import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    WRONG,
+    Parser,
+    as_command,
+    expanded,
+    say,
+    whole_number,
+)
 from trainers.progress import in_words
 
 if TYPE_CHECKING:
@@ -54,10 +63,12 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--data", metavar="DIR", type=Path, help="the data set's folder")
+    made.add_argument("--data", metavar="DIR", type=expanded, help="the data set's folder")
     made.add_argument("--kind", help="kind of data set (default: found out from the folder)")
     made.add_argument("--split", help="as the data set calls it (default: train, or the only one)")
-    made.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the study lies")
+    made.add_argument(
+        "--out", metavar="DIR", type=expanded, required=True, help="where the study lies"
+    )
     made.add_argument(
         "--backbone", default="embedded", help="a name, or a checkpoint file (default: embedded)"
     )
@@ -92,6 +103,7 @@ def parser() -> Parser:
     return made
 
 
+@as_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make a study; the exit code."""
     given = parser().parse_args(arguments)
@@ -116,16 +128,18 @@ def carry_out(given: argparse.Namespace) -> int:
 
     if given.data is None and given.kind != "samples":
         raise ValueError("Name a data set: --data DIR, or --kind samples for the sample photos.")
-    out = given.out.expanduser()
+    out = given.out
     if (out / VALUES).exists() and not given.overwrite:
         raise ValueError(f"{out} holds a study already: name another folder, or add --overwrite.")
     if given.kind == "samples" and given.split:
         raise ValueError("The sample photos have no splits: leave --split out.")
-    data = None if given.kind == "samples" else expanded(given.data)
+    data = None if given.kind == "samples" else given.data
     options = {} if given.split is None else {"split": given.split}
     dataset = open_dataset(data, kind=given.kind, **options)
     backbone = load_backbone(given.backbone)
     found = study(plan, dataset, backbone, progress=Said(given.progress_every))
+    for note in found["notes"]:
+        say(note)
     page = write_study(found, out)
     print("\n".join(found["advice"]["reasons"]))
     print(as_markdown(found), end="")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from trainers.command import Parser, default_cache
+from trainers.command import Parser, as_command, default_cache, expanded
 
 PROGRAM = "python -m trainers.train"
 
@@ -63,9 +62,11 @@ def parser() -> Parser:
         help="settings to begin with: --list tells which there are, --show what is in one",
     )
     made.add_argument(
-        "--data", metavar="DIR", type=Path, help="the data set's folder (samples needs none)"
+        "--data", metavar="DIR", type=expanded, help="the data set's folder (samples needs none)"
     )
-    made.add_argument("--out", metavar="RUN", type=Path, help="the run's folder, such as runs/NAME")
+    made.add_argument(
+        "--out", metavar="RUN", type=expanded, help="the run's folder, such as runs/NAME"
+    )
     made.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -80,7 +81,7 @@ def parser() -> Parser:
     made.add_argument(
         "--cache",
         metavar="DIR",
-        type=Path,
+        type=expanded,
         default=default_cache(),
         help="where cached features are kept, for all runs (default: %(default)s; or what the "
         "environment's PPAP_CACHE says)",
@@ -98,6 +99,7 @@ def parser() -> Parser:
     return made
 
 
+@as_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     given = parser().parse_args(arguments)

@@ -11,6 +11,7 @@ import os
 import queue
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,12 +26,15 @@ from torch import Tensor
 from ppap.checks import check_count
 from ppap.evaluation import crf_worker
 from ppap.evaluation.crf_worker import CrfSettings, mean_field
+from ppap.machine import cores, memory
 
 # The cluster probe's logits are its cosines times this, before the logarithm of the softmax.
 CLUSTER_SCALE = 2.0
 # Run by its path: as a module of ppap it would import torch first, which takes seconds and memory.
 START = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
 PATIENCE_SECONDS = 10.0
+# Python with numpy, and an image of 320 pixels with 27 classes, generously.
+WORKER_BYTES = 300 * 2**20
 ENVIRONMENT = {
     # One thread each: the processes together fill the cores already.
     "OMP_NUM_THREADS": "1",
@@ -143,11 +147,9 @@ def smooth(
     return torch.from_numpy(mean_field(rgb, probabilities, settings))
 
 
-def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def usual_workers() -> int:
+    """One process for every core, as far as memory goes."""
+    return max(1, min(cores(), memory().available // WORKER_BYTES))
 
 
 class Worker:
@@ -202,16 +204,18 @@ class CrfPool:
     """
 
     def __init__(self, workers: int | None = None, settings: CrfSettings | None = None) -> None:
-        """``workers``: how many processes; left out, one for every core."""
+        """``workers``: how many processes at most; left out, ``usual_workers()``.
+
+        Each is started when there is work for it.
+        """
         require_crf()
-        self.workers = cores() if workers is None else workers
+        self.workers = usual_workers() if workers is None else workers
         check_count("workers", self.workers, 1)
         self.settings = settings or CrfSettings()
         check_crf_settings(self.settings)
-        self._all = [Worker() for _ in range(self.workers)]
+        self._all: list[Worker] = []
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        for worker in self._all:
-            self._idle.put(worker)
+        self._starting = threading.Lock()
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="crf")
 
     def map(self, inputs: Iterable[CrfInput]) -> Generator[Tensor, None, None]:
@@ -238,11 +242,21 @@ class CrfPool:
 
     def _refine(self, given: CrfInput) -> Tensor:
         probabilities = probabilities_of(given)
-        worker = self._idle.get()
+        worker = self._free()
         try:
             return worker.refine(given.rgb, probabilities, self.settings)
         finally:
             self._idle.put(worker)
+
+    def _free(self) -> Worker:
+        """A process that has nothing to do, started if need be: there are as many as threads."""
+        with contextlib.suppress(queue.Empty):
+            return self._idle.get_nowait()
+        with self._starting:
+            if len(self._all) < self.workers:
+                self._all.append(Worker())
+                return self._all[-1]
+        return self._idle.get()
 
     def close(self) -> None:
         """End the processes; what is not begun is dropped."""

@@ -17,7 +17,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from ppap.evaluation.crf import CrfInput, CrfPool, cores, smooth, why_unavailable
+from ppap.evaluation.crf import CrfInput, CrfPool, smooth, why_unavailable
+from ppap.machine import cores
 
 LIMIT_ON_TWO = 1.7
 

@@ -191,7 +191,7 @@ def test_wrong_arguments(arguments: str, told: str, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--data", "nowhere"], "argument --data: nowhere does not exist"),
+        (["--data", "nowhere"], "argument --data: /.*/nowhere does not exist"),
         (["--split", "night"], "argument --split: .* has no split 'night', only: train, val"),
         (["--out", "camvid_five_crop_0.7"], "argument --out: .* call it camvid_five_crop_0.5"),
     ],

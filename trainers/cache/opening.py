@@ -12,7 +12,7 @@ from typing import Any
 from ppap.backbones import Backbone
 from ppap.checks import check_count
 from ppap.data import Dataset
-from ppap.evaluation.crf import cores
+from ppap.machine import cores
 from ppap.writing import writing
 from trainers.cache.build import Builder, Progress, Stopped
 from trainers.cache.errors import CacheError, CacheStoppedError

@@ -102,10 +102,10 @@ def evaluate(wanted: Wanted) -> int:
             distance=matched,
             seconds=time.monotonic() - began,
         )
-        print(as_summary(report), flush=True)
         if wanted.json is not None:
             write_json(report, wanted.json)
             say(f"Written: {wanted.json}")
+        print(as_summary(report), flush=True)
         if wanted.pictures is not None:
             shown = () if scored is None else pictured(loaded.segmenter, dataset, report, crf)
             say(f"Written: {write_report(report, wanted.pictures, shown)}")

@@ -24,6 +24,7 @@ from ppap.evaluation.crf import (
     smooth,
     why_unavailable,
 )
+from ppap.machine import Memory
 from tests.conftest import ROOT
 
 needs_crf = pytest.mark.skipif(why_unavailable() is not None, reason="pydensecrf is not installed")
@@ -180,6 +181,7 @@ def test_a_failure_in_a_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None
 @needs_crf
 def test_a_process_that_ends_is_told() -> None:
     with CrfPool(1) as one:
+        list(one.map([scene(0, 8, 8)[0]]))
         os.kill(one._all[0].process.pid, signal.SIGKILL)
         one._all[0].process.wait()
         with pytest.raises(CrfWorkerError, match="ended in the middle of its work"):
@@ -257,6 +259,29 @@ def test_wrong_settings(changed: dict[str, Any], sentence: str) -> None:
 
 
 @needs_crf
+@needs_crf
+def test_processes_are_started_when_there_is_work_for_them() -> None:
+    with CrfPool(64) as many:
+        assert many._all == []
+        for seed in range(3):  # one after another: the same process does it all
+            list(many.map([scene(seed, 8, 8)[0]]))
+        assert len(many._all) == 1
+
+
+@needs_crf
+@pytest.mark.parametrize(
+    ("cores", "free", "workers"),
+    [(2, 2**40, 2), (64, 2**40, 64), (64, 4 * crf.WORKER_BYTES, 4), (64, 0, 1)],
+)
+def test_processes_are_no_more_than_cores_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch, cores: int, free: int, workers: int
+) -> None:
+    monkeypatch.setattr(crf, "cores", lambda: cores)
+    monkeypatch.setattr(crf, "memory", lambda: Memory(2**40, free))
+    with CrfPool() as pool:
+        assert pool.workers == workers
+
+
 def test_workers_are_at_least_one() -> None:
     with pytest.raises(ValueError, match="workers must be a whole number, 1 or more"):
         CrfPool(0)
