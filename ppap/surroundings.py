@@ -113,16 +113,16 @@ def is_readable(folder: Path) -> bool:
         return False
 
 
-def find_place_for_compiled(package: str) -> None:
-    """Give what numba compiles of ``package`` a place, where numba itself would find none.
+def find_place_for_compiled(*packages: str) -> None:
+    """Give what numba compiles of these packages a place, where numba itself would find none.
 
     It looks beside the package and in the user's cache, and gives up where neither can be written.
     """
     if os.environ.get("NUMBA_CACHE_DIR"):
         return
-    spec = importlib.util.find_spec(package)
-    beside = None if spec is None or spec.origin is None else Path(spec.origin).parent
-    if beside is not None and can_write(beside / "__pycache__"):
+    specs = [importlib.util.find_spec(package) for package in packages]
+    origins = [spec.origin for spec in specs if spec is not None and spec.origin is not None]
+    if all(can_write(Path(origin).parent / "__pycache__") for origin in origins):
         return
     usual = cache_home()
     if usual is None or not can_write(usual):

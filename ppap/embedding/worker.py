@@ -30,6 +30,7 @@ import torch
 
 from ppap.embedding.layout import NEIGHBOURS, fit_map
 from ppap.places import ROOT
+from ppap.surroundings import find_place_for_compiled
 
 # Who the parent is must be known before the imports, which take seconds: it may end meanwhile.
 START = "import os; parent = os.getppid(); from ppap.embedding.worker import main; main(parent)"
@@ -161,13 +162,17 @@ class Worker:
                 stream.close()
 
 
-def keep_compiled() -> None:
+def keep_compiled(*packages: str) -> None:
     """Make numba keep on disk what is compiled from now on; to be called before UMAP is imported.
+
+    Args:
+        packages: that are compiled; what numba makes of them needs a place that can be written.
 
     It does so where a function asks for it, and UMAP's do not. The decorators are replaced, which
     only a process that does nothing else may do. Numba tells code of another processor, version or
     source file apart, and falls back to the user's cache where it may not write beside the source.
     """
+    find_place_for_compiled(*packages)
     import numba
 
     def kept(decorator: Callable[..., Any]) -> Callable[..., Any]:
@@ -179,7 +184,7 @@ def keep_compiled() -> None:
 def compile_umap() -> None:
     """Lay out a few points, which compiles everything that maps of any size run through, or loads
     what was compiled before."""
-    keep_compiled()
+    keep_compiled("umap", "pynndescent")
     points = np.random.default_rng(0).normal(size=(4 * NEIGHBOURS, 8)).astype(np.float32)
     fit_map(points, report=lambda share: None)
 

@@ -145,9 +145,9 @@ def test_downloads_are_still_found_in_a_home_that_can_only_be_read(
 def test_compiled_code_is_kept_wherever_it_can_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "made_up"
-    package.mkdir()
-    (package / "__init__.py").touch()
+    for name in ("made_up", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     os.environ["XDG_CACHE_HOME"] = str(tmp_path / "cache")
     refused: list[Path] = []
@@ -155,15 +155,15 @@ def test_compiled_code_is_kept_wherever_it_can_be(
     monkeypatch.setattr(
         surroundings, "can_write", lambda folder: folder not in refused and tried(folder)
     )
-    find_place_for_compiled("made_up")
-    refused.append(package / "__pycache__")
-    find_place_for_compiled("made_up")
+    find_place_for_compiled("made_up", "other")
+    refused.append(tmp_path / "other" / "__pycache__")
+    find_place_for_compiled("made_up", "other")
     assert "NUMBA_CACHE_DIR" not in os.environ, "numba finds one of these itself"
     refused.append(tmp_path / "cache")
-    find_place_for_compiled("made_up")
+    find_place_for_compiled("made_up", "other")
     assert os.environ["NUMBA_CACHE_DIR"] == str(private_folder() / "cache" / "numba")
     os.environ["NUMBA_CACHE_DIR"] = "/chosen"
-    find_place_for_compiled("made_up")
+    find_place_for_compiled("made_up", "other")
     assert os.environ["NUMBA_CACHE_DIR"] == "/chosen"
 
 

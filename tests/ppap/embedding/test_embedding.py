@@ -360,6 +360,33 @@ def test_compiled_code_is_kept_for_the_next_process(tmp_path: Path) -> None:
     assert run() == "[1, 1]"
 
 
+def test_compiled_code_is_kept_where_neither_its_folder_nor_the_home_can_be_written(
+    tmp_path: Path,
+) -> None:
+    package, free = tmp_path / "path" / "sums", tmp_path / "free"
+    package.mkdir(parents=True)
+    free.mkdir()
+    (package / "__init__.py").write_text(
+        "import numba\n@numba.njit\ndef add(n):\n    return n + 1\n"
+    )
+    (package / "__pycache__").touch()
+    (tmp_path / "home").touch()
+    script = (
+        "from ppap.embedding.worker import keep_compiled; keep_compiled('sums'); import sums; "
+        "assert sums.add(1) == 2"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    environment |= {
+        "PYTHONPATH": os.pathsep.join([str(package.parent), str(ROOT)]),
+        "HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "home"),
+        "TMPDIR": str(free),
+    }
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=PATIENCE)
+    (kept,) = free.rglob("*.nbi")
+    assert kept.name.startswith("__init__.add")
+
+
 def test_umap_is_compiled_once_on_a_machine(service: MapService) -> None:
     ready(service, "first", blobs(30))
     spec = importlib.util.find_spec("umap")
