@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from ppap.studio.access.hosts import allowed_host, is_loopback
+from ppap.studio.access.listening import CannotListen, require_free
+from ppap.studio.access.passwords import AuthFileError, Passwords
+
+ADD_USER = "add-user"
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description="Explore progressive proxy anchor propagation in the browser.",
-        epilog="Example: ppap-studio --images ~/photos --backbone dino_vits8",
+        epilog="Example: ppap-studio --images ~/photos --backbone dino_vits8. "
+        "To let somebody log in: ppap-studio add-user FILE NAME",
     )
     # A Hugging Face Space sets these two; nobody else needs them.
-    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
+    from_space = os.environ.get("GRADIO_SERVER_NAME")
+    host = from_space or "127.0.0.1"
     port = os.environ.get("GRADIO_SERVER_PORT", "7860")
     parser.add_argument("--host", default=host, help="address to listen on (default: %(default)s)")
     parser.add_argument(
@@ -47,7 +54,78 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         "studio is started). With a --host that "
         "other machines can reach, pages train only if this is given",
     )
-    return parser.parse_args(given)
+    add_access(parser)
+    args = parser.parse_args(given)
+    args.space = bool(os.environ.get("SPACE_ID")) and args.host == from_space
+    check_access(parser, args)
+    return args
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say who is let in."""
+    group = parser.add_argument_group("who is let in")
+    group.add_argument(
+        "--auth-file",
+        type=Path,
+        metavar="FILE",
+        help="let in only the users in this file, each with uploads, batches, studies and "
+        "evaluations of their own; make them with: ppap-studio add-user FILE NAME",
+    )
+    group.add_argument(
+        "--no-auth",
+        action="store_true",
+        help="let in everybody, even with a --host that other machines can reach",
+    )
+    group.add_argument(
+        "--private-runs",
+        action="store_true",
+        help="with --auth-file: show users only the runs that they started",
+    )
+    group.add_argument(
+        "--allowed-host",
+        action="append",
+        type=host_name,
+        default=[],
+        metavar="NAME",
+        help="a further name that the studio is reached by, such as a proxy's; may be given "
+        "several times",
+    )
+    group.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        help="all requests come through a proxy, which says who asks (X-Forwarded-For, -Host, "
+        "-Proto); nobody counts as being on this machine then",
+    )
+
+
+def check_access(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with a sentence where two arguments do not go together."""
+    if args.auth_file is not None and args.no_auth:
+        parser.error("--auth-file and --no-auth contradict each other: give one of them")
+    if args.private_runs and args.auth_file is None:
+        parser.error("--private-runs needs --auth-file FILE: without users, no run is anybody's")
+
+
+def require_known_visitors(args: argparse.Namespace) -> None:
+    """End with a sentence where others can reach the studio and nobody said who may."""
+    # Whom a Space lets in is Hugging Face's business.
+    if args.space or args.no_auth or args.auth_file is not None:
+        return
+    if not is_local(args.host) or args.behind_proxy:
+        flag = "--behind-proxy" if args.behind_proxy else f"--host {args.host}"
+        sys.exit(
+            f"{flag} lets other machines reach the studio. Say who may log in with --auth-file "
+            f"FILE (add users with: ppap-studio {ADD_USER} FILE NAME), or let everybody in with "
+            "--no-auth."
+        )
+
+
+def host_name(text: str) -> str:
+    """A name for ``--allowed-host``."""
+    try:
+        return allowed_host(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def port_number(text: str) -> int:
@@ -67,32 +145,47 @@ def folder(text: str) -> Path:
 
 def is_local(host: str) -> bool:
     """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(host)
 
 
 def main() -> None:
-    """Build the studio and serve it."""
+    """Build the studio and serve it, or add a user."""
+    if sys.argv[1:2] == [ADD_USER]:
+        from ppap.studio.access.passwords import main as add_user
+
+        add_user(sys.argv[2:])
+        return
     args = arguments()
-    print("Starting PPAP Studio…", flush=True)
+    require_known_visitors(args)
+    try:
+        # Before anything that takes seconds.
+        passwords = None if args.auth_file is None else Passwords(args.auth_file.expanduser())
+        if not args.space:
+            require_free(args.host, args.port)
+        print("Starting PPAP Studio…", flush=True)
+        serve(args, passwords)
+    except (AuthFileError, CannotListen) as error:
+        sys.exit(str(error))
+
+
+def serve(args: argparse.Namespace, passwords: Passwords | None) -> None:
+    """Build the studio and serve it until it is interrupted."""
+    from ppap.studio.access.options import Access
     from ppap.studio.page import Studio  # takes seconds: --help should not
 
-    local = is_local(args.host)
+    local = is_local(args.host) and not args.behind_proxy
     studio = Studio(
         backbone=args.backbone,
         folders=args.images,
         local=local,
         runs=args.runs,
         trains=local or args.runs is not None,
+        access=Access(
+            passwords=passwords,
+            private_runs=args.private_runs,
+            behind_proxy=args.behind_proxy,
+            hosts=tuple(args.allowed_host),
+            space=args.space,
+        ),
     )
-    try:
-        studio.launch(host=args.host, port=args.port)
-    except OSError:
-        sys.exit(
-            f"Cannot listen on {args.host}, port {args.port}: another program does, or the address "
-            "is not this machine's. Choose others with --port and --host."
-        )
+    studio.launch(host=args.host, port=args.port)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,17 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ppap.embedding.service import MapService
 from ppap.places import ASSETS, runs_folder
+from ppap.studio.access.application import Application
+from ppap.studio.access.guard import TOKEN_PATH, Guard
+from ppap.studio.access.listening import bind, gradio_listens
+from ppap.studio.access.logins import MESSAGE, Logins
+from ppap.studio.access.options import Access
+from ppap.studio.access.sessions import Sessions
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.evaluate import routes as evaluate_routes
 from ppap.studio.evaluate.endpoints import add_evaluate_endpoints
@@ -64,8 +72,11 @@ MASTHEAD = """
     <circle cx="25" cy="8" r="3.6" fill="#3d7bff" stroke="#fff" stroke-width="1.2"/>
   </svg>
   <h1>PPAP Studio</h1>
+  LOGOUT
 </header>
 """
+LOGOUT = '<a class="logout" href="logout">Log out</a>'
+STATIC = "/studio/static"
 
 
 def plain(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -100,6 +111,7 @@ class Studio:
         local: bool = True,
         runs: Path | None = None,
         trains: bool | None = None,
+        access: Access | None = None,
     ) -> None:
         """Build a studio.
 
@@ -109,8 +121,10 @@ class Studio:
             local: whether no other machine can reach it; then pages may look into any folder.
             runs: the folder of all runs; by default ``runs_folder``.
             trains: whether pages may start and change runs; by default if it is local.
+            access: who is let in; by default everybody who can reach it, from its own pages.
         """
         folders, runs = folders or [], runs or runs_folder()
+        self.access, self.sessions = access or Access(), Sessions()
         self.store = BatchStore()
         sources = Sources(folders, uploads=Path(get_upload_folder()), any_folder=local)
         self.loader = Loader(self.store, sources, backbone=backbone)
@@ -146,7 +160,8 @@ class Studio:
 
     def _build(self) -> gr.Blocks:
         with gr.Blocks(title="PPAP Studio", fill_width=True) as blocks:
-            gr.HTML(MASTHEAD, apply_default_css=False)
+            logout = LOGOUT if self.access.passwords else ""
+            gr.HTML(MASTHEAD.replace("LOGOUT", logout), apply_default_css=False)
             with gr.Tabs():
                 add_tab("explore", "Explore", self.server.calls())
                 add_tab("study", "Study", [*self.studying.calls(), *self.ablating.calls()])
@@ -167,7 +182,7 @@ class Studio:
     def routes(self) -> list[Any]:
         """What the page fetches besides gradio's own files."""
         return [
-            Mount("/studio/static", StaticFiles(directory=ASSETS / "studio")),
+            Mount(STATIC, StaticFiles(directory=ASSETS / "studio")),
             Route("/studio/plotly.min.js", self._plotly),
             *explore_routes.routes(self.server),
             *study_routes.routes(self.studying),
@@ -184,30 +199,58 @@ class Studio:
         script = Path(spec.origin).parent / "package_data" / "plotly.min.js"
         return FileResponse(script, media_type="text/javascript")
 
+    def _answers(self, path: str) -> bool:
+        """Whether the studio itself, not gradio, has something at a path."""
+        if path == TOKEN_PATH:
+            return True
+        if path.startswith(f"{STATIC}/"):
+            return (ASSETS / "studio" / path.removeprefix(f"{STATIC}/")).is_file()
+        scope = {"type": "http", "path": path, "root_path": "", "method": "GET", "headers": []}
+        return any(route.matches(scope)[0] is not Match.NONE for route in self.routes())
+
     def serve(self, *, host: str, port: int) -> None:
-        """Begin to serve and return; OSError where nothing can listen there."""
+        """Begin to serve and return; CannotListen, an OSError, where nothing can listen there."""
         font, font_mono = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
-        self.blocks.launch(
-            server_name=host,
-            server_port=port,
-            prevent_thread_lock=True,
-            # It would praise public links.
-            quiet=True,
-            # Whatever the environment says: a tunnel would show this machine's folders to all.
-            share=False,
-            # Endpoints refuse with sentences; the text of anything else stays in the terminal.
-            show_error=False,
-            run_history=False,
-            enable_monitoring=False,
-            strict_cors=True,
-            max_file_size="64mb",
-            footer_links=["api"],
-            head="".join(
-                f'<link rel="stylesheet" href="studio/static/{style}">' for style in STYLES
-            ),
-            theme=gr.themes.Base(font=font, font_mono=font_mono),
-            app_kwargs={"routes": self.routes()},
-        )
+        policy, passwords = self.access.policy(host), self.access.passwords
+        self.sessions.follow(self.blocks._queue)
+
+        def guarded(app: Any) -> Guard:
+            return Guard(app, policy, self.sessions, self._answers)
+
+        head = [f'<link rel="stylesheet" href="studio/static/{style}">' for style in STYLES]
+        if policy.origins:
+            script = (ASSETS / "studio" / "shared" / "token.js").read_text(encoding="utf-8")
+            head.insert(0, f"<script>{script.replace('TOKEN', json.dumps(policy.token))}</script>")
+        space = self.access.space
+        unguarded = space and not passwords  # a Space goes on as gradio starts it
+        sockets = [] if unguarded else bind(host, port)
+        with nullcontext() if unguarded else gradio_listens(sockets, host, port, guarded):
+            self.blocks.launch(
+                server_name=host,
+                server_port=port,
+                prevent_thread_lock=True,
+                # It would praise public links.
+                quiet=True,
+                # Whatever the environment says: a tunnel would show this machine's folders to all.
+                share=False,
+                # Endpoints refuse with sentences; the text of anything else stays in the terminal.
+                show_error=False,
+                run_history=False,
+                enable_monitoring=False,
+                strict_cors=True,
+                max_file_size="64mb",
+                footer_links=["api"],
+                head="".join(head),
+                theme=gr.themes.Base(font=font, font_mono=font_mono),
+                root_path=policy.root,
+                auth=Logins(passwords).check if passwords else None,  # type: ignore[arg-type]
+                auth_message=MESSAGE if passwords else None,
+                # Nothing may answer beside the guard: neither another server nor another process.
+                ssr_mode=None if space else False,
+                mcp_server=None if space else False,
+                num_workers=None if space else 0,
+                _app=Application(self.routes()),
+            )
 
     def launch(self, *, host: str, port: int) -> None:
         """Serve until interrupted; OSError as ``serve``.

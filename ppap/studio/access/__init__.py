@@ -1,0 +1,1 @@
+"""Who may ask the studio for what: hosts, origins, logins, and whose things are whose."""
