@@ -18,7 +18,7 @@ from ppap.backbones import load_backbone
 from ppap.batches import Batch
 from ppap.data import samples_dataset
 from ppap.settings import EMBEDDED_PRESET
-from tests.browser.driver import CHROMIUM, Running, chromium, pages, studio
+from tests.browser.driver import CHROMIUM, Running, chromium, close_contexts, pages, studio
 
 REQUIRED = bool(os.environ.get("PPAP_REQUIRE_BROWSER"))
 
@@ -52,6 +52,13 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     running = chromium(playwright)
     yield running
     running.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_context_for_a_file() -> Iterator[None]:
+    """Pages of one file share what the browser has fetched; files do not."""
+    yield
+    close_contexts()
 
 
 @pytest.fixture(scope="session")

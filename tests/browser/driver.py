@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 ROOT = Path(__file__).parent.parent.parent
 # The shell is Chromium without its window: the same pages in half the time.
@@ -102,19 +102,16 @@ def chromium(playwright: Playwright) -> Browser:
 
 
 def open_page(
-    browser: Browser,
+    browser: Browser | BrowserContext,
     url: str,
     *,
     width: int = 1440,
     height: int = 900,
-    touch: bool = False,
     watch: list[str] | None = None,
 ) -> Page:
     """Open the studio and wait until the mosaic can be clicked; script errors go to ``watch``."""
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, has_touch=touch, accept_downloads=True
-    )
-    page = context.new_page()
+    page = browser.new_page()
+    page.set_viewport_size({"width": width, "height": height})
     if watch is not None:
         page.on("pageerror", lambda error: watch.append(str(error)))
     page.goto(url)
@@ -122,22 +119,50 @@ def open_page(
     return page
 
 
+# One for all tests of a file, and one with touch: scripts are fetched and compiled once.
+_CONTEXTS: dict[bool, BrowserContext] = {}
+
+
+def context_of_the_file(browser: Browser, *, touch: bool = False) -> BrowserContext:
+    """The context in which the tests of this file open their pages."""
+    if touch not in _CONTEXTS:
+        _CONTEXTS[touch] = browser.new_context(has_touch=touch)
+    return _CONTEXTS[touch]
+
+
+def close_contexts() -> None:
+    """The file is done."""
+    for context in _CONTEXTS.values():
+        context.close()
+    _CONTEXTS.clear()
+
+
 @contextmanager
 def pages(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
     """A function that opens pages of a studio, all closed at the end; none may have had an error
-    in a script."""
+    in a script. What a page has stored does not reach the next test."""
     errors: list[str] = []
     opened: list[Page] = []
 
-    def open_it(query: str = "", **options: Any) -> Page:
-        page = open_page(browser, url + query, watch=errors, **options)
+    def open_it(query: str = "", touch: bool = False, **options: Any) -> Page:
+        context = context_of_the_file(browser, touch=touch)
+        page = open_page(context, url + query, watch=errors, **options)
         opened.append(page)
         return page
 
     yield open_it
     for page in opened:
-        page.context.close()
+        page.evaluate("localStorage.clear()")
+        page.context.clear_cookies()
+        page.close()
     assert errors == []
+
+
+def painted(page: Page) -> None:
+    """Wait until what was asked of the page is on its canvases: two frames."""
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
 
 
 def ready(page: Page) -> None:

@@ -131,7 +131,7 @@ def main() -> None:
                     show(page)
                     path = Path(sys.argv[1]) / f"{name}-{theme}-{width}.png"
                     shoot(page, path, full=width < 1000 and name not in ("take", "keys"))
-                    page.context.close()
+                    page.close()
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from ppap.data.samples import samples
-from tests.browser.driver import STUDIO, click_patch, counts, pixel, shown
+from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown
 
 MARKUP = "<img src=x onerror=alert(1)>.png"
 
@@ -104,8 +104,8 @@ def test_bad_files_get_a_sentence_and_good_ones_load(page: Page, strange: dict[s
         "() => { window.__alerted = false; window.alert = () => (window.__alerted = true); }"
     )
     click_patch(page, names(page).index(MARKUP) * 784 + 400)
-    page.wait_for_timeout(500)
-    assert MARKUP in page.locator(".readout").inner_text()
+    expect(page.locator(".readout")).to_contain_text(MARKUP)
+    painted(page)  # markup would have run by now
     assert page.evaluate("window.__alerted") is False
     assert page.locator("img[src=x]").count() == 0
 
@@ -130,7 +130,7 @@ def test_files_are_dropped(page: Page, tmp_path: Path) -> None:
 def test_a_turned_photo_is_shown_upright(page: Page, strange: dict[str, Path]) -> None:
     upload(page, [strange["turned.jpg"], strange[MARKUP]])
     page.evaluate(f"{STUDIO}.setLook({{opacity: 0}})")
-    page.wait_for_timeout(200)
+    painted(page)
     turned = np.array([pixel(page, j) for j in range(0, 784, 97)])
     upright = np.array([pixel(page, 784 + j) for j in range(0, 784, 97)])
     # The first patches carry the anchor's frame and the positives' outline; the rest must agree.

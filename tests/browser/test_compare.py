@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 import ppap
 from ppap.settings import EMBEDDED_PRESET
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, counts, pixel, shown, wait_for_data
+from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown, wait_for_data
 
 LION = 784 + 7 * 28 + 14
 
@@ -40,7 +40,7 @@ def test_both_mosaics_draw_their_own_sets(page: Page, reference: Reference) -> N
     page.locator("input[data-rival=k]").fill("10")
     wait_for_data(page, "positive", "10", id="rival-mosaic")
     page.evaluate(f"{STUDIO}.setLook({{opacity: 1}})")
-    page.wait_for_timeout(100)
+    painted(page)
     rival = page.evaluate(f"[...{STUDIO}.state.rivalView.codes[0]]")
     own = reference.codes(LION)
     differing = next(j for j in range(len(own)) if own[j] == 2 and rival[j] == 0)
@@ -129,8 +129,8 @@ def test_nothing_takes_the_rival_away(page: Page) -> None:
     wide = page.locator("#mosaic canvas").first.bounding_box()
     page.get_by_label("Compare with").select_option("none")
     page.locator("#rival-mosaic").wait_for(state="hidden")
-    page.wait_for_timeout(200)
-    alone = page.locator("#mosaic canvas").first.bounding_box()
     assert wide
-    assert alone
-    assert alone["width"] > 1.5 * wide["width"]
+    page.wait_for_function(
+        "(least) => document.querySelector('#mosaic canvas').getBoundingClientRect().width > least",
+        arg=1.5 * wide["width"],
+    )

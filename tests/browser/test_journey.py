@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import pages, studio
 from tests.browser.test_train import SMALL, badge, runs_in, set_all, show_train, wait_for_step
+from tests.conftest import SHARED_DATA
+from tests.support.grown_layouts import Painter
 from trainers.launching.runner import Runner
 from trainers.runs.folder import Run
 
@@ -28,17 +30,29 @@ def runs(tmp_path: Path) -> Iterator[Runner]:
         yield runner
 
 
-def camvid_slice(whole: Path, folder: Path) -> Path:
+SPLITS = (("train", 12), ("val", 4))
+
+
+def camvid_slice(whole: Path, folder: Path) -> None:
     """A few frames of CamVid in its own layout."""
-    for split, count in (("train", 12), ("val", 4)):
+    for split, count in SPLITS:
         for part in (split, f"{split}annot"):
             (folder / part).mkdir(parents=True)
             for file in sorted((whole / part).iterdir())[:count]:
                 (folder / part / file.name).symlink_to(file)
-    for file in whole.iterdir():
-        if file.is_file() and file.suffix == ".txt" and file.stem not in ("train", "val", "test"):
-            (folder / file.name).symlink_to(file)
-    return folder
+
+
+def camvid_painted(folder: Path) -> None:
+    """The same with painted frames, where there is no CamVid."""
+    painter = Painter("camvid")
+    for split, count in SPLITS:
+        for part in (split, f"{split}annot"):
+            (folder / part).mkdir(parents=True)
+        for number in range(count):
+            painter.places = painter.areas()
+            Image.fromarray(painter.photo()).save(folder / split / f"{number:02}.png")
+            labels = Image.fromarray(painter.labels().astype(np.uint8))
+            labels.save(folder / f"{split}annot" / f"{number:02}.png")
 
 
 def steps_of_curve(page: Page, run: str) -> int:
@@ -98,28 +112,22 @@ def segment(page: Page, run: str, photo: Path) -> None:
     assert label.shape == (150, 220)
 
 
-@pytest.mark.parametrize("data", ["samples", "camvid"])
-def test_journey(
-    browser: Browser,
-    runs: Runner,
-    tmp_path: Path,
-    data: str,
-    request: pytest.FixtureRequest,
-) -> None:
-    run = f"journey-{data}"
-    photo = tmp_path / "photo.png"
+def test_journey(browser: Browser, runs: Runner, tmp_path: Path) -> None:
+    run = "journey"
+    photo, folder = tmp_path / "photo.png", tmp_path / "frames"
     noise = np.random.default_rng(0).integers(0, 256, (150, 220, 3), np.uint8)
     Image.fromarray(noise).save(photo)
+    if SHARED_DATA.is_dir():
+        camvid_slice(SHARED_DATA / "camvid", folder)
+    else:
+        camvid_painted(folder)
     arguments = ["--runs", str(runs.root)]
 
     with studio(arguments) as running, pages(browser, running.url) as open_it:
         page = open_it()
         show_train(page)
-        if data == "camvid":
-            whole = request.getfixturevalue("shared_data") / "camvid"
-            folder = camvid_slice(whole, tmp_path / "slice")
-            page.locator("#train [data-part=recipe]").select_option("camvid")
-            page.locator("#train [data-part=data]").fill(str(folder))
+        page.locator("#train [data-part=recipe]").select_option("camvid")
+        page.locator("#train [data-part=data]").fill(str(folder))
         page.locator("#train [data-part=name]").fill(run)
         set_all(page, SMALL)
         expect(page.locator("#train [data-part=needs]")).to_contain_text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-from tests.browser.driver import STUDIO, click_patch, pixel, shown, wait_for_data
+from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, wait_for_data
 
 LION = 784 + 7 * 28 + 14
 
@@ -110,13 +110,20 @@ def test_zoom_of_the_map_survives_a_click(page: Page) -> None:
     box = page.locator("#map .nsewdrag").first.bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.wheel(0, -400)
-    page.wait_for_timeout(800)
     ranges = "JSON.stringify(document.querySelector('#map').layout.xaxis.range)"
+    whole = page.evaluate(ranges)
+    page.evaluate(
+        "() => document.querySelector('#map').on('plotly_relayout', () => (window.settled = true))"
+    )
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(f"(whole) => window.settled && {ranges} !== whole", arg=whole)
     zoomed = page.evaluate(ranges)
     drawn = page.evaluate("document.querySelector('#map').dataset.drawn")
+    colours = "document.querySelector('#map').data[0].marker.color.join()"
+    before = page.evaluate(colours)
     click_patch(page, LION)
-    page.wait_for_timeout(1000)  # the map is recoloured a moment later
+    page.wait_for_function(f"(before) => {colours} !== before", arg=before)
+    painted(page)
     assert page.evaluate(ranges) == zoomed
     assert page.evaluate("document.querySelector('#map').dataset.drawn") == drawn
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, counts, pixel, shown, wait_for_data
+from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown, wait_for_data
 
 # A patch on the lion's face and one on the flower.
 LION = 784 + 7 * 28 + 14
@@ -49,7 +49,7 @@ def test_sets_are_drawn_in_their_colours(page: Page, reference: Reference) -> No
     click_patch(page, LION)
     codes = reference.codes(LION)
     page.evaluate(f"{STUDIO}.setLook({{opacity: 1}})")
-    page.wait_for_timeout(100)
+    painted(page)
     chance = np.random.default_rng(0)
     colours = {
         code: np.array(
@@ -68,12 +68,12 @@ def test_switching_a_set_off_shows_the_photo_again(page: Page, reference: Refere
     inside = int(np.flatnonzero(reference.codes(LION) == 0)[50])
     dark = pixel(page, inside)
     page.get_by_role("button", name="Negative").click()
-    page.wait_for_timeout(100)
+    painted(page)
     photo = pixel(page, inside)
     assert sum(photo) > sum(dark)
     page.locator("#mosaic").focus()
     page.keyboard.press("3")  # and back
-    page.wait_for_timeout(100)
+    painted(page)
     assert pixel(page, inside) == dark
 
 
@@ -81,10 +81,10 @@ def test_boxes_leave_the_photo_between_them(page: Page, reference: Reference) ->
     click_patch(page, LION)
     inside = int(np.flatnonzero(reference.codes(LION) == 2)[20])
     page.get_by_role("radio", name="Boxes").click()
-    page.wait_for_timeout(100)
+    painted(page)
     middle, border = pixel(page, inside, dx=0.5, dy=0.5), pixel(page, inside, dx=0.5, dy=0.0)
     page.get_by_role("button", name="Positive").click()
-    page.wait_for_timeout(100)
+    painted(page)
     assert pixel(page, inside, dx=0.5, dy=0.5) == middle
     assert border[2] - border[0] > pixel(page, inside, dx=0.5, dy=0.0)[2] - border[0]
 
@@ -93,7 +93,7 @@ def test_labels_and_similarity_overlays_differ_from_the_sets(page: Page) -> None
     seen = {tuple(pixel(page, LION + 60))}
     for name in ("Similarity", "Labels"):
         page.get_by_role("radio", name=name).first.click()
-        page.wait_for_timeout(100)
+        painted(page)
         seen.add(tuple(pixel(page, LION + 60)))
     assert len(seen) == 3
     legend = page.locator(".stage .classes").inner_text().split()
@@ -209,7 +209,7 @@ def test_a_wrong_entry_gets_a_sentence_and_changes_nothing(page: Page, entry: st
     field.press("Enter")
     message = page.locator(".field-error:visible").first.inner_text()
     assert message == "Φ⁰ must be a number from -1 to 1."
-    page.wait_for_timeout(200)
+    painted(page)
     assert counts(page) == before
     field.fill("0.65")
     field.press("Enter")

@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.driver import ready, shown, studio
+from tests.browser.driver import painted, ready, shown, studio
 from tests.browser.looks import check_looks
 
 
@@ -37,10 +37,12 @@ def test_the_layout_does_not_jump_on_a_click(page: Page) -> None:
         "[...document.querySelectorAll('.ppap .card')].map((e) => e.getBoundingClientRect().top)"
     )
     page.wait_for_function("document.querySelector('#map').dataset.state !== 'loading'")
-    page.wait_for_timeout(500)
+    painted(page)
     before = page.evaluate(places)
     page.locator("#mosaic").click(position={"x": 350, "y": 120})
-    page.wait_for_timeout(600)
+    page.wait_for_selector('#mosaic[data-ready=true][data-anchor^="1,"]')
+    page.wait_for_function("document.querySelector('#map').dataset.coloured === 'set:3'")
+    painted(page)
     assert page.evaluate(places) == before
 
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from ppap.study import advise
 from ppap.study.saved import read_study
 from tests.browser.conftest import Reference
-from tests.browser.driver import Running, pages, studio
+from tests.browser.driver import Running, pages, painted, studio
 from tests.browser.looks import check_looks
 from trainers.ablations.plan import Ablation, write_grid
 
@@ -164,7 +164,7 @@ def test_it_is_whole_and_legible(open_tab: Callable[[], Page], width: int, theme
     page.set_viewport_size({"width": width, "height": 900})
     if theme == "dark":
         page.evaluate("document.body.classList.add('dark')")
-    page.wait_for_timeout(300)
+    painted(page)
     check_looks(page, width)
     tabs = page.get_by_role("tab").all_inner_texts()
     assert tabs == ["Explore", "Study", "Train", "Evaluate", "Segment"]
