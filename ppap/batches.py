@@ -43,7 +43,8 @@ class Batch:
 
     names: tuple[str, ...]
     notes: tuple[str, ...]
-    """What had to be done to read an image, a sentence each, beginning with its name."""
+    """What is worth knowing, a sentence each: of where the images are from, and what had to be done
+    to read one, which begins with its name."""
     images: np.ndarray
     """uint8 ``(B, S, S, 3)``."""
     features: Tensor

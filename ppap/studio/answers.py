@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from ppap.settings import SettingError
-from ppap.studio.requests import refusal, sendable
+from ppap.studio.requests import refused
 from ppap.studio.store import BatchGone
 
 
@@ -24,12 +23,7 @@ def answering(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str
         try:
             return function(self, argument)
         except Exception as error:  # a page must never wait for an answer that does not come
-            field = error.field if isinstance(error, SettingError) else None
-            return {
-                "error": refusal(error),
-                "field": None if field is None else sendable(field),
-                "gone": isinstance(error, BatchGone),
-            }
+            return {**refused(error), "gone": isinstance(error, BatchGone)}
 
     return reply
 

@@ -6,13 +6,20 @@ import secrets
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ppap.backbones import Backbone, as_path, load_backbone
 from ppap.batches import make_batch
-from ppap.studio.requests import Request, RequestError, mapping, read_request, refusal
+from ppap.studio.requests import (
+    Request,
+    RequestError,
+    at_field,
+    mapping,
+    read_request,
+    refused,
+)
 from ppap.studio.sources import Progress, Sources
 from ppap.studio.store import BatchStore, Held
 
@@ -37,6 +44,8 @@ class Job:
     """Done: the batch's id in the store, which may let go of it again."""
     problems: list[str] = field(default_factory=list)
     error: str = ""
+    refused: dict[str, Any] = field(default_factory=dict)
+    """Failed: the error as pages get it."""
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -125,7 +134,8 @@ class Loader:
             job.error = "This batch needs more memory than there is. Choose fewer images."
             job.state = "failed"
         except Exception as error:  # the page must learn of anything that stops a job
-            job.error, job.state = refusal(error), "failed"
+            job.refused = refused(error)
+            job.error, job.state = job.refused["error"], "failed"
 
     def _make(self, request: Request, progress: Progress) -> tuple[Held, list[str]]:
         recipe = request.recipe()
@@ -135,7 +145,8 @@ class Loader:
             known = self.store.find(recipe)
             if known:
                 return known, []
-        backbone = self.backbone(request.backbone if file is None else file, progress)
+        with at_field("backbone" if file is None else "checkpoint"):
+            backbone = self.backbone(request.backbone if file is None else file, progress)
         size = self._size(request.size, backbone)
         loaded = self.sources.read(request, size, lambda text, share: progress(text, share * 0.2))
         batch = make_batch(
@@ -146,6 +157,8 @@ class Loader:
             colours=loaded.colours,
             progress=lambda text, share: progress(text, 0.2 + 0.8 * share),
         )
+        # What the loader says of a folder goes wherever the batch goes.
+        batch = replace(batch, notes=(*loaded.notes, *batch.notes))
         recipe = {**recipe, "indices": loaded.indices}
         return self.store.add(batch, recipe, request.files), loaded.problems
 
@@ -158,11 +171,13 @@ class Loader:
     def _file(self, request: Request) -> Path | None:
         """The checkpoint that a request names, if pages may read it; None for other backbones."""
         if request.backbone == "checkpoint":
-            return self.sources.file(request.checkpoint)
+            with at_field("checkpoint"):
+                return self.sources.file(request.checkpoint)
         path = as_path(request.backbone)
         if path is None or request.backbone == self._own:
             return path
-        return self.sources.file(request.backbone)
+        with at_field("backbone"):
+            return self.sources.file(request.backbone)
 
     def backbone(self, source: str | Path, progress: Progress) -> Backbone:
         """A backbone by name or file; the two used last stay in memory."""

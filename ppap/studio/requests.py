@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import category
@@ -26,7 +27,17 @@ _JOINERS = frozenset("\u200b\u200c\u200d\u00ad")
 
 
 class RequestError(ValueError):
-    """A request that cannot be served; the text is for the person who made it."""
+    """A request that cannot be served.
+
+    Args:
+        text: for the person who made it.
+        field: of the form that it is about, where it is about one.
+        offers: what may have been meant instead; the text names it, too.
+    """
+
+    def __init__(self, text: str, *, field: str | None = None, offers: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.field, self.offers = field, tuple(offers)
 
 
 # Their texts are sentences for whoever asked. Everything else is a fault of the studio.
@@ -49,6 +60,29 @@ def refusal(error: Exception) -> str:
         return sendable(str(error))
     log.error("a request failed", exc_info=error)
     return f"The studio failed ({type(error).__name__}). The terminal it was started in says more."
+
+
+def refused(error: Exception) -> dict[str, Any]:
+    """A refusal as pages get it: the sentence, the field it belongs to, and what may be meant."""
+    field = getattr(error, "field", None)
+    offers = getattr(error, "offers", ())
+    return {
+        "error": refusal(error),
+        "field": sendable(field) if isinstance(field, str) else None,
+        "offers": [sendable(one) for one in offers],
+    }
+
+
+@contextmanager
+def at_field(field: str) -> Iterator[None]:
+    """What is refused inside belongs to a field of the form, unless it says of itself to which."""
+    try:
+        yield
+    except (RequestError, BackboneError, DataError) as error:
+        if getattr(error, "field", None):
+            raise
+        offers = getattr(error, "offers", ())
+        raise RequestError(str(error), field=field, offers=offers) from None
 
 
 def sendable(text: str) -> str:
@@ -109,7 +143,7 @@ def read_request(raw: Any) -> Request:
         files=_uploads(raw.get("files")) if source == "files" else (),
         folder=_text(raw, "folder", "The folder"),
         split=_text(raw, "split", "The split") or "train",
-        count=_whole(raw.get("count", 8), 1, MAX_IMAGES, "The number of images"),
+        count=_whole(raw.get("count", 8), 1, MAX_IMAGES, "The number of images", "count"),
         seed=_whole(raw.get("seed", 0), 0, 10**9, "The batch number"),
         images=_numbers(raw.get("images")) if source == "folder" else (),
     )
@@ -120,9 +154,11 @@ def _text(raw: Mapping[str, Any], name: str, what: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise RequestError(f"{what} must be a text of at most {LONGEST_TEXT} characters.")
+        raise RequestError(
+            f"{what} must be a text of at most {LONGEST_TEXT} characters.", field=name
+        )
     if "\0" in value or sendable(value) != value:
-        raise RequestError(f"{what} holds characters that no name can have.")
+        raise RequestError(f"{what} holds characters that no name can have.", field=name)
     return value
 
 
@@ -163,12 +199,13 @@ def own_name(name: str) -> str:
     return "".join(c if c in _JOINERS or category(c) == "Zs" else printable(c) for c in name)
 
 
-def _whole(value: object, least: int, most: int, name: str) -> int:
+def _whole(value: object, least: int, most: int, name: str, field: str | None = None) -> int:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     # NaN is in no range; infinity never gets to int().
     if not number or not least <= value <= most or value != int(value):  # type: ignore[operator,call-overload]
         raise RequestError(
-            f"{name} must be a whole number from {least} to {most}, not {excerpt(value)}."
+            f"{name} must be a whole number from {least} to {most}, not {excerpt(value)}.",
+            field=field,
         )
     return int(value)  # type: ignore[call-overload]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +15,20 @@ from ppap.data import (
     DataError,
     Dataset,
     Example,
+    available_splits,
     open_dataset,
     read_image,
     samples_dataset,
 )
-from ppap.studio.requests import Request, RequestError
+from ppap.data.opening import SAME_SPLIT
+from ppap.settings import excerpt
+from ppap.studio.access.uploads import own_folder
+from ppap.studio.near import MOST, close, did_you_mean, near_paths
+from ppap.studio.requests import Request, RequestError, at_field
+from ppap.studio.store import Upload
 
 Progress = Callable[[str, float], None]
+WEIGHTS = frozenset((".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar"))
 
 
 class Loaded(NamedTuple):
@@ -27,6 +36,8 @@ class Loaded(NamedTuple):
 
     examples: list[Example]
     problems: list[str]
+    notes: tuple[str, ...] = ()
+    """What is worth knowing of the folder, such as files that were passed by."""
     indices: tuple[int, ...] = ()
     """Which items of the data set the photos are."""
     classes: tuple[str, ...] = ()
@@ -65,9 +76,7 @@ class Sources:
         examples, problems = [], []
         for i, file in enumerate(request.files):
             progress(f"Reading image {i + 1} of {len(request.files)}", i / len(request.files))
-            path = resolved(file.path)
-            if path is None or not path.is_relative_to(self.uploads):
-                raise RequestError(f"{file.name} was not uploaded to this studio.")
+            path = self.upload(file)
             try:
                 examples.append(squared(Example(read_image(path, name=file.name)), size))
             except DataError as error:
@@ -83,7 +92,8 @@ class Sources:
             if max(chosen) >= len(dataset):
                 raise RequestError(
                     f"There is no image number {max(chosen)}: {request.folder} has {len(dataset)} "
-                    "images, counted from 0."
+                    "images, counted from 0.",
+                    field="count",
                 )
         else:
             chosen = list(turn(len(dataset), request.count, request.seed))
@@ -95,30 +105,73 @@ class Sources:
                 read.append(index)
             except DataError as error:
                 problems.append(str(error))
-        return Loaded(examples, problems, tuple(read), dataset.classes, dataset.colours)
+        return Loaded(
+            examples, problems, dataset.notes, tuple(read), dataset.classes, dataset.colours
+        )
 
     def _open(self, request: Request) -> Dataset:
         if request.source == "samples":
             return samples_dataset()
-        return open_dataset(self.folder(request.folder), split=request.split)
+        with at_field("folder"):
+            folder = self.folder(request.folder)
+            self.check_split(folder, request.split)
+            return open_dataset(folder, split=request.split)
+
+    def check_split(self, folder: Path, split: str, kind: str | None = None) -> None:
+        """RequestError or DataError, from names alone, where a folder holds no data or not this
+        split; empty stands for the usual one."""
+        found = available_splits(folder, kind=kind)
+        if not found or found == ("all",) or split in ("", *found):
+            return
+        if SAME_SPLIT.get(split) in found:
+            return
+        offers = close(split.casefold(), found)
+        there = did_you_mean(offers) or f" It has {'only ' * (len(found) == 1)}{listed(found)}."
+        raise RequestError(
+            f"{folder} has no split {excerpt(split)}.{there}",
+            field="split",
+            offers=offers,
+        )
+
+    def upload(self, file: Upload) -> Path:
+        """The file, if whoever asks right now has uploaded it; RequestError otherwise."""
+        path = resolved(file.path)
+        if path is None or not path.is_relative_to(own_folder(self.uploads)):
+            raise RequestError(f"{file.name} was not uploaded to this studio.")
+        return path
 
     def folder(self, text: str) -> Path:
         """The folder, if it may be looked into; RequestError otherwise."""
         if not text:
             raise RequestError("Name a folder on this server.")
         path = self._allowed(text)
-        if path is None or not is_folder(path):
-            raise RequestError(f"There is no folder {text} on this server.")
-        return path
+        if path is not None and is_folder(path):
+            return path
+        offers = near_paths(text, partial(self._offered, is_folder))
+        if path is not None and is_file(path):
+            raise refusal_of(f"There is no folder {text} on this server: it is a file.", offers)
+        raise refusal_of(f"There is no folder {text} on this server.", offers)
 
     def file(self, text: str) -> Path:
         """The file, if it may be read; RequestError otherwise."""
         if not text:
             raise RequestError("Name a file on this server.")
         path = self._allowed(text)
-        if path is None or not is_file(path):
-            raise RequestError(f"There is no file {text} on this server.")
-        return path
+        if path is not None and is_file(path):
+            return path
+        if path is not None and is_folder(path):
+            raise refusal_of(
+                f"There is no file {text} on this server: it is a folder.", weights_in(path)
+            )
+        offers = near_paths(text, partial(self._offered, is_file))
+        raise refusal_of(f"There is no file {text} on this server.", offers)
+
+    def _offered(self, kind: Callable[[Path], bool], path: Path) -> bool:
+        """Whether a path may be told of, and is of a kind."""
+        real = resolved(str(path))
+        if real is None or not kind(real):
+            return False
+        return self.any_folder or any(real.is_relative_to(root) for root in self.folders)
 
     def _allowed(self, text: str) -> Path | None:
         # Resolved first, so that neither ".." nor a link leads out of the folders. Whether
@@ -126,11 +179,36 @@ class Sources:
         path = resolved(text)
         inside = path is not None and any(path.is_relative_to(root) for root in self.folders)
         if not self.any_folder and not inside:
+            # The sentence is the same for everything; the page may still offer what is near.
             raise RequestError(
                 "This studio is open to other machines, so it shows only the folders it was "
-                "started with (--images FOLDER)."
+                "started with (--images FOLDER).",
+                offers=close(text, [str(folder) for folder in self.folders]),
             )
         return path
+
+
+def refusal_of(text: str, offers: Sequence[str]) -> RequestError:
+    """A refusal that ends with what may have been meant."""
+    return RequestError(text + did_you_mean(offers), offers=offers)
+
+
+def weights_in(folder: Path) -> list[str]:
+    """A few files in a folder, or in the ``checkpoints`` of a run, that can be checkpoints."""
+    found = []
+    for place in (folder, folder / "checkpoints"):
+        try:
+            names = sorted(os.listdir(place))  # noqa: PTH208
+        except OSError:
+            continue
+        found += [str(place / name) for name in names if Path(name).suffix in WEIGHTS]
+    return found[:MOST]
+
+
+def listed(names: Sequence[str]) -> str:
+    """``train, val and test``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def turn(length: int, count: int, seed: int) -> Iterator[int]:

@@ -96,7 +96,7 @@ class Server:
         """How far a job is, and its batch when it is done."""
         found = self.loader.job(job)
         if found.state == "failed":
-            return {"error": found.error}
+            return found.refused or {"error": found.error}
         reply: dict[str, Any] = {"state": found.state, "text": found.text, "share": found.share}
         if found.state == "done":
             held = self.store.get(found.batch)

@@ -29,7 +29,7 @@ from ppap.studio.requests import (
     RequestError,
     mapping,
     read_request,
-    refusal,
+    refused,
     require_allowed,
 )
 from ppap.studio.segment.requests import (
@@ -140,7 +140,7 @@ class Segmenting:
                 raise RequestError("This request is no longer known. Segment again.")
             found = self._jobs[job]
         if found.state == "failed":
-            return {"error": found.error}
+            return found.refused or {"error": found.error}
         reply: dict[str, Any] = {"state": found.state, "text": found.text, "share": found.share}
         if found.state == "done":
             reply["result"] = result_reply(self.store.result(found.batch))
@@ -280,7 +280,8 @@ class Segmenting:
             self.crf.renew()
             job.error, job.state = str(error), "failed"
         except Exception as error:  # the page must learn of anything that stops a job
-            job.error, job.state = refusal(error), "failed"
+            job.refused = refused(error)
+            job.error, job.state = job.refused["error"], "failed"
 
 
 def result_reply(result: Result) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ppap.data import open_dataset
 from ppap.studio import loading, sources
 from ppap.studio.requests import RequestError, read_request
 from ppap.studio.sources import turn
 from ppap.studio.store import BatchGone
+from tests.support.small_segmenters import write_folder
 from tests.support.small_studio import SmallStudio, draw, load_tiny, wait_until
 
 
@@ -212,6 +214,81 @@ def test_folders_that_cannot_be_used_are_refused(studio: SmallStudio, tmp_path: 
         reply = studio.load(source="folder", folder=folder)
         assert part in reply["error"], folder
     assert not studio.store._held
+
+
+def test_a_refusal_says_at_which_field_and_what_may_be_meant(
+    studio: SmallStudio, tmp_path: Path
+) -> None:
+    write_folder(studio.offered / "CamVid", 6)
+    weights = studio.offered / "best.pth"
+    weights.write_bytes(b"nothing")
+    right = str(studio.offered / "CamVid")
+    for changes, field, part, offers in (
+        (
+            {"folder": right + "d"},
+            "folder",
+            f"CamVidd on this server. Did you mean {right}?",
+            [right],
+        ),
+        ({"folder": right + "/classes.txt"}, "folder", "it is a file. Did you mean", [right]),
+        (
+            {"folder": right, "split": "vall"},
+            "split",
+            "vall. Did you mean val or all?",
+            ["val", "all"],
+        ),
+        ({"folder": right, "split": "test"}, "split", "It has train, val and all.", []),
+        ({"folder": right, "count": 0}, "count", "from 1 to 64, not 0", []),
+        ({"folder": right, "images": [99]}, "count", "no image number 99", []),
+        (
+            {"folder": right, "backbone": "checkpoint", "checkpoint": str(weights)[:-1]},
+            "checkpoint",
+            f"Did you mean {weights}?",
+            [str(weights)],
+        ),
+        (
+            {"folder": right, "backbone": "checkpoint", "checkpoint": str(studio.offered)},
+            "checkpoint",
+            "it is a folder. Did you mean",
+            [str(weights)],
+        ),
+        ({"folder": right, "backbone": "none"}, "backbone", "no backbone none", []),
+    ):
+        reply = studio.load(source="folder", **{"split": "train", **changes})
+        assert part in reply["error"], changes
+        assert (reply["field"], reply["offers"]) == (field, offers), changes
+    assert len(studio.load(source="folder", folder=right, split="validation")["names"]) == 1
+
+
+def test_other_machines_are_offered_nothing_that_is_not_theirs(
+    public: SmallStudio, tmp_path: Path
+) -> None:
+    fill(public.offered / "holidays", 2)
+    fill(tmp_path / "offer", 2)
+    reply = public.load(source="folder", folder=str(public.offered / "holiday"))
+    assert reply["offers"] == [str(public.offered / "holidays")]
+    # Near what they may see, and near what they may not.
+    for folder in (f"{public.offered}s", str(tmp_path / "offfer")):
+        reply = public.load(source="folder", folder=folder)
+        assert reply["offers"] == [str(public.offered)]
+        assert str(tmp_path / "offer") + "?" not in reply["error"]
+    (public.offered / "secret").symlink_to(tmp_path / "offer")
+    reply = public.load(source="folder", folder=str(public.offered / "secre"))
+    assert reply["offers"] == []
+
+
+def test_what_the_loader_says_of_a_folder_comes_with_its_batch(studio: SmallStudio) -> None:
+    root = studio.offered / "set"
+    write_folder(root, 6)
+    draw(root / "labels/stray.png", 1)
+    (root / "images/later.heic").write_bytes(b"x")
+    reply = studio.load(source="folder", folder=str(root), count=2)
+    wanted = open_dataset(root, split="train").notes
+    assert len(wanted) >= 2
+    assert tuple(reply["notes"][: len(wanted)]) == wanted
+    assert any("stray" in note for note in reply["notes"])
+    # A page that is opened by a link hears of it, too.
+    assert studio.ask("recall", reply["batch"])["notes"] == reply["notes"]
 
 
 def test_only_offered_folders_are_open_to_other_machines(
