@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from ppap.data.classes import ClassList, Colour
-from ppap.data.errors import ImageError, LabelError
-from ppap.data.images import Photo, read_image
-from ppap.data.labels import read_labels, to_class_ids
+from ppap.data.errors import DataError, ImageError, LabelError
+from ppap.data.images import Photo, read_image, turned
+from ppap.data.intact import Look, look
+from ppap.data.labels import VOID, read_labels, to_class_ids
+
+OnError = Literal["stop", "skip"]
+# So many items are tried before it is taken that none can be read.
+STAND_INS = 100
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Example:
     photo: Photo
     labels: np.ndarray | None = None
     """Class ids int64 ``(H, W)``, −1 (VOID) where there is none; None without a label map."""
+    skipped: str | None = None
+    """Why the item could not be read, where another's picture stands in for it, all void."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +94,17 @@ class Dataset:
     table: np.ndarray
     """Number stored in a label file → class id (see ``label_table``)."""
     notes: tuple[str, ...] = ()
-    """What differs from the data set as published, a sentence each."""
+    """What differs from the data set as published, and what was left out; a sentence each."""
+    warnings: tuple[str, ...] = ()
+    """Those of ``notes`` that may mean that something else was meant."""
+    remedy: str = ""
+    """What to do about a number in a label map that has no class."""
+    on_error: OnError = "stop"
+    """Whether ``load`` raises for an item that cannot be read, or lets another stand in for it."""
     read_photo: Callable[[Item], Photo] = field(default=read_as_stored, repr=False)
     read_stored: Callable[[Path], np.ndarray] = field(default=read_labels, repr=False)
+    look_at: Callable[[Path, bool], Look] = field(default=look, repr=False)
+    """Tells whether a file is whole without decoding it; of a label map where True."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -107,6 +122,10 @@ class Dataset:
     def load(self, index: int) -> Example:
         """Read one item's photo and label map.
 
+        With ``on_error`` "skip", the next item that can be read stands in for one that cannot: a
+        batch keeps its size, and since everything is void then, nothing is learnt or scored of
+        labels that belong elsewhere.
+
         Raises:
             IndexError: no such item.
             ImageError: the photo cannot be read; the text holds its full path.
@@ -114,6 +133,25 @@ class Dataset:
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"item {index} does not exist: {self.split} has {len(self)} items")
+        try:
+            return self._read(index)
+        except DataError as error:
+            if self.on_error == "stop":
+                raise
+            return self._instead(index, error)
+
+    def _instead(self, index: int, reason: DataError) -> Example:
+        own = self.items[index]
+        for step in range(1, min(STAND_INS, len(self))):
+            try:
+                photo = self._read((index + step) % len(self)).photo
+            except DataError:
+                continue
+            void = None if own.labels is None else np.full(photo.rgb.shape[:2], VOID, np.int64)
+            return Example(Photo(own.name, photo.rgb), void, str(reason))
+        raise reason
+
+    def _read(self, index: int) -> Example:
         item = self.items[index]
         try:
             photo = self.read_photo(item)
@@ -121,19 +159,44 @@ class Dataset:
             raise ImageError(item.image, error.reason) from None
         if item.labels is None:
             return Example(photo)
-        return Example(photo, self.load_labels(item.labels, photo))
+        stored = self.read_stored(item.labels)
+        size, own = photo.rgb.shape[:2], stored.shape
+        if photo.turned != 1:
+            way = way_of_labels(size, own, photo.turned)
+            if way == "as stored":
+                stored = turned(stored, photo.turned)
+            photo = replace(photo, notes=(*photo.notes, TURNED[way]))
+        check_sizes(item.labels, stored.shape, size)
+        return Example(photo, to_class_ids(stored, self.table, item.labels, self.remedy))
 
-    def load_labels(self, path: Path, photo: Photo) -> np.ndarray:
-        """A label map as class ids int64 ``(H, W)``; LabelError unless it fits ``photo``."""
-        stored = self.read_stored(path)
-        height, width = photo.rgb.shape[:2]
-        if stored.shape != (height, width):
-            raise LabelError(
-                path,
-                f"has {stored.shape[1]}×{stored.shape[0]} pixels, "
-                f"but its image has {width}×{height}",
-            )
-        return to_class_ids(stored, self.table, path)
+
+Way = Literal["as stored", "as seen", "unknown"]
+TURNED: dict[Way, str] = {
+    "as stored": "its label map is turned alike, since it has the size of the stored picture",
+    "as seen": "its label map fits as it is",
+    "unknown": "its label map is taken to fit the turned picture: its size cannot tell",
+}
+
+
+def way_of_labels(size: tuple[int, ...], own: tuple[int, ...], orientation: int) -> Way:
+    """How the label map of a turned photo was drawn.
+
+    Args:
+        size: height and width of the photo once it is upright.
+        own: height and width of the label map as it is stored.
+        orientation: the photo's, by EXIF. Only 5 to 8 exchange height and width.
+    """
+    if orientation < 5 or size[0] == size[1]:
+        return "unknown"
+    return "as stored" if own == size[::-1] else "as seen"
+
+
+def check_sizes(path: Path, own: tuple[int, ...], size: tuple[int, ...]) -> None:
+    """LabelError unless a label map has the height and width of its image."""
+    if own != size:
+        raise LabelError(
+            path, f"has {own[1]}×{own[0]} pixels, but its image has {size[1]}×{size[0]}"
+        )
 
 
 @dataclass(frozen=True)

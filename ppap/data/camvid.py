@@ -8,8 +8,9 @@ from pathlib import Path
 from ppap.data.base import Dataset, Item, Items, Layout
 from ppap.data.classes import CAMVID11
 from ppap.data.errors import printable
+from ppap.data.formats import LABEL_SUFFIXES
 from ppap.data.labels import VOID, label_table
-from ppap.data.listing import has_folder, images_by_stem, images_in, without_suffix
+from ppap.data.listing import Spelled, has_folder, images_by_stem, images_in, without_suffix
 
 TITLE = "CamVid, 11 classes"
 SPLITS = ("train", "val", "test")
@@ -26,17 +27,17 @@ def recognises(root: Path) -> bool:
     return any(has_folder(root, f"{split}annot") for split in splits(root))
 
 
-def item(images: Path, labels: Path | None, name: str) -> Item:
+def item(images: Path, labels: Spelled | None, name: str) -> Item:
     """The item of one photo's file name."""
     stem = without_suffix(name)
-    return Item(printable(stem), images / name, labels / f"{stem}.png" if labels else None)
+    return Item(printable(stem), images / name, labels(stem) if labels else None)
 
 
 def open_split(root: Path, split: str) -> Dataset:
     """All frames of a split; the photos may be PNG (as published) or JPEG."""
     images, labels = root / split, root / f"{split}annot"
-    names = list(images_by_stem(images, images_in(images)).values())
     labelled = has_folder(root, f"{split}annot")
+    names = list(images_by_stem(images, images_in(images), labelled=labelled).values())
     notes = () if labelled else (f"{split}annot is missing: opened without labels.",)
     return Dataset(
         name=LAYOUT.kind,
@@ -44,7 +45,10 @@ def open_split(root: Path, split: str) -> Dataset:
         root=root,
         split=split,
         splits=splits(root),
-        items=Items(names, partial(item, images, labels if labelled else None)),
+        items=Items(
+            names,
+            partial(item, images, Spelled(labels, LABEL_SUFFIXES, ".png") if labelled else None),
+        ),
         class_list=CAMVID11,
         table=TABLE,
         notes=notes,

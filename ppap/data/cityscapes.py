@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ppap.data.base import Dataset, Item, Items, Layout
 from ppap.data.classes import CITYSCAPES27
+from ppap.data.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from ppap.data.labels import VOID, label_table
-from ppap.data.listing import has_folder, names_in
+from ppap.data.listing import Spelled, has_folder, images_in, names_in, without_suffix
 
 TITLE = "Cityscapes, 27 classes"
 SPLITS = ("train", "val", "test")
-PHOTO, LABELS = "_leftImg8bit.png", "_gtFine_labelIds.png"
+PHOTO, LABELS = "_leftImg8bit", "_gtFine_labelIds"
 FIRST_ID = 7
 # Id −1 (licence plate) is written as 255 where it is drawn at all.
 TABLE = label_table(
@@ -25,12 +26,12 @@ def splits(root: Path) -> tuple[str, ...]:
     return tuple(split for split in SPLITS if has_folder(root / "leftImg8bit", split))
 
 
-def item(images: Path, labels: Path | None, key: str) -> Item:
+def item(images: Spelled, labels: Spelled | None, key: str) -> Item:
     """The item of ``city/city_000000_000019``."""
     return Item(
         key.rpartition("/")[2],
-        images / (key + PHOTO),
-        labels / (key + LABELS) if labels else None,
+        images(key + PHOTO),
+        labels(key + LABELS) if labels else None,
     )
 
 
@@ -38,17 +39,22 @@ def open_split(root: Path, split: str) -> Dataset:
     """All frames of a split, city by city."""
     images, labels = root / "leftImg8bit" / split, root / "gtFine" / split
     keys = [
-        f"{city}/{name[: -len(PHOTO)]}"
+        f"{city}/{stem[: -len(PHOTO)]}"
         for city in names_in(images)
-        for name in names_in(images / city)
-        if name.endswith(PHOTO)
+        for name in images_in(images / city)
+        if (stem := without_suffix(name)).endswith(PHOTO)
     ]
     notes = []
     if split == "test":
         notes.append("The labels of the test split are not public: its label maps are all void.")
     if not has_folder(root / "gtFine", split):
         notes = [f"gtFine/{split} is missing: opened without labels."]
-    build = partial(item, images, labels if has_folder(root / "gtFine", split) else None)
+    labelled = has_folder(root / "gtFine", split)
+    build = partial(
+        item,
+        Spelled(images, IMAGE_SUFFIXES, ".png"),
+        Spelled(labels, LABEL_SUFFIXES, ".png") if labelled else None,
+    )
     return Dataset(
         name=LAYOUT.kind,
         title=TITLE,
@@ -66,8 +72,8 @@ LAYOUT = Layout(
     kind="cityscapes27",
     title=TITLE,
     expected=(
-        f"leftImg8bit/{{train,val,test}}/<city>/*{PHOTO} and "
-        f"gtFine/{{train,val,test}}/<city>/*{LABELS}"
+        f"leftImg8bit/{{train,val,test}}/<city>/*{PHOTO}.png and "
+        f"gtFine/{{train,val,test}}/<city>/*{LABELS}.png"
     ),
     recognises=lambda root: bool(splits(root)),
     splits=splits,

@@ -7,13 +7,18 @@ from pathlib import Path
 
 from ppap.data.base import Dataset, Item, Items, Layout
 from ppap.data.classes import COCOSTUFF27, COCOSTUFF_FINE_TO_COARSE
+from ppap.data.errors import printable
+from ppap.data.formats import LABEL_SUFFIXES, suffix_of
 from ppap.data.labels import VOID, label_table
-from ppap.data.listing import has_folder, names_in, read_list
+from ppap.data.listing import Spelled, files_by_stem, has_folder, names_in, without_suffix
+from ppap.data.lists import read_list
 
 TITLE = "COCO-Stuff-27"
 FOLDERS = {"train": "train2017", "val": "val2017"}
 # The validation list is the shorter one, which the published results are on.
 LISTS = {"train": "Coco164kFull_Stuff_Coarse.txt", "val": "Coco164kFull_Stuff_Coarse_7.txt"}
+# COCO's photos are .jpg; some copies were saved anew.
+PHOTOS = (".jpg", ".jpeg", ".png")
 TABLE = label_table({**dict(enumerate(COCOSTUFF_FINE_TO_COARSE.tolist())), 255: VOID})
 
 
@@ -22,10 +27,9 @@ def splits(root: Path) -> tuple[str, ...]:
     return tuple(s for s, folder in FOLDERS.items() if has_folder(root / "images", folder))
 
 
-def item(images: Path, annotations: Path | None, name: str) -> Item:
+def item(images: Spelled, annotations: Spelled | None, name: str) -> Item:
     """The item of one image id."""
-    labels = annotations / f"{name}.png" if annotations else None
-    return Item(name, images / f"{name}.jpg", labels)
+    return Item(printable(name), images(name), annotations(name) if annotations else None)
 
 
 def open_split(root: Path, split: str) -> Dataset:
@@ -40,16 +44,20 @@ def open_split(root: Path, split: str) -> Dataset:
     if curated.is_file():
         names = read_list(curated)
     else:
-        names = [name[:-4] for name in names_in(images) if name.endswith(".jpg")]
+        names = [without_suffix(n) for n in names_in(images) if suffix_of(n) in PHOTOS]
         if labelled:
-            annotated = set(names_in(annotations))
-            names = [name for name in names if f"{name}.png" in annotated]
+            annotated = files_by_stem(annotations, LABEL_SUFFIXES)
+            names = [name for name in names if name in annotated]
         notes.append(
             f"The list curated/{FOLDERS[split]}/{LISTS[split]} is missing: all {len(names)} "
             f"{'annotated ' if labelled else ''}images are used. "
             "Published results are on the list's images alone."
         )
-    build = partial(item, images, annotations if labelled else None)
+    build = partial(
+        item,
+        Spelled(images, PHOTOS, ".jpg"),
+        Spelled(annotations, LABEL_SUFFIXES, ".png") if labelled else None,
+    )
     return Dataset(
         name=LAYOUT.kind,
         title=TITLE,

@@ -21,9 +21,17 @@ from ppap.data.base import Dataset, Example, Item, Items, Layout
 from ppap.data.classes import CAMVID11, CITYSCAPES27, COCOSTUFF27, POTSDAM3, ClassList
 from ppap.data.errors import LayoutError, printable
 from ppap.data.folder import class_names
+from ppap.data.formats import LABEL_SUFFIXES
 from ppap.data.images import Photo
 from ppap.data.labels import VOID, label_table
-from ppap.data.listing import has_folder, images_by_stem, images_in, names_in, without_suffix
+from ppap.data.listing import (
+    Spelled,
+    has_folder,
+    images_by_stem,
+    images_in,
+    names_in,
+    without_suffix,
+)
 
 TITLE = "Five crops"
 CROPS = ("top left", "top right", "bottom left", "bottom right", "centre")
@@ -85,10 +93,10 @@ def splits(root: Path) -> tuple[str, ...]:
     return tuple(split for split in names_in(folder.path / "img") if "." not in split)
 
 
-def item(images: Path, labels: Path | None, name: str) -> Item:
+def item(images: Path, labels: Spelled | None, name: str) -> Item:
     """The item of ``<n>.jpg``, n = 5 · picture + crop."""
     stem = without_suffix(name)
-    return Item(stem, images / name, labels / f"{stem}.png" if labels else None)
+    return Item(stem, images / name, labels(stem) if labels else None)
 
 
 def numbered(folder: Path) -> list[str]:
@@ -158,7 +166,10 @@ def open_split(root: Path, split: str) -> Dataset:
         root=folder.path,
         split=split,
         splits=splits(root),
-        items=Items(names, partial(item, images, labels if labelled else None)),
+        items=Items(
+            names,
+            partial(item, images, Spelled(labels, LABEL_SUFFIXES, ".png") if labelled else None),
+        ),
         class_list=classes,
         table=label_table({0: VOID, **shifted}),
         notes=tuple(notes),
@@ -188,7 +199,8 @@ class FiveCrops(Dataset):
         rows, columns = part(height, width, range(len(self))[index] % len(CROPS), self.ratio)
         rgb = np.ascontiguousarray(whole.photo.rgb[rows, columns])
         photo = Photo(self.items[index].name, rgb, whole.photo.notes)
-        return Example(photo, None if whole.labels is None else whole.labels[rows, columns].copy())
+        labels = None if whole.labels is None else whole.labels[rows, columns].copy()
+        return Example(photo, labels, whole.skipped)
 
 
 def part(height: int, width: int, crop: int, ratio: float) -> tuple[slice, slice]:

@@ -1,140 +1,205 @@
-"""Your own data set: ``images/``, and where there are any, ``labels/`` and lists."""
+"""Your own data set: pictures, and where there are any, label maps and lists of splits."""
 
 from __future__ import annotations
 
-import hashlib
-from functools import partial
+import os
+import re
+from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
+
 from ppap.data.base import Dataset, Item, Items, Layout, read_upright
+from ppap.data.class_files import CLASSES, Named, class_file, read_classes
 from ppap.data.classes import ClassList, with_palette
-from ppap.data.errors import LayoutError, printable
-from ppap.data.labels import VOID, label_table
-from ppap.data.listing import (
-    Search,
-    has_folder,
-    images_by_stem,
-    read_lines,
-    read_list,
-    without_suffix,
-)
+from ppap.data.coding import Coding
+from ppap.data.contents import Contents, Pair, by_split, contents_of, stray_note
+from ppap.data.errors import DataError, LayoutError, printable
+from ppap.data.known_classes import VOC21, with_known_colours
+from ppap.data.labels import VOID, label_table, read_labels
+from ppap.data.listing import has_folder
+from ppap.data.parts import IMAGES, SPLITS, has_picture, list_files, parts_of, split_folders
 
 TITLE = "Folder with images"
-LISTS = {"train": "train.txt", "val": "val.txt"}
-# Without lists, one image in five is for validation.
-IN_FIVE = 5
-MOST_CLASSES = 255
+# Label maps that are opened to tell masks of 0 and 255 from class ids.
+PEEKED = 32
+_CROPS = re.compile(r".+_five_crop_[0-9.]+")
 
 
 def recognises(root: Path) -> bool:
-    """Whether there is a folder called images with a picture somewhere in it."""
-    return has_folder(root, "images") and next(iter(Search(root / "images")), None) is not None
+    """Whether there is a folder of pictures, or there are splits, or label maps and their classes.
+
+    A folder called ``images`` is enough. Pictures that lie otherwise are a data set where folders
+    divide them, or where there are label maps and a file says what they mean.
+    """
+    if _CROPS.fullmatch(root.resolve().name):
+        return False
+    parts = parts_of(root)
+    if len(parts) == 1 and parts[0].photos.casefold() == IMAGES:
+        return has_picture(root / parts[0].photos)
+    filled = [part for part in parts if has_picture(root / part.photos)]
+    if len({part.split for part in filled}) > 1:
+        return True
+    folders = [folder for part in filled for folder in part.labels]
+    labelled = any(has_picture(root / folder, labels=True) for folder in folders)
+    if not filled:
+        return False
+    known = class_file(root) is not None or is_voc(root)
+    return known and (labelled or contents_of(root).labelled)
+
+
+def is_voc(root: Path) -> bool:
+    """Whether the folders are called as in PASCAL VOC, whose classes everybody knows."""
+    return has_folder(root, "JPEGImages") and has_folder(root, "SegmentationClass")
 
 
 def splits(root: Path) -> tuple[str, ...]:
-    """Train and val, and both together."""
-    return ("train", "val", "all") if has_folder(root, "images") else ()
-
-
-def drawn(stem: str) -> bytes:
-    """A number drawn for a name, the same on every machine and for ever."""
-    return hashlib.sha256(stem.encode("utf-8", "surrogatepass")).digest()
-
-
-def divide(stems: list[str]) -> dict[str, list[str]]:
-    """Train and val without lists: the fifth with the smallest drawn numbers is val.
-
-    Which images those are depends on their names alone, not on the order or the machine, and
-    hardly changes when images are added.
-    """
-    val = set(sorted(stems, key=drawn)[: len(stems) // IN_FIVE])
-    return {"train": [s for s in stems if s not in val], "val": [s for s in stems if s in val]}
-
-
-def listed(root: Path, files: dict[str, str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Stems by split, from the lists that are there, and notes. What one list lacks is the other's.
-
-    Raises:
-        LayoutError: a list names an image that does not exist.
-    """
-    given: dict[str, list[str]] = {}
-    for split, name in LISTS.items():
-        if (root / name).is_file():
-            given[split] = read_list(root / name)
-            for stem in given[split]:
-                if stem not in files:
-                    raise LayoutError(
-                        root / name, f"names '{printable(stem)}', but images/ holds no such picture"
-                    )
-    if not given:
-        note = "No train.txt and val.txt: one image in five is val, chosen by a fixed rule."
-        return divide(list(files)), [note]
-    if len(given) == 1:
-        ((split, known),) = given.items()
-        other = "val" if split == "train" else "train"
-        taken = set(known)
-        given[other] = [stem for stem in files if stem not in taken]
-        return given, [f"No {LISTS[other]}: {other} is every image that {LISTS[split]} leaves."]
-    both = set(given["train"]) & set(given["val"])
-    notes = [f"{len(both)} images are in both train.txt and val.txt."] if both else []
-    return given, notes
+    """Train and val, test where a list or folder says so, and all together."""
+    parts = parts_of(root)
+    if not any(part.split or has_folder(root, part.photos) for part in parts):
+        return ()
+    if list_files(root):
+        return (*(s for s in SPLITS if s != "test" or s in list_files(root)), "all")
+    named = {part.split for part in parts if part.split}
+    named = named or set(split_folders(root / parts[0].photos).values())
+    return (*(s for s in SPLITS if s in (named or ("train", "val"))), "all")
 
 
 def class_names(root: Path, labelled: bool) -> ClassList:
-    """The names in classes.txt, class 0 first; none when nothing is labelled.
+    """The names in the classes' file, class 0 first; none when nothing is labelled.
 
     Raises:
-        LayoutError: labels without names, or names that are blank or occur twice.
+        LayoutError: labels without names, or as ``read_classes``.
     """
-    path = root / "classes.txt"
-    if not path.is_file():
-        if labelled:
-            raise LayoutError(
-                root, "has labels but no classes.txt: write one name a line, class 0 first"
-            )
-        return with_palette(())
-    names = read_lines(path)
-    for number, name in enumerate(names, 1):
-        if not name:
-            raise LayoutError(path, f"has a blank line {number}, which would shift the classes")
-        if name in names[: number - 1]:
-            raise LayoutError(path, f"names '{printable(name)}' twice, again in line {number}")
-    if len(names) > MOST_CLASSES:
-        raise LayoutError(path, f"has {len(names)} names; at most {MOST_CLASSES} can be told apart")
-    return with_palette(names)
+    path = class_file(root)
+    if path is not None:
+        return read_classes(path).class_list
+    if labelled:
+        raise LayoutError(root, NO_CLASSES)
+    return with_palette(())
 
 
-def item(root: Path, labels: frozenset[str], name: str) -> Item:
-    """The item of a picture's path below images/."""
-    stem = without_suffix(name)
-    path = root / "labels" / f"{stem}.png" if stem in labels else None
-    return Item(printable(stem), root / "images" / name, path)
+NO_CLASSES = f"has labels but no {CLASSES}: write one name a line, class 0 first"
+
+
+def named_classes(root: Path, found: Contents) -> Named:
+    """The classes, and how label maps store them.
+
+    Raises:
+        LayoutError: as ``class_names``.
+    """
+    places = [root, *(root / part.photos for part in parts_of(root) if part.split)]
+    path = next((file for place in places if (file := class_file(place)) is not None), None)
+    if path is not None:
+        return with_known_colours(read_classes(path))
+    if found.labelled and is_voc(root):
+        found.notes.append(f"No {CLASSES}: the classes are taken to be PASCAL VOC's.")
+        numbers = {**{i: i for i in range(len(VOC21))}, 255: VOID}
+        return with_known_colours(Named(root / CLASSES, list(VOC21), numbers))
+    if found.labelled:
+        if has_folder(root, IMAGES):
+            folder = printable(found.label_folders[0])
+            raise LayoutError(root, f"{NO_CLASSES} (the label maps are in {folder}/)")
+        folders = ", ".join(printable(f) for f in dict.fromkeys(found.label_folders))
+        found.warnings.append(
+            f"The label maps in {folders} were left out: no {CLASSES} says what they mean. Write "
+            "one name a line, class 0 first."
+        )
+        found.without_labels()
+    return Named(root / CLASSES)
 
 
 def open_split(root: Path, split: str) -> Dataset:
     """The images of a split, in the order of its list where there is one."""
-    search = Search(root / "images")
-    files = images_by_stem(root / "images", list(search))
-    masks = Search(root / "labels")
-    labels = frozenset(without_suffix(name) for name in masks if name.lower().endswith(".png"))
-    by_split, notes = listed(root, files)
-    stems = list(files) if split == "all" else by_split[split]
-    classes = class_names(root, bool(labels))
-    if stray := sorted(labels - files.keys()):
-        first = printable(stray[0])
-        notes.append(f"{len(stray)} label maps have no image, the first is labels/{first}.png.")
+    found = contents_of(root)
+    divided = by_split(root, found)
+    named = named_classes(root, found)
+    whole = splits(root)
+    stems = list(found.pairs) if split == "all" else divided.get(split, [])
+    pairs = [found.pairs[stem] for stem in stems]
+    if is_black_and_white(root, found, named):
+        found.warnings.append(
+            "The label maps hold 0 and 255 alone: 255 is read as the second class, "
+            f"'{printable(named.names[1])}'. If 255 means no class, write a line 'void 255' into "
+            f"{named.file.name}."
+        )
+        named.numbers = {0: 0, 255: 1}
+    notes = [*found.notes, *meaning_notes(named, found), *stray_note(found)]
+    numbers = named.numbers
+    coding = Coding(tuple(sorted(numbers)), tuple(sorted(named.colours.items())))
     return Dataset(
         name=LAYOUT.kind,
         title=printable(root.resolve().name) or TITLE,
         root=root,
         split=split,
-        splits=splits(root),
-        items=Items([files[stem] for stem in stems], partial(item, root, labels)),
-        class_list=classes,
-        table=label_table({**{i: i for i in range(len(classes))}, 255: VOID}),
-        notes=(*notes, *search.notes()),
+        splits=whole,
+        items=Items(pairs, partial(item, root)),
+        class_list=named.class_list,
+        table=label_table(numbers, max(256, max(numbers, default=0) + 1)),
+        notes=(*found.warnings, *notes),
+        warnings=tuple(found.warnings),
+        remedy=remedy(named),
         read_photo=read_upright,
+        read_stored=partial(read_labels, coding=coding),
     )
+
+
+def item(root: Path, pair: Pair) -> Item:
+    """The item of a picture."""
+    labels = None if pair.labels is None else root / pair.labels
+    return Item(pair.name, root / pair.image, labels)
+
+
+def meaning_notes(named: Named, found: Contents) -> list[str]:
+    """What was made of the classes' file, where that is more than an order of names."""
+    if not found.labelled:
+        return []
+    void = sorted(n for n, class_id in named.numbers.items() if class_id == VOID and n != 255)
+    told = []
+    if not named.counted:
+        told.append(f"{named.file.name} gives the numbers of the classes.")
+    if void:
+        told.append(f"No class: {', '.join(map(str, void))} and 255.")
+    return told
+
+
+def remedy(named: Named) -> str:
+    """What to do about a number that has no class."""
+    if not named.names:
+        return ""
+    return (
+        f"if it is a class, give every class its number in {named.file.name}, as in "
+        f"'7 {printable(named.names[0])}'; if it means no class, write a line 'void 7'"
+    )
+
+
+def is_black_and_white(root: Path, found: Contents, named: Named) -> bool:
+    """Whether the label maps of two classes are masks of 0 and 255, as most programs draw them.
+
+    Some label maps are opened for that. Should another one hold a 1, reading it fails loudly.
+    """
+    plain = named.counted and not named.void_declared and not named.colours
+    if not plain or len(named.names) != 2:
+        return False
+    labelled = [pair.labels for pair in found.pairs.values() if pair.labels is not None]
+    count = min(PEEKED, len(labelled))
+    chosen = [labelled[i * len(labelled) // count] for i in range(count)]
+    values: set[int] = set()
+    for name in chosen:
+        try:
+            about = os.stat(root / name)  # noqa: PTH116
+            values |= stored_values(root / name, about.st_size, about.st_mtime_ns)
+        except (OSError, DataError):
+            continue
+        if values - {0, 255}:
+            return False
+    return values == {0, 255}
+
+
+@lru_cache(maxsize=4096)
+def stored_values(path: Path, size: int, changed: int) -> frozenset[int]:
+    """The numbers in a label map; remembered while the file stays as it is."""
+    return frozenset(np.unique(read_labels(path)).tolist())
 
 
 LAYOUT = Layout(
@@ -142,7 +207,7 @@ LAYOUT = Layout(
     title=TITLE,
     expected=(
         "images/ with pictures; and if there are labels, labels/<same name>.png with class ids "
-        "(255 = void) and classes.txt; and if you like, train.txt and val.txt with names "
+        f"(255 = void) and {CLASSES}; and if you like, train.txt and val.txt with names "
         "without suffix"
     ),
     recognises=recognises,

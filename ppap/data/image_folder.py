@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from ppap.data.base import Dataset, Item, Items, Layout, read_upright
+from ppap.data.class_files import CLASSES
 from ppap.data.classes import with_palette
 from ppap.data.errors import printable
 from ppap.data.labels import label_table
-from ppap.data.listing import Search
+from ppap.data.listing import twice_in
+from ppap.data.searching import Search, counted
 
 
 def recognises(root: Path) -> bool:
@@ -26,6 +28,21 @@ def open_split(root: Path, split: str) -> Dataset:
     """Every picture, as the only split there is."""
     search = Search(root)
     names = list(search)
+    warnings = []
+    if search.label_folders:
+        folders = counted(search.label_folders, "folder")
+        warnings.append(
+            f"Label maps were left out: {folders}. To use them, put a {CLASSES} beside them, which "
+            "names one class a line, class 0 first."
+        )
+        search.label_folders = []
+    notes = list(search.notes())
+    if twice := twice_in(names):
+        first = " and ".join(printable(name) for name in next(iter(twice.values())))
+        notes.append(
+            f"{len(twice)} names occur with several suffixes, the first as {first}: all of them "
+            "count as pictures. Put label maps into a folder of their own, labels/."
+        )
     return Dataset(
         name=LAYOUT.kind,
         title=printable(root.resolve().name) or LAYOUT.title,
@@ -35,7 +52,8 @@ def open_split(root: Path, split: str) -> Dataset:
         items=Items(names, partial(item, root)),
         class_list=with_palette(()),
         table=label_table({}),
-        notes=search.notes(),
+        notes=(*warnings, *notes),
+        warnings=tuple(warnings),
         read_photo=read_upright,
     )
 

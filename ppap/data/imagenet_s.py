@@ -9,8 +9,9 @@ from pathlib import Path
 from ppap.data.base import Dataset, Item, Items, Layout
 from ppap.data.classes import ClassList, with_palette
 from ppap.data.errors import LayoutError, printable
+from ppap.data.formats import LABEL_SUFFIXES
 from ppap.data.labels import VOID, label_table, read_labels
-from ppap.data.listing import has_folder, images_in, names_in, without_suffix
+from ppap.data.listing import Spelled, has_folder, images_in, names_in, without_suffix
 
 TITLE = "ImageNet-S"
 SPLITS = ("train", "train-semi", "validation", "test")
@@ -60,12 +61,11 @@ def class_names(folder: Path) -> ClassList:
     return with_palette(["other", *names])
 
 
-def item(images: Path, masks: Path | None, key: str) -> Item:
+def item(images: Path, masks: Spelled | None, key: str) -> Item:
     """The item of ``wnid/file.JPEG``."""
     stem = without_suffix(key)
-    return Item(
-        printable(stem.rpartition("/")[2]), images / key, masks / f"{stem}.png" if masks else None
-    )
+    labels = masks(stem) if masks else None
+    return Item(printable(stem.rpartition("/")[2]), images / key, labels)
 
 
 def open_split(root: Path, split: str) -> Dataset:
@@ -87,7 +87,10 @@ def open_split(root: Path, split: str) -> Dataset:
         root=folder,
         split=split,
         splits=splits(root),
-        items=Items(keys, partial(item, images, masks if labelled else None)),
+        items=Items(
+            keys,
+            partial(item, images, Spelled(masks, LABEL_SUFFIXES, ".png") if labelled else None),
+        ),
         class_list=classes,
         table=label_table({**ids, IGNORED: VOID}, IGNORED + 1),
         notes=tuple(notes),

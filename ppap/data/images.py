@@ -15,14 +15,20 @@ from typing import IO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ppap.data.errors import ImageError, printable
+from ppap.data.errors import DataError, ImageError, printable
+from ppap.data.formats import INSTALL_HEIF, readable, readable_formats
 
 # Reading takes 10 to 14 bytes a pixel, so under a gigabyte. Pillow's own alarm is at 89 million.
 MAX_PIXELS = 64_000_000
-# Listed, because Pillow would otherwise try formats that start other programs (EPS).
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
-READABLE = "JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, PPM and JPEG 2000"
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+# What a failed download or a repository leaves under the name of a picture.
+IMPOSTORS = {
+    b"version https://git-lfs": (
+        "is a Git LFS pointer, not the picture itself: fetch it with 'git lfs pull'"
+    ),
+    b"<!doctype html": "is a web page, not a picture: download it again",
+    b"<html": "is a web page, not a picture: download it again",
+}
 DEEP_GREY = {"I;16": "16-bit", "I;16L": "16-bit", "I;16B": "16-bit", "I": "32-bit"}
 DEEP_GREY |= {"I;16N": "16-bit", "F": "floating point"}
 ROWS_AT_ONCE = 256
@@ -50,6 +56,8 @@ class Photo:
     """uint8 ``(H, W, 3)``."""
     notes: tuple[str, ...] = ()
     """What had to be done to read it, such as "animated: the first frame is used"."""
+    turned: int = 1
+    """The EXIF orientation that was undone, 1 where none was."""
 
 
 def read_image(
@@ -90,7 +98,8 @@ def read_image(
         if orientation in UPRIGHT:
             rgb = rgb.transpose(UPRIGHT[orientation])
             notes.append("turned upright as its EXIF says")
-        return Photo(printable(shown), np.array(rgb), tuple(notes))
+        turned = orientation if orientation in UPRIGHT else 1
+        return Photo(printable(shown), np.array(rgb), tuple(notes), turned)
 
 
 @contextmanager
@@ -102,12 +111,12 @@ def opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
     try:
         with open_stream(source, name) as stream:
             try:
-                with Image.open(stream, formats=FORMATS) as image:
+                with Image.open(stream, formats=readable_formats()) as image:
                     check_size(image.size, name)
                     yield image
             except UnidentifiedImageError:
                 raise ImageError(name, what_else(stream)) from None
-    except ImageError:
+    except DataError:  # the caller's own complaint, too
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(name, too_large()) from None
@@ -161,8 +170,11 @@ def what_else(stream: IO[bytes]) -> str:
     stream.seek(0)
     head = stream.read(64)
     if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS:
-        return "is a HEIC photo, which cannot be read here: save it as JPEG or PNG"
-    return f"is not an image that can be read here: {READABLE} can"
+        return f"is a HEIC photo: install its reader with {INSTALL_HEIF}, or save it as JPEG or PNG"
+    for beginning, said in IMPOSTORS.items():
+        if head.lstrip().lower().startswith(beginning):
+            return said
+    return f"is not an image that can be read here: {readable()} can"
 
 
 def reduce_at_decoding(image: Image.Image, at_least: int, notes: list[str]) -> None:
@@ -187,6 +199,18 @@ def stored_orientation(image: Image.Image) -> int:
     except Exception:  # a damaged block of metadata must not cost the picture
         return 1
     return orientation if isinstance(orientation, int) else 1
+
+
+def turned(values: np.ndarray, orientation: int) -> np.ndarray:
+    """``(H, W)`` numbers turned as a photo with this EXIF orientation is."""
+    if orientation not in UPRIGHT:
+        return values
+    mirrored = values.T if orientation in (5, 6, 7, 8) else values
+    if orientation in (3, 4, 7, 8):
+        mirrored = mirrored[::-1]
+    if orientation in (2, 3, 6, 7):
+        mirrored = mirrored[:, ::-1]
+    return np.ascontiguousarray(mirrored)
 
 
 def to_rgb(image: Image.Image, name: str, notes: list[str]) -> Image.Image:

@@ -10,46 +10,59 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from ppap.data.coding import LOSSLESS, PLAIN, Coding, numbers_in, raw_modes
 from ppap.data.errors import ImageError, LabelError
 from ppap.data.images import opened
 
 VOID = -1
 # Marks numbers in a table that a file of this data set must not hold.
 OUTSIDE = -2
-IDS = ("L", "P", "1", "I", "I;16", "I;16B", "I;16L", "I;16N")
-LOSSLESS = ("PNG", "TIFF", "BMP")
 
 
-def read_labels(path: Path, *, two_channel: bool = False) -> np.ndarray:
+def read_labels(path: Path, *, two_channel: bool = False, coding: Coding = PLAIN) -> np.ndarray:
     """The numbers stored in a label map, ``(H, W)``, as they are (255 stays 255).
 
     Args:
-        path: a PNG (or TIFF, BMP) of one channel, 8 or 16 bits; a palette file gives its indices.
+        path: a PNG, TIFF, BMP or GIF. Grey values are the numbers, in whatever mode they are
+            saved; a palette file gives its indices unless ``coding`` says otherwise.
         two_channel: read an RGB file as R + 256·G, the way ImageNet-S stores its ids.
+        coding: how numbers may be stored in this data set.
 
     Raises:
         LabelError: not such a file.
     """
     try:
         with opened(path, str(path)) as image:
+            check_lossless(image, path)
+            raw = raw_modes(image)
             image.load()
-            mode, kind, stored = image.mode, image.format, np.array(image)
+            if two_channel:
+                return two_channels(image, path)
+            return numbers_in(image, raw, coding, path)
     except ImageError as error:
         raise LabelError(error.name, error.reason) from None
-    if kind not in LOSSLESS:
-        raise LabelError(path, f"is a {kind}, which does not keep class ids exact: use PNG")
-    if two_channel:
-        if mode != "RGB":
-            raise LabelError(path, f"must be RGB (id = R + 256·G), not Pillow's mode {mode}")
-        return stored[..., 0].astype(np.int64) + 256 * stored[..., 1].astype(np.int64)
-    if mode not in IDS:
+
+
+def check_lossless(image: Image.Image, path: Path) -> None:
+    """LabelError for formats that change numbers, and for files of several pictures."""
+    if image.format not in LOSSLESS:
         raise LabelError(
             path,
-            f"holds colours (Pillow's mode {mode}), not class ids: "
-            "save it as a PNG of one channel whose values are the ids",
+            f"is a {image.format}, which does not keep class ids exact: export it as PNG from the "
+            "program that it was drawn with (converting this file keeps the damage)",
         )
-    return stored.astype(np.uint8) if mode == "1" else stored
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        raise LabelError(path, f"holds {frames} pictures; a label map must be a single one")
+
+
+def two_channels(image: Image.Image, path: Path) -> np.ndarray:
+    """R + 256·G."""
+    if image.mode not in ("RGB", "RGBA"):
+        raise LabelError(path, f"must be RGB (id = R + 256·G), not Pillow's mode {image.mode}")
+    stored = np.array(image)
+    return stored[..., 0].astype(np.int64) + 256 * stored[..., 1].astype(np.int64)
 
 
 def label_table(values: Mapping[int, int], length: int = 256) -> np.ndarray:
@@ -60,8 +73,10 @@ def label_table(values: Mapping[int, int], length: int = 256) -> np.ndarray:
     return table
 
 
-def to_class_ids(stored: np.ndarray, table: np.ndarray, path: Path) -> np.ndarray:
+def to_class_ids(stored: np.ndarray, table: np.ndarray, path: Path, remedy: str = "") -> np.ndarray:
     """Stored numbers ``(H, W)`` → class ids int64 ``(H, W)``, VOID where there is none.
+
+    ``remedy`` tells what to do about a number that the table does not know.
 
     Raises:
         LabelError: naming ``path`` and the numbers that the table does not know.
@@ -72,7 +87,8 @@ def to_class_ids(stored: np.ndarray, table: np.ndarray, path: Path) -> np.ndarra
     if strange.any():
         found = np.unique(stored[strange]).tolist()
         known = np.flatnonzero(table != OUTSIDE).tolist()
-        raise LabelError(path, f"holds {spans(found)}, but its numbers can only be {spans(known)}")
+        only = f"holds {spans(found)}, but its numbers can only be {spans(known)}"
+        raise LabelError(path, f"{only}: {remedy}" if remedy else only)
     return ids
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable
+from pathlib import Path
 
 from ppap.data.errors import LayoutError, printable
+from ppap.data.formats import is_image_name, suffix_of
 
-_SUFFIXES = ".jpg .jpeg .png .webp .avif .gif .bmp .tif .tiff .ppm .pgm .pbm .jp2"
-IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
-# Photos people will look for; they are counted, so that their absence can be explained.
-UNREADABLE_SUFFIXES = frozenset((".heic", ".heif"))
-# A search of someone's whole disk has to end.
-MAX_ENTRIES = 200_000
 _DIGITS = re.compile(r"([0-9]+)")
+# What network disks, archives and systems leave in every folder, thumbnails of the photos among it.
+_LEFT_BEHIND = """
+    @eadir #recycle #snapshot @recycle @recently-snapshot @synoeastream @sharesnap __macosx
+    $recycle.bin recycler lost+found thumbs.db ehthumbs.db desktop.ini __pycache__
+"""
+_DROPPINGS = {*_LEFT_BEHIND.split(), "system volume information", "icon\r"}
+
+
+def is_dropping(name: str) -> bool:
+    """Whether a name is hidden, or what a system leaves behind: never somebody's picture."""
+    return name.startswith((".", "~$")) or name.casefold() in _DROPPINGS
 
 
 def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
@@ -29,7 +35,7 @@ def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
 def names_in(folder: Path) -> list[str]:
     """Names of a folder's visible entries in natural order; none when there is no such folder."""
     try:
-        names = [name for name in os.listdir(folder) if not name.startswith(".")]  # noqa: PTH208
+        names = [name for name in os.listdir(folder) if not is_dropping(name)]  # noqa: PTH208
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -42,11 +48,6 @@ def has_folder(folder: Path, name: str) -> bool:
     return os.path.isdir(folder / name)  # noqa: PTH112  (no error without permission)
 
 
-def is_image_name(name: str) -> bool:
-    """Whether the name ends like a picture's."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
-
-
 def without_suffix(name: str) -> str:
     """``a/b.c.png`` → ``a/b.c``."""
     return os.path.splitext(name)[0]  # noqa: PTH122
@@ -57,76 +58,61 @@ def images_in(folder: Path) -> list[str]:
     return [name for name in names_in(folder) if is_image_name(name)]
 
 
-def images_by_stem(folder: Path, names: list[str]) -> dict[str, str]:
-    """Name without suffix → name; LayoutError where two pictures would share a label map."""
-    found: dict[str, str] = {}
+def twice_in(names: Iterable[str]) -> dict[str, list[str]]:
+    """Name without suffix → the names that share it, wherever several do."""
+    by_stem: dict[str, list[str]] = {}
     for name in names:
-        stem = without_suffix(name)
-        if stem in found:
+        by_stem.setdefault(without_suffix(name), []).append(name)
+    return {stem: found for stem, found in by_stem.items() if len(found) > 1}
+
+
+def images_by_stem(folder: Path, names: list[str], *, labelled: bool = True) -> dict[str, str]:
+    """Name without suffix → name; of pictures that share a stem, the whole name → name.
+
+    Raises:
+        LayoutError: two pictures would share a label map. Without label maps they are harmless.
+    """
+    twice = twice_in(names)
+    if labelled:
+        for first, second, *_ in twice.values():
             raise LayoutError(
                 folder,
-                f"holds both {printable(found[stem])} and {printable(name)}, "
+                f"holds both {printable(first)} and {printable(second)}, "
                 "which would share one label map: rename one of them",
             )
-        found[stem] = name
-    return found
+    return {name if (stem := without_suffix(name)) in twice else stem: name for name in names}
 
 
-def is_label_folder(name: str) -> bool:
-    """Whether the published layouts keep label maps in a folder of this name."""
-    name = name.lower()
-    return name in ("labels", "label", "annotations", "gtfine", "gt", "masks") or name.endswith(
-        ("annot", "-segmentation")
-    )
+def files_by_stem(folder: Path, suffixes: Iterable[str]) -> dict[str, str]:
+    """Name without suffix → name, of the files with one of ``suffixes`` in any case."""
+    wanted = tuple(suffixes)
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not is_dropping(entry.name)]
+    except OSError:
+        return {}
+    # The spelling that was published wins over the others.
+    chosen = sorted((n for n in names if suffix_of(n) in wanted), key=lambda n: suffix_of(n) in n)
+    return {without_suffix(name): name for name in chosen}
 
 
-@dataclass
-class Search:
-    """A bounded search for pictures in a folder and everything below it."""
+class Spelled:
+    """The files of a folder by their names without suffix, whatever the suffix's capitals.
 
-    root: Path
-    entries: int = 0
-    """Files and folders looked at so far."""
-    unreadable: int = 0
-    """HEIC photos passed by."""
-    cut: bool = False
-    """Whether MAX_ENTRIES ended it."""
-    label_folders: int = 0
-    """Folders with label maps passed by: they are pictures to the eye of a program only."""
+    Each folder is listed once, when the first of its files is asked for.
+    """
 
-    def __iter__(self) -> Iterator[str]:
-        """Paths below the root, with ``/``; folder by folder, each in natural order."""
-        for folder, folders, files in os.walk(self.root):
-            self.entries += len(folders) + len(files)
-            wanted = [f for f in folders if not f.startswith(".") and not is_label_folder(f)]
-            self.label_folders += sum(is_label_folder(f) for f in folders)
-            folders[:] = sorted(wanted, key=natural_key)
-            for name in sorted(files, key=natural_key):
-                if name.startswith("."):
-                    continue
-                path = Path(folder, name).relative_to(self.root).as_posix()
-                if is_image_name(name):
-                    yield path
-                elif os.path.splitext(name)[1].lower() in UNREADABLE_SUFFIXES:  # noqa: PTH122
-                    self.unreadable += 1
-            if self.entries >= MAX_ENTRIES and folders:
-                self.cut = True
-                return
+    def __init__(self, folder: Path, suffixes: Iterable[str], default: str) -> None:
+        """``default``: the suffix that a missing file should have."""
+        self.folder, self.suffixes, self.default = folder, tuple(suffixes), default
+        self._names: dict[str, dict[str, str]] = {}
 
-    def notes(self) -> tuple[str, ...]:
-        """What the finished search left out."""
-        notes = []
-        if self.unreadable:
-            notes.append(f"{self.unreadable} HEIC photos were left out: save them as JPEG or PNG.")
-        if self.label_folders:
-            folders = "folder" if self.label_folders == 1 else "folders"
-            notes.append(f"{self.label_folders} {folders} of label maps were left out.")
-        if self.cut:
-            notes.append(
-                f"The search stopped after {self.entries} files: "
-                "choose a smaller folder to see the others."
-            )
-        return tuple(notes)
+    def __call__(self, stem: str) -> Path:
+        """The path of ``city/name``; of a file that is missing, the path that it should have."""
+        below, _, base = stem.rpartition("/")
+        if below not in self._names:
+            self._names[below] = files_by_stem(self.folder / below, self.suffixes)
+        return self.folder / below / self._names[below].get(base, base + self.default)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -136,23 +122,14 @@ def read_lines(path: Path) -> list[str]:
         LayoutError: no such file, or not text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        raw = path.read_bytes()
+        # What PowerShell writes begins with the mark of UTF-16, what Notepad writes with UTF-8's.
+        utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = raw.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError:
         raise LayoutError(path, "is not a text file (UTF-8)") from None
     except OSError as error:
         raise LayoutError(path, f"cannot be read: {error.strerror}") from None
     # Only real ends of line: str.splitlines would also cut at characters that names may hold.
-    return [line.strip() for line in text.rstrip().split("\n")]
-
-
-def read_list(path: Path) -> list[str]:
-    """The names in a list, one a line; blank lines are passed over.
-
-    Raises:
-        LayoutError: as ``read_lines``, or a name that would lead out of the data set.
-    """
-    names = read_lines(path)
-    for number, name in enumerate(names, 1):
-        if name.startswith("/") or "\0" in name or ".." in PurePosixPath(name).parts:
-            raise LayoutError(path, f"names a file outside the data set in line {number}")
-    return [name for name in names if name]
+    # "\r" alone ended lines on the first Macintoshes, and still does in what Excel saves there.
+    return [line.strip() for line in re.split("\r\n|\n|\r", text.rstrip())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -11,10 +12,14 @@ from ppap.data.base import Dataset, Item, Items, Layout
 from ppap.data.classes import POTSDAM3
 from ppap.data.errors import DataError, ImageError, LabelError, printable
 from ppap.data.images import Photo, check_size
+from ppap.data.intact import Look
 from ppap.data.labels import VOID, label_table
-from ppap.data.listing import has_folder, read_list
+from ppap.data.listing import Spelled, has_folder
+from ppap.data.lists import read_list
 
 TITLE = "Potsdam-3"
+# Sizes stand behind what is compressed.
+UNKNOWN = Look(0, 0, 1, "MATLAB")
 LISTS = {
     "train": "labelled_train.txt",
     "unlabelled_train": "unlabelled_train.txt",
@@ -33,10 +38,9 @@ def recognises(root: Path) -> bool:
     return has_folder(root, "imgs") and bool(splits(root))
 
 
-def item(root: Path, labelled: bool, name: str) -> Item:
+def item(images: Spelled, labels: Spelled | None, name: str) -> Item:
     """The item of one image id."""
-    file = f"{name}.mat"
-    return Item(printable(name), root / "imgs" / file, root / "gt" / file if labelled else None)
+    return Item(printable(name), images(name), labels(name) if labels else None)
 
 
 def read_matrix(path: Path, key: str, kind: type[DataError]) -> np.ndarray:
@@ -64,6 +68,26 @@ def read_matrix(path: Path, key: str, kind: type[DataError]) -> np.ndarray:
         raise kind(path, f"is damaged or cut short ({error})") from None
 
 
+def look_at(path: Path, labels: bool = False) -> Look:
+    """Whether a MATLAB file is as long as its parts say; their sizes in pixels stay unknown."""
+    kind: type[DataError] = LabelError if labels else ImageError
+    if not path.is_file():
+        raise kind(path, "does not exist")
+    length, at = path.stat().st_size, 128
+    with path.open("rb") as stream:
+        head = stream.read(at)
+        if not head.startswith(b"MATLAB 5.0"):
+            read_matrix(path, "gt" if labels else "img", kind)
+            return UNKNOWN
+        order: Literal["little", "big"] = "little" if head[126:] == b"IM" else "big"
+        while at < length:
+            stream.seek(at + 4)
+            at += 8 + int.from_bytes(stream.read(4), order)
+    if at > length or length <= len(head):
+        raise kind(path, "is damaged or cut short")
+    return UNKNOWN
+
+
 def read_photo(item: Item) -> Photo:
     """The first three of four channels; the fourth is infrared."""
     values = read_matrix(item.image, "img", ImageError)
@@ -88,18 +112,21 @@ def open_split(root: Path, split: str) -> Dataset:
     notes: tuple[str, ...] = ()
     if split != "unlabelled_train" and not labelled:
         notes = ("The folder gt is missing: opened without labels.",)
+    images = Spelled(root / "imgs", (".mat",), ".mat")
+    labels = Spelled(root / "gt", (".mat",), ".mat") if labelled else None
     return Dataset(
         name=LAYOUT.kind,
         title=TITLE,
         root=root,
         split=split,
         splits=splits(root),
-        items=Items(read_list(root / LISTS[split]), partial(item, root, labelled)),
+        items=Items(read_list(root / LISTS[split]), partial(item, images, labels)),
         class_list=POTSDAM3,
         table=TABLE,
         notes=notes,
         read_photo=read_photo,
         read_stored=read_stored,
+        look_at=look_at,
     )
 
 

@@ -125,7 +125,7 @@ def images(root: Path) -> None:
     """Pictures at three depths beside files that are none."""
     for name in ("b.JPG", "a.png", "deep/er/img10.webp", "deep/er/img9.png"):
         write_image(root / name)
-    for name in ("notes.txt", "deep/video.mp4", "IMG_1.HEIC", ".hidden.png", "deep/._a.png"):
+    for name in ("notes.txt", "deep/video.mp4", "IMG_1.CR2", ".hidden.png", "deep/._a.png"):
         write_text(root / name, "no picture")
 
 
