@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from ppap.data import (
     samples_dataset,
 )
 from ppap.data.opening import SAME_SPLIT
+from ppap.data.searching import confined
 from ppap.settings import excerpt
 from ppap.studio.access.uploads import own_folder
 from ppap.studio.near import MOST, close, did_you_mean, near_paths
@@ -112,10 +114,14 @@ class Sources:
     def _open(self, request: Request) -> Dataset:
         if request.source == "samples":
             return samples_dataset()
-        with at_field("folder"):
+        with at_field("folder"), self.links():
             folder = self.folder(request.folder)
             self.check_split(folder, request.split)
             return open_dataset(folder, split=request.split)
+
+    def links(self) -> AbstractContextManager[None]:
+        """Meanwhile no link in a data set leads out of the folders that may be looked into."""
+        return confined(None if self.any_folder else self.folders)
 
     def check_split(self, folder: Path, split: str, kind: str | None = None) -> None:
         """RequestError or DataError, from names alone, where a folder holds no data or not this
