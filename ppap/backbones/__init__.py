@@ -1,8 +1,8 @@
 """Backbones by name, behind one interface: images in [0, 1] → patch features.
 
 ``embedded`` works at once and offline, but was trained with labels; DINO is what the paper and the
-literature use. Any other ViT of timm goes by its timm name, and checkpoints of DINO, iBOT,
-SelfPatch and MAE by their path.
+literature use. Any other ViT of timm goes by its timm name, local checkpoints by their path, and
+those that do not tell what they are by both: ``name@file``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from ppap.backbones.base import (
 )
 from ppap.backbones.checkpoints import load_checkpoint
 from ppap.backbones.embedded import EMBEDDED, EMBEDDED_DEEP, is_embedded, load_embedded
-from ppap.backbones.timm_models import build_vit
+from ppap.backbones.naming import absolute, as_path, called, with_file
+from ppap.backbones.timm_models import build_vit, described, find_vit
 
 __all__ = [
     "Backbone",
@@ -30,13 +31,14 @@ __all__ = [
     "BackboneInfo",
     "Grid",
     "TrunkOutput",
+    "absolute",
+    "as_path",
     "build_vit",
+    "called",
     "known_backbones",
     "load_backbone",
+    "with_file",
 ]
-
-# What makes a name without a folder a file.
-SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".safetensors")
 
 
 class Named(NamedTuple):
@@ -62,9 +64,35 @@ VITS = {
         _vit("dino_vitb8", "DINO ViT-B/8", "vit_base_patch8_224.dino", DINO),
         _vit("dinov2_vits14", "DINOv2 ViT-S/14", "vit_small_patch14_dinov2.lvd142m", DINOV2),
         _vit("dinov2_vitb14", "DINOv2 ViT-B/14", "vit_base_patch14_dinov2.lvd142m", DINOV2),
+        _vit(
+            "dinov2_vits14_reg",
+            "DINOv2 ViT-S/14 with 4 registers",
+            "vit_small_patch14_reg4_dinov2.lvd142m",
+            DINOV2,
+        ),
+        _vit(
+            "dinov2_vitb14_reg",
+            "DINOv2 ViT-B/14 with 4 registers",
+            "vit_base_patch14_reg4_dinov2.lvd142m",
+            DINOV2,
+        ),
         _vit("dinov3_vits16", "DINOv3 ViT-S/16", "vit_small_patch16_dinov3.lvd1689m", DINOV3),
         _vit("dinov3_vitb16", "DINOv3 ViT-B/16", "vit_base_patch16_dinov3.lvd1689m", DINOV3),
     )
+}
+
+
+# The larger ones under their authors' names, too; no list needs them.
+TIMM_NAMES = {
+    "dinov2_vitl14": "vit_large_patch14_dinov2.lvd142m",
+    "dinov2_vitl14_reg": "vit_large_patch14_reg4_dinov2.lvd142m",
+    "dinov2_vitg14": "vit_giant_patch14_dinov2.lvd142m",
+    "dinov2_vitg14_reg": "vit_giant_patch14_reg4_dinov2.lvd142m",
+    "dinov3_vits16plus": "vit_small_plus_patch16_dinov3.lvd1689m",
+    "dinov3_vitl16": "vit_large_patch16_dinov3.lvd1689m",
+    "dinov3_vith16plus": "vit_huge_plus_patch16_dinov3.lvd1689m",
+    "dinov3_vit7b16": "vit_7b_patch16_dinov3.lvd1689m",
+    **{name: vit.timm_name for name, vit in VITS.items()},
 }
 
 
@@ -84,8 +112,9 @@ def load_backbone(
     """A backbone with its weights, in evaluation mode, every parameter frozen.
 
     Args:
-        name: one of ``known_backbones()``, any ViT of timm, or the path of a DINO, iBOT, SelfPatch
-            or MAE checkpoint (with a folder, ``./file``, or one of SUFFIXES).
+        name: one of ``known_backbones()``, any ViT of timm, or the path of a checkpoint of DINO,
+            DINOv2, DINOv3, iBOT, SelfPatch or MAE (a file, or a folder of Hugging Face's); where
+            that does not tell what it is, name and path: ``vit_small_patch16_224@file``.
         device: where it shall run.
         checkpoint: a local file with the weights of the ViT ``name``, instead of a download.
         progress: told what is being downloaded and the fraction done, in [0, 1].
@@ -94,25 +123,35 @@ def load_backbone(
     Raises:
         BackboneError: there is no such backbone, its weights cannot be had, or do not fit.
     """
-    path = as_path(name)
-    if heads is not None and path is None:
+    model, path = called(name)
+    if heads is not None and (path is None or model is not None):
         raise BackboneError(f"heads are known for {name}; leave heads out, it is for files")
-    if path is not None:
-        if checkpoint is not None:
-            raise BackboneError(f"{name} and checkpoint={checkpoint} are two files; give one")
+    if path is not None and checkpoint is not None:
+        raise BackboneError(f"{name} and checkpoint={checkpoint} are two files; give one")
+    if path is not None and model is None:
         return load_checkpoint(path, heads=heads).to(device)
-    if is_embedded(name):
-        if checkpoint is not None:
-            raise BackboneError(f"{name} has its own weights; give {checkpoint} as the name")
-        return load_embedded(deep=name == EMBEDDED_DEEP.name).to(device)
-    return _load_vit(str(name), checkpoint, progress).to(device)
+    if is_embedded(str(model)):
+        if path is not None or checkpoint is not None:
+            raise BackboneError(
+                f"{model} has its own weights; give {path or checkpoint} as the name"
+            )
+        return load_embedded(deep=model == EMBEDDED_DEEP.name).to(device)
+    backbone = _load_vit(str(model), path or checkpoint, progress)
+    if path is not None:
+        title = f"{backbone.info.title} ({path.name})"
+        whole = f"{model}@{path.absolute()}"
+        backbone.info = backbone.info._replace(name=whole, title=title)
+    return backbone.to(device)
 
 
 def _load_vit(
     name: str, checkpoint: Path | None, progress: Callable[[str, float], None] | None
 ) -> Backbone:
-    own = VITS.get(name)
-    info, timm_name = own or (None, name)
+    known = VITS.get(name)
+    info = None if known is None else known.info
+    timm_name = TIMM_NAMES.get(name, name)
+    if info is None and timm_name != name:
+        info = described(find_vit(timm_name), name)
     return build_vit(
         timm_name,
         pretrained=checkpoint is None,
@@ -120,10 +159,3 @@ def _load_vit(
         info=info,
         progress=progress,
     )
-
-
-def as_path(name: str | Path) -> Path | None:
-    """The file that a name means, if it means one: names of models have no folders."""
-    if isinstance(name, Path) or "/" in name or "\\" in name or name.endswith(SUFFIXES):
-        return Path(name).expanduser()
-    return None

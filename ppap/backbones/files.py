@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ppap.backbones.base import BackboneError
+from ppap.backbones.damage import damaged, is_safetensors
 
 # What training scripts leave beside the weights: settings, counters and schedules.
 HARMLESS = (
@@ -23,13 +24,36 @@ HARMLESS = (
     "numpy.core.multiarray._reconstruct",
     "numpy._core.multiarray.scalar",
     "numpy._core.multiarray._reconstruct",
+    "omegaconf.base.ContainerMetadata",
+    "omegaconf.base.Metadata",
+    "omegaconf.dictconfig.DictConfig",
+    "omegaconf.listconfig.ListConfig",
+    "omegaconf.nodes.AnyNode",
+    "omegaconf.nodes.BooleanNode",
+    "omegaconf.nodes.FloatNode",
+    "omegaconf.nodes.IntegerNode",
+    "omegaconf.nodes.StringNode",
     "pathlib.Path",
     "pathlib.PosixPath",
     "pathlib.WindowsPath",
     "pathlib.PurePosixPath",
     "pathlib._local.PosixPath",
     "pathlib._local.WindowsPath",
+    "typing.Any",
 )
+# The same, where they are filled like dictionaries.
+HARMLESS_MAPPINGS = (
+    "addict.addict.Dict",
+    "collections.defaultdict",
+    "lightning.fabric.utilities.data.AttributeDict",
+    "lightning_fabric.utilities.data.AttributeDict",
+    "mmengine.config.config.ConfigDict",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+    "types.SimpleNamespace",
+)
+# What the two kinds are made of.
+HARMLESS_TYPES = ("dict", "list", "int", "float", "str", "bool")
+BUILTINS = ("builtins", "__builtin__")
 
 
 # torch keeps one list of allowed names for all threads.
@@ -53,6 +77,23 @@ class Ignored:
         pass
 
 
+class IgnoredMapping(dict[Any, Any]):
+    """Stands in for HARMLESS_MAPPINGS, in the same way."""
+
+    def __new__(cls, *_: object) -> IgnoredMapping:
+        """Take any arguments and forget them."""
+        return super().__new__(cls)
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+    def __setitem__(self, *_: object) -> None:
+        pass
+
+
 def read_checkpoint(file: Path) -> dict[str, Any]:
     """The dictionary in a ``.safetensors`` file or one written by ``torch.save``.
 
@@ -72,8 +113,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else None
         raise BackboneError(f"{file} cannot be opened: {why or error}") from error
-    safe = file.suffix == ".safetensors"
-    content = _safetensors(file, start) if safe else _pickled(file, start)
+    content = _safetensors(file, start) if is_safetensors(start) else _pickled(file, start)
     if not isinstance(content, Mapping):
         raise BackboneError(
             f"{file.name} holds a {type(content).__name__}, not a dictionary of parameters; "
@@ -95,8 +135,13 @@ def _safetensors(file: Path, start: bytes) -> dict[str, Tensor]:
 def _pickled(file: Path, start: bytes) -> object:
     # A set of (stand-in, name) pairs, to which torch looks up the names in the file.
     stand_ins: list[Any] = [(Ignored, name) for name in HARMLESS]
+    stand_ins += [(Ignored, f"{home}.{t}") for t in HARMLESS_TYPES for home in BUILTINS]
+    stand_ins += [(IgnoredMapping, name) for name in HARMLESS_MAPPINGS]
     try:
         with ALLOWING, torch.serialization.safe_globals(stand_ins):
+            if file.suffix == ".safetensors":  # torch would go by the name
+                with file.open("rb") as stream:
+                    return torch.load(stream, map_location="cpu", weights_only=True)
             # Mapped, the optimizer's half of a training checkpoint is never read from the disk.
             return torch.load(
                 file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file)
@@ -109,40 +154,6 @@ def _pickled(file: Path, start: bytes) -> object:
             f"{file.name} asks to run {asked[1]}; it was refused and nothing in it was run. "
             "Save only the weights: torch.save(model.state_dict(), path), or use .safetensors"
         ) from error
-
-
-def damaged(file: Path, start: bytes, error: Exception) -> BackboneError:
-    """The error for a file that cannot be read; its first bytes give the usual reasons away."""
-    if not start:
-        reason = "the file is empty"
-    elif start.lstrip().startswith(b"<"):
-        reason = "it is a web page, saved in place of the file behind a link"
-    elif start.startswith(b"version https://git-lfs"):
-        reason = "it is a Git LFS pointer; fetch the file itself with git lfs pull"
-    elif start.startswith(b"PK") and not zipfile.is_zipfile(file):
-        reason = "its end is missing; copy or download it again"
-    else:
-        said = next(iter(str(error).strip().splitlines()), "")
-        first = re.split(r"(?<=[.!?]) ", said)[0]
-        # torch names the first byte that it does not know, or nothing.
-        reason = "it is no such file, or it is damaged"
-        reason += f" ({first})" if " " in first else ""
-    return BackboneError(f"{file.name} cannot be read as a checkpoint: {reason}")
-
-
-def tensors_only(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The network in a checkpoint: its dictionary of tensors, wherever that is.
-
-    Training scripts put it under ``teacher``, ``state_dict`` or ``model``; plain files are the
-    dictionary themselves.
-    """
-    for branch in ("teacher", "state_dict", "model", "student"):
-        inner = content.get(branch)
-        if isinstance(inner, Mapping):
-            tensors = {str(k): v for k, v in inner.items() if isinstance(v, Tensor)}
-            if tensors:
-                return tensors
-    return {k: v for k, v in content.items() if isinstance(v, Tensor)}
 
 
 def fill(
@@ -158,7 +169,8 @@ def fill(
         extra: whether tensors that the network has no place for are fine.
 
     Raises:
-        BackboneError: parameters are missing, unexpected or of other shapes; names them.
+        BackboneError: parameters are missing, unexpected, of other shapes, or no finite numbers;
+            names them.
     """
     own = network.state_dict()
     missing = [name for name in own if name not in tensors]
@@ -172,7 +184,36 @@ def fill(
     found = [f"{problem}: {named(names)}" for problem, names in problems.items() if names]
     if found:
         raise BackboneError(f"{file.name} does not fit {what}; {'; '.join(found)}")
+    refuse_unsound({name: tensors[name] for name in own}, file)
     network.load_state_dict({name: tensors[name] for name in own})
+
+
+def refuse_unsound(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """BackboneError where parameters are NaN or infinite, or are packed into whole numbers."""
+    whole = [n for n, t in tensors.items() if not t.is_floating_point() and not is_counter(n)]
+    if whole:
+        raise BackboneError(
+            f"{file} holds whole numbers ({tensors[whole[0]].dtype}) in {named(whole, 2)}: it was "
+            "made smaller for another program (quantised). Use the file with the full weights"
+        )
+    broken = [name for name, tensor in tensors.items() if not all_finite(tensor)]
+    if broken:
+        raise BackboneError(
+            f"{file} holds NaN or infinity in {named(broken, 2)}: the training that wrote it went "
+            "wrong, or the file is damaged. Use an earlier checkpoint of that training, or fetch "
+            "the file again"
+        )
+
+
+def is_counter(name: str) -> bool:
+    """Whether a buffer counts something, as batch norms do."""
+    return name.endswith("num_batches_tracked")
+
+
+def all_finite(tensor: Tensor) -> bool:
+    """Whether no number is NaN or infinite; the types of 8 bits cannot be asked directly."""
+    plain = tensor.float() if tensor.element_size() == 1 else tensor
+    return bool(torch.isfinite(plain).all())
 
 
 def named(names: Iterable[str], most: int = 8) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +54,19 @@ def fetch_weights(name: str, source: HubSource | None, progress: Progress | None
             return Path(cached)
     file = available(name, source)
     return download(name, source, file, progress)
+
+
+@contextlib.contextmanager
+def of_the_cache(file: Path, name: str) -> Iterator[None]:
+    """Errors about a file in the hub's cache say what to do about it: users have never seen it."""
+    try:
+        yield
+    except BackboneError as error:
+        # What it links to must go: the hub's library would only link to it again.
+        raise BackboneError(
+            f"the download of {name} in the model hub's cache is broken: {error}. Delete "
+            f"{file.resolve()} and try again; it is then downloaded anew"
+        ) from error
 
 
 def available(name: str, source: HubSource) -> str:
@@ -170,8 +184,7 @@ def advice(name: str, source: HubSource | None = None) -> str:
         else (f"{source.files[0]} from https://huggingface.co/{source.repository}")
     )
     return (
-        f"Or use a local file: fetch {origin} elsewhere and copy it here; then choose it in the "
-        "studio (Local checkpoint file), or in Python "
-        f"load_backbone({name!r}, checkpoint=Path('…')). "
-        "'embedded' needs no download at all (ImageNet-supervised)."
+        f"Or use a local file: fetch {origin} elsewhere, copy it here, and put the name before its "
+        f"path: {name}@PATH, in the studio (Local checkpoint file) as in --backbone or --set "
+        f"backbone=. 'embedded' needs no download at all (ImageNet-supervised)."
     )

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from ppap.backbones import Backbone, BackboneError
-from ppap.backbones.checkpoints import Checkpoint, Kind, build, refuse_others
 from ppap.backbones.files import fill, named, read_checkpoint
+from ppap.backbones.plain import Checkpoint, Kind, build, refuse_others
 from ppap.segmenter import Segmenter, TunedBlock
 
 NET, LINEAR, CLUSTER = (f"{part}_model_state_dict" for part in ("net", "linear", "cluster"))

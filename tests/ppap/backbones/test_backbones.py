@@ -350,7 +350,9 @@ def test_without_a_network_the_error_names_the_address_and_a_way_out(
         load_backbone("dino_vits16")
     message = str(failure.value)
     assert f"{address}/timm/vit_small_patch16_224.dino cannot be reached" in message
-    assert "checkpoint=Path(" in message
+    # Followed wherever one can type a backbone: in the studio, in --backbone, in a setting.
+    assert "dino_vits16@PATH" in message
+    assert "load_backbone(" not in message
     assert "model.safetensors" in message
     assert "'embedded' needs no download" in message
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ppap.backbones import BackboneError, load_backbone
-from ppap.backbones.checkpoints import sines_and_cosines
+from ppap.backbones.plain import sines_and_cosines
 from ppap.backbones.vit import resized_as_dino
 
 DIM, DEPTH, HEADS, PATCH, SIDE = 128, 3, 2, 16, 6
@@ -334,13 +334,22 @@ def test_heads_can_be_given_where_the_file_cannot_tell(tmp_path: Path, images: T
         ({"norm.weight": None, "norm.bias": None}, r"missing: norm\.weight, norm\.bias"),
         ({"pos_embed": None}, "incomplete; missing: pos_embed"),
         ({"head.weight": torch.zeros(10, DIM)}, r"unexpected: head\.weight"),
-        ({"blocks.0.gamma_1": torch.zeros(DIM)}, r"unexpected: blocks\.0\.gamma_1"),
+        ({"blocks.0.gamma_3": torch.zeros(DIM)}, r"unexpected: blocks\.0\.gamma_3"),
+        ({"blocks.0.gamma_1": torch.zeros(DIM)}, "not clearly of DINOv2 or DINOv3"),
         (
             {"norm.weight": torch.zeros(7)},
             r"another shape: norm\.weight \(7,\) instead of \(128,\)",
         ),
         ({"pos_embed": torch.zeros(1, 36, DIM)}, "35 patches .*; only square images"),
-        ({"blocks.0.ls1.gamma": torch.zeros(DIM)}, "looks like DINOv2 or DINOv3"),
+        ({"blocks.0.ls1.gamma": torch.zeros(DIM)}, "not clearly of DINOv2 or DINOv3"),
+        ({"pos_embed": torch.zeros(1, 4, 4, DIM)}, "is of no plain ViT for images: pos_embed"),
+        (
+            {"patch_embed.proj.weight": torch.zeros(DIM, 3, 2, 16, 16)},
+            r"is of no plain ViT for images: patch_embed\.proj\.weight",
+        ),
+        ({"pos_embed": torch.zeros(1, 1, DIM)}, "0 patches .*; only square images"),
+        ({"norm.weight": torch.full((DIM,), torch.nan)}, r"NaN or infinity in norm\.weight"),
+        ({"head.weight": torch.full((DIM,), torch.nan)}, r"unexpected: head\.weight"),
     ],
     ids=lambda x: "" if isinstance(x, str) else "+".join(x),
 )
@@ -353,11 +362,14 @@ def test_what_does_not_fit_is_named(
         load_backbone(tmp_path / "weights.pth")
 
 
-def test_unexpected_parameters_beside_the_heads_are_named(tmp_path: Path, vit: nn.Module) -> None:
+def test_parameters_beside_the_network_are_left_out_and_named(
+    tmp_path: Path, vit: nn.Module, images: Tensor
+) -> None:
     state = prefixed(vit.state_dict(), "backbone.") | {"predictor.weight": torch.zeros(2)}
-    torch.save({"teacher": state}, tmp_path / "weights.pth")
-    with pytest.raises(BackboneError, match=r"unexpected: predictor\.weight"):
-        load_backbone(tmp_path / "weights.pth")
+    torch.save({"teacher": state | dino_head()}, tmp_path / "weights.pth")
+    backbone = load_backbone(tmp_path / "weights.pth")
+    torch.testing.assert_close(backbone(images), expected(vit, images))
+    assert backbone.info.note.endswith("Left out of the file: predictor.weight.")
 
 
 def test_other_networks_are_no_vit(tmp_path: Path) -> None:
