@@ -13,16 +13,17 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
+from ppap.machine import cores
 from ppap.places import ROOT
 from trainers.ablations.cells import COLUMNS, Cell, cell, numbers
-from trainers.command import DONE, FAILED, WRONG, Parser, say
+from trainers.command import DONE, FAILED, WRONG, Parser, as_command, expanded, say
 from trainers.config import parse_changes
 from trainers.progress import in_words
 from trainers.recipes import find
-from trainers.runs.folder import Run, end_log, start_log, write_text
+from trainers.runs.folder import Run, write_text
+from trainers.runs.log import end_log, start_log
 from trainers.training.arguments import check_data, require
 from trainers.training.errors import EXPECTED, sentence
 from trainers.training.splits import refuse_bad_data
@@ -73,8 +74,10 @@ def parser() -> Parser:
     made.add_argument(
         "recipe", metavar="RECIPE", help="whose settings all runs share but for their rule and seed"
     )
-    made.add_argument("--data", metavar="DIR", type=Path, help="the data set's folder")
-    made.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="where runs lie")
+    made.add_argument("--data", metavar="DIR", type=expanded, help="the data set's folder")
+    made.add_argument(
+        "--out", metavar="FOLDER", type=expanded, required=True, help="where runs lie"
+    )
     made.add_argument(
         "--rules", nargs="+", default=list(RULES), choices=list(TITLES), metavar="RULE",
         help=f"which (default: {' '.join(RULES)}; there are also kmeans and stego)",
@@ -87,16 +90,14 @@ def parser() -> Parser:
     made.add_argument(
         "--jobs", type=int, default=1, help="runs side by side, sharing the cores (default: 1)"
     )
-    made.add_argument("--cache", metavar="DIR", type=Path, help="as of trainers.train")
+    made.add_argument("--cache", metavar="DIR", type=expanded, help="as of trainers.train")
     return made
 
 
+@as_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is missing and print the table; returns the exit status."""
     given = parser().parse_args(arguments)
-    for name in ("data", "out", "cache"):  # the runs have another working directory
-        if getattr(given, name) is not None:
-            setattr(given, name, getattr(given, name).expanduser().resolve())
     tasks = [
         Task(rule, seed, Run(given.out / f"{rule}-seed{seed}"))
         for seed in given.seeds
@@ -123,10 +124,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"{task.run.folder} failed: {why}")
     rows = {rule: row(tasks, rule) for rule in given.rules}
     text = as_markdown(rows, given.seeds)
-    print(text, end="")
     write_text(given.out / "table.md", text)
     write_text(given.out / "table.csv", as_csv(rows))
     write_text(given.out / "table.json", as_json(rows))
+    print(text, end="")
     return FAILED if failed else DONE
 
 
@@ -199,7 +200,7 @@ def threads(jobs: int) -> dict[str, str]:
     """The environment in which several processes share the cores instead of fighting for them."""
     if jobs < 2:
         return {}
-    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
+    return {"OMP_NUM_THREADS": str(max(1, cores() // jobs))}
 
 
 Row = dict[str, Cell]

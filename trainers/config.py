@@ -65,6 +65,31 @@ def of_rule(name: str, default: float) -> Any:
     return setting(default, meaning, least=allowed.least, most=allowed.most)
 
 
+class Stretches(NamedTuple):
+    """The two parts of a run, either of which may be empty, in steps."""
+
+    main: int
+    """The network learns, the probes beside it unless they have a stretch of their own."""
+    total: int
+    """After ``main``, up to here, only the probes learn, on the finished features."""
+    per_epoch: int
+
+    def place(self, step: int) -> tuple[int, int]:
+        """How many epochs are over before a step, and how many steps of the next one.
+
+        The probes' stretch begins with an epoch of its own, wherever the network's ended.
+        """
+        if step < self.main or self.main == self.total:
+            return divmod(step, self.per_epoch)
+        begun = -(-self.main // self.per_epoch)
+        epoch, rest = divmod(step - self.main, self.per_epoch)
+        return begun + epoch, rest
+
+    def ends(self, step: int) -> bool:
+        """Whether an epoch, or all, ends after so many steps."""
+        return step >= self.total or self.place(step)[1] == 0
+
+
 @dataclass(frozen=True)
 class Config:
     """All settings of a run; a value out of range raises SettingError, which names the field.
@@ -84,6 +109,12 @@ class Config:
     )
     crop_ratio: float = setting(
         0.5, "Side of a crop by side of its image.", least=0, most=1, above=True
+    )
+    on_error: str = setting(
+        "stop",
+        "What an image that cannot be read does: stop ends the run; skip leaves the image out, and "
+        "the report counts it.",
+        choices=("stop", "skip"),
     )
     size: int = setting(224, "Side in pixels of the training squares.", least=16, most=4096)
     eval_size: int = setting(
@@ -132,7 +163,10 @@ class Config:
     batch: int = setting(64, "Images of a step, over all processes together.", least=1, most=65_536)
     epochs: int = setting(5, "Rounds over the training images.", least=0, most=100_000)
     max_steps: int = setting(
-        0, "End after this many steps, whatever the epochs say; 0: no such end.", least=0
+        0,
+        "The network learns for this many steps at most, whatever the epochs say; 0: no such end. "
+        "The probes' own epochs (probe_epochs) come after that, all of them.",
+        least=0,
     )
     optimizer: str = setting("adamw", "Of the network.", choices=("adam", "adamw"))
     lr: float = setting(1e-3, "Learning rate of the network.", least=0, most=10, above=True)
@@ -231,6 +265,18 @@ class Config:
     def head(self) -> str:
         """What of the network is trained, as ``Segmenter`` calls it."""
         return "code" if self.rule == STEGO else "block"
+
+    def stretches(self, per_epoch: int) -> Stretches:
+        """How long the network and the probes learn, in steps.
+
+        Args:
+            per_epoch: steps of a round over the training images.
+        """
+        # Where only the probes learn and have epochs of their own, there is nothing to do before.
+        idle = self.rule == FROZEN and self.probe_epochs > 0
+        main = 0 if idle else self.epochs * per_epoch
+        main = min(main, self.max_steps) if self.max_steps else main
+        return Stretches(main, main + self.probe_epochs * per_epoch, per_epoch)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -15,7 +15,8 @@ from ppap.checkpoints.own import Checkpoint, content_digest, load_checkpoint
 from tests.support.small_segmenters import write_folder
 from trainers.config import Config
 from trainers.recipes import find
-from trainers.runs.folder import Run, read_metrics
+from trainers.runs.folder import Run
+from trainers.runs.metrics import read_metrics
 from trainers.training.distributed import World
 from trainers.training.prepare import prepare
 from trainers.training.trainer import Outcome, Trainer

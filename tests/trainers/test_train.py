@@ -27,7 +27,8 @@ from trainers.command import default_cache
 from trainers.config import KIND, Config
 from trainers.recipes import names
 from trainers.runs import boards
-from trainers.runs.folder import REPORTED, Run, locked, read_metrics
+from trainers.runs.folder import REPORTED, Run, locked
+from trainers.runs.metrics import read_metrics
 from trainers.train import parser
 from trainers.training import arguments, session
 from trainers.training.distributed import DistributedError
@@ -431,7 +432,11 @@ def test_who_comes_second_does_not_begin_anew(
     ("error", "status", "reason"),
     [
         (CheckpointError("step-2.pt cannot be written: No space left on device"), 1, None),
-        (OSError(28, "No space left on device"), 1, "A file cannot be used: No space left on"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "A file cannot be written, because the disk is full.",
+        ),
         (torch.OutOfMemoryError("CUDA: a long story"), 1, "The GPU's memory ran out: use a sm"),
         (DistributedError("process 1 brings 3 rows"), 1, None),
         (ZeroDivisionError("our mistake"), 1, None),

@@ -24,7 +24,7 @@ from trainers.launching.orders import NAME, Order, plain_text, read_order, run_n
 from trainers.launching.runner import as_text
 from trainers.recipes import find
 from trainers.runs.folder import RunError
-from trainers.runs.launch import read_json
+from trainers.runs.values import read_json
 
 SEEDS = (0, 1, 2)
 # More is a slip of the hand, and would take a year.

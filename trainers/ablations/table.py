@@ -21,7 +21,7 @@ from trainers.ablations.queue import standing
 from trainers.config import Config
 from trainers.launching.runner import Runner
 from trainers.runs.folder import Run
-from trainers.runs.launch import read_json
+from trainers.runs.values import read_json
 
 CRF, MINUTES = ", CRF", "minutes"
 # Of a report's notes, those that a table of its numbers must not leave out.

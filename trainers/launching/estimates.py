@@ -19,7 +19,7 @@ from ppap.backbones.embedded import is_embedded
 from ppap.segmenter import Segmenter
 from trainers.cache import CachePlan, plan_cache
 from trainers.cache.plan import free_bytes, in_words
-from trainers.config import FROZEN, Config
+from trainers.config import Config
 from trainers.devices import choose_device
 from trainers.launching.orders import Order
 from trainers.launching.queue import RESERVE_BYTES
@@ -130,10 +130,7 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
 
 def total_steps(config: Config, per_epoch: int) -> int:
     """All optimizer steps of a run."""
-    # Where only the probes learn and have a stretch of their own, there is nothing to do before.
-    idle = config.rule == FROZEN and config.probe_epochs > 0
-    steps = ((0 if idle else config.epochs) + config.probe_epochs) * per_epoch
-    return min(steps, config.max_steps) if config.max_steps else steps
+    return config.stretches(per_epoch).total
 
 
 @functools.lru_cache(maxsize=2)

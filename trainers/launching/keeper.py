@@ -1,8 +1,8 @@
 """Stays with one run: starts it, notes how it ended, and starts the next that waits.
 
 ``python -m trainers.launching.keeper RUN`` is started by ``trainers.launching.queue``, in a session
-of its own, and outlives whoever asked for the run. It is small, since it imports the standard
-library only.
+of its own, and outlives whoever asked for the run. It is small, since it imports nothing
+heavy.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from trainers.launching.queue import PROJECT, held, start_waiting
+from trainers.processes import identity
 from trainers.runs.launch import Launch, read_launch, write_launch
-from trainers.runs.processes import identity
 
 # Seconds between looks at whether somebody's patience has come to an end.
 LOOK_SECONDS = 0.5

@@ -5,13 +5,12 @@ but the launches that wait, in the order of their times; whoever changes one hol
 folder of all runs. Nothing depends on the program that asked for the run: a keeper
 (``trainers.launching.keeper``) stays with it, notes how it ends and starts the next.
 
-Only the standard library is imported, as in ``trainers.runs.processes``.
+Nothing heavy is imported, as in ``trainers.processes``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
@@ -21,19 +20,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from trainers.locks import wait_for
+from trainers.processes import identity
 from trainers.runs.launch import (
     CONSOLE,
     Launch,
     is_alive,
-    read_json,
     read_launch,
     run_folders,
     write_launch,
 )
-from trainers.runs.processes import identity
+from trainers.runs.values import read_json
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOCK = ".lock"
+# Seconds for which nobody holds the lock: a process of another machine that does, is gone.
+MOMENT = 60.0
+# Seconds between tries to have it.
+OFTEN = 0.02
 # Left free on the disk when a run begins.
 RESERVE_BYTES = 10**9
 
@@ -41,14 +45,15 @@ RESERVE_BYTES = 10**9
 @contextlib.contextmanager
 def held(root: Path) -> Iterator[None]:
     """Hold the lock of the folder of all runs, which is made if need be; others wait."""
-    root.mkdir(parents=True, exist_ok=True)
-    # Not to be handed to the processes that are started meanwhile: they would hold it, too.
-    descriptor = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    lock = wait_for(root / LOCK, exclusive=True, meanwhile=_nothing, patience=MOMENT, every=OFTEN)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
+
+
+def _nothing() -> None:
+    """While waiting for a lock that others hold for a moment."""
 
 
 def device_of(folder: Path, automatic: str) -> str:
@@ -86,7 +91,8 @@ def start_waiting(root: Path) -> list[Path]:
     busy: set[str] | None = None
     for folder in waiting(root):
         launch = read_launch(folder)
-        assert launch is not None
+        if launch is None:  # damaged since it was listed
+            continue
         if busy is None:
             alive = [other for other in run_folders(root) if is_alive(other)]
             busy = {device_of(other, launch.automatic) for other in alive}

@@ -7,32 +7,32 @@ log.txt           what was printed
 checkpoints/      step-00000120.pt …, and last.pt, best.pt, reported.pt, which are links to some
 pictures/         predictions on the same few images, as the run went on
 report.json …     the evaluation at the end
-lock              held by the running process
+lock              held by the running process; lock.held where the disk knows no locks
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import logging
 import math
 import os
-import sys
+import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
-from ppap.writing import PARTIAL, writing
+from ppap.writing import PARTIAL, is_full, overwrite, sync_folder, writing
 from trainers.config import Config, read_config, to_json
-from trainers.runs.boards import Board
-from trainers.runs.processes import process_started
+from trainers.locks import mark_of, owner_of, try_lock
+from trainers.processes import process_started
+from trainers.runs.values import read_json
 
 State = Literal["running", "stopped", "finished", "failed"]
 # What ``state.json`` goes on saying until it is said anew.
-LASTING = ("data", "step", "steps")
+LASTING = ("data", "step", "steps", "unlearnt")
 STEP = "step-{:08d}.pt"
 LAST, BEST, REPORTED = "last.pt", "best.pt", "reported.pt"
 
@@ -88,23 +88,31 @@ class Run:
             RunError: there is none, or it cannot be read.
             SettingError: it has a setting that does not exist, or a value out of range.
         """
+        return read_config(self.raw_config())
+
+    def raw_config(self) -> dict[str, Any]:
+        """What ``config.json`` says, whether it makes sense or not.
+
+        Raises:
+            RunError: there is none, or it cannot be read.
+        """
         try:
             raw = json.loads(self.config_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(f"{self.folder} holds no run: it has no config.json.") from None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.config_file} cannot be read: {error}") from None
+        except OSError as error:
+            raise RunError(
+                f"{self.config_file} cannot be read: {error.strerror or error}."
+            ) from None
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{self.config_file} cannot be read: {error}.") from None
         if not isinstance(raw, dict):
             raise RunError(f"{self.config_file} does not hold a configuration.")
-        return read_config(raw)
+        return raw
 
     def state(self) -> dict[str, Any]:
-        """What ``state.json`` says; empty where there is none or it is being damaged."""
-        try:
-            found = json.loads(self.state_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        """What ``state.json`` says; empty where there is none, or it is damaged."""
+        return read_json(self.state_file)
 
     def steps(self) -> list[Path]:
         """Numbered checkpoints, oldest first."""
@@ -135,16 +143,30 @@ class Run:
         """Say where the run stands, with the process that says so."""
         known = {name: value for name, value in self.state().items() if name in LASTING}
         content = {"state": state, **process_identity(), "time": time.time(), **known, **facts}
-        write_text(self.state_file, json.dumps(_finite(content), indent=1) + "\n")
+        text = json.dumps(finite(content), indent=1) + "\n"
+        try:
+            write_text(self.state_file, text)
+        except OSError as error:
+            if not (is_full(error) and state == "failed"):
+                raise
+            # That it failed must be said, or it would seem to run: where the old word stands.
+            overwrite(self.state_file, text)
 
     def link(self, checkpoint: Path, name: str) -> None:
         """Let ``checkpoints/name`` be that checkpoint; the old one stays until it is."""
-        with writing(self.checkpoints / name) as partial:
-            partial.unlink()
-            try:
-                os.link(checkpoint, partial)
-            except OSError:  # a disk without hard links
-                partial.write_bytes(checkpoint.read_bytes())
+        beside = self.checkpoints / f".{name}.{secrets.token_hex(4)}{PARTIAL}"
+        try:
+            os.link(checkpoint, beside)
+        except OSError:  # a disk without hard links
+            with writing(self.checkpoints / name) as partial:
+                shutil.copyfile(checkpoint, partial)
+            return
+        try:
+            beside.replace(self.checkpoints / name)
+            sync_folder(self.checkpoints)
+        finally:
+            # Replacing one name of a file by another of the same leaves both.
+            beside.unlink(missing_ok=True)
 
     def thin_out(self, keep: int) -> None:
         """Remove all but the ``keep`` newest numbered checkpoints; links to others keep theirs."""
@@ -169,20 +191,6 @@ def process_identity() -> dict[str, Any]:
     return {"pid": os.getpid(), "started": process_started(os.getpid())}
 
 
-# Locks of this process. A loader process that outlives it must not hold on to them, or the run
-# could not be resumed at once.
-_HELD: list[TextIO] = []
-
-
-def _let_go() -> None:
-    for file in _HELD:
-        file.close()
-    _HELD.clear()
-
-
-os.register_at_fork(after_in_child=_let_go)
-
-
 @contextlib.contextmanager
 def locked(run: Run) -> Iterator[None]:
     """Hold a run's lock, so that no other process trains into the same folder.
@@ -190,110 +198,42 @@ def locked(run: Run) -> Iterator[None]:
     Raises:
         RunError: another process holds it, or the folder cannot be made.
     """
+    file = run.folder / "lock"
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        file = (run.folder / "lock").open("a+")
+        lock = try_lock(file, exclusive=True)
     except OSError as error:
         raise RunError(
             f"{run.folder} cannot hold a run: {error.strerror or error}. Choose another --out."
         ) from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = run.state().get("pid")
-            raise RunError(
-                f"{run.folder} is being trained by another process"
-                f"{f' ({pid})' if pid else ''}. Wait for it, or stop it."
-            ) from None
-        _HELD.append(file)
-        try:
-            yield
-        finally:
-            _HELD.remove(file)
-            fcntl.flock(file, fcntl.LOCK_UN)  # aloud, in case a child was forked just now
+    if lock is None:
+        raise RunError(_taken(run, file))
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-class Metrics:
-    """Numbers by step, appended to ``metrics.jsonl``; flushed line by line."""
-
-    def __init__(
-        self, run: Run, *, from_step: int, validated: bool = True, tensorboard: bool = False
-    ) -> None:
-        """Go on after ``from_step``: later lines are cut off, since their steps come again.
-
-        So is that step's validation, unless it is ``validated`` already.
-        """
-        self.board = Board(run.folder / "tensorboard", from_step=from_step) if tensorboard else None
-        file = run.metrics_file
-        if file.exists():
-            kept = "".join(kept_lines(file, from_step, validated=validated))
-            write_text(file, kept)
-        self.stream: TextIO = file.open("a", encoding="utf-8")
-
-    def write(self, kind: str, step: int, **numbers: Any) -> None:
-        """Add a line."""
-        record = _finite({"kind": kind, "step": step, **numbers})
-        self.stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-        self.stream.flush()
-        if self.board is not None:
-            self.board.write(kind, step, numbers)
-
-    def close(self) -> None:
-        """Close the file."""
-        self.stream.close()
-        if self.board is not None:
-            self.board.close()
+def _taken(run: Run, file: Path) -> str:
+    """The sentence for a run whose lock another process holds."""
+    owner = owner_of(file)
+    if owner is None:
+        pid = run.state().get("pid")
+        who = f" ({pid})" if type(pid) is int else ""
+        return f"{run.folder} is being trained by another process{who}. Wait for it, or stop it."
+    if owner.elsewhere():
+        return (
+            f"{run.folder} is being trained by process {owner.pid} on {owner.machine}. "
+            f"Wait for it, or stop it; if it is gone, delete {mark_of(file)}."
+        )
+    return (
+        f"{run.folder} is being trained by another process ({owner.pid}). Wait for it, or stop it."
+    )
 
 
-def kept_lines(file: Path, step: int, *, validated: bool = True) -> Iterator[str]:
-    """Whole lines of steps up to ``step``; without its validation, unless ``validated``."""
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            if not line.endswith("\n"):
-                continue
-            record = json.loads(line)
-            repeated = record["step"] == step and record["kind"] == "validation" and not validated
-            if record["step"] <= step and not repeated:
-                yield line
-
-
-def read_metrics(file: Path) -> list[dict[str, Any]]:
-    """All whole lines; none where there is no file yet."""
-    if not file.exists():
-        return []
-    return [json.loads(line) for line in kept_lines(file, sys.maxsize)]
-
-
-def _finite(content: Mapping[str, Any]) -> dict[str, Any]:
+def finite(content: Mapping[str, Any]) -> dict[str, Any]:
     """JSON knows neither NaN nor infinity: None stands for them."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in content.items()
     }
-
-
-def start_log(file: Path | None, *, quiet: bool = False) -> logging.Logger:
-    """Log to a file with times, and to stderr without; of several processes only the first."""
-    logger = end_log()
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    if not quiet:
-        shown = logging.StreamHandler(sys.stderr)
-        shown.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(shown)
-    if file is not None:
-        kept = logging.FileHandler(file, encoding="utf-8")
-        kept.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-        logger.addHandler(kept)
-    return logger
-
-
-def end_log() -> logging.Logger:
-    """Close the log's file."""
-    logger = logging.getLogger("trainers")
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.propagate = True
-    return logger

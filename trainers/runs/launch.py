@@ -1,6 +1,6 @@
 """``launch.json``: how a run was started for somebody, and what became of its processes.
 
-Only the standard library is imported, as in ``trainers.runs.processes``.
+Nothing heavy is imported, as in ``trainers.processes``.
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from trainers.runs.processes import Identity
+from ppap.writing import writing
+from trainers.processes import LARGEST_PID, Identity
+from trainers.runs.values import number, read_json, text, texts, whole
+
+Value = TypeVar("Value")
 
 LAUNCH, CONSOLE = "launch.json", "console.txt"
 # Seconds that a run has for its last checkpoint before it is killed.
@@ -62,25 +67,88 @@ class Launch:
 
 def read_launch(folder: Path) -> Launch | None:
     """The launch of a run; None where it was started otherwise, or the file is damaged."""
+    raw = read_json(folder / LAUNCH)
     try:
-        raw = json.loads((folder / LAUNCH).read_text(encoding="utf-8"))
-        raw["arguments"] = tuple(raw["arguments"])
-        for name in ("keeper", "trainer"):
-            raw[name] = None if raw[name] is None else Identity(*raw[name])
-        return Launch(**raw)
-    except (OSError, ValueError, TypeError, KeyError):
+        return _launch_of(raw) if raw else None
+    except _DamagedError:
         return None
+
+
+class _DamagedError(Exception):
+    """A value that no launch has."""
+
+
+def _launch_of(raw: dict[str, Any]) -> Launch:
+    """Every value of the kind that it must be, or _DamagedError: half a launch is none."""
+    return Launch(
+        arguments=tuple(_sure(_word(one)) for one in _sure(_listed(raw.get("arguments")))),
+        device=_sure(text(raw.get("device"))),
+        automatic=_sure(text(raw.get("automatic"))),
+        asked=_sure(number(raw.get("asked"))),
+        disk=_sure(whole(raw.get("disk", 0))),
+        patience=_sure(number(raw.get("patience", PATIENCE))),
+        problem=_sure(text(raw.get("problem", ""))),
+        about=_about(raw.get("about", {})),
+        code=_optional(raw.get("code"), _status),
+        keeper=_optional(raw.get("keeper"), _identity),
+        trainer=_optional(raw.get("trainer"), _identity),
+        **{name: _optional(raw.get(name), number) for name in ("queued", "began", "stop", "ended")},
+    )
+
+
+def _sure(value: Value | None) -> Value:
+    if value is None:
+        raise _DamagedError
+    return value
+
+
+def _optional(value: object, read: Callable[[Any], Value | None]) -> Value | None:
+    return None if value is None else _sure(read(value))
+
+
+def _listed(value: object) -> list[Any] | None:
+    return value if isinstance(value, list) else None
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and "\0" not in value else None
+
+
+def _status(value: object) -> int | None:
+    return value if type(value) is int and abs(value) < 2**31 else None
+
+
+def _identity(value: object) -> Identity | None:
+    parts = _listed(value)
+    if parts is None or not 1 <= len(parts) <= 3:
+        return None
+    pid, started, boot = [*parts, None, ""][:3] if len(parts) < 2 else [*parts, ""][:3]
+    if type(pid) is not int or not 0 < pid <= LARGEST_PID:
+        return None
+    return Identity(pid, _optional(started, number), _sure(text(boot)))
+
+
+def _about(value: object) -> dict[str, Any]:
+    """What asks for the same again: ``recipe``, ``data``, ``settings``; and all its settings."""
+    if not isinstance(value, dict):
+        raise _DamagedError
+    if not value:
+        return {}
+    config = value.get("config", {})
+    if not isinstance(config, dict):
+        raise _DamagedError
+    return {
+        "recipe": _sure(text(value.get("recipe"))),
+        "data": _optional(value.get("data"), text),
+        "settings": _sure(texts(value.get("settings"))),
+        "config": config,
+    }
 
 
 def write_launch(folder: Path, launch: Launch) -> None:
     """Write it whole or not at all; the lock is held, so nobody else writes."""
-    partial = folder / f".{LAUNCH}.partial"
-    with partial.open("w", encoding="utf-8") as stream:
-        json.dump(asdict(launch), stream, indent=1)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(folder / LAUNCH)
+    with writing(folder / LAUNCH) as partial:
+        partial.write_text(json.dumps(asdict(launch), indent=1) + "\n", encoding="utf-8")
 
 
 def run_folders(root: Path) -> list[Path]:
@@ -100,22 +168,13 @@ def holds_run(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (LAUNCH, "config.json"))
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """An object in a file; empty where there is none."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def trainer_of(folder: Path) -> Identity | None:
     """The process that last said that it trains here; None where none did, or one said its end."""
     state = read_json(folder / "state.json")
-    if state.get("state") != "running" or not isinstance(state.get("pid"), int):
+    pid = whole(state.get("pid"))
+    if state.get("state") != "running" or pid is None:
         return None
-    started = state.get("started")
-    return Identity(state["pid"], started if isinstance(started, float) else None)
+    return Identity(pid, number(state.get("started")))
 
 
 def is_alive(folder: Path) -> bool:

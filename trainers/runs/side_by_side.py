@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.runs.standing import Reading, settings_of, standing
+from trainers.runs.values import number
 from trainers.runs.watching import Watching
 
 
@@ -42,5 +43,5 @@ def numbers(folder: Path, reading: Reading, watching: Watching) -> dict[str, Any
             scores = part.get(kind) if isinstance(part, Mapping) else None
             if isinstance(scores, Mapping):
                 for measure in ("accuracy", "miou"):
-                    found[f"{title}: {kind} {measure}"] = scores.get(measure)
+                    found[f"{title}: {kind} {measure}"] = number(scores.get(measure))
     return found

@@ -9,19 +9,30 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from trainers.config import KIND
+from ppap.settings import SettingError
+from trainers.config import KIND, checked, limits
+from trainers.processes import ending
 from trainers.runs.folder import LAST, REPORTED, Run
-from trainers.runs.launch import CONSOLE, LAUNCH, Launch, read_json, read_launch, trainer_of
-from trainers.runs.processes import ending
+from trainers.runs.launch import CONSOLE, LAUNCH, Launch, read_launch, trainer_of
+from trainers.runs.values import number, read_json, text, whole
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running", "stopping")
 # The end of a log that tells why a run failed.
 LAST_LINES, LAST_BYTES = 12, 8192
+# Seconds after which even a disk with coarse times shows that a file has changed.
+SETTLED_SECONDS = 3.0
+CUT_OFF = (
+    "max_steps ended it before its probes had learnt for their own epochs, so its clusters and "
+    "classes mean little. Resume it to teach them."
+)
+# A file's time of change, size and number.
+Mark = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,8 @@ class Standing:
     resumable: bool
     checkpoint: bool
     """Whether it has one to evaluate or to segment with."""
+    unlearnt: str = ""
+    """What of it has not learnt, in a sentence."""
     position: int | None = None
     """In the queue, from 1."""
 
@@ -60,38 +73,68 @@ class Standing:
 
 
 class Reading:
-    """Small JSON files, read again only when they have changed."""
+    """Small files, read again only when they have changed.
+
+    A disk may keep times to two seconds only, and give a new file the number of an old one: so a
+    file counts as unchanged once it has looked the same for longer than that.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[tuple[int, int, int], Any]] = {}
+        self._known: dict[tuple[Path, str], tuple[Mark, float, Any]] = {}
 
     def json(self, file: Path) -> dict[str, Any]:
         """The object in it; empty where there is none."""
-        found: dict[str, Any] = self._read(file, read_json) or {}
+        found: dict[str, Any] = self._read(file, "json", read_json) or {}
         return found
 
     def launch(self, folder: Path) -> Launch | None:
         """The launch of a run."""
-        found: Launch | None = self._read(folder / LAUNCH, lambda file: read_launch(file.parent))
+        found: Launch | None = self._read(
+            folder / LAUNCH, "launch", lambda file: read_launch(file.parent)
+        )
         return found
 
-    def _read(self, file: Path, read: Any) -> Any:
+    def settings(self, file: Path) -> dict[str, Any]:
+        """The settings in it that make sense."""
+        found: dict[str, Any] = (
+            self._read(file, "settings", lambda file: sound_settings(read_json(file))) or {}
+        )
+        return found
+
+    def _read(self, file: Path, kind: str, read: Callable[[Path], Any]) -> Any:
+        key, now = (file, kind), time.monotonic()
         try:
             stat = file.stat()
         except OSError:
-            self._known.pop(file, None)
+            self._known.pop(key, None)
             return None
         mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        known = self._known.get(file)
+        known = self._known.get(key)
         if known is None or known[0] != mark:
-            known = (mark, read(file))
-            self._known[file] = known
-        return known[1]
+            known = (mark, now, read(file))
+            self._known[key] = known
+        elif known[1] > now - SETTLED_SECONDS:
+            since = known[1]
+            value = read(file)
+            # Read after it had settled, it will be the same until it looks different.
+            known = (mark, since, value)
+            self._known[key] = known
+        return known[2]
 
     def forget(self, folder: Path) -> None:
         """Let go of a folder that is gone."""
-        for file in [file for file in list(self._known) if file.parent == folder]:
-            del self._known[file]
+        for key in [key for key in list(self._known) if key[0].parent == folder]:
+            del self._known[key]
+
+
+def sound_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings among some values that exist, each inside its limits."""
+    sound = {}
+    for name, value in raw.items():
+        if name in KIND:
+            with contextlib.suppress(SettingError):
+                sound[name] = checked(name, value, KIND[name], limits(name))
+    return sound
 
 
 def standing(folder: Path, reading: Reading | None = None) -> Standing:
@@ -99,42 +142,66 @@ def standing(folder: Path, reading: Reading | None = None) -> Standing:
     reading = reading or Reading()
     launch, state = reading.launch(folder), reading.json(folder / "state.json")
     config = settings_of(folder, reading)
-    kind, text = verdict(folder, launch, state)
+    kind, said = verdict(folder, launch, state)
     ended = kind not in ACTIVE
     about = launch.about if launch is not None else {}
     asked = launch.asked if launch is not None else began(folder, state)
     return Standing(
         name=folder.name,
         state=kind,
-        text=text,
+        text=said,
         recipe=str(config.get("recipe") or about.get("recipe") or ""),
         rule=str(config.get("rule", "")),
         backbone=str(config.get("backbone", "")),
         dataset=str(config.get("dataset", "")),
-        data=state.get("data") or about.get("data"),
+        data=text(state.get("data")) or about.get("data"),
         device=launch.device if launch is not None else str(config.get("device", "")),
-        step=whole(state.get("step")),
-        steps=whole(state.get("steps")),
+        step=whole(state.get("step")) or 0,
+        steps=whole(state.get("steps")) or 0,
         time_left=None if ended else number(state.get("time_left")),
         seconds=number(state.get("seconds")),
         images_per_second=None if ended else number(state.get("images_per_second")),
         asked=asked,
         updated=number(state.get("time")) or asked,
         code=launch.code if launch is not None and ended else None,
-        resumable=kind in ("stopped", "failed"),
+        resumable=kind in ("stopped", "failed") or (kind == "finished" and cut_off(config, state)),
         checkpoint=any((Run(folder).checkpoints / each).is_file() for each in (LAST, REPORTED)),
+        unlearnt=unlearnt(config, state) if ended else "",
     )
 
 
 def settings_of(folder: Path, reading: Reading) -> dict[str, Any]:
     """The settings of a run: its own, or those it was asked for."""
-    config = reading.json(folder / "config.json")
+    config = reading.settings(folder / "config.json")
     if config:
-        return {name: value for name, value in config.items() if name in KIND}
+        return config
     launch = reading.launch(folder)
     if launch is None:
         return {}
-    return {"recipe": launch.about.get("recipe", ""), **launch.about.get("config", {})}
+    recipe = launch.about.get("recipe", "")
+    return {"recipe": recipe, **sound_settings(launch.about.get("config", {}))}
+
+
+def unlearnt(config: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    """What of a run has not learnt, in a sentence; empty where all has, or a run says nothing."""
+    if cut_off(config, state):
+        return CUT_OFF
+    return text(state.get("unlearnt")) or ""
+
+
+def cut_off(config: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+    """Whether ``max_steps`` ended a run before its probes' epochs, as earlier versions let it.
+
+    They said nothing of what had learnt; today's do.
+    """
+    most, steps = config.get("max_steps"), state.get("steps")
+    return bool(
+        most
+        and "unlearnt" not in state
+        and config.get("probe_epochs")
+        and state.get("state") == "finished"
+        and steps == most == state.get("step")
+    )
 
 
 def verdict(folder: Path, launch: Launch | None, state: dict[str, Any]) -> tuple[State, str]:
@@ -153,9 +220,11 @@ def verdict(folder: Path, launch: Launch | None, state: dict[str, Any]) -> tuple
     if said == "stopped":
         return "stopped", ""
     if said == "failed":
-        return "failed", str(state.get("reason") or "It failed.")
+        return "failed", text(state.get("reason")) or "It failed."
     if launch is not None:
         return unsaid(folder, launch)
+    if (folder / LAUNCH).exists():
+        return "failed", f"Its {LAUNCH} is damaged, so nobody knows what became of it."
     return "failed", f"{ending(None)}. Its last lines may tell why."
 
 
@@ -205,13 +274,3 @@ def began(folder: Path, state: dict[str, Any]) -> float:
     with contextlib.suppress(OSError):
         return (folder / "config.json").stat().st_mtime
     return number(state.get("time")) or time.time()
-
-
-def number(value: object) -> float | None:
-    """A number, or None for anything else."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def whole(value: object) -> int:
-    """A whole number, 0 for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import math
 import os
 import re
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trainers.runs.launch import CONSOLE
+from trainers.runs.metrics import read_line
 
 # Bytes of metrics parsed at a time, and of log sent at a time.
 METRICS_BYTES, LOG_BYTES = 4 * 2**20, 32 * 2**10
@@ -35,6 +35,8 @@ POINTS = 800
 KEPT_RUNS = 32
 PICTURE = re.compile(r"step-(\d{8})-image-(\d{4})\.png")
 KINDS = ("step", "validation")
+# Of a name, a number and a step.
+LONGEST_NAME, LARGEST, LARGEST_STEP = 100, 3e38, 2**53
 # What is no curve.
 NOT_DRAWN = ("kind", "step", "split")
 
@@ -66,10 +68,12 @@ class Table:
         for name, value in numbers.items():
             if name in NOT_DRAWN or isinstance(value, bool) or not isinstance(value, int | float):
                 continue
+            if len(name) > LONGEST_NAME or not name.isprintable():
+                continue
             column = self.columns.get(name)
             if column is None:
                 column = self.columns[name] = array("f", [math.nan]) * count
-            column.append(value)
+            column.append(drawable(value))
         for column in self.columns.values():
             if len(column) <= count:
                 column.append(math.nan)
@@ -95,6 +99,15 @@ class Table:
         return found
 
 
+def drawable(value: float) -> float:
+    """As a column holds it; NaN for what it cannot."""
+    try:
+        found = float(value)
+    except OverflowError:
+        return math.nan
+    return found if abs(found) <= LARGEST else math.nan
+
+
 class Series:
     """The numbers of one run, read as far as they have been asked for."""
 
@@ -118,21 +131,22 @@ class Series:
             self.begin(stat.st_ino)
         if stat.st_size == self.offset:
             return False
-        with path.open("rb") as stream:
-            stream.seek(self.offset)
-            data = stream.read(METRICS_BYTES)
+        try:
+            with path.open("rb") as stream:
+                stream.seek(self.offset)
+                data = stream.read(METRICS_BYTES)
+        except OSError:
+            return False
         whole = data[: data.rfind(b"\n") + 1]
         if not whole and len(data) == METRICS_BYTES:
             whole = data  # a line that long is none of ours
         self.offset += len(whole)
         for line in whole.splitlines():
-            self._take(line)
+            record = read_line(line)
+            table = None if record is None else self.tables.get(record["kind"])
+            if record is not None and table is not None and 0 <= record["step"] <= LARGEST_STEP:
+                table.add(record["step"], record)
         return len(data) == METRICS_BYTES
-
-    def _take(self, line: bytes) -> None:
-        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
-            record = json.loads(line)
-            self.tables[record["kind"]].add(record["step"], record)
 
     def since(self, cursor: Cursor) -> dict[str, Any]:
         """All series after the cursor's rows, by kind and name; kinds without news left out."""

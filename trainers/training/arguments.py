@@ -14,20 +14,8 @@ from trainers.recipes import find, names
 from trainers.reporting.wanted import Wanted
 from trainers.runs.boards import require_tensorboard
 from trainers.runs.folder import Run, RunError
+from trainers.training.resuming import CHANGEABLE, readable_config
 from trainers.training.splits import SAMPLES
-
-# What may change between a run's beginning and its continuation: nothing of what it computes.
-CHANGEABLE = (
-    "cache",
-    "cache_gb",
-    "checkpoint_every",
-    "crf",
-    "device",
-    "keep",
-    "log_every",
-    "tensorboard",
-    "workers",
-)
 
 
 def read(given: argparse.Namespace) -> tuple[Run, Config]:
@@ -63,7 +51,7 @@ def read(given: argparse.Namespace) -> tuple[Run, Config]:
 
 
 def _resumed(given: argparse.Namespace, target: Run, changes: dict[str, str]) -> Config:
-    config = target.config()
+    config = readable_config(target)
     if given.recipe is not None and given.recipe != config.recipe:
         raise RunError(
             f"{target.folder} is a run of the recipe {config.recipe}, not {given.recipe}."

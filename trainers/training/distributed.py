@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +33,9 @@ Value = TypeVar("Value")
 BUCKET_BYTES = 32 * 2**20
 # Others may wait for one that builds cached features. If one dies, torchrun ends the others.
 TIMEOUT = timedelta(hours=12)
+# Others of the same start are there within a few seconds; whoever waits longer says so.
+WAITING_SECONDS = 10.0
+ALONE = "To train in this process alone, unset WORLD_SIZE and RANK."
 
 
 class DistributedError(RuntimeError):
@@ -62,32 +68,80 @@ def setup(device: str | torch.device) -> Iterator[World]:
         SettingError: there is no such device here, or it cannot be shared.
         DistributedError: the others cannot be found.
     """
-    size, rank, local_rank = (
-        from_torchrun(name, default)
-        for name, default in (("WORLD_SIZE", 1), ("RANK", 0), ("LOCAL_RANK", 0))
-    )
-    own = device_of(device, local_rank, several=from_torchrun("LOCAL_WORLD_SIZE", size) > 1)
-    if size == 1:
-        yield World(0, 1, 0, own)
+    size = from_torchrun("WORLD_SIZE", 1)
+    if size < 2:  # whatever else of torchrun's may have been left behind
+        yield World(0, 1, 0, device_of(device, 0, several=False))
         return
+    rank, local_rank = (from_torchrun(name, 0) for name in ("RANK", "LOCAL_RANK"))
+    if not 0 <= rank < size:
+        raise DistributedError(
+            f"The environment says that this is process {rank} of {size} (RANK, WORLD_SIZE), which "
+            f"cannot be. {ALONE}"
+        )
+    own = device_of(device, local_rank, several=from_torchrun("LOCAL_WORLD_SIZE", size) > 1)
     on_gpu = own.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(own)
     try:
-        dist.init_process_group(
-            "nccl" if on_gpu else "gloo",
-            timeout=TIMEOUT,
-            device_id=own if on_gpu else None,
-        )
+        with told_of_waiting(rank, size), easily_ended():
+            dist.init_process_group(
+                "nccl" if on_gpu else "gloo",
+                timeout=TIMEOUT,
+                device_id=own if on_gpu else None,
+            )
     except (ValueError, RuntimeError) as error:
         raise DistributedError(
-            f"process {rank} of {size} cannot find the others ({str(error).splitlines()[0]}). "
-            "Start them with torchrun: torchrun --nproc-per-node=2 -m trainers.train …"
+            f"Process {rank} of {size} cannot find the others ({str(error).splitlines()[0]}). "
+            f"Start them with torchrun: torchrun --nproc-per-node=2 -m trainers.train … {ALONE}"
         ) from error
     try:
         yield World(rank, size, local_rank, own)
     finally:
         dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def told_of_waiting(rank: int, size: int) -> Iterator[None]:
+    """Say what a process waits for, if it waits long: the others may never come."""
+    address = ":".join(os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
+    others = "the other process" if size == 2 else f"the other {size - 1} processes"
+
+    def tell() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(
+                f"Process {rank} of {size} is waiting for {others} at {address}, because the "
+                f"environment says WORLD_SIZE={size}. {ALONE}\n"
+            )
+            sys.stderr.flush()
+
+    timer = threading.Timer(WAITING_SECONDS, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def easily_ended() -> Iterator[None]:
+    """Meanwhile signals end the process as usual: nothing is lost yet, and a process that waits
+    inside of PyTorch for others would not hear of them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in wanted}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def from_torchrun(name: str, default: int) -> int:
@@ -97,8 +151,7 @@ def from_torchrun(name: str, default: int) -> int:
         return int(text)
     except ValueError:
         raise DistributedError(
-            f"the environment variable {name} must be a whole number, not {text!r}: leave it to "
-            "torchrun"
+            f"The environment variable {name} must be a whole number, not {text!r}. {ALONE}"
         ) from None
 
 

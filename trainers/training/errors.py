@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sys
+from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+from typing import NamedTuple
 
 import torch
 
 from ppap.backbones import BackboneError
 from ppap.data import DataError
-from ppap.evaluation.crf import CrfUnavailableError
+from ppap.evaluation.crf import CrfUnavailableError, CrfWorkerError
 from ppap.settings import SettingError
+from ppap.writing import is_full
 from trainers.cache import CacheError
 from trainers.runs.folder import RunError
 from trainers.training.distributed import DistributedError
@@ -21,26 +27,153 @@ EXPECTED = (
     BackboneError,
     CacheError,
     CrfUnavailableError,
+    CrfWorkerError,
     DataError,
     DistributedError,
     OSError,
     RunError,
     SettingError,
     TrainingError,
+    MemoryError,
+    BrokenProcessPool,
     torch.OutOfMemoryError,
+)
+AFTER = "Go on with --resume."
+GPU_MEMORY = (
+    "The GPU's memory ran out: use a smaller batch, or fewer anchors, in a new run; or go on with "
+    "this one, by --resume, on a GPU with more memory or one that nobody else is using."
 )
 
 
-def complain(error: Exception) -> None:
-    """One sentence on stderr; of several processes, the first says it."""
-    if os.environ.get("RANK", "0") == "0":
+class Known(NamedTuple):
+    """A message of PyTorch's, and what it means."""
+
+    pattern: re.Pattern[str]
+    told: Callable[[str], str]
+
+
+def _memory(said: str) -> str:
+    asked = re.search(r"allocate (\d+) bytes", said)
+    what = f" ({in_gigabytes(int(asked[1]))} more were wanted)" if asked else ""
+    return (
+        f"This machine's memory ran out{what}: use a smaller batch or fewer workers, close other "
+        f"programs, or take a machine with more memory. {AFTER}"
+    )
+
+
+def _reader(said: str) -> str:
+    if re.search(r"[Bb]us error|shared memory|/dev/shm|/torch_", said):
+        return _shared(said)
+    killed = "killed" in said.lower()
+    why = ", most likely by the system, because memory ran out" if killed else ""
+    return (
+        f"A process that reads images was ended from outside{why}: use fewer of them "
+        f"(--set workers=1), or 0. {AFTER}"
+    )
+
+
+def _shared(_: str) -> str:
+    return (
+        "The shared memory in /dev/shm is full, through which the processes that read images hand "
+        "them over: use --set workers=0, or give it more room (docker run --shm-size=2g). "
+        f"{AFTER}"
+    )
+
+
+def _lost(_: str) -> str:
+    rank, size = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "?")
+    return (
+        f"Process {rank} of {size} has lost the others: one of them has ended, or the network "
+        f"between them is down. What the others printed last tells why. {AFTER}"
+    )
+
+
+def _kernel(_: str) -> str:
+    return (
+        "This PyTorch has no code for the GPU in this machine: install a version of PyTorch that "
+        "supports it (https://pytorch.org), or use device=cpu."
+    )
+
+
+KNOWN = tuple(
+    Known(re.compile(pattern, re.DOTALL), told)
+    for pattern, told in (
+        (r"DataLoader worker.*(killed|exited unexpectedly)|Bus error", _reader),
+        (r"(unable to|could not) (mmap|write to|open|resize) .*(/torch_|shared memory)", _shared),
+        (
+            r"CUDA out of memory|CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"
+            r"|CUDNN_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation",
+            lambda _: GPU_MEMORY,
+        ),
+        (r"no kernel image is available|is not compatible with the current PyTorch", _kernel),
+        (
+            r"DefaultCPUAllocator|not enough memory|[Cc]annot allocate memory"
+            r"|enforce fail at .*alloc|bad_alloc|[Uu]nable to allocate",
+            _memory,
+        ),
+        (
+            r"gloo.transport|Connection (closed|reset) by peer|Connection refused|Broken pipe"
+            r"|NCCL|ncclRemoteError|Socket [Tt]imeout|Timed out (waiting|after)|c10d"
+            r"|GLHF|TCPStore|recvValue|Application timeout|failed to connect|HeartbeatMonitor",
+            _lost,
+        ),
+    )
+)
+
+
+def told_of(error: BaseException) -> str | None:
+    """What a message of PyTorch's means; None where it is none that is known."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return GPU_MEMORY
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return _memory(str(error))
+    if isinstance(error, BrokenProcessPool):
+        return _reader("killed")
+    # Ours is a subclass each; PyTorch raises the plain one, and several of its own for the network.
+    if isinstance(error, RuntimeError) and not isinstance(error, EXPECTED):
+        for known in KNOWN:
+            if known.pattern.search(str(error)):
+                return known.told(str(error))
+    return None
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether a sentence says all there is to know of it."""
+    return isinstance(error, EXPECTED) or told_of(error) is not None
+
+
+def complain(error: BaseException) -> None:
+    """One sentence on stderr; of several processes, the first says what all know."""
+    alone = os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+    if alone or isinstance(error, DistributedError) or told_of(error) is not None:
         sys.stderr.write(f"{sentence(error)}\n")
 
 
-def sentence(error: Exception) -> str:
+def sentence(error: BaseException) -> str:
     """What went wrong, in words."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return "The GPU's memory ran out: use a smaller batch, or fewer anchors."
+    told = told_of(error)
+    if told is not None:
+        return told
     if isinstance(error, OSError):
-        return f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."
+        file = error.filename or "A file"
+        if is_full(error):
+            return (
+                f"{file} cannot be written, because {no_room(error)}. Make room, then go on with "
+                "--resume."
+            )
+        return f"{file} cannot be used: {error.strerror or error}."
     return str(error) or type(error).__name__
+
+
+def no_room(error: OSError) -> str:
+    """Why nothing more can be written."""
+    if error.errno == errno.EDQUOT:
+        return "your quota on this disk is used up"
+    if error.errno == errno.EFBIG:
+        return "files may not become larger here (ulimit -f)"
+    return "the disk is full"
+
+
+def in_gigabytes(count: int) -> str:
+    """A number of bytes for people."""
+    return f"{count / 10**9:.1f} GB" if count >= 10**8 else f"{count / 10**6:.1f} MB"

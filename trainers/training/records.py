@@ -16,7 +16,8 @@ from torch import Tensor
 from ppap.checkpoints.own import Checkpoint, save_checkpoint
 from trainers.config import Config
 from trainers.progress import Pace, in_words
-from trainers.runs.folder import BEST, LAST, REPORTED, STEP, Metrics, Run
+from trainers.runs.folder import BEST, LAST, REPORTED, STEP, Run
+from trainers.runs.metrics import Metrics
 from trainers.training.distributed import World, sum_numbers
 
 logger = logging.getLogger("trainers")
@@ -67,9 +68,18 @@ class Records:
             self.metrics.close()
 
     def log(
-        self, step: int, epoch: float, lr: float, numbers: Mapping[str, float | Tensor]
+        self,
+        step: int,
+        epoch: float,
+        lr: float,
+        numbers: Mapping[str, float | Tensor],
+        *,
+        unlearnt: str = "",
     ) -> None:
-        """Tell of a step; all processes do, and the mean over them is written."""
+        """Tell of a step; all processes do, and the mean over them is written.
+
+        ``unlearnt``: what has not learnt so far, in a sentence.
+        """
         known = {name: float(value) for name, value in numbers.items()}
         if self.world.size > 1:
             sums = sum_numbers([known[name] for name in sorted(known)], self.world)
@@ -95,6 +105,7 @@ class Records:
             time_left=left,
             seconds=self.seconds,
             images_per_second=images,
+            unlearnt=unlearnt,
         )
         # Without labels no precision is known.
         shown = ", ".join(

@@ -5,25 +5,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import signal
 import time
 import traceback
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-from ppap.checkpoints.own import Checkpoint, CheckpointError, load_checkpoint
 from trainers.cache import CacheStoppedError
 from trainers.command import DONE, FAILED, INTERRUPTED, WRONG
 from trainers.config import Config, parse_changes
 from trainers.progress import in_words
 from trainers.reporting.report import report
-from trainers.runs.folder import Run, end_log, locked, start_log, write_text
+from trainers.runs.folder import Run, locked, write_text
+from trainers.runs.log import end_log, start_log
 from trainers.training.arguments import command_line, read, require, taken, wanted_report
-from trainers.training.distributed import World, first_alone, setup
-from trainers.training.errors import EXPECTED, complain, sentence
+from trainers.training.distributed import World, broadcast_object, first_alone, setup
+from trainers.training.errors import EXPECTED, complain, is_expected, sentence
 from trainers.training.prepare import prepare
+from trainers.training.resuming import mended, newest
 from trainers.training.splits import refuse_bad_data
 from trainers.training.trainer import Trainer
 from trainers.training.updating import TrainingError
@@ -51,7 +52,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 class Stop:
-    """Whether somebody asked to stop: SIGTERM or Ctrl+C. A second Ctrl+C ends at once."""
+    """Whether somebody asked to stop: SIGTERM, Ctrl+C, or a terminal that was closed.
+
+    A second Ctrl+C ends at once. Under ``nohup`` a closed terminal means nothing.
+    """
 
     def __init__(self) -> None:
         self.asked = False
@@ -65,7 +69,10 @@ class Stop:
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Take the signals meanwhile."""
-        before = {s: signal.signal(s, self._take) for s in (signal.SIGTERM, signal.SIGINT)}
+        listened = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            listened.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._take) for number in listened}
         try:
             yield
         finally:
@@ -73,9 +80,22 @@ class Stop:
                 signal.signal(number, handler)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            leave_terminal()
         if self.at_once or (self.asked and number == signal.SIGINT):
             raise KeyboardInterrupt
         self.asked = True
+
+
+def leave_terminal() -> None:
+    """Write what is for a terminal nowhere, if it is gone: every write to it would fail."""
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"")
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
 
 
 # --- the run
@@ -106,17 +126,18 @@ class Training:
         except KeyboardInterrupt:
             self._fail("Interrupted twice: ended without a last checkpoint.")
             return INTERRUPTED
-        except EXPECTED as error:
-            self._fail(sentence(error))
-            complain(error)
-            return FAILED if self.started else WRONG
         except Exception as error:
             self._fail(sentence(error))
-            traceback.print_exc()
-            return FAILED
+            if not is_expected(error):
+                traceback.print_exc()
+                return FAILED
+            complain(error)
+            return FAILED if self.started else WRONG
 
     def _whole(self) -> int:
+        # The first decides for all: the configuration may have to be mended.
         first_alone(self._begin, self.world)
+        self.config = broadcast_object(self.config, self.world)
         trainer = self._prepared()
         self.started = True
         try:
@@ -125,7 +146,10 @@ class Training:
             trainer.close()
         if not self.first:
             return DONE
-        steps = {"step": trainer.step, "steps": trainer.total}
+        unlearnt = trainer.unlearnt()
+        steps = {"step": trainer.step, "steps": trainer.total, "unlearnt": unlearnt}
+        if unlearnt:
+            self.log.warning("%s", unlearnt)
         at = f"step {trainer.step} of {trainer.total}"
         if outcome == "stopped":
             self._say("stopped", f"Stopped at {at}. Go on with --resume.", **steps)
@@ -146,18 +170,29 @@ class Training:
         return DONE
 
     def _begin(self) -> None:
-        """Look at the data and begin the run's folder."""
+        """Look at the data and begin the run's folder, with the configuration that it has."""
         self.target.clear()
         data = self.given.data
         known: dict[str, Any] = {"data": None if data is None else str(data.resolve())}
         if not (self.given.resume and self.before):
-            known |= {"step": 0, "steps": 0}
+            known |= {"step": 0, "steps": 0, "unlearnt": ""}
         self.target.write_state("running", **known)
         named = parse_changes(self.given.set)
+        if self.given.resume:
+            self.config = self._mended(named)
         refuse_bad_data(self.config, data, report=not self.given.no_report, named=named)
         self.target.write_config(self.config)
         if not self.given.resume:
             write_text(self.target.folder / "command.txt", command_line(self.given) + "\n")
+
+    def _mended(self, changes: Mapping[str, str]) -> Config:
+        """The configuration that the run was trained with, and what is to be said of it."""
+        latest = newest(self.target, lambda _: None)
+        trained_with = None if latest is None else latest[1].config
+        found = mended(self.target, trained_with, changes)
+        for told in found.told:
+            self.log.warning("%s", told)
+        return found.config
 
     def _prepared(self) -> Trainer:
         config, latest = self.config, None
@@ -192,7 +227,7 @@ class Training:
     def _wants_report(self, trainer: Trainer) -> bool:
         return not self.given.no_report and trainer.prepared.splits.evaluation is not None
 
-    def _report(self, steps: dict[str, int]) -> bool:
+    def _report(self, steps: dict[str, Any]) -> bool:
         """Evaluate the reported checkpoint; False when told to stop meanwhile."""
         if self.stop():
             return False
@@ -228,21 +263,3 @@ class Training:
                 self.target.config_file.unlink(missing_ok=True)
             with self.target.log_file.open("a", encoding="utf-8") as log:
                 log.write(f"failed: {reason}\n")
-
-
-def newest(target: Run, warn: Any) -> tuple[Path, Checkpoint] | None:
-    """The newest checkpoint that is whole; None where there is none at all.
-
-    Raises:
-        CheckpointError: there are some, but none can be read.
-    """
-    failed = None
-    for file in reversed(target.steps()):
-        try:
-            return file, load_checkpoint(file)
-        except CheckpointError as error:
-            failed = failed or error
-            warn(f"{error}.")
-    if failed is not None:
-        raise failed
-    return None

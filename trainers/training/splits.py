@@ -6,9 +6,14 @@ import hashlib
 import json
 import logging
 import os
+import zlib
 from collections.abc import Container, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 from ppap.data import (
     ClassList,
@@ -21,11 +26,13 @@ from ppap.data import (
     preflight,
 )
 from ppap.data import crops as crop_files
+from ppap.data.base import OnError
 from ppap.evaluation.source import labelled
 from ppap.settings import SettingError
 from trainers.config import Config
 from trainers.cropping.kinds import DATASETS
 from trainers.cropping.record import difference, record_of
+from trainers.progress import Progress
 from trainers.reporting.target import BANK
 from trainers.training.loading import hold_out
 
@@ -67,6 +74,7 @@ def open_splits(config: Config, folder: Path | None, *, precut: bool | None = No
     """
     folder = None if config.dataset == SAMPLES else folder
     whole = open_dataset(folder, kind=config.dataset or None, split=config.train_split)
+    whole = with_skips(whole, config)
     training = whole
     held_out: Dataset | None = None
     if config.selection == "held_out":
@@ -82,7 +90,8 @@ def open_splits(config: Config, folder: Path | None, *, precut: bool | None = No
             raise DataError(
                 whole.root, "does not hold the complete crops any more that the run began with"
             )
-        training = five_crops(training, config.crop_ratio) if files is None else files
+        cut = five_crops(training, config.crop_ratio) if files is None else files
+        training = with_skips(cut, config)
     evaluation = _evaluation(config, folder, whole)
     if isinstance(evaluation, str):
         return Splits(training, held_out, None, files is not None, evaluation)
@@ -99,7 +108,12 @@ def _evaluation(config: Config, folder: Path | None, whole: Dataset) -> Dataset 
             raise
         logger.info("No evaluation: %s", error)
         return str(error)
-    return found
+    return with_skips(found, config)
+
+
+def with_skips(dataset: Dataset, config: Config) -> Dataset:
+    """The data set, which leaves out what cannot be read where the configuration says so."""
+    return replace(dataset, on_error="skip" if config.on_error == "skip" else "stop")
 
 
 def complete_crops(dataset: Dataset, ratio: float) -> Dataset | None:
@@ -172,6 +186,42 @@ def data_digest(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
+def file_stamps(dataset: Dataset) -> Tensor:
+    """A number for each image and its label map, int64 ``(N,)``: other sizes or dates, another.
+
+    Dates count in whole seconds, since disks differ in how finely they keep them.
+    """
+    stamps = torch.empty(len(dataset), dtype=torch.int64)
+    last: tuple[Path, Path | None] | None = None
+    told = 0
+    for index, item in enumerate(dataset.items):
+        # The five crops of a picture follow each other.
+        if (item.image, item.labels) != last:
+            last = (item.image, item.labels)
+            told = zlib.crc32(" ".join(map(_stamp, last)).encode())
+        stamps[index] = told
+    return stamps
+
+
+def _stamp(file: Path | None) -> str:
+    if file is None:
+        return "none"
+    try:
+        found = file.stat()
+    except OSError:
+        return "gone"
+    return f"{found.st_size} {int(found.st_mtime)}"
+
+
+def changed_images(dataset: Dataset, before: Tensor, now: Tensor) -> list[str]:
+    """The names of the images whose stamps differ, each once."""
+    if before.shape != now.shape:
+        return []
+    places = (before != now).nonzero().flatten().tolist()
+    items = (dataset.items[place].image for place in places)
+    return list(dict.fromkeys(os.path.relpath(image, dataset.root) for image in items))
+
+
 def refuse_bad_data(
     config: Config, folder: Path | None, *, report: bool, named: Container[str] = ()
 ) -> None:
@@ -192,7 +242,7 @@ def refuse_bad_data(
     errors: list[Finding] = []
     told: set[Finding] = set()  # both splits have the notes on the whole data set
     for split in _looked_at(config, folder, report=report, named=named):
-        for finding in preflight(folder, config.dataset or None, split=split):
+        for finding in looked_through(config, folder, split):
             if finding in told:
                 continue
             told.add(finding)
@@ -207,6 +257,19 @@ def refuse_bad_data(
             logger.info("%s", finding)
         raise DataError(
             folder or "the data set", f"has {len(errors)} errors, listed above: mend them first"
+        )
+
+
+def looked_through(config: Config, folder: Path | None, split: str) -> list[Finding]:
+    """What ``preflight`` finds in a split; every file is looked at."""
+    on_error: OnError = "skip" if config.on_error == "skip" else "stop"
+    with Progress("Looking at the files", 0, "images") as progress:
+        return preflight(
+            folder,
+            config.dataset or None,
+            split=split,
+            on_error=on_error,
+            progress=progress.at,
         )
 
 

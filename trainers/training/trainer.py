@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Literal
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ppap.backbones import TrunkOutput
+from ppap.checkpoints.learnt import learnt_steps, sentence
 from ppap.checkpoints.own import Checkpoint, weights_digest
 from ppap.data import patch_labels
 from ppap.evaluation.split import EvaluationStoppedError
@@ -25,14 +25,16 @@ from trainers.training.objective import SIZES, Objective, StepLoss
 from trainers.training.prepare import Prepared
 from trainers.training.probing import START_IMAGES, Probing, some_patches
 from trainers.training.records import Best, Records
-from trainers.training.splits import data_digest
-from trainers.training.updating import Updating
+from trainers.training.splits import changed_images, data_digest, file_stamps
+from trainers.training.updating import TrainingError, Updating
 from trainers.training.validation import Validation
 
 logger = logging.getLogger("trainers")
 
 Outcome = Literal["finished", "stopped"]
 NOISE = "noise"
+# Of images that have changed, so many are named.
+NAMED = 3
 # Images at a time whose patches the centroids may start from.
 AT_ONCE = 8
 
@@ -62,10 +64,8 @@ class Trainer:
         self.images = config.batch // world.size
         """Of a step, in this process."""
         self.per_epoch = steps_in_epoch(len(prepared.source), config.batch)
-        limit = config.max_steps or sys.maxsize
-        idle = config.rule == FROZEN and config.probe_epochs > 0
-        self.main_steps = 0 if idle else min(config.epochs * self.per_epoch, limit)
-        self.total = min(self.main_steps + config.probe_epochs * self.per_epoch, limit)
+        self.stretches = config.stretches(self.per_epoch)
+        self.main_steps, self.total = self.stretches.main, self.stretches.total
         self.probing = Probing(self.segmenter, config.cluster_start, config.cluster_starts, world)
         self.objective = Objective(
             config, classes=len(prepared.class_list), world=world, pool=prepared.pool
@@ -80,6 +80,10 @@ class Trainer:
         """Whether the end of this step's epoch, with its validation, is still to come."""
         self.digest = weights_digest(self.segmenter.backbone)
         self.data = data_digest(prepared.splits.training)
+        # Of a million files this takes a while; only the first process writes it down.
+        self.stamps = None if world.rank else file_stamps(prepared.splits.training)
+        self.looked_at = False
+        """Whether the backbone's features have been looked at."""
         if config.compile:
             self.segmenter.head.compile()
         if world.size > 1:
@@ -114,7 +118,8 @@ class Trainer:
             self.records.close()
 
     def _rest_of_epoch(self) -> Generator[TrainingBatch, None, None]:
-        epoch, first = divmod(self.step, self.per_epoch)
+        epoch, first = self.stretches.place(self.step)
+        end = self.main_steps if self.step < self.main_steps else self.total
         wanted = batches(
             len(self.prepared.source),
             self.config.batch,
@@ -125,14 +130,14 @@ class Trainer:
         )
         return load(
             self.prepared.source,
-            wanted[: self.total - self.step],
+            wanted[: end - self.step],
             workers=self.config.workers,
             pin=self.device.type == "cuda",
         )
 
     def _after_step(self) -> bool:
         """Save and validate where it is time to; False when the run shall stop here."""
-        ended = self.step % self.per_epoch == 0 or self.step >= self.total
+        ended = self.stretches.ends(self.step)
         if self._must_stop():
             self.save(pending=ended)
             return False
@@ -152,7 +157,7 @@ class Trainer:
     def _end_of_epoch(self) -> bool:
         """Validate where it is time to, and save; False when told to stop meanwhile."""
         self.probing.settle()
-        epoch, rest = divmod(self.step, self.per_epoch)
+        epoch, rest = self.stretches.place(self.step)
         at_end = self.step >= self.total
         every = self.config.validate_every
         due = every > 0 and (at_end or (rest == 0 and epoch % every == 0))
@@ -193,6 +198,7 @@ class Trainer:
         parts: list[Tensor] = []
         with self.updating.precision():
             trunk = self._trunk(batch)
+            self._look_at(trunk, batch)
             if learning:
                 streams = self.segmenter.forward_training(trunk, batch.frozen)
                 tuned = streams.tuned
@@ -214,7 +220,28 @@ class Trainer:
         self.records.pace.at(self.step)
         if logged:
             rate = self.updating.learning_rate(self.step - 1)
-            self.records.log(self.step, self.step / self.per_epoch, rate, numbers)
+            epoch, rest = self.stretches.place(self.step)
+            self.records.log(
+                self.step,
+                epoch + rest / self.per_epoch,
+                rate,
+                numbers,
+                unlearnt=self.unlearnt(),
+            )
+
+    def _look_at(self, trunk: TrunkOutput, batch: TrainingBatch) -> None:
+        """TrainingError where the backbone's features are none; looked at once, since it waits."""
+        if self.looked_at:
+            return
+        self.looked_at = True
+        for index, features in zip(batch.indices.tolist(), trunk.tokens, strict=True):
+            if not bool(torch.isfinite(features).all()):
+                image = self.prepared.splits.training.items[index].image
+                raise TrainingError(
+                    f"The backbone {self.config.backbone} makes numbers of {image} that are none "
+                    "(NaN or infinite): its weights are damaged, or too large for this precision. "
+                    "Get the file anew, or use precision=float32."
+                )
 
     def _trunk(self, batch: TrainingBatch) -> TrunkOutput:
         if isinstance(batch.inputs, Tensor):
@@ -326,10 +353,34 @@ class Trainer:
                 "best": {"score": best.score, "step": best.step},
                 "seconds": self.records.seconds,
                 "data": self.data,
+                "stamps": self.stamps,
+                "stretches": list(self.stretches),
                 "precut": self.prepared.splits.precut,
                 "cached": self.prepared.cached,
                 "pending": self.pending,
             },
+        )
+
+    def unlearnt(self) -> str:
+        """What has not learnt so far, in a sentence; empty where all has."""
+        optimizers = {name: each.state_dict() for name, each in self.updating.optimizers.items()}
+        steps = learnt_steps({"optimizers": optimizers})
+        assert steps is not None
+        return sentence(steps, per_epoch=self.per_epoch)
+
+    def _changes(self, before: object, step: int) -> str:
+        """What to say of images that are not as they were when the run stopped."""
+        if not isinstance(before, Tensor) or self.stamps is None:
+            return ""  # an older checkpoint, or not the first process
+        changed = changed_images(self.prepared.splits.training, before, self.stamps)
+        if not changed:
+            return ""
+        shown, more = ", ".join(changed[:NAMED]), len(changed) - NAMED
+        shown += f" and {more:,} more" if more > 0 else ""
+        verb, they = ("has", "it is") if len(changed) == 1 else ("have", "they are")
+        return (
+            f"{shown} {verb} changed since step {step}, by size or date: the run goes on with the "
+            f"training images as {they} now, so its result may be another."
         )
 
     def restore(self, checkpoint: Checkpoint, name: str) -> None:
@@ -350,6 +401,9 @@ class Trainer:
                 f"{name} was trained on other images than the {len(self.prepared.source):,} that "
                 f"are in {self.prepared.splits.training.root} now: start a new run."
             )
+        changed = self._changes(training.get("stamps"), checkpoint.step)
+        if changed:
+            logger.warning("%s", changed)
         if training["cached"] != self.prepared.cached:
             was, now = ("with", "without") if training["cached"] else ("without", "with")
             logger.warning(

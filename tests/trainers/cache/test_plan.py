@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_made_is_named(
     dataset: Dataset, vit: Backbone, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(CacheError, match=r"file.*cannot be made.*switch the cache off"):
+    with pytest.raises(CacheError, match=r"file.*cannot be used for cached .*switch the cache off"):
         opened(dataset, vit, tmp_path / "file")
 
 

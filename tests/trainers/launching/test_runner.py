@@ -26,10 +26,10 @@ from trainers.launching import queue, runner
 from trainers.launching.estimates import Estimate
 from trainers.launching.orders import NAME, Order, command_line, read_order, run_name
 from trainers.launching.runner import Runner, as_text, free_name
+from trainers.processes import Identity, identity, process_started
 from trainers.recipes import find
 from trainers.runs.folder import Run, RunError, locked
 from trainers.runs.launch import Launch, is_alive, read_launch, write_launch
-from trainers.runs.processes import Identity, identity, process_started
 from trainers.runs.standing import Standing
 from trainers.runs.watching import Cursor
 
@@ -410,7 +410,7 @@ def test_runs_are_compared_where_they_differ(runs: Pretending) -> None:
     (runs.root / "b/report.json").write_text(json.dumps({"cluster": {"miou": 12.5}}))
     found = runs.compare(["b", "a"])
     assert found["names"] == ["b", "a"]
-    assert {"name": "phi0", "values": ["0.7", "0.5"]} in found["settings"]
+    assert {"name": "phi0", "values": [0.7, 0.5]} in found["settings"]
     assert "psi0" not in {row["name"] for row in found["settings"]}
     rows = {row["name"]: row["values"] for row in found["metrics"]}
     assert rows["loss"] == [0.2, 0.2]

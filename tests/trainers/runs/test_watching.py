@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from trainers.config import Config
-from trainers.runs import watching
-from trainers.runs.folder import Metrics, Run
+from trainers.runs import metrics, watching
+from trainers.runs.folder import Run
+from trainers.runs.metrics import Metrics
 from trainers.runs.watching import (
     LOG_BYTES,
     POINTS,
@@ -96,7 +97,7 @@ def test_nothing_is_parsed_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         parsed.append(text)
         return real(text)
 
-    monkeypatch.setattr(watching.json, "loads", counting)
+    monkeypatch.setattr(metrics.json, "loads", counting)
     add(tmp_path, "".join(line(step, loss=1.0) for step in range(100)))
     _, cursor = look(watch, tmp_path)
     assert len(parsed) == 100

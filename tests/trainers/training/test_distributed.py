@@ -253,7 +253,7 @@ def test_without_the_others_it_says_what_to_do(environment: pytest.MonkeyPatch) 
     environment.setenv("WORLD_SIZE", "2")
     environment.setenv("RANK", "0")
     with (
-        pytest.raises(DistributedError, match=r"process 0 of 2 cannot find.*torchrun"),
+        pytest.raises(DistributedError, match=r"Process 0 of 2 cannot find.*torchrun.*unset WORLD"),
         setup("cpu"),
     ):
         pass

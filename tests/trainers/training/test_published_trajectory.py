@@ -20,7 +20,8 @@ from ppap.checkpoints.opening import load_segmenter
 from ppap.segmenter import Segmenter, TunedBlock
 from tests.support.small_runs import ALONE, weights
 from trainers.config import Config
-from trainers.runs.folder import Run, read_metrics
+from trainers.runs.folder import Run
+from trainers.runs.metrics import read_metrics
 from trainers.training.prepare import prepare
 from trainers.training.trainer import Trainer
 

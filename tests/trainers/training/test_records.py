@@ -11,7 +11,8 @@ import torch
 from tests.ppap.checkpoints.test_own import made
 from tests.support.small_runs import ALONE
 from trainers.config import Config
-from trainers.runs.folder import BEST, LAST, REPORTED, Run, read_metrics
+from trainers.runs.folder import BEST, LAST, REPORTED, Run
+from trainers.runs.metrics import read_metrics
 from trainers.training import records as module
 from trainers.training.distributed import World
 from trainers.training.records import Best, Records, memory_mb

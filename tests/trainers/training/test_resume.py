@@ -20,7 +20,8 @@ from tests.conftest import ROOT
 from tests.support.killable import At, Killable, killable
 from tests.support.small_runs import Place, results, state_of
 from trainers.config import Config
-from trainers.runs.folder import Run, read_metrics
+from trainers.runs.folder import Run
+from trainers.runs.metrics import read_metrics
 
 # Everything that a run may be in the middle of: two stretches, several cluster probes of which the
 # best is chosen, validations on held-out images, checkpoints within an epoch, a learning rate that

@@ -22,7 +22,8 @@ from ppap.settings import SettingError
 from tests.conftest import ROOT
 from tests.support.small_runs import ALONE, Place, results, weights
 from trainers.config import TRAINING_RULES
-from trainers.runs.folder import BEST, LAST, REPORTED, Run, RunError, read_metrics
+from trainers.runs.folder import BEST, LAST, REPORTED, Run, RunError
+from trainers.runs.metrics import read_metrics
 from trainers.training.distributed import World
 from trainers.training.loading import DecodedSource
 from trainers.training.prepare import check_batch
@@ -110,7 +111,11 @@ def test_a_frozen_network_only_teaches_the_probes(place: Place) -> None:
         ({"epochs": 2}, 10, 10),
         ({"epochs": 2, "probe_epochs": 3}, 10, 25),
         ({"epochs": 2, "max_steps": 7}, 7, 7),
-        ({"epochs": 2, "probe_epochs": 3, "max_steps": 12}, 10, 12),
+        ({"epochs": 2, "probe_epochs": 3, "max_steps": 12}, 10, 25),
+        ({"epochs": 2, "probe_epochs": 3, "max_steps": 7}, 7, 22),
+        ({"epochs": 2, "probe_epochs": 1, "max_steps": 1}, 1, 6),
+        ({"epochs": 0, "probe_epochs": 2, "rule": "frozen", "max_steps": 3}, 0, 10),
+        ({"epochs": 2, "rule": "frozen", "max_steps": 3}, 3, 3),
         ({"epochs": 0, "probe_epochs": 2, "rule": "frozen"}, 0, 10),
         ({"epochs": 1, "batch": 3}, 3, 3),
     ],

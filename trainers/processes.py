@@ -1,6 +1,7 @@
 """Processes by their number and their beginning: numbers are used again, beginnings are not.
 
-Only the standard library is imported: what keeps an eye on a run for hours must stay small.
+Only the standard library and psutil are imported: what keeps an eye on a run for hours must stay
+small.
 """
 
 from __future__ import annotations
@@ -8,10 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 ZOMBIE = "Z"
+# What a process's number can be; a file may say anything.
+LARGEST_PID = 2**31 - 1
 
 
 class Identity(NamedTuple):
@@ -19,13 +26,14 @@ class Identity(NamedTuple):
 
     pid: int
     started: float | None
-    """In clock ticks since the machine started; None where the system does not tell."""
+    """In clock ticks since the machine started, or elsewhere than on Linux in seconds since 1970;
+    None where the system does not tell."""
     boot: str = ""
     """Which start of the machine that was; empty where the system does not tell."""
 
     def alive(self) -> bool:
         """Whether this very process still runs; one that only waits to be buried does not."""
-        if self.pid <= 0 or (self.boot and self.boot != boot()):
+        if not 0 < self.pid <= LARGEST_PID or (self.boot and self.boot != boot()):
             return False
         if self.started is None:
             return exists(self.pid)
@@ -43,14 +51,28 @@ def identity(pid: int) -> Identity:
     return Identity(pid, process_started(pid), boot())
 
 
+def machine() -> str:
+    """This machine's name, as it is told to the others that share a disk with it."""
+    return socket.gethostname()
+
+
 def process_started(pid: int) -> float | None:
-    """When a process began, in clock ticks since the machine did; None where that is unknown."""
+    """When a process began, as ``Identity`` keeps it; None where that is unknown."""
+    if sys.platform != "linux":
+        with contextlib.suppress(psutil.Error, OSError):
+            return float(psutil.Process(pid).create_time())
+        return None
     fields = _stat(pid)
     return None if fields is None else float(fields[19])
 
 
 def state_of(pid: int) -> str | None:
     """One letter, as of ``ps``; None where that is unknown."""
+    if sys.platform != "linux":
+        with contextlib.suppress(psutil.Error, OSError):
+            zombie = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+            return ZOMBIE if zombie else "S"
+        return None
     fields = _stat(pid)
     return None if fields is None else fields[0]
 
