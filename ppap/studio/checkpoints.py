@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
 from ppap.evaluation.crf import CrfPool, why_unavailable
 from ppap.settings import excerpt
+from ppap.studio.near import close, did_you_mean
 from ppap.studio.requests import RequestError
 from ppap.studio.sources import Progress, Sources
 from trainers.runs.folder import LAST, REPORTED, Run
@@ -96,7 +97,12 @@ class Checkpoints:
         for run in self.found():
             if run.folder.name == name:
                 return self._of(run, raw.get("which") or "reported")
-        raise RequestError(f"There is no run called {excerpt(name)} with a checkpoint.")
+        names = [run.folder.name for run in self.found()]
+        offers = close(name, names) if isinstance(name, str) else []
+        raise RequestError(
+            f"There is no run called {excerpt(name)} with a checkpoint.{did_you_mean(offers)}",
+            offers=offers,
+        )
 
     @staticmethod
     def _of(run: Run, which: object) -> Chosen:

@@ -17,10 +17,13 @@ from typing import Any
 
 from ppap.places import ROOT
 from ppap.studio.requests import RequestError
+from trainers.command import FAILED, WRONG
 
 EVERY = 0.3
 PATIENCE_SECONDS = 5.0
 MAX_LINES = 200
+# Of the log of what failed, for pages.
+LOG_LINES = 12
 _COUNTED = re.compile(r"^.+: ([\d,]+) of ([\d,]+) images")
 _PER_CENT = re.compile(r"^.+: (\d+) %")
 
@@ -95,8 +98,21 @@ def follow(job: Job) -> None:
     if job.cancelled:
         job.state, job.text = "cancelled", "Cancelled"
     else:
-        said = job.lines[-1] if job.lines else f"It ended with the exit status {code}."
-        job.text, job.state = said, "failed"
+        job.text, job.state = reason(job.lines, code), "failed"
+
+
+def reason(lines: Sequence[str], code: int) -> str:
+    """Why a process failed, in a sentence: commands end with theirs; other lines are only a log."""
+    if any(line.startswith("Traceback ") for line in lines):
+        return f"It failed because of a fault in the program: {lines[-1]}"
+    if code == -signal.SIGKILL:
+        return "It was killed from outside, most likely because memory ran out."
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        return f"It was ended from outside ({name})."
+    if code not in (FAILED, WRONG) or not lines:
+        return f"It ended with the exit status {code}."
+    return lines[-1]
 
 
 def follow_line(job: Job, line: str) -> None:
@@ -170,7 +186,9 @@ def told(job: Job) -> dict[str, Any]:
         "state": state,
         "text": job.text,
         "share": job.share,
-        "lines": job.lines[-12:] if state == "failed" else [],
+        "lines": [line for line in job.lines if line != job.text][-LOG_LINES:]
+        if state == "failed"
+        else [],
     }
 
 

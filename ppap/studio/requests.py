@@ -73,6 +73,15 @@ def refused(error: Exception) -> dict[str, Any]:
     }
 
 
+def by_field(error: Exception) -> dict[str, Any]:
+    """A refusal as forms get it while they are filled in: sentences, and what may be meant, by
+    field."""
+    told = refused(error)
+    field = told["field"] or ""
+    offers = {"offers": {field: told["offers"]}} if told["offers"] else {}
+    return {"errors": {field: told["error"]}, **offers}
+
+
 @contextmanager
 def at_field(field: str) -> Iterator[None]:
     """What is refused inside belongs to a field of the form, unless it says of itself to which."""

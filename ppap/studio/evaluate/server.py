@@ -32,7 +32,8 @@ from ppap.studio.evaluate import requests as evaluations
 from ppap.studio.evaluate.reports import FOLDER, Reports
 from ppap.studio.evaluate.requests import Wanted, own_data
 from ppap.studio.jobs import Job, OneAtATime, begin, new_folder
-from ppap.studio.requests import RequestError, mapping, require_allowed
+from ppap.studio.requests import RequestError, at_field, by_field, mapping, require_allowed
+from ppap.studio.sources import is_folder
 
 MAX_DATASETS = 4
 _SPLIT = re.compile(r"\w[\w.-]{0,59}")
@@ -67,6 +68,7 @@ class Evaluating:
         """What the page may call, by its name."""
         return [
             self.hello,
+            self.check,
             self.start,
             self.status,
             self.cancel,
@@ -90,10 +92,22 @@ class Evaluating:
         }
 
     @answering
+    def check(self, request: Any) -> dict[str, Any]:
+        """What is wrong with a request, by field."""
+        try:
+            self.check_data(self.read(request))
+        except RequestError as error:
+            if error.field is None:
+                raise
+            return by_field(error)
+        return {"errors": {}}
+
+    @answering
     def start(self, request: Any) -> dict[str, Any]:
         """Begin an evaluation; refused while another is under way."""
         require_allowed(self.allowed, "start evaluations")
         wanted = self.read(request)
+        self.check_data(wanted)
         return self._jobs.begin(
             lambda: self._begin(wanted),
             lambda job: f"{job.title} is being evaluated. Wait for it, or cancel it.",
@@ -155,23 +169,39 @@ class Evaluating:
     def read(self, raw: Any) -> Wanted:
         """Check a request; RequestError says which part is wrong."""
         raw = mapping(raw)
-        chosen = self.checkpoints.choose(raw.get("checkpoint"))
+        with at_field("checkpoint"):
+            chosen = self.checkpoints.choose(raw.get("checkpoint"))
         data, split, crf = raw.get("data") or "", raw.get("split") or "", raw.get("crf", False)
         if not isinstance(data, str):
-            raise RequestError("The data set must be a folder on this server.")
+            raise RequestError("The data set must be a folder on this server.", field="data")
         data = data.strip()
         if data and data != "samples":
-            data = str(self.checkpoints.sources.folder(data))
+            with at_field("data"):
+                data = str(self.checkpoints.sources.folder(data))
         if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
-            raise RequestError("The split must be a name such as train or val.")
+            raise RequestError("The split must be a name such as train or val.", field="split")
         if not isinstance(crf, bool):
             raise RequestError("CRF must be true or false.")
         if crf and (reason := self.crf.why_not()):
-            raise RequestError(reason)
+            raise RequestError(reason, field="crf")
         kind = ""
         if not data:
-            data, kind = own_data(chosen)
+            with at_field("data"):
+                data, kind = own_data(chosen)
         return Wanted(chosen, data, split.strip(), crf, kind)
+
+    def check_data(self, wanted: Wanted) -> None:
+        """RequestError, from names alone, where there is no such data set or it lacks the split."""
+        if wanted.data == "samples":
+            return
+        with at_field("data"):
+            if not is_folder(Path(wanted.data)):  # the run's own, of which nobody typed the name
+                raise RequestError(
+                    f"The data set of {wanted.chosen.title} is no longer at {wanted.data}. "
+                    "Name its folder."
+                )
+            split, kind = wanted.split, wanted.kind or None
+            self.checkpoints.sources.check_split(Path(wanted.data), split, kind)
 
     def wait(self) -> Job:
         """The evaluation that was begun last, when it has ended (scripts)."""

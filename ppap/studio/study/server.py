@@ -16,7 +16,14 @@ from ppap.settings import RANGES, Range, SettingError, excerpt, number, read_set
 from ppap.studio.answers import answering
 from ppap.studio.choices import backbone_choices
 from ppap.studio.jobs import EVERY, Job, OneAtATime, begin, new_folder
-from ppap.studio.requests import SIZES, RequestError, mapping, require_allowed
+from ppap.studio.requests import (
+    SIZES,
+    RequestError,
+    at_field,
+    by_field,
+    mapping,
+    require_allowed,
+)
 from ppap.studio.sources import Sources
 from ppap.studio.study import studies
 from ppap.studio.study.studies import Studies, WantedStudy, explore_request
@@ -102,6 +109,7 @@ class Studying:
         """Begin a study; refused while another is under way."""
         require_allowed(self.allowed, "start studies")
         wanted = self.read(request)
+        self.check_data(wanted)
         return self._jobs.begin(
             lambda: self._begin(wanted),
             lambda job: "A study is under way. Wait for it, or cancel it.",
@@ -111,9 +119,13 @@ class Studying:
     def check(self, request: Any) -> dict[str, Any]:
         """What is wrong with a request, by field, and the command that would do the same."""
         try:
-            return {"errors": {}, "command": self.read(request).command()}
-        except SettingError as error:
-            return {"errors": {error.field: str(error)}, "command": ""}
+            wanted = self.read(request)
+            self.check_data(wanted)
+            return {"errors": {}, "command": wanted.command()}
+        except (SettingError, RequestError) as error:
+            if error.field is None:
+                raise
+            return {**by_field(error), "command": ""}
 
     @answering
     def status(self, _: Any) -> dict[str, Any]:
@@ -168,7 +180,8 @@ class Studying:
         if data == "samples" and split:
             raise SettingError("split", "The sample photos have no splits: leave it empty.")
         if data != "samples":
-            data = str(at_field("data", self.sources.folder, data))
+            with at_field("data"):
+                data = str(self.sources.folder(data))
         if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
             raise SettingError("split", "The split must be a name such as train or val.")
         x, y = read_axis("x", raw.get("x"), DEFAULT_X), read_axis("y", raw.get("y"), DEFAULT_Y)
@@ -192,6 +205,12 @@ class Studying:
             y=y if swept else None,
         )
 
+    def check_data(self, wanted: WantedStudy) -> None:
+        """RequestError, from names alone, where a folder holds no images or not this split."""
+        if wanted.data != "samples":
+            with at_field("data"):
+                self.sources.check_split(Path(wanted.data), wanted.split)
+
     def wait(self) -> Job:
         """The study that was begun last, when it has ended (scripts)."""
         return self._jobs.wait()
@@ -208,7 +227,8 @@ class Studying:
             return raw
         if not isinstance(raw, str):
             raise SettingError("backbone", "The backbone must be a name or a file.")
-        return str(at_field("backbone", self.sources.file, raw))
+        with at_field("backbone"):
+            return str(self.sources.file(raw))
 
     def _begin(self, wanted: WantedStudy) -> Job:
         title = wanted.data.rstrip("/").rsplit("/", 1)[-1]
@@ -216,14 +236,6 @@ class Studying:
         made = Job(folder.name, title, folder, VALUES)
         begin(made, [*studies.COMMAND, f"--progress-every={EVERY}", *wanted.arguments(folder)])
         return made
-
-
-def at_field(field: str, find: Callable[[str], Path], text: str) -> Path:
-    """What ``find`` finds; its refusal belongs to a field of the form."""
-    try:
-        return find(text)
-    except RequestError as error:
-        raise SettingError(field, str(error)) from None
 
 
 def read_axis(name: str, raw: Any, default: Axis) -> Axis:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +73,20 @@ class Training:
     @answering
     def check(self, request: Any) -> dict[str, Any]:
         """What is wrong with an order, by field, and the command that would do the same."""
-        order, errors = self.order(mapping(request))
+        request = mapping(request)
+        order, errors = self.order(request)
         if order is None:
-            return {"errors": errors, "command": ""}
+            return {"errors": errors, "command": "", **self.offers(request, errors)}
         return {"errors": {}, "command": self.command(order)}
 
     @answering
     def inspect(self, request: Any) -> dict[str, Any]:
         """The findings about an order's data, and what it will need."""
-        order, errors = self.order(mapping(request))
+        request = mapping(request)
+        order, errors = self.order(request)
         if order is None:
-            return {"errors": errors, "findings": [], "estimate": None}
+            none = {"findings": [], "estimate": None}
+            return {"errors": errors, **none, **self.offers(request, errors)}
         return self.inspected(order)
 
     @answering
@@ -172,6 +175,18 @@ class Training:
                 return None, {"backbone": str(error)}
         return order, errors
 
+    def offers(self, request: Mapping[str, Any], errors: Mapping[str, str]) -> dict[str, Any]:
+        """Under "offers": what paths that are wrong may mean, by field; nothing without any."""
+        found: dict[str, list[str]] = {}
+        if "data" in errors:
+            found["data"] = near(self.sources.folder, request.get("data"))
+        settings = request.get("settings")
+        backbone = settings.get("backbone") if isinstance(settings, Mapping) else None
+        if "backbone" in errors and isinstance(backbone, str):
+            found["backbone"] = near(self.sources.file, str(as_path(backbone) or ""))
+        found = {field: offers for field, offers in found.items() if offers}
+        return {"offers": found} if found else {}
+
     def sound_order(self, request: Mapping[str, Any]) -> Order:
         """An order; SettingError for the first thing that is wrong with it."""
         order, errors = self.order(request)
@@ -188,10 +203,8 @@ class Training:
         """
         self.require_allowed()
         order = self.sound_order(request)
-        errors = [f for f in self.findings(order) if f["severity"] == "error"]
-        if errors:
-            more = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
-            raise SettingError("data", f"{errors[0]['file']} {errors[0]['text']}.{more}")
+        if said := wrong_data(self.findings(order)):
+            raise SettingError("data", said)
         with self._estimating:
             return self.runner.start(order)
 
@@ -213,8 +226,8 @@ class Training:
         """Findings, and the estimate or why there is none."""
         findings = self.findings(order)
         reply: dict[str, Any] = {"errors": {}, "findings": findings, "estimate": None}
-        if any(finding["severity"] == "error" for finding in findings):
-            return reply
+        if said := wrong_data(findings):
+            return {**reply, "errors": {"data": said}}
         try:
             with self._estimating:
                 return {**reply, "estimate": as_reply(self.runner.estimate(order))}
@@ -248,6 +261,24 @@ class Training:
     def suggested_name(self, recipe: object) -> str:
         """A name for a new run of a recipe; SettingError where there is no such recipe."""
         return free_name(self.runner.root, find(plain_text("recipe", recipe)).name)
+
+
+def wrong_data(findings: Sequence[Mapping[str, str]]) -> str:
+    """What keeps a data set from being trained on, in a sentence; empty where nothing does."""
+    errors = [f"{one['file']} {one['text']}." for one in findings if one["severity"] == "error"]
+    if not errors:
+        return ""
+    rest = len(errors) - 1
+    return errors[0] + (f" And {rest} more." if rest else "")
+
+
+def near(find: Callable[[str], Path], text: object) -> list[str]:
+    """What is offered in place of a path that is not found."""
+    try:
+        find(text.strip() if isinstance(text, str) else "")
+    except RequestError as error:
+        return list(error.offers)
+    return []
 
 
 def read_cursor(raw: object) -> Cursor:

@@ -220,9 +220,46 @@ def test_a_failure_says_why(place: Place, monkeypatch: pytest.MonkeyPatch) -> No
     place.evaluating.start(place.request())
     wait_until(lambda: place.said()["state"] == "failed", LONG)
     assert place.said()["text"] == "No memory."
+    assert place.said()["lines"] == []
     stand_in(monkeypatch, "import sys; sys.exit(9)")
     place.evaluating.start(place.request())  # and another may begin
     wait_until(lambda: "exit status 9" in place.said()["text"], LONG)
+
+
+def test_what_is_wrong_is_said_at_its_field_before_the_start(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert place.evaluating.check(place.request()) == {"errors": {}}
+    (tmp_path / "nothing").mkdir()
+    monkeypatch.setattr("ppap.studio.checkpoints.why_unavailable", lambda: "No CRF here.")
+    for changes, field, part, offers in (
+        ({"data": f"{place.data}x"}, "data", "Did you mean", [str(place.data)]),
+        ({"data": str(tmp_path / "nothing")}, "data", "nothing holds no images", None),
+        ({"data": 5}, "data", "must be a folder", None),
+        ({"split": "vall"}, "split", "Did you mean val or all?", ["val", "all"]),
+        ({"split": "--crf"}, "split", "a name such as train", None),
+        ({"checkpoint": None}, "checkpoint", "Choose a checkpoint", None),
+        ({"checkpoint": {"file": ""}}, "checkpoint", "name a checkpoint file", None),
+        ({"checkpoint": {"run": "frst"}}, "checkpoint", "Did you mean first?", ["first"]),
+        ({"crf": True}, "crf", "No CRF here.", None),
+    ):
+        told = place.evaluating.check(place.request(**changes))
+        assert list(told["errors"]) == [field], changes
+        assert part in told["errors"][field]
+        assert told.get("offers") == ({field: offers} if offers else None)
+        refused = place.evaluating.start(place.request(**changes))
+        assert (refused["field"], refused["error"]) == (field, told["errors"][field])
+    assert "true or false" in place.evaluating.check(place.request(crf="yes"))["error"]
+
+
+def test_a_run_s_data_that_has_gone_is_missed_before_the_start(place: Place) -> None:
+    away = place.data.rename(place.data.with_name("away"))
+    try:
+        told = place.evaluating.check(place.request())
+    finally:
+        away.rename(place.data)
+    assert f"is no longer at {place.data}" in told["errors"]["data"]
+    assert place.evaluating.check(place.request()) == {"errors": {}}
 
 
 def test_the_command_is_a_list_of_words(place: Place, tmp_path: Path) -> None:

@@ -165,6 +165,25 @@ def test_nonsense_gets_a_sentence_and_starts_nothing(
     assert not (place.runs / ".studies").exists()
 
 
+def test_what_a_folder_lacks_is_said_before_the_start(place: Place) -> None:
+    (place.data / "empty").mkdir()
+    for changes, field, part, offers in (
+        ({"split": "trian"}, "split", "Did you mean train?", ["train"]),
+        ({"split": "test"}, "split", "It has train, val and all.", None),
+        ({"data": f"{place.data}/image"}, "data", "Did you mean", [f"{place.data}/images"]),
+        ({"data": f"{place.data}/empty"}, "data", "empty holds no images", None),
+    ):
+        for call in (place.studying.check, place.studying.start):
+            reply = call(place.request(**changes))
+            errors = reply.get("errors") or {reply["field"]: reply["error"]}
+            assert list(errors) == [field]
+            assert part in errors[field]
+        told = place.studying.check(place.request(**changes))
+        assert told.get("offers") == ({field: offers} if offers else None)
+    assert not (place.runs / ".studies").exists()
+    assert place.studying.check(place.request(split="val"))["errors"] == {}
+
+
 def test_explore_is_asked_for_the_images_of_a_study() -> None:
     study: dict[str, Any] = {
         "plan": {"size": 320},
@@ -243,11 +262,13 @@ def test_progress_and_cancel(place: Place, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_failure_says_what_the_command_said(place: Place, tmp_path: Path) -> None:
-    (place.data / "images" / "0.png").write_bytes(b"no picture")
+    for file in (place.data / "images").iterdir():
+        file.write_bytes(b"no picture")
     place.studying.start(place.request(images=6))
     failed = place.ended()
     assert failed["state"] == "failed"
-    assert "0.png" in failed["text"]
+    assert "0.png is not an image" in failed["text"]
+    assert failed["text"] not in failed["lines"]
     assert list((place.runs / ".studies").iterdir()) == []
 
 

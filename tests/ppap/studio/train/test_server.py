@@ -125,6 +125,23 @@ def test_an_order_is_checked_as_it_is_typed(tab: Training, tmp_path: Path) -> No
     backbone = {"backbone": str(tmp_path / "none.pth")}
     reply = tab.check({"recipe": "samples", "name": "a", "settings": backbone})
     assert "There is no file" in reply["errors"]["backbone"]
+    assert "offers" not in reply
+
+
+def test_what_may_be_meant_is_offered(tab: Training, tmp_path: Path) -> None:
+    write_folder(tmp_path / "CamVid", 2)
+    (tmp_path / "dino.pth").write_bytes(b"x")
+    order = {"recipe": "camvid", "name": "a", "settings": {"dataset": "folder"}}
+    for call in (tab.check, tab.inspect):
+        reply = call({**order, "data": f" {tmp_path}/CamVidd"})
+        assert f"Did you mean {tmp_path}/CamVid?" in reply["errors"]["data"]
+        assert reply["offers"] == {"data": [f"{tmp_path}/CamVid"]}
+    order["settings"] = {"dataset": "folder", "backbone": f"{tmp_path}/dinno.pth"}
+    reply = tab.check({**order, "data": f"{tmp_path}/CamVid"})
+    assert list(reply["errors"]) == ["backbone"]
+    assert reply["offers"] == {"backbone": [f"{tmp_path}/dino.pth"]}
+    reply = tab.check({**order, "settings": {}, "data": ""})  # nothing is near nothing
+    assert list(reply) == ["errors", "command"]
 
 
 def test_the_findings_of_the_data_are_told_before_the_start(tab: Training, tmp_path: Path) -> None:
@@ -135,9 +152,9 @@ def test_the_findings_of_the_data_are_told_before_the_start(tab: Training, tmp_p
     reply = tab.inspect(order)
     assert reply["findings"][0]["severity"] == "error"
     assert reply["estimate"] is None
+    assert "missing" in reply["errors"]["data"]
     refused = tab.start(order)
-    assert refused["field"] == "data"
-    assert "missing" in refused["error"]
+    assert (refused["field"], refused["error"]) == ("data", reply["errors"]["data"])
     assert not tab.runner.root.exists()
 
 
