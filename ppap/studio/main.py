@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from ppap.studio.access.hosts import allowed_host, is_loopback
 from ppap.studio.access.listening import CannotListen, require_free
 from ppap.studio.access.passwords import AuthFileError, Passwords
+from trainers.command import as_command, expanded, make_ready
 
 ADD_USER = "add-user"
 
@@ -48,7 +51,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--runs",
-        type=Path,
+        type=expanded,
         metavar="FOLDER",
         help="where training runs are kept (default: runs/ in the checkout, or where an installed "
         "studio is started). With a --host that "
@@ -66,7 +69,7 @@ def add_access(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("who is let in")
     group.add_argument(
         "--auth-file",
-        type=Path,
+        type=expanded,
         metavar="FILE",
         help="let in only the users in this file, each with uploads, batches, studies and "
         "evaluations of their own; make them with: ppap-studio add-user FILE NAME",
@@ -137,7 +140,7 @@ def port_number(text: str) -> int:
 
 def folder(text: str) -> Path:
     """A folder that exists; the shell leaves ``~`` alone in ``--images=~/photos``."""
-    path = Path(os.path.expanduser(text))  # noqa: PTH111  (leaves an unknown user's as it is)
+    path = expanded(text)
     if not text or not os.path.isdir(path):  # noqa: PTH112  (no error without permission)
         raise argparse.ArgumentTypeError(f"there is no folder {text}")
     return path
@@ -148,6 +151,7 @@ def is_local(host: str) -> bool:
     return is_loopback(host)
 
 
+@as_command
 def main() -> None:
     """Build the studio and serve it, or add a user."""
     if sys.argv[1:2] == [ADD_USER]:
@@ -157,9 +161,11 @@ def main() -> None:
         return
     args = arguments()
     require_known_visitors(args)
+    make_ready([args.host])
+    end_on_signals()
     try:
         # Before anything that takes seconds.
-        passwords = None if args.auth_file is None else Passwords(args.auth_file.expanduser())
+        passwords = None if args.auth_file is None else Passwords(args.auth_file)
         if not args.space:
             require_free(args.host, args.port)
         print("Starting PPAP Studio…", flush=True)
@@ -168,14 +174,35 @@ def main() -> None:
         sys.exit(str(error))
 
 
+def end_on_signals() -> None:
+    """End in an orderly way where a service manager or a closed terminal asks for it, as Ctrl+C."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # Ignored: nohup wants it to go on.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one ends at once
+    sys.exit(0)
+
+
 def serve(args: argparse.Namespace, passwords: Passwords | None) -> None:
     """Build the studio and serve it until it is interrupted."""
+    try:
+        from ppap.studio.temporary import SAID  # before gradio
+    except OSError as error:
+        sys.exit(f"No temporary files can be made: {error.strerror or error}.")
+    if SAID:
+        print(SAID, flush=True)
+    from ppap.backbones.naming import absolute
     from ppap.studio.access.options import Access
     from ppap.studio.page import Studio  # takes seconds: --help should not
 
     local = is_local(args.host) and not args.behind_proxy
     studio = Studio(
-        backbone=args.backbone,
+        backbone=absolute(args.backbone),
         folders=args.images,
         local=local,
         runs=args.runs,

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,3 +120,53 @@ def test_a_port_in_use_is_told_in_a_sentence() -> None:
     assert done.returncode == 1
     assert f"Cannot listen on 127.0.0.1, port {port}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "meant"),
+    [
+        (["--runs", "a"], "runs", "work/a"),
+        (["--runs=~/a"], "runs", "home/a"),
+        (["--runs", "../a"], "runs", "a"),
+        (["--images", "."], "folders", "work"),
+        (["--images=~"], "folders", "home"),
+        (["--backbone", "x.pth"], "backbone", "work/x.pth"),
+        (["--backbone=~/w/x.pth"], "backbone", "home/w/x.pth"),
+        (["--backbone", "dinov2_vits14@./x.pth"], "backbone", "dinov2_vits14@work/x.pth"),
+        (["--backbone", "dino_vits16"], "backbone", "dino_vits16"),
+    ],
+)
+def test_folders_and_files_mean_what_they_mean_where_it_was_started(
+    given: list[str], name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ppap.studio import page
+
+    class Built:
+        def __init__(self, **what: Any) -> None:
+            built.update(what)
+
+        def launch(self, **_: Any) -> None:
+            os.chdir("/")
+
+    built: dict[str, Any] = {}
+    monkeypatch.setattr(page, "Studio", Built)
+    for folder in ("home", "work"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "work")
+    main.serve(main.arguments(given), None)
+    value = built[name][0] if name == "folders" else built[name]
+    model, at, rest = meant.rpartition("@")
+    wanted = meant if name == "backbone" and "/" not in rest else f"{model}{at}{tmp_path / rest}"
+    assert str(value) == wanted
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from ppap.studio.main import end_on_signals; end_on_signals()\n"
+        "signal.raise_signal(signal.SIGHUP); print('goes on', flush=True)\n"
+        "signal.raise_signal(signal.SIGTERM); print('never')\n"
+    )
+    done = run("-c", code)
+    assert (done.returncode, done.stdout) == (0, "goes on\n")
