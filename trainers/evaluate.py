@@ -104,6 +104,12 @@ def parser() -> Parser:
         help="attention heads of a backbone given as a file, where they are not D / 64",
     )
     made.add_argument(
+        "--on-error",
+        choices=("stop", "skip"),
+        help="what an image that cannot be read does: stop, or be left out, counted and named in "
+        "the report (default: as the run was told, or stop)",
+    )
+    made.add_argument(
         "--workers",
         metavar="N",
         type=whole_number(0, 256),

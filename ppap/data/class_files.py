@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,8 @@ def from_text(path: Path) -> Iterator[Line]:
     # Only where every line begins with a number is it one: there are classes such as "2 storeys".
     numbered = bool(plain) and all(re.match(r"\d+\s*[\s,:;=]\s*\D", text) for text in plain)
     for number, text in rows:
-        yield parsed(number, text, numbered=numbered)
+        line = parsed(number, text, numbered=numbered)
+        yield replace(line, name=line.name.strip("\"'")) if table else line
 
 
 def void_only(text: str) -> re.Match[str] | None:
@@ -202,8 +203,9 @@ def parsed(number: int, text: str, *, numbered: bool) -> Line:
     rest, colour = cut_colour(text)
     found = re.fullmatch(r"(\d+)\s*[\s,:;=]\s*(\D.*)", rest) if numbered else None
     value = int(found[1]) if found else None
-    name = (found[2] if found else rest).strip().strip("\"'").strip(" ,;:=\t")
     explicit = value is not None or colour is not None
+    # A name by itself is taken to the letter.
+    name = (found[2] if found else rest).strip(" ,;:=\t") if explicit else text
     return Line(number, name, value, colour, void=explicit and name.casefold() in _VOID)
 
 

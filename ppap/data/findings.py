@@ -85,7 +85,11 @@ def preflight(
     chosen = [checked.sound[i * len(checked.sound) // count] for i in range(count)]
     counts = LabelCounts(dataset)
     files += broken(dataset, chosen, counts)
-    findings += map(left_out, files) if on_error == "skip" else files
+    if on_error == "skip":
+        files = [left_out(finding) for finding in files]
+        if not checked.sound:
+            files.append(Finding("error", root, "holds no image that can be read"))
+    findings += files
     findings += [Finding(*found) for found in counts.findings()]
     findings += [Finding("note", root, text) for text in checked.notes(len(present), len(chosen))]
     return sorted(findings, key=lambda finding: ORDER.index(finding.severity))

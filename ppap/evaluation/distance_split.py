@@ -57,6 +57,8 @@ class Whole(NamedTuple):
     """uint8 ``(h, w, 3)``, both multiples of the patch size."""
     labels: Tensor
     """int64 ``(1, H, W)``, −1 where void."""
+    skipped: bool = False
+    """Whether the image could not be read, and another stands in for it."""
 
 
 Progress = Callable[[int, int], None]
@@ -163,8 +165,9 @@ class DistanceMatching:
             for done, one in enumerate(images, 1):
                 if self.stopped is not None and self.stopped():
                     raise EvaluationStoppedError("the evaluation was stopped")
-                found = seen_whole(features, one.rgb, patch=patch, size=self.size)
-                yield found.permute(0, 3, 1, 2), one.labels
+                if not one.skipped:
+                    found = seen_whole(features, one.rgb, patch=patch, size=self.size)
+                    yield found.permute(0, 3, 1, 2), one.labels
                 if progress is not None:
                     progress(done, len(chosen))
 
@@ -180,7 +183,8 @@ def read_whole(dataset: Dataset, index: int, *, size: int, patch: int) -> Whole:
         raise DataError(dataset.items[index].image, "has no label map")
     rgb = example.photo.rgb
     work = work_size(rgb.shape[0], rgb.shape[1], size, patch)
-    return Whole(resized(rgb, work), torch.from_numpy(example.labels).unsqueeze(0))
+    labels = torch.from_numpy(example.labels).unsqueeze(0)
+    return Whole(resized(rgb, work), labels, example.skipped is not None)
 
 
 @torch.no_grad()

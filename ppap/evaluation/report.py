@@ -138,7 +138,11 @@ def probes(found: SplitScores, dataset: Dataset) -> Report:
         "linear": found.linear.record(),
         "groups": groups(found, found.cluster, found.linear),
         "images": [image_record(one) for one in found.images],
-        "unlabelled": len(dataset) - len(found.images),
+        "unlabelled": len(dataset) - len(found.images) - len(found.skipped),
+        "skipped": [
+            {"index": one.index, "name": one.name, "reason": printable(one.reason)}
+            for one in found.skipped
+        ],
     }
     if found.cluster_crf is not None and found.linear_crf is not None:
         record["crf"] = {
@@ -225,9 +229,16 @@ def notes(
             "Warning: the data set calls the classes otherwise than the checkpoint, which "
             f"calls the first one '{loaded.classes[0]}'."
         )
-    if found is not None and len(found.images) < len(dataset):
-        missing = len(dataset) - len(found.images)
-        told.append(f"{missing} of {len(dataset)} images have no label map and do not count.")
+    if found is not None and found.skipped:
+        count, first = len(found.skipped), found.skipped[0]
+        told.insert(
+            1,
+            f"Warning: {count} of {len(dataset)} images could not be read and "
+            f"{'does' if count == 1 else 'do'} not count; the first: {printable(first.reason)}.",
+        )
+    without = 0 if found is None else len(dataset) - len(found.images) - len(found.skipped)
+    if without:
+        told.append(f"{without} of {len(dataset)} images have no label map and do not count.")
     return told
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -27,6 +28,15 @@ BATCH = 8
 WORKERS = 2
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """An image that could not be read, and is not scored: ``Dataset.on_error`` says so."""
+
+    index: int
+    name: str
+    reason: str
+
+
 class EvaluationBatch(NamedTuple):
     """B labelled images."""
 
@@ -39,6 +49,8 @@ class EvaluationBatch(NamedTuple):
     indices: tuple[int, ...]
     """Which items of the data set they are."""
     names: tuple[str, ...]
+    skipped: tuple[Skipped, ...] = ()
+    """Images that should have been among these."""
 
 
 class Square(NamedTuple):
@@ -48,6 +60,8 @@ class Square(NamedTuple):
     """uint8 ``(S, S, 3)``."""
     labels: np.ndarray
     """int64 ``(S, S)``, −1 where void."""
+    skipped: str | None = None
+    """Why the image could not be read, where another stands in for it, all void."""
 
 
 def labelled(dataset: Dataset, indices: Sequence[int] | None = None) -> list[int]:
@@ -78,7 +92,8 @@ def read_square(dataset: Dataset, index: int, size: int) -> Square:
     example = dataset.load(index)
     if example.labels is None:
         raise DataError(dataset.items[index].image, "has no label map")
-    return Square(square(example.photo.rgb, size), square_labels(example.labels, size))
+    labels = square_labels(example.labels, size)
+    return Square(square(example.photo.rgb, size), labels, example.skipped)
 
 
 def batches_of(
@@ -99,7 +114,8 @@ def batches_of(
         workers: threads that decode; 0 decodes in this one.
 
     Raises:
-        DataError: an image or its label map cannot be read, when its turn comes.
+        DataError: an image or its label map cannot be read, when its turn comes; unless the data
+            set skips those. Batches are smaller then, and one may be empty.
         ValueError: a count outside its range.
     """
     for name, value, least in (("size", size, 1), ("batch", batch, 1), ("workers", workers, 0)):
@@ -108,11 +124,25 @@ def batches_of(
     with closing(in_order(read, indices, ahead=2 * batch, workers=workers)) as squares:
         for start in range(0, len(indices), batch):
             some = tuple(indices[start : start + batch])
-            parts = [next(squares) for _ in some]
-            rgb = np.stack([part.rgb for part in parts])
-            labels = torch.from_numpy(np.stack([part.labels for part in parts]))
-            names = tuple(dataset.items[index].name for index in some)
-            yield EvaluationBatch(as_images(rgb), rgb, labels, some, names)
+            parts = [(index, next(squares)) for index in some]
+            yield batch_of(dataset, size, parts)
+
+
+def batch_of(dataset: Dataset, size: int, parts: Sequence[tuple[int, Square]]) -> EvaluationBatch:
+    """Squares as a batch, without those that only stand in for others."""
+    skipped = tuple(
+        Skipped(index, dataset.items[index].name, part.skipped)
+        for index, part in parts
+        if part.skipped is not None
+    )
+    kept = [(index, part) for index, part in parts if part.skipped is None]
+    rgb, labels = np.zeros((0, size, size, 3), np.uint8), np.zeros((0, size, size), np.int64)
+    if kept:
+        rgb = np.stack([part.rgb for _, part in kept])
+        labels = np.stack([part.labels for _, part in kept])
+    indices = tuple(index for index, _ in kept)
+    names = tuple(dataset.items[index].name for index in indices)
+    return EvaluationBatch(as_images(rgb), rgb, torch.from_numpy(labels), indices, names, skipped)
 
 
 def as_images(rgb: np.ndarray) -> Tensor:

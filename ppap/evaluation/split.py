@@ -14,7 +14,15 @@ from torch import Tensor
 from ppap.data import Dataset
 from ppap.evaluation.crf import CrfInput, CrfPool
 from ppap.evaluation.metrics import FrequencyGroups, Scores, frequency_groups
-from ppap.evaluation.source import BATCH, SIZE, WORKERS, EvaluationBatch, batches_of, labelled
+from ppap.evaluation.source import (
+    BATCH,
+    SIZE,
+    WORKERS,
+    EvaluationBatch,
+    Skipped,
+    batches_of,
+    labelled,
+)
 from ppap.evaluation.tally import Counts, Measures
 from ppap.segmenter import Prediction, Segmenter, predict
 
@@ -51,6 +59,8 @@ class SplitScores(NamedTuple):
     """In the order they were read."""
     groups: FrequencyGroups
     """Names of the classes by how many pixels the split has of them."""
+    skipped: tuple[Skipped, ...] = ()
+    """Images that could not be read, and are not among ``images``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +163,9 @@ def evaluate_batches(
     clusters = segmenter.n_classes + segmenter.extra_clusters
     plain, smooth = (Counts(segmenter.n_classes, clusters) for _ in range(2))
     read: list[tuple[int, str]] = []
+    skipped: list[Skipped] = []
     # Closed, so that what the CRF has not begun is dropped, whatever ends this.
-    with closing(examined(segmenter, source, crf)) as each:
+    with closing(examined(segmenter, readable(source, skipped), crf)) as each:
         for one, better in each:
             if stopped is not None and stopped():
                 raise EvaluationStoppedError("the evaluation was stopped")
@@ -163,9 +174,10 @@ def evaluate_batches(
                 smooth.add(one.labels, better.clusters, better.classes)
             read.append((one.index, one.name))
             if progress is not None:
-                progress(len(read), total or 0)
+                progress(len(read) + len(skipped), total or 0)
     if not read:
-        raise ValueError("there are no images to evaluate")
+        reason = f": {skipped[0].reason}" if skipped else ""
+        raise ValueError(f"there are no images to evaluate{reason}")
     found = plain.scores(names)
     with_crf = None if crf is None else smooth.scores(names)
     pairs = [(None, None)] * len(read) if with_crf is None else with_crf.images
@@ -179,7 +191,18 @@ def evaluate_batches(
             for which, measures, others in zip(read, found.images, pairs, strict=True)
         ],
         frequency_groups(plain.linear.whole, names),
+        tuple(skipped),
     )
+
+
+def readable(
+    source: Iterable[EvaluationBatch], skipped: list[Skipped]
+) -> Iterator[EvaluationBatch]:
+    """The batches with something in them; what was skipped is added to ``skipped``."""
+    for batch in source:
+        skipped += batch.skipped
+        if batch.indices:
+            yield batch
 
 
 def examined(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,8 @@ from ppap.evaluation.source import as_images
 from trainers.cache.errors import CacheError, CacheStoppedError
 from trainers.cache.plan import CachePlan, computed
 from trainers.cache.rows import Rows
+
+logger = logging.getLogger("trainers")
 
 Progress = Callable[[int, int], None]
 Stopped = Callable[[], bool]
@@ -40,6 +43,8 @@ def read_square(dataset: Dataset, index: int, size: int) -> Square:
     """
     example = dataset.load(index)
     labels = example.labels
+    if example.skipped is not None:
+        logger.warning("Left out: %s", example.skipped)
     return Square(
         square(example.photo.rgb, size),
         None if labels is None else square_labels(labels, size),

@@ -22,6 +22,7 @@ from torch import nn
 from ppap.backbones import Backbone
 from ppap.checkpoints.own import weights_digest
 from ppap.data import DataError, Dataset
+from ppap.data.base import OnError
 
 FORMAT = "ppap-studio cached features"
 VERSION = 1
@@ -68,6 +69,8 @@ def facts_of_data(dataset: Dataset) -> dict[str, Any]:
             }
         },
         "readers": [called(dataset.read_photo), called(dataset.read_stored)],
+        # Stand-ins for images that cannot be read must not reach a run that would stop at those.
+        **({"on_error": dataset.on_error} if dataset.on_error != "stop" else {}),
     }
 
 
@@ -80,19 +83,22 @@ def digest_of_files(dataset: Dataset) -> str:
         # The five crops of a picture follow each other.
         if (item.image, item.labels) != last:
             last = (item.image, item.labels)
-            told = b"".join(told_of(path, root) for path in last)
+            told = b"".join(told_of(path, root, dataset.on_error) for path in last)
         digest.update(told)
     return digest.hexdigest()
 
 
-def told_of(path: Path | None, root: str) -> bytes:
-    """One file for ``digest_of_files``; a label map that is not there is a fact, too."""
+def told_of(path: Path | None, root: str, on_error: OnError = "stop") -> bytes:
+    """One file for ``digest_of_files``; a label map that is not there is a fact, too, and so is
+    any file where those that cannot be read are skipped."""
     if path is None:
         return b"none\0"
     name = os.fspath(path)
     try:
         found = os.stat(name)  # noqa: PTH116
     except OSError as error:
+        if on_error == "skip":
+            return os.fsencode(f"{name.removeprefix(root)}\0missing\0")
         raise DataError(path, f"cannot be read: {error.strerror or error}") from None
     told = f"{name.removeprefix(root)}\0{found.st_size}\0{found.st_mtime_ns}\0"
     return os.fsencode(told)

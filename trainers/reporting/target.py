@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ppap.checkpoints.own import is_checkpoint, load_checkpoint
 from ppap.data import DataError, Dataset, open_dataset, preflight
+from ppap.data.base import OnError
 from ppap.settings import SettingError
 from trainers.command import expanded, say
+from trainers.progress import Progress
 from trainers.reporting.wanted import Wanted
 from trainers.runs.folder import Run, RunError
 
@@ -24,6 +27,8 @@ class Task(NamedTuple):
     split: str
     asked: bool
     """Whether the split was named on the command line."""
+    on_error: OnError = "stop"
+    """What an image that cannot be read does."""
 
 
 def task_of(wanted: Wanted) -> Task:
@@ -55,7 +60,9 @@ def task_of(wanted: Wanted) -> Task:
     elif data is None:
         raise SettingError("data", "Say where the data set is: --data DIR.")
     split = wanted.split or config.get("eval_split") or "val"
-    return Task(checkpoint, data, kind, split, wanted.split is not None)
+    said = wanted.on_error or config.get("on_error")
+    on_error: OnError = "skip" if said == "skip" else "stop"
+    return Task(checkpoint, data, kind, split, wanted.split is not None, on_error)
 
 
 def warn_of_unfinished(run: Run) -> None:
@@ -78,11 +85,14 @@ def sound(task: Task, split: str) -> Dataset:
     dataset = open_dataset(task.data, kind=task.kind, split=split)
     if task.asked and dataset.splits == ("all",) and split != "all":
         say(f"Note: {dataset.title}: there are no splits; all images are scored, not '{split}'.")
-    findings = preflight(task.data, task.kind, split=split)
+    with Progress("Looking at the files", len(dataset), "images") as progress:
+        findings = preflight(
+            task.data, task.kind, split=split, on_error=task.on_error, progress=progress.at
+        )
     for finding in findings:
         say(str(finding))
     errors = sum(finding.severity == "error" for finding in findings)
     if errors:
         count = "1 error" if errors == 1 else f"{errors} errors"
         raise DataError(dataset.root, f"has {count}, listed above: mend this first")
-    return dataset
+    return replace(dataset, on_error=task.on_error)

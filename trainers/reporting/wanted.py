@@ -33,6 +33,8 @@ class Wanted:
     """A file of the frozen backbone's weights, where theirs has moved."""
     heads: int | None = None
     """Attention heads of that backbone, where they are not D / 64."""
+    on_error: Literal["stop", "skip"] | None = None
+    """What an image that cannot be read does; None: as the run was told, or stop."""
     workers: int = 2
     """Threads that read images."""
     distance_features: Literal["tuned", "frozen"] = "tuned"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -9,7 +10,8 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from functools import cache
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +26,8 @@ from ppap.data.crops import LAYOUT as CROPPED
 from ppap.settings import SettingError
 from trainers.cache import CachedBatch, CacheError, FeatureCache
 from trainers.training.chance import generator
+
+logger = logging.getLogger("trainers")
 
 # Batches that a thread reads ahead from the cached features.
 AHEAD = 2
@@ -40,6 +44,8 @@ class TrainingBatch(NamedTuple):
     """int64 ``(B, S, S)``, −1 where void; None where nothing is labelled."""
     indices: Tensor
     """Which images these are, int64 ``(B,)``."""
+    skipped: tuple[str, ...] = ()
+    """Why images of these could not be read: others stand in for them, without labels."""
 
 
 class Source(Protocol):
@@ -65,17 +71,19 @@ class DecodedSource:
 
     def batch(self, indices: Sequence[int]) -> TrainingBatch:
         """See ``Source``; DataError names a file that cannot be read."""
-        images, labels = [], []
+        images, labels, skipped = [], [], []
         for index in indices:
             example = self.dataset.load(index)
             images.append(square(example.photo.rgb, self.size))
+            if example.skipped is not None:
+                skipped.append(example.skipped)
             if example.labels is None:
                 labels.append(np.full((self.size, self.size), VOID, np.int64))
             else:
                 labels.append(square_labels(example.labels, self.size))
         rgb = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
         known = torch.from_numpy(np.stack(labels)) if self.labelled else None
-        return TrainingBatch(rgb, None, known, torch.tensor(indices))
+        return TrainingBatch(rgb, None, known, torch.tensor(indices), tuple(skipped))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +152,11 @@ class _ByBatch(torch.utils.data.Dataset[TrainingBatch | Exception]):
             return error
 
 
+def _as_it_is(batch: Any) -> Any:
+    """A batch is made already; PyTorch's own way would turn its tuples into lists."""
+    return batch
+
+
 def _begin_worker(_: int) -> None:
     """One thread, and no ear for signals to the whole family: the trainer says when to end.
 
@@ -188,6 +201,7 @@ def load(
             batch_size=None,
             num_workers=min(workers, len(wanted)),
             pin_memory=pin,
+            collate_fn=_as_it_is,
             worker_init_fn=_begin_worker,
         )
         found = iter(loader)
@@ -195,10 +209,18 @@ def load(
         for batch in found:
             if isinstance(batch, Exception):
                 raise batch
+            for reason in batch.skipped:
+                tell_once(reason)
             yield batch
     finally:
         # Or the processes would live as long as the traceback of an error does.
         del found
+
+
+@cache
+def tell_once(reason: str) -> None:
+    """Put into the log that an image is left out; not again in every epoch."""
+    logger.warning("Left out: %s", reason)
 
 
 class Divided(NamedTuple):
