@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
 from ppap.evaluation.crf import CrfPool, why_unavailable
 from ppap.settings import excerpt
+from ppap.studio.access.owners import EVERYBODYS, Ownership, owner_now
 from ppap.studio.near import close, did_you_mean
 from ppap.studio.requests import RequestError
 from ppap.studio.sources import Progress, Sources
+from trainers.launching.runner import Runner
 from trainers.runs.folder import LAST, REPORTED, Run
 
 # A segmenter holds its backbone, too.
@@ -37,12 +39,17 @@ class Checkpoints:
     Args:
         runs: the folder of all runs; it need not exist.
         sources: says which files pages may name.
+        ownership: says who may see which runs.
     """
 
-    def __init__(self, runs: Path, sources: Sources) -> None:
-        self.runs, self.sources = runs, sources
+    def __init__(self, runs: Path, sources: Sources, ownership: Ownership = EVERYBODYS) -> None:
+        self.runs, self.sources, self.ownership = runs, sources, ownership
         self._loaded: OrderedDict[tuple[Path, int], LoadedSegmenter] = OrderedDict()
         self._lock = threading.Lock()
+
+    def runner(self) -> Runner:
+        """All that can be done to the runs, by whoever asks."""
+        return Runner(self.runs, owner=owner_now, sees=self.ownership.sees_run)
 
     def found(self) -> list[Run]:
         """The runs that have a checkpoint, the newest checkpoint first."""
@@ -56,6 +63,8 @@ class Checkpoints:
             if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
                 continue
             run = Run(Path(entry.path))
+            if not self.ownership.sees_run(run.folder):
+                continue
             times = [age(run.checkpoints / name) for name in WHICH.values()]
             if any(times):
                 aged.append((max(times), run))

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from ppap.places import ROOT
+from ppap.studio.access.owners import claim
+from ppap.studio.access.visitor import Visitor, asking, current
 from ppap.studio.requests import RequestError
 from trainers.command import FAILED, WRONG
 
 EVERY = 0.3
 PATIENCE_SECONDS = 5.0
 MAX_LINES = 200
+BUSY = "Another user's job is under way. Wait until it has ended."
 # Of the log of what failed, for pages.
 LOG_LINES = 12
 _COUNTED = re.compile(r"^.+: ([\d,]+) of ([\d,]+) images")
@@ -45,6 +48,8 @@ class Job:
     share: float = 0.0
     lines: list[str] = field(default_factory=list)
     cancelled: bool = False
+    owner: str = field(default_factory=lambda: current().user)
+    """The user whose it is; empty where nobody logs in."""
 
 
 def command(module: str) -> tuple[str, ...]:
@@ -53,12 +58,14 @@ def command(module: str) -> tuple[str, ...]:
 
 
 def new_folder(parent: Path, title: str, otherwise: str) -> Path:
-    """Make a folder that is named after the time and a title; RequestError where it cannot be."""
+    """Make a folder for whoever asks, named after the time and a title; RequestError where it
+    cannot be."""
     stem = re.sub(r"[^\w.-]+", "_", title)[:60].strip("._") or otherwise
     folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{stem}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
+        claim(folder)
     except OSError as error:
         raise RequestError(f"{folder} cannot be made: {error.strerror or error}.") from None
     return folder
@@ -144,7 +151,10 @@ def end(process: subprocess.Popen[str] | None) -> None:
 
 
 class OneAtATime:
-    """The newest job of a kind; another begins only when it has ended."""
+    """The newest job of a kind; another begins only when it has ended.
+
+    One for all users, as they share one machine. What it is, only its own user is told.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -154,14 +164,21 @@ class OneAtATime:
         """Start a job; RequestError, with what ``refusal`` says, while another is under way."""
         with self._lock:
             if self._job is not None and self._job.state == "running":
-                raise RequestError(refusal(self._job))
+                own = current().owns(self._job.owner)
+                raise RequestError(refusal(self._job) if own else BUSY)
             self._job = start()
         return told(self._job)
 
+    def close(self) -> None:
+        """End the job, whose ever it is."""
+        if self._job is not None:
+            with asking(Visitor(user=self._job.owner)):
+                self.cancel()
+
     def cancel(self) -> None:
-        """End the job, if one is under way."""
+        """End the job, if one of whoever asks is under way."""
         job = self._job
-        if job is not None and job.state == "running":
+        if job is not None and job.state == "running" and current().owns(job.owner):
             job.cancelled = True
             end(job.process)
 
@@ -174,7 +191,8 @@ class OneAtATime:
 
     def told(self) -> dict[str, Any] | None:
         """The job as pages get it; None before the first."""
-        return None if self._job is None else told(self._job)
+        job = self._job
+        return None if job is None or not current().owns(job.owner) else told(job)
 
 
 def told(job: Job) -> dict[str, Any]:

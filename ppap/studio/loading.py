@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from ppap.backbones import Backbone, as_path, load_backbone
 from ppap.batches import make_batch
+from ppap.studio.access.shares import Shares, Turns
+from ppap.studio.access.visitor import asking, current, on_page
 from ppap.studio.requests import (
     Request,
     RequestError,
@@ -23,7 +23,8 @@ from ppap.studio.requests import (
 from ppap.studio.sources import Progress, Sources
 from ppap.studio.store import BatchStore, Held
 
-MAX_JOBS = 200
+# Of one user, or where nobody logs in, of one page; and of all together.
+MAX_JOBS, MAX_ALL_JOBS = 200, 4000
 MAX_BACKBONES = 2
 
 
@@ -36,6 +37,8 @@ class Job:
     """One request under way."""
 
     page: str
+    owner: str = ""
+    """The user who asked; empty where nobody logs in."""
     state: str = "waiting"
     """waiting, running, then done, failed or cancelled."""
     text: str = "Waiting for another batch"
@@ -47,6 +50,34 @@ class Job:
     refused: dict[str, Any] = field(default_factory=dict)
     """Failed: the error as pages get it."""
     cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class Jobs:
+    """The jobs that pages ask about, within limits that everybody has a share of.
+
+    Safe for many threads.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: Shares[Job] = Shares(MAX_JOBS, MAX_ALL_JOBS)
+        self._lock = threading.Lock()
+
+    def add(self, job: Job) -> str:
+        """Keep a job under a new id; older ones of the same page are no longer wanted."""
+        key = secrets.token_urlsafe(9)
+        with self._lock:
+            for other in self._jobs.values():
+                if job.page and (other.page, other.owner) == (job.page, job.owner):
+                    other.cancelled.set()
+            for forgotten in self._jobs.put(key, job, current().share):
+                forgotten.cancelled.set()
+        return key
+
+    def get(self, key: object) -> Job | None:
+        """A job of whoever asks right now; None where there is none of that id."""
+        with self._lock:
+            job = self._jobs.get(key)
+        return job if job is not None and current().owns(job.owner) else None
 
 
 class Loader:
@@ -65,9 +96,8 @@ class Loader:
     ) -> None:
         self.store, self.sources, self.device = store, sources, device
         self._own = backbone
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._jobs = Jobs()
+        self._turns = Turns("batches")
         self._closing = threading.Event()
         self._backbones: OrderedDict[object, Backbone] = OrderedDict()
         self._loading = threading.Lock()
@@ -75,31 +105,25 @@ class Loader:
     def start(self, raw: Any) -> str:
         """Begin a request and return the id of its job; RequestError when it makes no sense."""
         request = read_request(self._with_uploads(raw))
-        page = mapping(raw).get("page")
-        job = Job(page=page[:64] if isinstance(page, str) else "")
-        key = secrets.token_urlsafe(9)
-        with self._lock:
-            for other in self._jobs.values():
-                if job.page and other.page == job.page:
-                    other.cancelled.set()
-            self._jobs[key] = job
-            while len(self._jobs) > MAX_JOBS:
-                _, forgotten = self._jobs.popitem(last=False)
-                forgotten.cancelled.set()
-        self._pool.submit(self._run, job, request)
+        with asking(on_page(mapping(raw).get("page"))) as who:
+            job = Job(page=who.page, owner=who.user)
+            key = self._jobs.add(job)
+            self._turns.submit(who.share, self._run, job, request)
         return key
 
     def job(self, key: object) -> Job:
         """A job by its id."""
-        with self._lock:
-            if not isinstance(key, str) or key not in self._jobs:
-                raise RequestError("This request is no longer known. Load the images again.")
-            return self._jobs[key]
+        found = self._jobs.get(key)
+        if found is None:
+            raise RequestError("This request is no longer known. Load the images again.")
+        return found
 
     def load(self, raw: Any) -> Job:
         """Run a request to its end (scripts and start-up); RequestError as ``start``."""
-        job = Job(page="")
-        self._pool.submit(self._run, job, read_request(self._with_uploads(raw))).result()
+        who = current()
+        job = Job(page="", owner=who.user)
+        request = read_request(self._with_uploads(raw))
+        self._turns.submit(who.share, self._run, job, request).result()
         return job
 
     def _with_uploads(self, raw: Any) -> Any:
@@ -114,7 +138,7 @@ class Loader:
     def close(self) -> None:
         """Give up what is under way and what waits."""
         self._closing.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._turns.shutdown(wait=False)
 
     def _run(self, job: Job, request: Request) -> None:
         def progress(text: str, share: float) -> None:
@@ -160,7 +184,9 @@ class Loader:
         # What the loader says of a folder goes wherever the batch goes.
         batch = replace(batch, notes=(*loaded.notes, *batch.notes))
         recipe = {**recipe, "indices": loaded.indices}
-        return self.store.add(batch, recipe, request.files), loaded.problems
+        # Everybody has the same sample photos; a file of somebody's makes another batch of them.
+        shared = request.source == "samples" and file is None
+        return self.store.add(batch, recipe, request.files, shared=shared), loaded.problems
 
     @staticmethod
     def _size(size: int, backbone: Backbone) -> int:
@@ -168,23 +194,28 @@ class Loader:
         patch = backbone.patch_size
         return max(1, round(size / patch)) * patch
 
-    def _file(self, request: Request) -> Path | None:
-        """The checkpoint that a request names, if pages may read it; None for other backbones."""
+    def _file(self, request: Request) -> str | None:
+        """The checkpoint that a request names, if pages may read it, in full, with the model's name
+        before it where it has one; None for other backbones."""
         if request.backbone == "checkpoint":
             with at_field("checkpoint"):
-                return self.sources.file(request.checkpoint)
-        path = as_path(request.backbone)
-        if path is None or request.backbone == self._own:
-            return path
+                if as_path(request.checkpoint) is None:  # a file, whatever it is called
+                    return str(self.sources.file(request.checkpoint))
+                return self.sources.weights(request.checkpoint)
+        if as_path(request.backbone) is None:
+            return None
+        if request.backbone == self._own:
+            return request.backbone
         with at_field("backbone"):
-            return self.sources.file(request.backbone)
+            return self.sources.weights(request.backbone)
 
-    def backbone(self, source: str | Path, progress: Progress) -> Backbone:
+    def backbone(self, source: str, progress: Progress) -> Backbone:
         """A backbone by name or file; the two used last stay in memory."""
         key: object = source
-        if isinstance(source, Path) and source.is_file():
+        file = as_path(source)
+        if file is not None and file.is_file():
             # Training writes the same file again and again.
-            key = (source, source.stat().st_mtime_ns)
+            key = (source, file.stat().st_mtime_ns)
         with self._loading:
             if key in self._backbones:
                 self._backbones.move_to_end(key)

@@ -10,6 +10,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from ppap.studio.temporary import FILES
+
 # Before gradio is imported, so that it looks nothing up outside, neither here nor in the page.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -49,7 +51,6 @@ from ppap.studio.study.studies import Studies
 from ppap.studio.train import routes as train_routes
 from ppap.studio.train.endpoints import add_training_endpoints
 from ppap.studio.train.server import Training
-from trainers.launching.runner import Runner
 
 QUEUE_SECONDS = 0.02
 MOUNT = """
@@ -123,8 +124,10 @@ class Studio:
             trains: whether pages may start and change runs; by default if it is local.
             access: who is let in; by default everybody who can reach it, from its own pages.
         """
+        FILES.open(self)
         folders, runs = folders or [], runs or runs_folder()
         self.access, self.sessions = access or Access(), Sessions()
+        ownership = self.access.ownership
         self.store = BatchStore()
         sources = Sources(folders, uploads=Path(get_upload_folder()), any_folder=local)
         self.loader = Loader(self.store, sources, backbone=backbone)
@@ -137,7 +140,7 @@ class Studio:
             folders=[str(folder) for folder in folders],
         )
         trains = local if trains is None else trains
-        self.checkpoints, self.crf = Checkpoints(runs, sources), CrfProcesses()
+        self.checkpoints, self.crf = Checkpoints(runs, sources, ownership), CrfProcesses()
         self.segmenting = Segmenting(
             self.loader, self.checkpoints, self.crf, backbone=backbone, trains=trains
         )
@@ -148,14 +151,14 @@ class Studio:
             allowed=trains,
         )
         self.studying = Studying(
-            Studies(runs),
+            Studies(runs, ownership),
             sources,
             folders=[str(folder) for folder in folders],
             backbone=backbone,
             allowed=trains,
         )
-        self.training = Training(Runner(runs), sources, allowed=trains)
-        self.ablating = Ablating(self.training.runner, sources, allowed=trains)
+        self.training = Training(self.checkpoints.runner(), sources, allowed=trains)
+        self.ablating = Ablating(self.training.runner, sources, allowed=trains, ownership=ownership)
         self.blocks = self._build()
 
     def _build(self) -> gr.Blocks:
@@ -278,3 +281,4 @@ class Studio:
         self.crf.close()
         self.maps.close()
         self.blocks.close(verbose=False)
+        FILES.close(self)

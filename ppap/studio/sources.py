@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ppap.backbones.folders import has_weights
+from ppap.backbones.naming import called
 from ppap.batches import squared
 from ppap.data import (
     DataError,
@@ -171,6 +173,17 @@ class Sources:
             )
         offers = near_paths(text, partial(self._offered, is_file))
         raise refusal_of(f"There is no file {text} on this server.", offers)
+
+    def weights(self, name: str) -> str:
+        """A backbone's name with its file, or folder, put in full; RequestError where it may not be
+        read. ``name@file`` stays that; a model's name alone comes back as it is."""
+        model, file = called(name)
+        if file is None:
+            return name
+        path = self._allowed(str(file))
+        if path is None or not has_weights(path):
+            path = self.file(str(file))
+        return str(path) if model is None else f"{model}@{path}"
 
     def _offered(self, kind: Callable[[Path], bool], path: Path) -> bool:
         """Whether a path may be told of, and is of a kind."""

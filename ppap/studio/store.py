@@ -9,8 +9,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ppap.batches import Batch
+from ppap.studio.access.shares import Shares
+from ppap.studio.access.visitor import current
 
 MAX_BYTES = 2 * 2**30
+# Of one user, or where nobody logs in, of one page.
 MAX_BATCHES = 32
 # A rival's setting moved by hand gives new clusters with every move.
 MAX_DERIVED = 16
@@ -43,9 +46,15 @@ class Held:
     """A batch with what was derived from it (clusters, pools, pictures), by key."""
 
     def __init__(
-        self, key: str, batch: Batch, recipe: dict[str, Any], uploads: tuple[Upload, ...] = ()
+        self,
+        key: str,
+        batch: Batch,
+        recipe: dict[str, Any],
+        uploads: tuple[Upload, ...] = (),
+        owner: str = "",
     ) -> None:
         self.key, self.batch, self.recipe = key, batch, recipe
+        self.owner = owner  # the user whose it is; empty: everybody's
         self.uploads = uploads  # paths of this server: they stay here
         self._derived: OrderedDict[object, Derived] = OrderedDict()
         self._lock = threading.Lock()
@@ -76,39 +85,49 @@ class Held:
 
 
 class BatchStore:
-    """Keeps the batches used last, within MAX_BYTES and MAX_BATCHES. Safe for many threads."""
+    """Keeps the batches used last, within limits that everybody has a share of. Safe for many
+    threads.
+
+    Whoever logs in finds their own batches, and those that are everybody's, as the samples are.
+    """
 
     def __init__(self, max_bytes: int = MAX_BYTES, max_batches: int = MAX_BATCHES) -> None:
-        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._held: Shares[Held] = Shares(max_batches, max_bytes, lambda held: held.bytes)
         self._lock = threading.Lock()
-        self._limits = max_bytes, max_batches
 
-    def add(self, batch: Batch, recipe: dict[str, Any], uploads: tuple[Upload, ...] = ()) -> Held:
-        """Keep a batch under a new id; the ones unused for longest make room."""
-        held = Held(secrets.token_urlsafe(12), batch, recipe, uploads)
+    def add(
+        self,
+        batch: Batch,
+        recipe: dict[str, Any],
+        uploads: tuple[Upload, ...] = (),
+        *,
+        shared: bool = False,
+    ) -> Held:
+        """Keep a batch under a new id, for whoever asks right now; older ones make room.
+
+        ``shared``: it is everybody's.
+        """
+        who = current()
+        owner = "" if shared else who.user
+        held = Held(secrets.token_urlsafe(12), batch, recipe, uploads, owner)
         with self._lock:
-            self._held[held.key] = held
-            max_bytes, max_batches = self._limits
-            while len(self._held) > 1 and (
-                len(self._held) > max_batches
-                or sum(h.bytes for h in self._held.values()) > max_bytes
-            ):
-                self._held.popitem(last=False)
+            self._held.put(held.key, held, "shared" if shared else who.share)
         return held
 
     def get(self, key: object) -> Held:
         """The batch with this id; BatchGone when it is not here."""
         with self._lock:
-            if not isinstance(key, str) or key not in self._held:
-                raise BatchGone
-            self._held.move_to_end(key)
-            return self._held[key]
+            held = self._held.get(key)
+        # Whose it is, is not told either.
+        if held is None or not current().owns(held.owner):
+            raise BatchGone
+        return held
 
     def find(self, recipe: dict[str, Any]) -> Held | None:
         """A kept batch that was made the same way, so that it need not be made again."""
         with self._lock:
-            for held in reversed(self._held.values()):
-                if {name: held.recipe.get(name) for name in recipe} == recipe:
-                    self._held.move_to_end(held.key)
-                    return held
+            for held in self._held.values():
+                same = {name: held.recipe.get(name) for name in recipe} == recipe
+                if same and current().owns(held.owner):
+                    return self._held.get(held.key)
         return None

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ from trainers.runs.launch import (
     trainer_of,
     write_launch,
 )
+from trainers.runs.owner import given_owner, write_owner
 from trainers.runs.side_by_side import side_by_side
 from trainers.runs.standing import ACTIVE, Reading, Standing, last_lines, settings_of, standing
 from trainers.runs.watching import Watching
@@ -61,12 +62,23 @@ class Runner:
         root: the folder, which need not exist yet.
         cache: of cached features; by default where the command keeps them.
         patience: seconds that a run has to stop before it is killed.
+        owner: tells to whom a run belongs that is started now; empty for everybody.
+        sees: tells whether whoever asks may see a run.
     """
 
-    def __init__(self, root: Path, *, cache: Path | None = None, patience: float = PATIENCE):
+    def __init__(
+        self,
+        root: Path,
+        *,
+        cache: Path | None = None,
+        patience: float = PATIENCE,
+        owner: Callable[[], str] = given_owner,
+        sees: Callable[[Path], bool] = lambda _: True,
+    ) -> None:
         self.root = root.expanduser().absolute()
         self.cache = cache
         self.patience = patience
+        self._owner, self._sees = owner, sees
         self.reading = Reading()
         self.watching = Watching()
 
@@ -78,7 +90,7 @@ class Runner:
         dispatch(self.root)
         places = {folder: i for i, folder in enumerate(waiting(self.root), 1)}
         found = []
-        for folder in run_folders(self.root):
+        for folder in filter(self._sees, run_folders(self.root)):
             with contextlib.suppress(OSError):  # somebody deletes it right now
                 one = standing(folder, self.reading)
                 found.append(replace(one, position=places.get(folder)))
@@ -100,7 +112,7 @@ class Runner:
         # A checked name leads nowhere else; not looked up in the list, because pages ask for
         # twenty runs at a time.
         folder = self.root / text
-        if not folder.is_symlink() and holds_run(folder):
+        if not folder.is_symlink() and holds_run(folder) and self._sees(folder):
             return folder
         raise SettingError("name", f"There is no run called {text}.")
 
@@ -186,6 +198,7 @@ class Runner:
                 ) from None
             except OSError as error:
                 raise RunError(f"{folder} cannot be made: {error.strerror or error}.") from None
+            write_owner(folder, self._owner())
             now = time.time()
             launch = Launch(
                 arguments=(*PROGRAM, *arguments(about, folder, self.cache)),

@@ -11,7 +11,7 @@ from ppap.studio.access.attempts import Attempts
 from ppap.studio.access.passwords import Passwords
 from ppap.studio.access.visitor import current
 
-MESSAGE = "PPAP Studio. After five wrong passwords it takes a quarter of an hour to try again."
+MESSAGE = "PPAP Studio. After five wrong passwords you have to wait a quarter of an hour."
 LONGEST_NAME = 64
 
 

@@ -68,6 +68,9 @@ class Shares(Generic[T]):
         """Everything that is kept, what was used last first."""
         return (entry.value for entry in reversed(self._kept.values()))
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
     def __len__(self) -> int:
         return len(self._kept)
 

@@ -11,6 +11,7 @@ from typing import Any
 from ppap.evaluation.files import JSON, PAGE
 from ppap.evaluation.report import FORMAT, Report
 from ppap.settings import excerpt
+from ppap.studio.access.owners import EVERYBODYS, Ownership
 from ppap.studio.jobs import folders_in
 from ppap.studio.requests import RequestError
 
@@ -23,17 +24,16 @@ class Reports:
 
     Args:
         runs: the folder of all runs.
+        ownership: says who may see which.
     """
 
-    def __init__(self, runs: Path) -> None:
-        self.runs, self.folder = runs, runs / FOLDER
+    def __init__(self, runs: Path, ownership: Ownership = EVERYBODYS) -> None:
+        self.runs, self.folder, self.ownership = runs, runs / FOLDER, ownership
 
     def listed(self) -> list[dict[str, Any]]:
         """All reports that can be opened, the newest first."""
-        files = [run / JSON for run in folders_in(self.runs)]
-        files += [one / JSON for one in folders_in(self.folder)]
         found = []
-        for file in files:
+        for file in (folder / JSON for folder in (*self._runs(), *self._evaluations())):
             report = read_json(file)
             if report is None:
                 continue
@@ -56,12 +56,18 @@ class Reports:
             )
         return sorted(found, key=lambda one: -one["time"])
 
+    def _runs(self) -> list[Path]:
+        return list(filter(self.ownership.sees_run, folders_in(self.runs)))
+
+    def _evaluations(self) -> list[Path]:
+        return list(filter(self.ownership.sees, folders_in(self.folder)))
+
     def folder_of(self, key: object) -> Path:
         """The folder of a report; RequestError where there is none of that id."""
         name = key.removeprefix(f"{FOLDER}/") if isinstance(key, str) else ""
-        root = self.folder if isinstance(key, str) and key != name else self.runs
+        inside = isinstance(key, str) and key != name
         # Found by listing, so that no id leads elsewhere.
-        for folder in folders_in(root):
+        for folder in self._evaluations() if inside else self._runs():
             if folder.name == name and (folder / JSON).is_file():
                 return folder
         raise RequestError(f"There is no report {excerpt(key)}.")

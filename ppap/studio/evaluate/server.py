@@ -59,7 +59,7 @@ class Evaluating:
     ) -> None:
         self.checkpoints, self.crf, self.folders = checkpoints, crf, folders
         self.allowed = allowed
-        self.reports = Reports(checkpoints.runs)
+        self.reports = Reports(checkpoints.runs, checkpoints.ownership)
         self._device = threading.Lock()
         self._jobs = OneAtATime()
         self._datasets: OrderedDict[tuple[str, str, str], Dataset] = OrderedDict()
@@ -209,7 +209,7 @@ class Evaluating:
 
     def close(self) -> None:
         """End what is under way."""
-        self._jobs.cancel()
+        self._jobs.close()
 
     # The work itself.
 
@@ -260,7 +260,8 @@ class Evaluating:
             if about["kind"] != "samples":
                 # Pages see pictures only of folders that they may look into.
                 root = self.checkpoints.sources.folder(str(ROOT / about["folder"]))
-            dataset = open_dataset(root, kind=about["kind"], split=about["split"])
+            with self.checkpoints.sources.links():
+                dataset = open_dataset(root, kind=about["kind"], split=about["split"])
             self._datasets[key] = dataset
         self._datasets.move_to_end(key)
         while len(self._datasets) > MAX_DATASETS:

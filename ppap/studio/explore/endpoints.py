@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
 from ppap.settings import PRESETS, RANGES
 from ppap.studio.explore.exports import File
 from ppap.studio.explore.server import Server
-from ppap.studio.publishing import publish, refusing
+from ppap.studio.publishing import publish, refusing, sent
 from ppap.studio.requests import RequestError
 
 _DEFAULT = PRESETS[1].settings
@@ -84,15 +82,15 @@ class Endpoints:
             The batch: its id, image names, grid of patches, and what could not be read.
         """
         # gradio hands over what a client sent: dictionaries, if it was gradio_client.
-        sent: Any = files
-        if isinstance(sent, list):
-            sent = [
+        given: Any = files
+        if isinstance(given, list):
+            given = [
                 {"path": file.get("path"), "name": file.get("orig_name")}
                 if isinstance(file, Mapping)
                 else file
-                for file in sent
+                for file in given
             ]
-        return self._load({"source": "files", "files": sent, "size": size, "backbone": backbone})
+        return self._load({"source": "files", "files": given, "size": size, "backbone": backbone})
 
     def suggest_settings(self, batch: str) -> dict[str, Any]:
         """Suggest Φ⁰, Ψ⁰, σ and T for a batch, without a look at its labels.
@@ -185,9 +183,7 @@ class Endpoints:
             The file.
         """
         file = self._file(locals())
-        # Into gradio's own folder, where it would be copied anyway and is tidied up.
-        path = save_bytes_to_cache(file.data, file.name, get_upload_folder())
-        return gr.FileData(path=path, orig_name=file.name)
+        return sent(file.data, file.name)
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         with refusing():

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 
-from ppap.studio.publishing import publish, refusing
+from ppap.studio.publishing import publish, refusing, sent
 from ppap.studio.requests import RequestError
 from ppap.studio.segment.requests import CLUSTERS
 from ppap.studio.segment.server import Segmenting
@@ -150,6 +148,4 @@ class SegmentEndpoints:
                 data = file.read_bytes()
             finally:
                 file.unlink(missing_ok=True)
-        # Into gradio's own folder, where it would be copied anyway and is tidied up.
-        path = save_bytes_to_cache(data, "segments.zip", get_upload_folder())
-        return gr.FileData(path=path, orig_name="segments.zip")
+        return sent(data, "segments.zip")

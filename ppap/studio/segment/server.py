@@ -9,9 +9,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +17,12 @@ from ppap.evaluation.crf import CrfWorkerError
 from ppap.output.label_files import Segmented, merged, write_zip
 from ppap.output.naming import file_stems
 from ppap.settings import SettingError
+from ppap.studio.access.shares import Shares, Turns
+from ppap.studio.access.visitor import asking, current, on_page
 from ppap.studio.answers import answering
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.choices import backbone_choices
-from ppap.studio.loading import MAX_JOBS, Cancelled, Job, Loader
+from ppap.studio.loading import Cancelled, Job, Jobs, Loader
 from ppap.studio.requests import (
     MAX_IMAGES,
     SIZES,
@@ -45,7 +45,8 @@ from ppap.studio.segment.store import Result, SegmentStore
 from ppap.studio.segment.work import Work
 from ppap.studio.store import Upload
 
-MAX_DOWNLOADS = 8
+# Of one user, or where nobody logs in, of one set of pictures; and of all together.
+MAX_DOWNLOADS, MAX_ALL_DOWNLOADS = 8, 64
 RECIPE = "samples"
 
 
@@ -54,6 +55,8 @@ class Taken(NamedTuple):
 
     file: Path
     name: str
+    owner: str
+    """The user whose it is; empty where nobody logs in."""
 
 
 class Segmenting:
@@ -81,12 +84,11 @@ class Segmenting:
         self.first_backbone = backbone
         self.store = SegmentStore()
         self.work = Work(loader, checkpoints, crf, self.store)
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs, self._turns = Jobs(), Turns("segmenting")
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="segmenting")
         self._closing = threading.Event()
         self._folder = tempfile.TemporaryDirectory(prefix="ppap-studio-")
-        self._taken: OrderedDict[str, Taken] = OrderedDict()
+        self._taken: Shares[Taken] = Shares(MAX_DOWNLOADS, MAX_ALL_DOWNLOADS)
 
     @property
     def folder(self) -> str:
@@ -118,27 +120,19 @@ class Segmenting:
     def load(self, request: Any) -> dict[str, Any]:
         """Begin to segment; the newest request of a page cancels its older one."""
         wanted = self.read(request)
-        page = mapping(request).get("page")
-        job = Job(page=page[:64] if isinstance(page, str) else "")
-        job.text = "Waiting for other pictures"
-        key = secrets.token_urlsafe(9)
-        with self._lock:
-            for other in self._jobs.values():
-                if job.page and other.page == job.page:
-                    other.cancelled.set()
-            self._jobs[key] = job
-            while len(self._jobs) > MAX_JOBS:
-                self._jobs.popitem(last=False)[1].cancelled.set()
-        self._pool.submit(self._run, job, wanted)
+        with asking(on_page(mapping(request).get("page"))) as who:
+            job = Job(page=who.page, owner=who.user)
+            job.text = "Waiting for other pictures"
+            key = self._jobs.add(job)
+            self._turns.submit(who.share, self._run, job, wanted)
         return {"job": key}
 
     @answering
     def progress(self, job: Any) -> dict[str, Any]:
         """How far a job is, and what it found when it is done."""
-        with self._lock:
-            if not isinstance(job, str) or job not in self._jobs:
-                raise RequestError("This request is no longer known. Segment again.")
-            found = self._jobs[job]
+        found = self._jobs.get(job)
+        if found is None:
+            raise RequestError("This request is no longer known. Segment again.")
         if found.state == "failed":
             return found.refused or {"error": found.error}
         reply: dict[str, Any] = {"state": found.state, "text": found.text, "share": found.share}
@@ -154,11 +148,13 @@ class Segmenting:
         result = self.zip(mapping(request), file)
         stem = file_stems([one.name for one in result.pictures.pictures])[0][:80]
         many = len(result.pictures.pictures) > 1
-        taken = Taken(file, f"segments-{stem}{'-and-more' if many else ''}.zip")
+        name = f"segments-{stem}{'-and-more' if many else ''}.zip"
+        user = current().user
+        share = user or f"set {result.pictures.key}"
+        taken = Taken(file, name, user)
         with self._lock:
-            self._taken[key] = taken
-            while len(self._taken) > MAX_DOWNLOADS:
-                self._taken.popitem(last=False)[1].file.unlink(missing_ok=True)
+            for gone in self._taken.put(key, taken, share):
+                gone.file.unlink(missing_ok=True)
         return {"url": f"studio/segment/{key}.zip", "name": taken.name}
 
     @answering
@@ -166,10 +162,10 @@ class Segmenting:
         """Begin to train a small checkpoint on the sample photos."""
         require_allowed(self.trains, "start runs")
         from trainers.launching.orders import read_order
-        from trainers.launching.runner import Runner, free_name
+        from trainers.launching.runner import free_name
         from trainers.runs.folder import RunError
 
-        runner = Runner(self.checkpoints.runs)
+        runner = self.checkpoints.runner()
         runner.root.mkdir(parents=True, exist_ok=True)
         name = free_name(runner.root, RECIPE)
         order, errors = read_order({"recipe": RECIPE, "name": name, "settings": {}})
@@ -183,10 +179,8 @@ class Segmenting:
     @answering
     def making(self, name: Any) -> dict[str, Any]:
         """How far that is."""
-        from trainers.launching.runner import Runner
-
         try:
-            reply = making_reply(Runner(self.checkpoints.runs).standing(name))
+            reply = making_reply(self.checkpoints.runner().standing(name))
         except SettingError as error:
             raise RequestError(str(error)) from None
         if reply["state"] == "finished":
@@ -215,8 +209,9 @@ class Segmenting:
 
     def run(self, raw: Any) -> Result:
         """Segment to the end (scripts); RequestError where that fails."""
-        job = Job(page="")
-        self._pool.submit(self._run, job, self.read(raw)).result()
+        who = current()
+        job = Job(page="", owner=who.user)
+        self._turns.submit(who.share, self._run, job, self.read(raw)).result()
         if job.error:
             raise RequestError(job.error)
         return self.store.result(job.batch)
@@ -247,14 +242,15 @@ class Segmenting:
     def taken(self, key: str) -> Taken:
         """A ZIP by the id in its address; RequestError when it is gone."""
         with self._lock:
-            if key not in self._taken:
-                raise RequestError("This file is no longer here. Download it again.")
-            return self._taken[key]
+            taken = self._taken.get(key)
+        if taken is None or not current().owns(taken.owner):
+            raise RequestError("This file is no longer here. Download it again.")
+        return taken
 
     def close(self) -> None:
         """Give up what is under way and what waits."""
         self._closing.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._turns.shutdown(wait=True)
         self._folder.cleanup()
 
     # The work itself, in a thread of its own.

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ppap.data.classes import Colour
 from ppap.data.fitting import at_size
+from ppap.studio.access.shares import Shares
+from ppap.studio.access.visitor import current
 from ppap.studio.answers import Packed, packed
 from ppap.studio.requests import RequestError
 
 # Sides of what a page draws, for few pictures and for many.
 SHOWN, SHOWN_OF_MANY, MANY = 1024, 640, 12
-MAX_SETS, MAX_RESULTS = 3, 16
+# Of one user, or where nobody logs in, of one page; and of all together.
+MAX_SETS, MAX_ALL_SETS = 3, 64
+MAX_RESULTS, MAX_RESULT_BYTES = 16, 2**30
+# Sets that keep what makes them fast; others make it again when they are segmented again.
+MAX_FULL = 4
 # Decoded pictures of a set that stay in memory; others are read again.
 MAX_PIXELS = 40_000_000
 
@@ -71,7 +76,8 @@ class Picture:
     @property
     def rgb(self) -> np.ndarray:
         """uint8 ``(H, W, 3)``; DataError where the file has gone meanwhile."""
-        return self.read() if self.kept is None else self.kept
+        kept = self.kept  # another thread may let go of it meanwhile
+        return self.read() if kept is None else kept
 
 
 @dataclass(eq=False)
@@ -83,6 +89,8 @@ class PictureSet:
     key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     seen: tuple[object, Any] = (None, None)
     """Features of the frozen backbone: which, and what they are."""
+    owner: str = field(default_factory=lambda: current().user)
+    """The user whose it is; empty where nobody logs in."""
 
     def lighten(self) -> None:
         """Let go of what can be made again; results still know the pictures."""
@@ -125,6 +133,14 @@ class Result:
     notes: list[str] = field(default_factory=list)
     key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     drawn: dict[tuple[int, str], Packed] = field(default_factory=dict)
+    owner: str = field(default_factory=lambda: current().user)
+    """The user whose it is; empty where nobody logs in."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the large parts."""
+        maps = sum(len(one.data) for layer in self.layers.values() for one in layer.maps)
+        return maps + sum(len(one.photo) for one in self.pictures.pictures)
 
     def photo(self, image: int) -> bytes:
         """A picture as JPEG; RequestError where there is none."""
@@ -151,45 +167,47 @@ class Result:
 
 
 class SegmentStore:
-    """Keeps the sets and results used last. Safe for many threads."""
+    """Keeps the sets and results used last, within limits that everybody has a share of.
+
+    Whoever logs in finds only their own. Safe for many threads.
+    """
 
     def __init__(self) -> None:
-        self._sets: OrderedDict[str, PictureSet] = OrderedDict()
-        self._results: OrderedDict[str, Result] = OrderedDict()
+        self._sets: Shares[PictureSet] = Shares(MAX_SETS, MAX_ALL_SETS)
+        self._results: Shares[Result] = Shares(
+            MAX_RESULTS, MAX_RESULT_BYTES, lambda one: one.memory
+        )
         self._lock = threading.Lock()
 
     def add_set(self, one: PictureSet) -> None:
-        """Keep a set."""
+        """Keep a set, for whoever asks right now."""
         with self._lock:
-            for old in keep(self._sets, one.key, one, MAX_SETS):
-                old.lighten()
+            for gone in self._sets.put(one.key, one, current().share):
+                gone.lighten()
+            self._lighten()
+
+    def _lighten(self) -> None:
+        for old in list(self._sets.values())[MAX_FULL:]:
+            old.lighten()
 
     def add_result(self, one: Result) -> None:
-        """Keep a result."""
+        """Keep a result, for whoever asks right now."""
         with self._lock:
-            keep(self._results, one.key, one, MAX_RESULTS)
+            self._results.put(one.key, one, current().share)
 
     def set(self, key: object) -> PictureSet:
         """A set by its id; RequestError when it is gone."""
         with self._lock:
-            if isinstance(key, str) and key in self._sets:
-                self._sets.move_to_end(key)
-                return self._sets[key]
+            found = self._sets.get(key)
+            self._lighten()
+        if found is not None and current().owns(found.owner):
+            return found
         raise RequestError("These pictures are no longer in memory. Choose them again.")
 
     def result(self, key: object) -> Result:
         """A result by its id; RequestError when it is gone."""
         with self._lock:
-            if isinstance(key, str) and key in self._results:
-                self._results.move_to_end(key)
-                return self._results[key]
+            found = self._results.get(key)
+        if found is not None and current().owns(found.owner):
+            return found
         raise RequestError("This segmentation is no longer in memory. Segment again.")
-
-
-T = TypeVar("T")
-
-
-def keep(kept: OrderedDict[str, T], key: str, value: T, most: int) -> list[T]:
-    """Put something into a bounded dictionary; returns what was unused for longest and goes."""
-    kept[key] = value
-    return [kept.popitem(last=False)[1] for _ in range(len(kept) - most)]

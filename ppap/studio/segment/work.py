@@ -17,7 +17,7 @@ from ppap.predictor import Predictor
 from ppap.studio.answers import Packed, packed
 from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
 from ppap.studio.loading import Loader
-from ppap.studio.requests import RequestError
+from ppap.studio.requests import RequestError, at_field
 from ppap.studio.segment.requests import Segmenter, Wanted
 from ppap.studio.segment.store import (
     MAX_PIXELS,
@@ -29,7 +29,7 @@ from ppap.studio.segment.store import (
     reduced_photo,
     shown_size,
 )
-from ppap.studio.sources import Progress, resolved
+from ppap.studio.sources import Progress
 from ppap.studio.store import Upload
 
 
@@ -89,11 +89,8 @@ class Work:
 
     def _uploads(self, files: tuple[Upload, ...]) -> list[tuple[str, Callable[[], Any]]]:
         readers: list[tuple[str, Callable[[], Any]]] = []
-        uploads = self.checkpoints.sources.uploads
         for file in files:
-            path = resolved(file.path)
-            if path is None or not path.is_relative_to(uploads):
-                raise RequestError(f"{file.name} was not uploaded to this studio.")
+            path = self.checkpoints.sources.upload(file)
             readers.append((file.name, partial(read_image, path, name=file.name)))
         return readers
 
@@ -101,14 +98,17 @@ class Work:
         self, pictures: PictureSet, model: Segmenter, pool: CrfPool | None, progress: Progress
     ) -> Result:
         """Clusters of the frozen backbone's features."""
-        backbone = self.loader.backbone(model.backbone, progress)
+        with at_field("backbone"):
+            backbone = self.loader.backbone(model.backbone, progress)
         patch = backbone.patch_size
         size = max(1, round(model.size / patch)) * patch
         seen = self._seen(pictures, backbone, size, progress)
         progress("Finding clusters", 0.5)
         patches = sum(one.features[..., 0].numel() for one in seen)
         if model.clusters > patches:
-            raise RequestError(f"There are only {patches} patches: ask for fewer clusters.")
+            raise RequestError(
+                f"There are only {patches} patches: ask for fewer clusters.", field="clusters"
+            )
         centres = find_clusters(seen, model.clusters)
         maps: list[Packed] = []
         for i, one in enumerate(seen):
@@ -124,9 +124,10 @@ class Work:
     ) -> list[Seen]:
         """The pictures' features, which another number of clusters needs again."""
         which = (backbone.info.name, size)
-        if pictures.seen[0] == which:
-            kept: list[Seen] = pictures.seen[1]
-            return kept
+        known, kept = pictures.seen
+        if known == which:
+            found: list[Seen] = kept
+            return found
         seen = []
         for i, one in enumerate(pictures.pictures):
             count = len(pictures.pictures)
@@ -144,7 +145,8 @@ class Work:
         progress: Progress,
     ) -> Result:
         """What the probes of a checkpoint say."""
-        loaded = self.checkpoints.load(chosen.file, progress)
+        with at_field("checkpoint"):
+            loaded = self.checkpoints.load(chosen.file, progress)
         predictor = Predictor(loaded, pool=pool)
         assignment: tuple[int, ...] | None = None
         clusters: list[Packed] = []

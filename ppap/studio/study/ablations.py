@@ -14,6 +14,7 @@ from typing import Any
 from ppap.backbones import as_path
 from ppap.places import ROOT
 from ppap.settings import SettingError, excerpt
+from ppap.studio.access.owners import EVERYBODYS, Ownership, claim, environment
 from ppap.studio.answers import answering
 from ppap.studio.jobs import command
 from ppap.studio.requests import CLOSED, RequestError, mapping
@@ -39,10 +40,19 @@ class Ablating:
         runner: the runs.
         sources: which folders and files may be looked into.
         allowed: whether pages may start ablations; they can be read all the same.
+        ownership: says who may see which.
     """
 
-    def __init__(self, runner: Runner, sources: Sources, *, allowed: bool = True) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        sources: Sources,
+        *,
+        allowed: bool = True,
+        ownership: Ownership = EVERYBODYS,
+    ) -> None:
         self.runner, self.sources, self.allowed = runner, sources, allowed
+        self.ownership = ownership
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def calls(self) -> list[Callable[[Any], Any]]:
@@ -70,6 +80,8 @@ class Ablating:
         """Every ablation: name, what it varies, and how many of its runs are finished."""
         found = []
         for name in studies(self.runner.root):
+            if not self.ownership.sees(folder_of(self.runner.root, name)):
+                continue
             try:
                 ablation = reopen(self.runner.root, name)
                 text = f"{', '.join(ablation.recipes)}{varied(ablation)}"
@@ -86,12 +98,17 @@ class Ablating:
         if not self.allowed:
             raise RequestError(CLOSED)
         ablation = self.checked(raw)
+        if not self.ownership.sees(folder_of(self.runner.root, ablation.name)):
+            raise SettingError("name", f"There is {ablation.name} already: choose another name.")
         known = self._processes.get(ablation.name)
         if known is not None and known.poll() is None:
             raise RequestError(f"{ablation.name} is under way already.")
         root = self.runner.root
         folder = folder_of(root, ablation.name)
+        new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
+        if new:
+            claim(folder)
         write_grid(root, ablation)
         with (folder / OUTPUT).open("wb") as output:
             self._processes[ablation.name] = subprocess.Popen(
@@ -101,6 +118,7 @@ class Ablating:
                 stdout=subprocess.DEVNULL,
                 stderr=output,
                 start_new_session=True,
+                env=environment(),
             )
         return self.read(ablation.name)
 
@@ -127,7 +145,7 @@ class Ablating:
         )
         for run in ablation.runs():
             if as_path(run.order.config.backbone) is not None:
-                self.sources.file(run.order.config.backbone)
+                self.sources.weights(run.order.config.backbone)
         return ablation
 
     def read(self, name: Any) -> dict[str, Any]:
@@ -136,6 +154,8 @@ class Ablating:
         Raises:
             SettingError, RunError: there is none of that name, or it cannot be read.
         """
+        if not self.ownership.sees(folder_of(self.runner.root, name)):
+            raise RunError(f"There is no ablation called {name}.")
         ablation = reopen(self.runner.root, name)
         found, made = standing(self.runner, ablation), table(self.runner, ablation)
         crf = any(key.endswith(CRF) for row in made.rows for key in row.numbers)

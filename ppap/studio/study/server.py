@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ppap.backbones import as_path
 from ppap.settings import RANGES, Range, SettingError, excerpt, number, read_settings
 from ppap.studio.answers import answering
 from ppap.studio.choices import backbone_choices
@@ -217,7 +218,7 @@ class Studying:
 
     def close(self) -> None:
         """End what is under way."""
-        self._jobs.cancel()
+        self._jobs.close()
 
     def _backbone(self, raw: Any) -> str:
         if not raw:
@@ -228,7 +229,9 @@ class Studying:
         if not isinstance(raw, str):
             raise SettingError("backbone", "The backbone must be a name or a file.")
         with at_field("backbone"):
-            return str(self.sources.file(raw))
+            if as_path(raw) is None:
+                return str(self.sources.file(raw))
+            return self.sources.weights(raw)
 
     def _begin(self, wanted: WantedStudy) -> Job:
         title = wanted.data.rstrip("/").rsplit("/", 1)[-1]

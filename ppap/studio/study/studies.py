@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ppap.backbones import as_path
+from ppap.backbones import as_path, with_file
 from ppap.settings import RANGES, Settings, excerpt
+from ppap.studio.access.owners import EVERYBODYS, Ownership
 from ppap.studio.jobs import command, folders_in
 from ppap.studio.requests import MAX_IMAGES, SIZES, RequestError
 from ppap.study.figures import Study
@@ -83,7 +84,7 @@ def explore_request(study: Study) -> dict[str, Any] | None:
     request = {
         "size": size,
         "backbone": name if file is None else "checkpoint",
-        "checkpoint": "" if file is None else str(file),
+        "checkpoint": "" if file is None else with_file(name, file),
     }
     dataset, images = study["dataset"], study["indices"][0][:MAX_IMAGES]
     if dataset["kind"] == "samples":
@@ -103,15 +104,19 @@ class Studies:
 
     Args:
         runs: the folder of all runs.
+        ownership: says who may see which.
     """
 
-    def __init__(self, runs: Path) -> None:
-        self.folder = runs / FOLDER
+    def __init__(self, runs: Path, ownership: Ownership = EVERYBODYS) -> None:
+        self.folder, self.ownership = runs / FOLDER, ownership
+
+    def _folders(self) -> list[Path]:
+        return list(filter(self.ownership.sees, folders_in(self.folder)))
 
     def listed(self) -> list[dict[str, Any]]:
         """All that can be opened, the newest first."""
         found = []
-        for folder in folders_in(self.folder):
+        for folder in self._folders():
             try:
                 study = read_study(folder)
                 found.append(
@@ -129,7 +134,7 @@ class Studies:
     def folder_of(self, key: object) -> Path:
         """Where a study is; RequestError where there is none of that name."""
         # Found by listing, so that no name leads elsewhere.
-        for folder in folders_in(self.folder):
+        for folder in self._folders():
             if folder.name == key and (folder / VALUES).is_file():
                 return folder
         raise RequestError(f"There is no study {excerpt(key)}.")

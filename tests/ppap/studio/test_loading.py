@@ -12,6 +12,7 @@ import pytest
 
 from ppap.data import open_dataset
 from ppap.studio import loading, sources
+from ppap.studio.access.shares import Shares
 from ppap.studio.requests import RequestError, read_request
 from ppap.studio.sources import turn
 from ppap.studio.store import BatchGone
@@ -530,14 +531,14 @@ def test_closing_gives_up_what_is_under_way(studio: SmallStudio, gate: Gate) -> 
 def test_jobs_are_forgotten_one_day_and_hold_no_batch(
     studio: SmallStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "MAX_JOBS", 2)
+    monkeypatch.setattr(studio.loader._jobs._jobs, "each", 2)
     keys = [studio.loader.start({"size": 224}) for _ in range(3)]
     with pytest.raises(RequestError, match="no longer known"):
         studio.loader.job(keys[0])
     job = studio.loader.job(keys[2])
     wait_until(lambda: job.state == "done")
     # The store's bound is the bound: a finished job must not keep a dropped batch alive.
-    studio.store._held.clear()
+    monkeypatch.setattr(studio.store, "_held", Shares(1, 1))
     reply = studio.ask("progress", keys[2])
     assert reply["gone"] is True
 

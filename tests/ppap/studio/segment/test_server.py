@@ -299,7 +299,7 @@ def test_unreadable_pictures_are_named(place: Place) -> None:
 def test_the_newest_request_of_a_page_counts(place: Place) -> None:
     # All three are asked for before the first is worked on, however quick that is.
     asked = threading.Event()
-    place.segmenting._pool.submit(asked.wait)
+    place.segmenting._turns.submit("another", asked.wait)
     jobs = [place.segmenting.load({**place.request(clusters=c), "page": "p"}) for c in (2, 3, 4)]
     asked.set()
     states = []
@@ -336,6 +336,7 @@ def test_runs_are_listed_newest_first_and_links_are_not(
 def test_sets_and_results_are_let_go_of(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "MAX_SETS", 1)
     monkeypatch.setattr(segments, "MAX_RESULTS", 2)
+    place.segmenting.store = place.segmenting.work.store = segments.SegmentStore()
     first = place.load(place.request())
     kept = place.segmenting.store.result(first["result"])
     assert kept.pictures.pictures[0].kept is not None
