@@ -28,5 +28,6 @@ class RequirementsHook(MetadataHookInterface):
         metadata["optional-dependencies"] = {
             "crf": [line for line in needed if line.startswith(CRF)],
             "track": requirements(root / "requirements-track.txt"),
+            "formats": requirements(root / "requirements-formats.txt"),
             "test": requirements(root / "requirements-dev.txt"),
         }

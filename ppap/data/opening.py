@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from ppap.data import (
@@ -17,7 +18,10 @@ from ppap.data import (
     sample_photos,
 )
 from ppap.data.base import Dataset, Layout
-from ppap.data.errors import LayoutError
+from ppap.data.class_files import class_file
+from ppap.data.errors import LayoutError, printable
+from ppap.data.lookalikes import lookalike, nested
+from ppap.data.parts import parts_of
 from ppap.data.sample_photos import samples_dataset
 
 # The order in which a folder is tried; any folder with pictures passes the last. Crops come late:
@@ -78,7 +82,9 @@ def open_dataset(
     layout = layout_of(root, kind)
     present = layout.splits(root)
     if not present:
-        raise LayoutError(root, f"holds no {layout.title}: expected {layout.expected}")
+        hint = likeness(root)
+        expected = f"holds no {layout.title}: expected {layout.expected}"
+        raise LayoutError(root, f"{expected}. It {hint}" if hint else expected)
     if present == ("all",):
         split = "all"
     if split not in present:
@@ -88,7 +94,41 @@ def open_dataset(
     dataset = layout.open(root, split)
     if not len(dataset):
         raise LayoutError(root, f"has no images in its split '{split}': expected {layout.expected}")
-    return dataset
+    return with_likeness(dataset) if kind is None else dataset
+
+
+def likeness(root: Path) -> str | None:
+    """What a folder looks like that is not as it was published, and what to do."""
+    if found := lookalike(root):
+        return found
+    inner = nested(root, known_kind)
+    if inner is None:
+        return None
+    place, title = inner
+    return f"has {title} in it: choose {printable(place)}"
+
+
+def known_kind(root: Path) -> str | None:
+    """The title of the data set in a folder; None for pictures without anything else."""
+    for layout in LAYOUTS[:-1]:
+        if layout.recognises(root):
+            if layout.kind != folder.LAYOUT.kind:
+                return layout.title
+            labelled = any(part.labels for part in parts_of(root))
+            return "a labelled data set" if labelled or class_file(root) else None
+    return None
+
+
+def with_likeness(dataset: Dataset) -> Dataset:
+    """The data set, with a warning where it looks like another in an unusual layout."""
+    if dataset.name not in (folder.LAYOUT.kind, image_folder.LAYOUT.kind):
+        return dataset
+    found = likeness(dataset.root) if dataset.name == image_folder.LAYOUT.kind else None
+    found = found or lookalike(dataset.root)
+    if found is None:
+        return dataset
+    told = f"The folder {found}."
+    return replace(dataset, notes=(told, *dataset.notes), warnings=(told, *dataset.warnings))
 
 
 def existing(path: str | Path) -> Path:
@@ -109,5 +149,7 @@ def layout_of(root: Path, kind: str | None) -> Layout:
             return layout
     if kind is not None:
         raise LayoutError(f"'{kind}'", f"is no kind of data set; known are {', '.join(KINDS)}")
+    if hint := likeness(root):
+        raise LayoutError(root, f"holds no images that are known here. It {hint}")
     expected = "; ".join(f"{layout.title}: {layout.expected}" for layout in LAYOUTS)
     raise LayoutError(root, f"holds no images that are known here. Expected one of: {expected}")
