@@ -22,7 +22,7 @@ from ppap.backbones.base import (
 )
 from ppap.backbones.checkpoints import load_checkpoint
 from ppap.backbones.embedded import EMBEDDED, EMBEDDED_DEEP, is_embedded, load_embedded
-from ppap.backbones.naming import absolute, as_path, called, with_file
+from ppap.backbones.naming import absolute, as_path, called, located, with_file
 from ppap.backbones.timm_models import build_vit, described, find_vit
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "called",
     "known_backbones",
     "load_backbone",
+    "located",
     "with_file",
 ]
 

@@ -24,9 +24,13 @@ BEGINNINGS = (
 )
 
 
-def damaged(file: Path, start: bytes, error: Exception) -> BackboneError:
+class DamagedError(BackboneError):
+    """A file that is broken, cut short, or holds no numbers: another one may do instead."""
+
+
+def damaged(file: Path, start: bytes, error: Exception) -> DamagedError:
     """The error for a file that cannot be read; ``start``: its first bytes."""
-    return BackboneError(f"{file} cannot be read as a checkpoint: {reason(file, start, error)}")
+    return DamagedError(f"{file} cannot be read as a checkpoint: {reason(file, start, error)}")
 
 
 def reason(file: Path, start: bytes, error: Exception) -> str:
@@ -56,7 +60,7 @@ def of_archive(file: Path, error: Exception) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # the names in it are damaged, too, in as many ways as there are
         return f"it is damaged; {AGAIN}"
     if any(name.endswith("/constants.pkl") for name in names):
         return (

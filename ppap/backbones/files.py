@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ppap.backbones.base import BackboneError
-from ppap.backbones.damage import damaged, is_safetensors
+from ppap.backbones.damage import DamagedError, damaged, is_safetensors
 
 # What training scripts leave beside the weights: settings, counters and schedules.
 HARMLESS = (
@@ -198,7 +198,7 @@ def refuse_unsound(tensors: Mapping[str, Tensor], file: Path) -> None:
         )
     broken = [name for name, tensor in tensors.items() if not all_finite(tensor)]
     if broken:
-        raise BackboneError(
+        raise DamagedError(
             f"{file} holds NaN or infinity in {named(broken, 2)}: the training that wrote it went "
             "wrong, or the file is damaged. Use an earlier checkpoint of that training, or fetch "
             "the file again"

@@ -59,6 +59,15 @@ def read_weights(path: Path) -> Read:
     return Read(file, read_checkpoint(file), facts_in(folder))
 
 
+def has_weights(folder: Path) -> bool:
+    """Whether a folder is one that ``read_weights`` takes for a model's."""
+    try:
+        known = any((folder / name).is_file() for name in (*WEIGHTS, *INDEXES))
+        return known or (folder / "snapshots").is_dir()
+    except OSError:
+        return False
+
+
 def snapshot(folder: Path) -> Path:
     """The folder that has the files: the hub's cache keeps every version of them in one."""
     versions = folder / "snapshots"

@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from ppap.places import ROOT
+
 # What makes a name without a folder a file.
 SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".safetensors")
+NEAR = 5  # a checkpoint's folder, its run's, and those that runs are kept in
 MODEL = re.compile(r"\w+(\.\w+)?", re.ASCII)
 
 
@@ -55,6 +58,21 @@ def absolute(name: str, folder: Path | None = None) -> str:
     if file is None:
         return name
     return with_file(name, (file if folder is None else folder / file).absolute())
+
+
+def located(name: str, near: Path) -> str:
+    """A name whose relative file is looked for from the current folder, then around ``near``.
+
+    Earlier versions kept files as they were typed, relative to wherever the command was given: in
+    most cases the folder that the run's folder was named from.
+    """
+    file = as_path(name)
+    if file is None or file.is_absolute():
+        return name
+    for folder in (Path.cwd(), *[near.absolute(), *near.absolute().parents][:NEAR], ROOT):
+        if there(str(folder / file)):
+            return with_file(name, folder / file)
+    return name
 
 
 def expanded(text: str) -> Path:

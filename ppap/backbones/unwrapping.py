@@ -43,7 +43,7 @@ NO_NETWORKS = (
     "scheduler",
     "lr_schedulers",
 )
-DEEPEST = 5
+MOST = 200  # dictionaries that are looked into
 
 
 class Unwrapped(NamedTuple):
@@ -80,8 +80,15 @@ def unwrapped(content: Mapping[str, Any], file: Path) -> Unwrapped:
     return Unwrapped(unchunked(tensors), prefix, beside)
 
 
-def flattened(content: Mapping[Any, Any], before: str = "", deep: int = 0) -> Iterator[Any]:
-    """Tensors with their dotted names, from dictionaries in dictionaries."""
+def flattened(
+    content: Mapping[Any, Any], before: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, Tensor]]:
+    """Tensors with their dotted names, from dictionaries in dictionaries.
+
+    Each dictionary once: a pickle may hold one twice, or one that holds itself.
+    """
+    seen = set() if seen is None else seen
+    seen.add(id(content))
     for key, value in content.items():
         if isinstance(value, Tensor):
             yield f"{before}{key}", value
@@ -89,9 +96,10 @@ def flattened(content: Mapping[Any, Any], before: str = "", deep: int = 0) -> It
             isinstance(value, Mapping)
             and not isinstance(value, IgnoredMapping)
             and key not in NO_NETWORKS
-            and deep < DEEPEST  # a pickle may hold a dictionary that holds itself
+            and id(value) not in seen
+            and len(seen) < MOST
         ):
-            yield from flattened(value, f"{before}{key}.", deep + 1)
+            yield from flattened(value, f"{before}{key}.", seen)
 
 
 def prefixes_in(names: Mapping[str, Tensor]) -> list[str]:

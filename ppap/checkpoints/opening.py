@@ -10,16 +10,20 @@ from typing import Any, Literal
 
 import torch
 
-from ppap.backbones import Backbone, BackboneError, as_path, load_backbone
-from ppap.backbones.files import read_checkpoint
+from ppap.backbones import Backbone, BackboneError, called, load_backbone, located
+from ppap.backbones.damage import DamagedError
+from ppap.backbones.files import all_finite, read_checkpoint
+from ppap.backbones.naming import expanded
+from ppap.checkpoints.beside import intact_beside
 from ppap.checkpoints.own import (
     FORMAT,
     Checkpoint,
     CheckpointError,
     load_checkpoint,
+    sound,
     weights_digest,
 )
-from ppap.checkpoints.published import load_published
+from ppap.checkpoints.published import load_published, read_published
 from ppap.data import ClassList, palette
 from ppap.segmenter import Segmenter, rebuild
 
@@ -82,7 +86,35 @@ def load_segmenter(
             kind or does not fit (CheckpointError where the checkpoint itself is at fault).
         ValueError: another number of classes than the checkpoint's.
     """
-    path = Path(file).expanduser()
+    path = expanded(str(file))
+    try:
+        return _load(path, device, backbone, heads, classes, progress)
+    except DamagedError as error:
+        other = intact_beside(path, _usable)
+        raise CheckpointError(f"{error}; {other}" if other else str(error)) from error
+
+
+def _usable(file: Path) -> bool:
+    """Whether a file is a checkpoint of either kind that is whole and holds numbers."""
+    if sound(file):
+        return True
+    try:
+        found = read_published(file)
+        parts = (found.vit, found.tuned, found.linear, found.cluster)
+        return all(all_finite(tensor) for part in parts for tensor in part.values())
+    except BackboneError:
+        return False
+
+
+def _load(
+    path: Path,
+    device: str | torch.device,
+    backbone: str | Path | None,
+    heads: int | None,
+    classes: ClassList | None,
+    progress: Callable[[str, float], None] | None,
+) -> LoadedSegmenter:
+    """See ``load_segmenter``."""
     content = read_checkpoint(path)
     if content.get("format") == FORMAT:
         found = _own(path, str(content.get("sha256")), backbone, heads, progress)
@@ -148,18 +180,23 @@ def backbone_of(
         BackboneError: it cannot be had.
         CheckpointError: it has other weights.
     """
-    name = checkpoint.trained.backbone
-    path = as_path(name)
-    if given is None and path is not None and not path.is_file():
+    name = located(checkpoint.trained.backbone, file.parent)
+    model, path = called(name)
+    if given is None and path is not None and not path.exists():
         raise CheckpointError(
-            f"{file.name} was trained on the backbone {name}, which is not there. If the file has "
-            "moved, say where it is now (backbone=…, or --backbone FILE on the command line)"
+            f"{file.name} was trained on the backbone {name}, which is not there. Put the file "
+            "back, or say where it is now: --backbone FILE on the command line, backbone=… in "
+            "Python"
         )
-    if given is not None and path is None and as_path(given) is not None:
-        backbone = load_backbone(name, checkpoint=Path(given), heads=heads, progress=progress)
-    else:
-        chosen = name if given is None else given
+    chosen = name if given is None else str(given)
+    moved = called(chosen)
+    if given is not None and model is not None and moved.model is None and moved.file is not None:
+        # The file alone: what it is of was said in training.
+        chosen = f"{model}@{moved.file}"
+    try:
         backbone = load_backbone(chosen, heads=heads, progress=progress)
+    except DamagedError as error:  # no other checkpoint would help
+        raise BackboneError(str(error)) from error
     if weights_digest(backbone) != checkpoint.backbone_digest:
         what = f"the backbone {name}" if given is None else f"{given} as the backbone"
         raise CheckpointError(

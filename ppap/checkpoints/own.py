@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ppap.backbones import BackboneError
-from ppap.backbones.files import read_checkpoint
+from ppap.backbones.damage import DamagedError
+from ppap.backbones.files import all_finite, read_checkpoint
+from ppap.checkpoints.beside import intact_beside
 from ppap.segmenter import Trained
 from ppap.writing import writing
 
@@ -93,7 +95,26 @@ def load_checkpoint(file: Path) -> Checkpoint:
         CheckpointError: there is no such file, it is of another kind, or damaged.
     """
     try:
+        return _read(file)
+    except DamagedError as error:
+        other = intact_beside(file, sound)
+        raise CheckpointError(f"{error}; {other}" if other else str(error)) from error
+
+
+def sound(file: Path) -> bool:
+    """Whether a file is a checkpoint of ours that is whole and holds numbers."""
+    try:
+        return all(map(all_finite, _read(file).trained.tensors.values()))
+    except BackboneError:
+        return False
+
+
+def _read(file: Path) -> Checkpoint:
+    """See ``load_checkpoint``; DamagedError where the file is at fault."""
+    try:
         content = read_checkpoint(file)
+    except DamagedError:
+        raise
     except BackboneError as error:
         raise CheckpointError(str(error)) from error
     if content.get("format") != FORMAT:
@@ -105,8 +126,8 @@ def load_checkpoint(file: Path) -> Checkpoint:
         )
     digest = content.pop("sha256", None)
     if digest != content_digest(content):
-        raise CheckpointError(
-            f"{file.name} is damaged: its content does not match its checksum. "
+        raise DamagedError(
+            f"{file} is damaged: its content does not match its checksum. "
             "Use an older checkpoint of the run"
         )
     return Checkpoint(

@@ -74,7 +74,7 @@ def read_published(file: Path) -> Published:
     if absent:
         raise BackboneError(
             f"{file.name} is no published PPAP checkpoint: it lacks {', '.join(absent)}. "
-            "A backbone alone is opened with load_backbone"
+            "If it is a backbone alone, choose it as one: there is nothing in it to segment with"
         )
     net = tensors(content[NET])
     unknown = [name for name in net if not name.startswith((FROZEN, *TUNED))]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ppap.backbones import Backbone, BackboneError, TrunkOutput, as_path
+from ppap.backbones import Backbone, BackboneError, TrunkOutput, called
 from ppap.backbones.files import fill
 from ppap.checks import check_count
 from ppap.segmenter.heads import DROPOUT, ChannelDropout, CodeHead, Head, TunedBlock
@@ -258,9 +258,11 @@ def rebuild(trained: Trained, backbone: Backbone, file: Path) -> Segmenter:
 
 def same_backbone(one: str, other: str) -> bool:
     """Whether two names mean one backbone; files may have moved to another folder."""
-    first, second = as_path(one), as_path(other)
-    if first is not None and second is not None:
-        return first.name == second.name
+    first, second = called(one), called(other)
+    if first.file is not None and second.file is not None:
+        # Where the weights tell what they are, the name before them says nothing more.
+        models = {first.model, second.model} - {None}
+        return first.file.name == second.file.name and len(models) < 2
     return one == other
 
 

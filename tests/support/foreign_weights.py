@@ -30,7 +30,7 @@ def random_parameters(vit: nn.Module) -> Any:
 
 def plain(**changes: Any) -> Any:
     """A ViT as DINO, iBOT and MAE train it."""
-    settings = {"img_size": SIDE * 16, "embed_dim": DIM, "depth": DEPTH, "num_heads": HEADS}
+    settings: dict[str, Any] = {"img_size": SIDE * 16, "embed_dim": DIM, "depth": DEPTH, "num_heads": HEADS}
     settings |= {"num_classes": 0, "dynamic_img_size": True, "global_pool": ""}
     return random_parameters(VisionTransformer(**{**settings, **changes}))
 
@@ -100,9 +100,9 @@ def as_meta_v3(vit: nn.Module) -> State:
         new["storage_tokens"] = state.pop("reg_token")
     for i in range(DEPTH):
         at = f"blocks.{i}."
-        q, v = state.pop(f"{at}attn.q_bias", None), state.pop(f"{at}attn.v_bias", None)
-        bias = torch.zeros(3 * DIM) if q is None else torch.cat([q, torch.zeros(DIM), v])
-        new[f"{at}attn.qkv.bias"] = bias
+        none = torch.zeros(DIM)
+        q, v = state.pop(f"{at}attn.q_bias", none), state.pop(f"{at}attn.v_bias", none)
+        new[f"{at}attn.qkv.bias"] = torch.cat([q, none, v])
         ones = torch.ones(DIM)
         new[f"{at}attn.qkv.bias_mask"] = torch.cat([ones, torch.zeros(DIM), ones])
         for k in (1, 2):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ppap.backbones.naming import absolute
 from ppap.data import printable
 from ppap.settings import SettingError, excerpt
 from trainers.config import KIND, Config, checked, limits, unknown
@@ -140,6 +141,10 @@ def read_order(
     if not set(errors) - {"name"}:
         changes = differing(recipe.config, given)
         config = recipe.config.with_(changes)
+        # The trainer is started in another folder than the one that this was typed in.
+        if absolute(config.backbone) != config.backbone:
+            changes["backbone"] = absolute(config.backbone)
+            config = recipe.config.with_(changes)
     try:
         text = plain_text("data", raw.get("data"))
         if text and config.dataset == SAMPLES:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+from ppap.backbones.naming import absolute, located
 from ppap.evaluation.crf import CrfUnavailableError, require_crf
 from ppap.settings import SettingError
 from trainers.command import expanded
@@ -47,7 +49,8 @@ def read(given: argparse.Namespace) -> tuple[Run, Config]:
         raise taken(target)
     config = find(given.recipe).config.with_(changes)
     check_data(given, config)
-    return target, config
+    # Kept as it is found from here: the run is used from other folders.
+    return target, replace(config, backbone=absolute(config.backbone))
 
 
 def _resumed(given: argparse.Namespace, target: Run, changes: dict[str, str]) -> Config:
@@ -67,6 +70,7 @@ def _resumed(given: argparse.Namespace, target: Run, changes: dict[str, str]) ->
     if given.data is None and isinstance(known, str):
         given.data = Path(known)
     check_data(given, config)
+    config = replace(config, backbone=located(config.backbone, target.folder))
     return config.with_(changes)
 
 

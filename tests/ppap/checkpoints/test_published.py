@@ -233,7 +233,7 @@ def test_what_does_not_fit_is_named(
 
 def test_a_backbone_alone_is_told_apart(source: Source, tmp_path: Path) -> None:
     torch.save(source.vit.state_dict(), tmp_path / "dino.pth")
-    with pytest.raises(BackboneError, match="opened with load_backbone"):
+    with pytest.raises(BackboneError, match="a backbone alone, choose it as one"):
         load_published(tmp_path / "dino.pth")
     torch.save(source.content(), tmp_path / "best.pth")
     with pytest.raises(BackboneError, match="whole trained PPAP model"):
