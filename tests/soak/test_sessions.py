@@ -145,7 +145,7 @@ def test_fifty_sessions_of_two_users(tmp_path: Path, tell: Tell) -> None:
     answers, refused = sum(s.answers for s in sessions), sum(s.refused for s in sessions)
     tell(
         f"{SESSIONS} sessions of {len(USERS)} users for {SECONDS:.0f} s",
-        f"{answers:,} answers, every one checked; {refused:,} attempts at others' data, all refused",
+        f"{answers:,} answers, each checked; {refused:,} attempts at others' data, all refused",
     )
     assert answers > 10 * SESSIONS
     assert refused > SESSIONS
