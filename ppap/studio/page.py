@@ -73,10 +73,9 @@ MASTHEAD = """
     <circle cx="25" cy="8" r="3.6" fill="#3d7bff" stroke="#fff" stroke-width="1.2"/>
   </svg>
   <h1>PPAP Studio</h1>
-  LOGOUT
 </header>
 """
-LOGOUT = '<a class="logout" href="logout">Log out</a>'
+LOGOUT = '<p class="logout"><a href="logout">Log out</a></p>'
 STATIC = "/studio/static"
 
 
@@ -163,14 +162,15 @@ class Studio:
 
     def _build(self) -> gr.Blocks:
         with gr.Blocks(title="PPAP Studio", fill_width=True) as blocks:
-            logout = LOGOUT if self.access.passwords else ""
-            gr.HTML(MASTHEAD.replace("LOGOUT", logout), apply_default_css=False)
+            gr.HTML(MASTHEAD, apply_default_css=False)
             with gr.Tabs():
                 add_tab("explore", "Explore", self.server.calls())
                 add_tab("study", "Study", [*self.studying.calls(), *self.ablating.calls()])
                 add_tab("train", "Train", self.training.calls())
                 add_tab("evaluate", "Evaluate", self.evaluating.calls())
                 add_tab("segment", "Segment", self.segmenting.calls())
+            if self.access.passwords:
+                gr.HTML(LOGOUT, apply_default_css=False)
             add_endpoints(blocks, self.server)
             add_study_endpoints(blocks, self.studying, self.ablating)
             add_training_endpoints(blocks, self.training)
