@@ -122,6 +122,7 @@ def carry_out(given: argparse.Namespace) -> int:
     plan = plan_of(given)  # before anything slow is imported
     from ppap.backbones import load_backbone
     from ppap.data import open_dataset
+    from ppap.study.figures import unwritable
     from ppap.study.run import study
     from ppap.study.saved import VALUES, write_study
     from ppap.study.tables import as_markdown
@@ -141,6 +142,8 @@ def carry_out(given: argparse.Namespace) -> int:
     for note in found["notes"]:
         say(note)
     page = write_study(found, out)
+    if note := unwritable(found):
+        say(note)
     print("\n".join(found["advice"]["reasons"]))
     print(as_markdown(found), end="")
     print(page)

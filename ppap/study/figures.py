@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppap.rivals import RULES
+from ppap.study.fonts import SUGGESTED, USUAL, Fonts, fonts_for, without_invisible
 from ppap.study.heat import draw_maps, maps_size
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ MARKS = {"ppap": "o", "baseline": "s", "hp": "^", "knn": "D", "kmeans": "v"}
 NAMES = {rule: RULES[rule].title for rule in COLOURS}
 INK = "#222222"
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
+    "font.sans-serif": [USUAL],
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.spines.top": False,
@@ -40,7 +42,8 @@ STYLE: dict[Any, Any] = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "svg.fonttype": "path",
+    # Names in any script are written by whatever shows the file, which may have more fonts.
+    "svg.fonttype": "none",
     # The same study gives the same file.
     "svg.hashsalt": "ppap",
 }
@@ -79,17 +82,38 @@ def draw(study: Study) -> list[Drawn]:
     from matplotlib import rc_context
 
     drawn = []
-    with rc_context(STYLE):
+    fonts = fonts_for(class_names(study))
+    with rc_context({**STYLE, "font.family": [USUAL, *fonts.families, "sans-serif"]}):
         if study.get("advice"):
             drawn.append(_saved("advice", ADVICE_TITLE, _advice(study)))
         if study.get("rules"):
             drawn.append(_saved("trust", TRUST_TITLE, _trust(study)))
-            drawn.append(_saved("classes", CLASSES_TITLE, _classes(study)))
+            drawn.append(_draw_classes(study, fonts))
         if study.get("sweep"):
             figure = _figure(*maps_size(study))
             axes = draw_maps(figure, study, COLOURS["ppap"])
             drawn.append(_saved("sweep", SWEEP_TITLE, figure, axes))
     return drawn
+
+
+def class_names(study: Study) -> list[str]:
+    """The names that the figures are lettered with; none where nothing is labelled."""
+    rules = [rule for rule in study.get("rules") or () if not rule["matched"]]
+    return [one["name"] for one in rules[0]["classes"]] if rules else []
+
+
+def unwritable(study: Study) -> str:
+    """A sentence on the names that no font here has the characters of; empty where all can be."""
+    names = class_names(study)
+    fonts = fonts_for(names)
+    lacking = [name for name in names if fonts.lacks(name)]
+    if not lacking:
+        return ""
+    listed = ", ".join(lacking[:5]) + (" …" if len(lacking) > 5 else "")
+    return (
+        f"No font on this machine can write {listed}: classes.png has numbers instead, and "
+        f"classes.svg the names. Install a font such as {SUGGESTED} for both."
+    )
 
 
 ADVICE_TITLE = "How similar patches are, and where Φ⁰ and Ψ⁰ lie"
@@ -98,18 +122,32 @@ TRUST_TITLE = (
     "positives first (Fig. 1b of the paper)"
 )
 CLASSES_TITLE = "True among the positives by class of the anchor, and how many they are"
+NUMBERED = (
+    "Classes are numbered, from the top, where no font had the characters of their names; "
+    "classes.svg has the names."
+)
 SWEEP_TITLE = "What two settings do to the sets (the settings of Fig. 4 of the paper)"
 
 
 def _saved(name: str, title: str, figure: Figure, axes: Sequence[Axes] = ()) -> Drawn:
-    svg, png = io.StringIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "PPAP Studio"})
-    figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": "PPAP Studio"})
+    svg, png = _svg(figure), _png(figure)
     boxes = []
     for one in axes:
         place = one.get_position()
         boxes.append(Box(place.x0, 1 - place.y1, place.width, place.height))
-    return Drawn(name, title, svg.getvalue(), png.getvalue(), tuple(boxes))
+    return Drawn(name, title, svg, png, tuple(boxes))
+
+
+def _svg(figure: Figure) -> str:
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "PPAP Studio"})
+    return svg.getvalue()
+
+
+def _png(figure: Figure) -> bytes:
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": "PPAP Studio"})
+    return png.getvalue()
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -191,26 +229,45 @@ def _plain_numbers(axis: Axis) -> None:
     axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
-def _classes(study: Study) -> Figure:
+def _draw_classes(study: Study, fonts: Fonts) -> Drawn:
+    """The names as they are, and numbers in the PNG for those that cannot be drawn here."""
+    names = [without_invisible(name) for name in class_names(study)]
+    if not any(map(fonts.lacks, names)):
+        return _saved("classes", CLASSES_TITLE, _classes(study, names))
+    numbered = _classes(
+        study, [f"class {n}" if fonts.lacks(t) else t for n, t in enumerate(names, 1)]
+    )
+    numbered.supxlabel(NUMBERED, fontsize=6)
+    # Whatever shows the SVG has the characters, and most that are missing here are wide.
+    wide = ["".join("W" if c in fonts.missing else c for c in name) for name in names]
+    figure = _classes(study, wide)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    figure.axes[0].set_yticks(range(len(names)), names, parse_math=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from font")
+        svg = _svg(figure)
+    return Drawn("classes", CLASSES_TITLE, svg, _png(numbered))
+
+
+def _classes(study: Study, names: Sequence[str]) -> Figure:
+    """``names``: how the classes are called in this figure, in their order."""
     rules = [rule for rule in study["rules"] if not rule["matched"]]
-    names = [one["name"] for one in rules[0]["classes"]]
+    keys = class_names(study)
     figure = _figure(6.4, 0.9 + 0.42 * len(names))
     left, right = figure.subplots(1, 2, sharey=True)
     thick = 0.8 / len(rules)
     for index, rule in enumerate(rules):
         found = {one["name"]: one for one in rule["classes"]}
         y = [row + (index - (len(rules) - 1) / 2) * thick for row in range(len(names))]
-        precision = [
-            100 * (found[name]["precision"] or 0) if name in found else 0 for name in names
-        ]
-        sizes = [
-            max(0.5, found[name]["positives"] or 0) if name in found else 0.5 for name in names
-        ]
+        precision = [100 * (found[key]["precision"] or 0) if key in found else 0 for key in keys]
+        sizes = [max(0.5, found[key]["positives"] or 0) if key in found else 0.5 for key in keys]
         colour, label = COLOURS[rule["rule"]], NAMES[rule["rule"]]
         left.barh(y, precision, height=thick, color=colour, label=label)
         right.plot(sizes, y, MARKS[rule["rule"]], color=colour, ms=4)
     left.set(xlim=(0, 100), xlabel="True among the positives, %")
-    left.set_yticks(range(len(names)), names)
+    # A dollar sign in a name begins no formula.
+    left.set_yticks(range(len(names)), names, parse_math=False)
     left.invert_yaxis()
     right.set(xscale="log", xlabel="Positives, mean |P| (log scale)")
     right.grid(axis="both", color="#dddddd", lw=0.6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ppap.batches import Batch
 from ppap.studio.explore.views import AMBIGUOUS, ANCHOR, NEGATIVE, POSITIVE
+from ppap.study.fonts import runs
 
 Colour = tuple[int, int, int]
 
@@ -38,6 +40,8 @@ GAP = 6
 LINE = 22
 # Pixels for a character of a caption, a little more than most fonts take on average.
 LETTER = 8
+FONT_SIZE = 15
+INK = (20, 24, 34)
 MARGIN = 12
 
 
@@ -117,7 +121,16 @@ def lay_out(batch: Batch, panels: list[Panel], across: int) -> Layout:
 def wrapped(lines: list[str], width: int) -> list[str]:
     """Caption lines broken where they would be wider than their panel."""
     letters = max(20, (width - 2 * MARGIN) // LETTER)
-    return [part for line in lines for part in textwrap.wrap(line, letters) or [""]]
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(line, letters // (2 if is_wide(line) else 1)) or [""]
+    ]
+
+
+def is_wide(line: str) -> bool:
+    """Whether it has characters that take twice the room, as Chinese ones do."""
+    return any(unicodedata.east_asian_width(one) in "WF" for one in line)
 
 
 def legend(look: Look, *, labelled: bool, ring: bool) -> str:
@@ -191,10 +204,23 @@ def draw_panel(batch: Batch, panel: Panel, look: Look, layout: Layout) -> Image.
             draw.ellipse(around, outline=shape.rgba, width=shape.width)
         else:
             draw.line(shape.points, fill=shape.rgba, width=shape.width)
-    font = ImageFont.load_default(15)
     for n, line in enumerate(wrapped(panel.lines, layout.width)):
-        draw.text((MARGIN, MARGIN + n * LINE), line, fill=(20, 24, 34), font=font)
+        write(draw, MARGIN, MARGIN + n * LINE, line)
     return sheet
+
+
+def write(draw: ImageDraw.ImageDraw, x: float, y: float, line: str) -> None:
+    """A line of a caption, in whichever fonts have its characters."""
+    usual = ImageFont.load_default(FONT_SIZE)
+    if line.isascii():
+        draw.text((x, y), line, fill=INK, font=usual)
+        return
+    ascent = usual.getmetrics()[0] if isinstance(usual, ImageFont.FreeTypeFont) else FONT_SIZE
+    for file, part in runs(line):
+        font = ImageFont.truetype(file, FONT_SIZE)
+        # All on one line, whatever their fonts' heights.
+        draw.text((x, y + ascent), part, fill=INK, font=font, anchor="ls")
+        x += font.getlength(part)
 
 
 class Shape(NamedTuple):

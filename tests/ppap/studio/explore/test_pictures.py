@@ -6,13 +6,16 @@ import math
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
 
 from ppap.batches import Batch
 from ppap.places import ASSETS
+from ppap.studio.explore import pictures
 from ppap.studio.explore.pictures import (
     FILL,
     GAP,
@@ -27,9 +30,11 @@ from ppap.studio.explore.pictures import (
     heat,
     lay_out,
     legend,
+    wrapped,
 )
 from ppap.studio.explore.svg import as_svg, hexadecimal
 from ppap.studio.explore.views import AMBIGUOUS, ANCHOR, NEGATIVE, POSITIVE
+from tests.support.small_font import installed
 from tests.support.small_studio import small_batch
 
 OVERLAY = ASSETS / "studio" / "explore" / "overlay.js"
@@ -376,3 +381,29 @@ def test_markup_in_names_stays_text(panel: Panel) -> None:
     written = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
     assert written.replace(" ", "") == "".join(lines).replace(" ", "")
     assert not list(root.iter(f"{SVG}script"))
+
+
+def test_captions_in_any_script_are_written_in_fonts_that_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = [one for one in font_manager.fontManager.ttflist if "mpl-data" in one.fname]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
+    monkeypatch.setattr(font_manager, "findSystemFonts", list)
+
+    def drawn(line: str) -> np.ndarray:
+        sheet = Image.new("RGB", (200, 40), "white")
+        pictures.write(ImageDraw.Draw(sheet), 10, 10, line)
+        return np.asarray(sheet).min(axis=(0, 2)) < 128  # which columns have ink
+
+    with installed(tmp_path / "one.ttf", "Zz Test", "하늘"):
+        # Squares of 900 by 1,000 units at 15 pixels, after Latin letters of the usual font.
+        squares = drawn("a하늘é")
+        assert np.diff(np.flatnonzero(squares)).max() <= 5
+        assert squares.sum() >= drawn("aé").sum() + 2 * 12
+    assert drawn("plain")[10:40].any()
+
+
+def test_wide_characters_are_broken_sooner() -> None:
+    lines = wrapped(["空 " * 60, "a " * 60], 300)
+    assert max(len(line) for line in lines if "空" in line) <= 300 // 16
+    assert max(len(line) for line in lines if "a" in line) > 300 // 16
