@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ppap.checks import check_count
-from ppap.contrast.gradient import in_single
+from ppap.contrast.eq8 import in_single
 from ppap.contrast.sampling import (
     SAMPLES,
     check_maps,

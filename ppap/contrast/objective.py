@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ppap.checks import check_anchors, check_features, check_settings, described
-from ppap.contrast.gradient import Eq8, Task
+from ppap.contrast.eq8 import Eq8, Task
 from ppap.propagation import Partition, PatchSets, propagate_unit, unit, without_anchors
 
 SetsOf = Callable[[Tensor], PatchSets | Partition]

@@ -1,7 +1,7 @@
 """Cross-entropy at label size, of logits on the grid of patches: upsampled, but never all at once.
 
 Written with plain operations this is the dearest part of a training step: of every image, logits,
-their softmax and both gradients lie in memory at label size. As in ``ppap.contrast.gradient`` the
+their softmax and both gradients lie in memory at label size. As in ``ppap.contrast.eq8`` the
 gradient is worked out while the loss is, a few rows of pixels at a time, in the processor's cache.
 """
 

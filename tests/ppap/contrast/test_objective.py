@@ -17,7 +17,7 @@ from torch import Tensor
 
 import ppap
 from ppap import propagate
-from ppap.contrast import SetLoss, gradient, objective
+from ppap.contrast import SetLoss, eq8, objective
 from ppap.propagation import Partition, PatchSets, unit
 from ppap.rivals import Choice, gather_unit, prepare
 
@@ -173,8 +173,8 @@ def test_the_mean_is_over_anchors_or_over_images() -> None:
 def test_what_is_counted_joins_the_means_of_parts(
     monkeypatch: pytest.MonkeyPatch, mean_over: str, rows: int
 ) -> None:
-    monkeypatch.setattr(gradient, "SMALL_CHUNK_BYTES", rows * 8 * 12)
-    monkeypatch.setattr(gradient, "CHUNK_BYTES", rows * 8 * 12)
+    monkeypatch.setattr(eq8, "SMALL_CHUNK_BYTES", rows * 8 * 12)
+    monkeypatch.setattr(eq8, "CHUNK_BYTES", rows * 8 * 12)
     projected, anchors = normal(1, 12, 3).requires_grad_(), torch.arange(12)
     sets = random_sets(4, anchors, 12, 0.5)  # the anchors 1, 4, 7 and 10 have no positive
     sets.positive[6:9] = False  # nor has any of the third image
@@ -334,7 +334,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, rows: int, mean_
     whole = with_gradient(contrastive_loss(projected, sets=sets, **case), projected)
     sizes = ppap_loss(features, projected, phi0=0.8, psi0=0.3, **case)
     assert sizes.empty > 0
-    monkeypatch.setattr(gradient, "anchors_at_once", lambda count, row_bytes: rows)
+    monkeypatch.setattr(eq8, "anchors_at_once", lambda count, row_bytes: rows)
     pieces = with_gradient(contrastive_loss(projected, sets=sets, **case), projected)
     torch.testing.assert_close(pieces, whole)
     again = ppap_loss(features, projected, phi0=0.8, psi0=0.3, **case)
@@ -343,14 +343,14 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, rows: int, mean_
 
 
 def test_no_block_is_larger_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradient, "SMALL_CHUNK_BYTES", 4000)
-    monkeypatch.setattr(gradient, "CHUNK_BYTES", 8000)
-    assert gradient.anchors_at_once(1000, 400) == 20  # 8,000 bytes, as 10 anchors are too few
-    assert gradient.anchors_at_once(21, 400) == 11  # 11 and 10, not 20 and 1
-    assert gradient.anchors_at_once(7, 9999) == 1
-    assert gradient.anchors_at_once(0, 400) == 0
-    monkeypatch.setattr(gradient, "ENOUGH_ANCHORS", 3)
-    assert gradient.anchors_at_once(1000, 400) == 10
+    monkeypatch.setattr(eq8, "SMALL_CHUNK_BYTES", 4000)
+    monkeypatch.setattr(eq8, "CHUNK_BYTES", 8000)
+    assert eq8.anchors_at_once(1000, 400) == 20  # 8,000 bytes, as 10 anchors are too few
+    assert eq8.anchors_at_once(21, 400) == 11  # 11 and 10, not 20 and 1
+    assert eq8.anchors_at_once(7, 9999) == 1
+    assert eq8.anchors_at_once(0, 400) == 0
+    monkeypatch.setattr(eq8, "ENOUGH_ANCHORS", 3)
+    assert eq8.anchors_at_once(1000, 400) == 10
     asked = []
 
     def sets_of(chunk: Tensor) -> Partition:
@@ -420,7 +420,7 @@ def test_any_rule_gives_the_same_loss_in_chunks(monkeypatch: pytest.MonkeyPatch,
     sets = gather_unit(choice, f, anchors, prepared)
     assert sets.positive.any()
     at_once = with_gradient(contrastive_loss(projected, anchors, sets, temperature=0.1), projected)
-    monkeypatch.setattr(gradient, "anchors_at_once", lambda count, row_bytes: 7)
+    monkeypatch.setattr(eq8, "anchors_at_once", lambda count, row_bytes: 7)
     found = chunked_loss(
         lambda chunk: gather_unit(choice, f, chunk, prepared), projected, anchors, temperature=0.1
     )
@@ -579,7 +579,7 @@ def test_without_gradients_the_loss_is_the_same_and_none_is_worked_out(
     projected = normal(3, 40, 4).requires_grad_()
     case = Case(features=normal(2, 40, 4), projected=projected, anchors=torch.arange(20))
     loss = ppap_loss(**case).loss
-    monkeypatch.setattr(gradient, "through_normalisation", None)
+    monkeypatch.setattr(eq8, "through_normalisation", None)
     with torch.no_grad():
         quiet = ppap_loss(**case).loss
     assert quiet.grad_fn is None
