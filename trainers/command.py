@@ -111,7 +111,7 @@ def steady(stream: TextIO) -> TextIO:
 
 
 class Steady:
-    """An output that goes on when its reader has gone, as with ``| head -1``, into nothing."""
+    """An output that goes on when nobody takes it any more, as with ``| head -1``, into nothing."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -134,7 +134,7 @@ class Steady:
     def _going_on(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except OSError:  # nobody reads any more, the terminal is gone, or the disk is full
             # What still waits to be written goes nowhere, too, when Python ends.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())

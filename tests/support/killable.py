@@ -10,16 +10,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
 from tests.conftest import ROOT
+
+LARGEST = 50_000
 
 
 class At(NamedTuple):
@@ -49,11 +53,21 @@ class Killable:
         )
         assert self(first) == 0, self.log.read_text(encoding="utf-8")
 
-    def __call__(self, words: list[str], *ats: At) -> int:
-        """The exit status of the command; of a process that was killed, minus the signal."""
+    def __call__(
+        self, words: list[str], *ats: At, after: float | None = None, limited: float | None = None
+    ) -> int:
+        """The exit status of the command; of a process that was killed, minus the signal.
+
+        Args:
+            words: of the command.
+            ats: when it gets a signal.
+            after: seconds after which it is killed, wherever it is.
+            limited: seconds after which no file may become larger than LARGEST bytes.
+        """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"words": words, "ats": ats}) + "\n")
+        asked = {"words": words, "ats": ats, "after": after, "limited": limited}
+        self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         assert answer, self.log.read_text(encoding="utf-8")
@@ -100,22 +114,34 @@ def listen_for(ats: list[At]) -> None:
     sys.setprofile(called)
 
 
-def command(words: list[str], ats: list[At]) -> int:
+def begin_after(seconds: float, do: Callable[..., object], *arguments: object) -> None:
+    """Call something in a while, whatever the process does then."""
+    timer = threading.Timer(seconds, do, arguments)
+    timer.daemon = True
+    timer.start()
+
+
+def command(asked: dict[str, Any]) -> int:
     """Run the command in this process."""
     from trainers import train
 
-    if ats:
-        listen_for(ats)
-    return train.main(words)
+    if asked["ats"]:
+        listen_for([At(*at) for at in asked["ats"]])
+    if asked["limited"] is not None:
+        limits = (resource.RLIMIT_FSIZE, (LARGEST, resource.RLIM_INFINITY))
+        begin_after(asked["limited"], resource.setrlimit, *limits)
+    if asked["after"] is not None:
+        begin_after(asked["after"], os.kill, os.getpid(), signal.SIGKILL)
+    return train.main(asked["words"])
 
 
-def fork_and_run(words: list[str], ats: list[At]) -> int:
+def fork_and_run(asked: dict[str, Any]) -> int:
     """Run it in a fork; its exit status."""
     child = os.fork()
     if child == 0:
         code = 99
         try:
-            code = command(words, ats)
+            code = command(asked)
         except SystemExit as error:
             code = int(error.code or 0)
         except BaseException:
@@ -138,9 +164,7 @@ def serve(log: Path) -> None:
         os.dup2(file.fileno(), 2)
         run = command
         for line in sys.stdin:
-            asked: dict[str, Any] = json.loads(line)
-            ats = [At(*at) for at in asked["ats"]]
-            print(run(asked["words"], ats), file=answers, flush=True)
+            print(run(json.loads(line)), file=answers, flush=True)
             run = fork_and_run
 
 

@@ -144,12 +144,18 @@ class Run:
         known = {name: value for name, value in self.state().items() if name in LASTING}
         content = {"state": state, **process_identity(), "time": time.time(), **known, **facts}
         text = json.dumps(finite(content), indent=1) + "\n"
+        if state == "running":
+            write_text(self.state_file, text)
+        else:
+            self.write_last_word(text)
+
+    def write_last_word(self, text: str) -> None:
+        """Write ``state.json`` also where the disk is full, or the run would seem to go on."""
         try:
             write_text(self.state_file, text)
         except OSError as error:
-            if not (is_full(error) and state == "failed"):
+            if not is_full(error):
                 raise
-            # That it failed must be said, or it would seem to run: where the old word stands.
             overwrite(self.state_file, text)
 
     def link(self, checkpoint: Path, name: str) -> None:

@@ -257,7 +257,7 @@ class Training:
             if self.started or not self.given.resume:
                 self.target.write_state("failed", reason=reason)
             else:  # what was asked for does not fit the run; the run is as it was
-                write_text(self.target.state_file, json.dumps(self.before) + "\n")
+                self.target.write_last_word(json.dumps(self.before) + "\n")
             if not self.started and not self.given.resume:
                 # It never ran: the folder may be used again, with other settings.
                 self.target.config_file.unlink(missing_ok=True)
