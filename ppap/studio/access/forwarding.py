@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from ppap.studio.access.hosts import PORTS, as_address, authority, is_loopback
 
-Scope = dict[str, Any]
+Scope = MutableMapping[str, Any]
 Headers = list[tuple[bytes, bytes]]
 # In a scope: a proxy that nobody spoke of passes on what somebody elsewhere asks.
 PROXIED = "ppap.proxied"
@@ -38,7 +38,7 @@ def straightened(scope: Scope, *, behind_proxy: bool) -> Scope:
     """
     headers: Headers = list(scope["headers"])
     kept = [(name, value) for name, value in headers if not _forwards(name)]
-    made = {**scope, "headers": kept}
+    made: dict[str, Any] = {**scope, "headers": kept}
     if not behind_proxy:
         made[PROXIED] = _through_proxy(scope)
         return made

@@ -6,7 +6,7 @@ send the same paths and mean different things by them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -39,6 +39,6 @@ def meant(path: str, prefix: str, own: Callable[[str], bool], known: Callable[[s
     return rest if known(rest) else path
 
 
-def at(scope: dict[str, Any], path: str) -> dict[str, Any]:
+def at(scope: MutableMapping[str, Any], path: str) -> dict[str, Any]:
     """The same request for another path."""
     return {**scope, "path": path, "raw_path": quote(path, safe="/:@!$&'()*+,;=~-._").encode()}

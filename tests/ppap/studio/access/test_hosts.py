@@ -110,7 +110,8 @@ def test_the_studio_s_own_pages(origin: str, host: str) -> None:
     ["null", "", "http://localhost", "http://localhost:7861", "http://127.0.0.1:7860",
      "https://localhost", "http://evil.example:7860", "http://localhost:7860.evil.example",
      "http://localhost:7860@evil.example", "file://", "chrome-extension://localhost:7860",
-     "http://localhost:7860/x", "http://localhost:7860?x", "http://[localhost:7860", "//localhost:7860"],
+     "http://localhost:7860/x", "http://localhost:7860?x", "http://[localhost:7860",
+     "//localhost:7860"],
 )  # fmt: skip
 def test_any_other_page_is_foreign(origin: str) -> None:
     known = authority("localhost:7860")

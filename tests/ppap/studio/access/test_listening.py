@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import urllib.request
+from typing import Any
 
 import pytest
 
@@ -20,13 +21,13 @@ except OSError:
 needs_ipv6 = pytest.mark.skipif(not has_ipv6, reason="this machine has no IPv6")
 
 
-async def hello(scope: dict, receive: object, send: object) -> None:  # type: ignore[type-arg]
+async def hello(scope: Any, receive: Any, send: Any) -> None:
     """The smallest application."""
     if scope["type"] != "http":
         return
     start = {"type": "http.response.start", "status": 200, "headers": []}
-    await send(start)  # type: ignore[operator]
-    await send({"type": "http.response.body", "body": b"hello"})  # type: ignore[operator]
+    await send(start)
+    await send({"type": "http.response.body", "body": b"hello"})
 
 
 def answers(address: str, port: int) -> bool:
@@ -74,7 +75,7 @@ def test_a_taken_port_is_told_whichever_address_it_is_taken_on(host: str, taken_
         names = {found[4][0] for found in socket.getaddrinfo("localhost", port)}
         if host == "localhost" and taken_by not in names:
             pytest.skip("localhost has one address here")
-        with pytest.raises(CannotListen, match="another program already does.*--port") as error:
+        with pytest.raises(CannotListen, match=r"another program already does.*--port") as error:
             require_free(host, port)
         assert str(error.value).startswith(f"Cannot listen on {host}, port {port}: ")
 

@@ -137,7 +137,7 @@ def test_a_wrong_line_is_named_and_not_shown(file: Path, line: str) -> None:
 def test_a_name_stands_once(file: Path) -> None:
     add_user(file, "ada", "x")
     file.write_text(file.read_text() * 2)
-    with pytest.raises(AuthFileError, match="Line 2 of .* names ada a second time"):
+    with pytest.raises(AuthFileError, match=r"Line 2 of .* names ada a second time"):
         Passwords(file)
 
 

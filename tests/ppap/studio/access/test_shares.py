@@ -24,7 +24,8 @@ def test_using_something_keeps_it() -> None:
     kept.put("b", 2, "x")
     assert kept.get("a") == 1
     assert kept.put("c", 3, "x") == [2]
-    assert [kept.get(key) for key in ("a", "b", "c", None, 5, [])] == [1, None, 3, None, None, None]
+    keys: list[object] = ["a", "b", "c", None, 5, []]
+    assert [kept.get(key) for key in keys] == [1, None, 3, None, None, None]
 
 
 def test_nobody_pushes_out_what_another_keeps() -> None:
@@ -59,7 +60,8 @@ def test_many_with_one_each_give_way_to_the_newest() -> None:
 
 
 def test_everybody_takes_turns() -> None:
-    turns, begin, done = Turns("turns"), threading.Event(), []
+    turns, begin = Turns("turns"), threading.Event()
+    done: list[str] = []
     turns.submit("first", begin.wait)
     for n in range(100):
         turns.submit("bob", done.append, f"bob {n}")
