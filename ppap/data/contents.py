@@ -143,7 +143,7 @@ def chosen_labels(
     fitting: list[tuple[str, dict[str, str], list[str]]] = []
     unfit: list[str] = []
     for folder in part.labels:
-        search = Search(root / folder, inside_labels=True)
+        search = Search(root / folder, inside_labels=True, natural=False)
         files = [file for file in search if is_label_name(file)]
         paired = pair(photos, files, root / folder)
         if paired.labels:

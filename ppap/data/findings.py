@@ -89,8 +89,9 @@ def preflight(
         files = [left_out(finding) for finding in files]
         if not checked.sound:
             files.append(Finding("error", root, "holds no image that can be read"))
-    findings += files
+    # An offer for all label maps comes before what it would mend of each.
     findings += [Finding(*found) for found in counts.findings()]
+    findings += files
     findings += [Finding("note", root, text) for text in checked.notes(len(present), len(chosen))]
     return sorted(findings, key=lambda finding: ORDER.index(finding.severity))
 

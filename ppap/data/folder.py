@@ -23,6 +23,7 @@ from ppap.data.parts import IMAGES, SPLITS, has_picture, list_files, parts_of, s
 TITLE = "Folder with images"
 # Label maps that are opened to tell masks of 0 and 255 from class ids.
 PEEKED = 32
+MOST_PEEKED = 320
 _CROPS = re.compile(r".+_five_crop_[0-9.]+")
 
 
@@ -159,7 +160,7 @@ def meaning_notes(named: Named, found: Contents) -> list[str]:
     if not named.counted:
         told.append(f"{named.file.name} gives the numbers of the classes.")
     if void:
-        told.append(f"No class: {', '.join(map(str, void))} and 255.")
+        told.append(f"Numbers without a class: {', '.join(map(str, void))} and 255.")
     return told
 
 
@@ -182,10 +183,11 @@ def is_black_and_white(root: Path, found: Contents, named: Named) -> bool:
     if not plain or len(named.names) != 2:
         return False
     labelled = [pair.labels for pair in found.pairs.values() if pair.labels is not None]
-    count = min(PEEKED, len(labelled))
-    chosen = [labelled[i * len(labelled) // count] for i in range(count)]
     values: set[int] = set()
-    for name in chosen:
+    for looked, name in enumerate(spread(labelled, MOST_PEEKED)):
+        # What is rare may be in none of the first: then more are looked into.
+        if looked >= PEEKED and values != {0}:
+            break
         try:
             about = os.stat(root / name)  # noqa: PTH116
             values |= stored_values(root / name, about.st_size, about.st_mtime_ns)
@@ -194,6 +196,14 @@ def is_black_and_white(root: Path, found: Contents, named: Named) -> bool:
         if values - {0, 255}:
             return False
     return values == {0, 255}
+
+
+def spread(names: list[str], most: int) -> list[str]:
+    """At most so many of the names, in an order that is spread evenly from the beginning on."""
+    count = min(most, len(names))
+    steps = [i * len(names) // count for i in range(count)]
+    stride = max(1, count // PEEKED)
+    return [names[i] for start in range(stride) for i in steps[start::stride]]
 
 
 @lru_cache(maxsize=4096)

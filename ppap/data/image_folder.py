@@ -11,12 +11,13 @@ from ppap.data.classes import with_palette
 from ppap.data.errors import printable
 from ppap.data.labels import label_table
 from ppap.data.listing import twice_in
+from ppap.data.parts import has_picture
 from ppap.data.searching import Search, counted
 
 
 def recognises(root: Path) -> bool:
     """Whether a bounded search finds a picture."""
-    return next(iter(Search(root)), None) is not None
+    return has_picture(root)
 
 
 def item(root: Path, name: str) -> Item:
@@ -29,13 +30,14 @@ def open_split(root: Path, split: str) -> Dataset:
     search = Search(root)
     names = list(search)
     warnings = []
-    if search.label_folders:
-        folders = counted(search.label_folders, "folder")
+    filled = [f for f in search.label_folders if has_picture(root / f, labels=True)]
+    if filled:
+        folders = counted(filled, "folder")
         warnings.append(
             f"Label maps were left out: {folders}. To use them, put a {CLASSES} beside them, which "
             "names one class a line, class 0 first."
         )
-        search.label_folders = []
+    search.label_folders = []
     notes = list(search.notes())
     if twice := twice_in(names):
         first = " and ".join(printable(name) for name in next(iter(twice.values())))

@@ -47,15 +47,21 @@ def look(path: Path, labels: bool = False) -> Look:
         if labels:
             check_lossless(image, path)
         kind = image.format or ""
-        # Pillow itself turns a TIFF as it is read, and gives the size that it has then.
-        orientation = 1 if kind == "TIFF" else stored_orientation(image)
-        found = Look(image.width, image.height, orientation, kind)
+        found = Look(image.width, image.height, 1 if labels else orientation_of(image), kind)
         stream: IO[bytes] | None = getattr(image, "fp", None)
         if stream is not None and not ends_well(kind, stream, image, path):
             # What was read of the header may have moved the place where decoding begins.
             with opened(path, str(path)) as again:
                 again.load()
     return found
+
+
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation, as far as it can be had without decoding."""
+    # Pillow itself turns a TIFF as it is read, and gives the size that it has then. Of a PNG
+    # without EXIF before its pixels, it would decode all to see whether some comes behind them.
+    known = image.format != "PNG" or {"exif", "Raw profile type exif"} & image.info.keys()
+    return stored_orientation(image) if known and image.format != "TIFF" else 1
 
 
 def ends_well(kind: str, stream: IO[bytes], image: Image.Image, path: Path) -> bool:

@@ -74,7 +74,10 @@ class LabelCounts:
             only = printable(names[occurring[0]])
             text = f"{maps} hold only one class, '{only}': every score would be perfect."
             if VOID in self.classes:
-                text += " If their other number is a class, give it a line in classes.txt."
+                text += (
+                    " If 255 is a class, too, give every class its number in classes.txt, as in "
+                    "'0 background' and '255 object'."
+                )
             return [LabelFinding("warning", "", text)]
         absent = [printable(name) for i, name in enumerate(names) if i not in self.classes]
         if not absent:

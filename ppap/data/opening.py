@@ -105,7 +105,7 @@ def likeness(root: Path) -> str | None:
     if inner is None:
         return None
     place, title = inner
-    return f"has {title} in it: choose {printable(place)}"
+    return f"has a data set in it ({title}): choose {printable(place)}"
 
 
 def known_kind(root: Path) -> str | None:
@@ -115,20 +115,26 @@ def known_kind(root: Path) -> str | None:
             if layout.kind != folder.LAYOUT.kind:
                 return layout.title
             labelled = any(part.labels for part in parts_of(root))
-            return "a labelled data set" if labelled or class_file(root) else None
+            return "pictures with label maps" if labelled or class_file(root) else None
     return None
 
 
 def with_likeness(dataset: Dataset) -> Dataset:
     """The data set, with a warning where it looks like another in an unusual layout."""
-    if dataset.name not in (folder.LAYOUT.kind, image_folder.LAYOUT.kind):
-        return dataset
-    found = likeness(dataset.root) if dataset.name == image_folder.LAYOUT.kind else None
-    found = found or lookalike(dataset.root)
-    if found is None:
+    if dataset.name == image_folder.LAYOUT.kind:
+        if (found := likeness(dataset.root)) is None:
+            return dataset
+        # What it looks like says better what to do with its label maps.
+        notes = [note for note in dataset.notes if note not in dataset.warnings]
+        warnings: tuple[str, ...] = ()
+    elif dataset.name == folder.LAYOUT.kind:
+        if (found := lookalike(dataset.root)) is None:
+            return dataset
+        notes, warnings = list(dataset.notes), dataset.warnings
+    else:
         return dataset
     told = f"The folder {found}."
-    return replace(dataset, notes=(told, *dataset.notes), warnings=(told, *dataset.warnings))
+    return replace(dataset, notes=(told, *notes), warnings=(told, *warnings))
 
 
 def existing(path: str | Path) -> Path:

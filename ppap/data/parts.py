@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ppap.data.listing import has_folder, images_in, is_dropping, names_in
-from ppap.data.searching import Search, is_label_folder
+from ppap.data.formats import is_image_name
+from ppap.data.listing import has_folder, images_in, is_dropping, names_in, natural_key
+from ppap.data.searching import MAX_ENTRIES, is_folder, is_label_folder
 
 # The order in which splits are told.
 SPLITS = ("train", "val", "test")
@@ -41,7 +43,12 @@ class Part(NamedTuple):
 
 def folders_in(folder: Path) -> list[str]:
     """Names of the folders in a folder."""
-    return [name for name in names_in(folder) if has_folder(folder, name)]
+    try:
+        with os.scandir(folder) as entries:
+            found = [e.name for e in entries if not is_dropping(e.name) and is_folder(e)]
+    except OSError:
+        return []
+    return sorted(found, key=natural_key)
 
 
 def photo_folder(folders: Iterable[str]) -> str | None:
@@ -60,13 +67,15 @@ def label_folders(folders: Iterable[str]) -> list[str]:
 def parts_of(root: Path) -> list[Part]:
     """The parts of a folder, as its sub-folders' names tell them."""
     folders = folders_in(root)
-    if photos := photo_folder(folders):
-        return [Part("", photos, tuple(label_folders(folders)))]
+    photos = photo_folder(folders)
+    whole = [Part("", photos or "", tuple(label_folders(folders)))]
+    if photos and has_picture(root / photos):
+        return whole
     named = {name: SPLIT_OF[name.casefold()] for name in folders if name.casefold() in SPLIT_OF}
     if named:
         parts = [part_of_split(root, folders, name, split) for name, split in named.items()]
         return sorted(parts, key=lambda part: SPLITS.index(part.split))
-    return [Part("", "", tuple(label_folders(folders)))]
+    return whole
 
 
 def part_of_split(root: Path, folders: list[str], name: str, split: str) -> Part:
@@ -85,7 +94,30 @@ def part_of_split(root: Path, folders: list[str], name: str, split: str) -> Part
 
 def has_picture(folder: Path, *, labels: bool = False) -> bool:
     """Whether there is a picture in a folder or below it."""
-    return next(iter(Search(folder, inside_labels=labels)), None) is not None
+    return any(found_below(folder, labels))
+
+
+def found_below(folder: Path, labels: bool) -> Iterator[bool]:
+    """True for each picture; nothing is sorted, since one is enough."""
+    waiting, entries, seen = [os.fspath(folder)], 0, set()
+    while waiting and entries < MAX_ENTRIES:
+        place = waiting.pop()
+        real = os.path.realpath(place)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            with os.scandir(place) as found:
+                for entry in found:
+                    entries += 1
+                    if is_dropping(entry.name):
+                        continue
+                    if not is_folder(entry):
+                        yield is_image_name(entry.name)
+                    elif labels or not is_label_folder(entry.name):
+                        waiting.append(entry.path)
+        except OSError:
+            continue
 
 
 def split_folders(photos: Path) -> dict[str, str]:

@@ -85,6 +85,8 @@ class Search:
     root: Path
     inside_labels: bool = False
     """Whether to look into folders that are named like those of label maps."""
+    natural: bool = True
+    """Whether the order is one that people expect; another is faster."""
     entries: int = 0
     """Files and folders looked at so far."""
     unreadable: Counter[str] = field(default_factory=Counter)
@@ -108,7 +110,8 @@ class Search:
         while waiting:
             below = waiting.pop()
             folders, files = self._entries_of(below)
-            for name in sorted(files, key=natural_key):
+            key = natural_key if self.natural else None
+            for name in sorted(files, key=key):
                 if is_image_name(name):
                     yield below + name
                 elif (suffix := suffix_of(name)) in HEIF_SUFFIXES | UNREADABLE_SUFFIXES:
@@ -116,7 +119,7 @@ class Search:
             if self.entries >= MAX_ENTRIES and (folders or waiting):
                 self.cut = True
                 return
-            waiting += [f"{below}{name}/" for name in sorted(folders, key=natural_key)][::-1]
+            waiting += [f"{below}{name}/" for name in sorted(folders, key=key)][::-1]
 
     def _entries_of(self, below: str) -> tuple[list[str], list[str]]:
         """Folders to look into, and files."""
@@ -130,7 +133,7 @@ class Search:
                     if _leads_out(entry):
                         self.outside.append(below + entry.name)
                         continue
-                    if not _is_folder(entry):
+                    if not is_folder(entry):
                         files.append(entry.name)
                     elif not self.inside_labels and is_label_folder(entry.name):
                         self.label_folders.append(below + entry.name)
@@ -207,7 +210,7 @@ def counted(names: list[str], what: str) -> str:
     return f"{len(names)} {what}{'s' * (len(names) != 1)} ({named}{more})"
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
     """Also of what a link leads to; a link to nothing is a file that will be missed."""
     try:
         return entry.is_dir()
