@@ -55,6 +55,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "eval_size",
             "crops",
             "crop_ratio",
+            "on_error",
         ),
     ),
     (
