@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ T = TypeVar("T")
 class _Entry(NamedTuple, Generic[T]):
     share: str
     value: T
+    weight: float
 
 
 class Shares(Generic[T]):
@@ -32,37 +33,47 @@ class Shares(Generic[T]):
     def __init__(self, each: int, most: float, weigh: Callable[[T], float] = lambda _: 1) -> None:
         self.each, self.most, self._weigh = each, most, weigh
         self._kept: OrderedDict[str, _Entry[T]] = OrderedDict()
+        self._of: dict[str, OrderedDict[str, None]] = {}
+        self._weights: dict[str, float] = {}
 
     def put(self, key: str, value: T, share: str) -> list[T]:
-        """Keep something; what had to go for it."""
-        self._kept[key] = _Entry(share, value)
+        """Keep something under a new key; what had to go for it."""
+        weight = self._weigh(value)
+        self._kept[key] = _Entry(share, value, weight)
+        self._of.setdefault(share, OrderedDict())[key] = None
+        self._weights[share] = self._weights.get(share, 0) + weight
         gone = []
-        own = [k for k, entry in self._kept.items() if entry.share == share]
-        for old in own[: max(0, len(own) - self.each)]:
-            gone.append(self._kept.pop(old).value)
-        while len(self._kept) > 1 and sum(self.weights().values()) > self.most:
-            gone.append(self._kept.pop(self._next_to_go(key)).value)
+        while len(self._of[share]) > self.each:
+            gone.append(self._pop(next(iter(self._of[share]))))
+        while len(self._kept) > 1 and sum(self._weights.values()) > self.most:
+            gone.append(self._pop(self._next_to_go(key)))
         return gone
 
-    def _next_to_go(self, newest: str) -> str:
-        heaviest = max(self.weights().values())
-        greedy = {share for share, weight in self.weights().items() if weight == heaviest}
-        others = [k for k, entry in self._kept.items() if k != newest]
-        return next((k for k in others if self._kept[k].share in greedy), others[0])
+    def _pop(self, key: str) -> T:
+        entry = self._kept.pop(key)
+        del self._of[entry.share][key]
+        self._weights[entry.share] -= entry.weight
+        if not self._of[entry.share]:
+            del self._of[entry.share], self._weights[entry.share]
+        return entry.value
 
-    def weights(self) -> Counter[str]:
-        """How much each share takes up."""
-        found: Counter[str] = Counter()
-        for entry in self._kept.values():
-            found[entry.share] += self._weigh(entry.value)  # type: ignore[assignment]
-        return found
+    def _next_to_go(self, newest: str) -> str:
+        heaviest = max(self._weights.values())
+        others = (key for key in self._kept if key != newest)
+        # Of whoever has nothing but the newest, nothing can go.
+        fallback = next(key for key in self._kept if key != newest)
+        return next(
+            (key for key in others if self._weights[self._kept[key].share] == heaviest), fallback
+        )
 
     def get(self, key: object) -> T | None:
         """What is kept under ``key``, which is used by that; None where there is nothing."""
         if not isinstance(key, str) or key not in self._kept:
             return None
         self._kept.move_to_end(key)
-        return self._kept[key].value
+        entry = self._kept[key]
+        self._of[entry.share].move_to_end(key)
+        return entry.value
 
     def values(self) -> Iterator[T]:
         """Everything that is kept, what was used last first."""
