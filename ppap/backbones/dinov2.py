@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ppap.backbones.base import IMAGENET_MEAN, IMAGENET_STD, BackboneError, BackboneInfo
 from ppap.backbones.files import fill, named
-from ppap.backbones.folders import Facts, Read
+from ppap.backbones.folders import Facts, Read, refuse_activation
 from ppap.backbones.plain import SIZES, by_name, depth_of, heads_of, left_out
 from ppap.backbones.unwrapping import Unwrapped
 from ppap.backbones.vit import VitBackbone
@@ -37,6 +37,7 @@ NEEDED = ("patch_embed.proj.weight", "blocks.0.attn.qkv.weight")
 # DINOv3's models of satellite images, whose colours lie elsewhere; only the file's name tells.
 SATELLITE = ("sat493m", "vit_large_patch16_dinov3.sat493m")
 PATCH_OF_V2 = 14
+FC1 = "blocks.0.mlp.fc1.weight"
 
 
 def is_scaled(tensors: Mapping[str, Tensor]) -> bool:
@@ -79,6 +80,9 @@ def build_scaled(read: Read, found: Unwrapped, *, heads: int | None = None) -> V
     family = family_of(found, read.file)
     tensors = prepared(found.tensors, read.file)
     heads = read.facts.heads if heads is None else heads
+    gated = is_gated(tensors)
+    if family == V3 or not gated:  # DINOv2's gate is always SiLU
+        refuse_activation(read.facts, read.file, "silu" if gated else "gelu")
     vit = measured_vit(family, tensors, read.file, heads)
     filtered = filtered_by_timm(vit, tensors)
     title = f"{family} {size_of(family, tensors)}"
@@ -184,12 +188,18 @@ def mlp_of(family: str, tensors: Mapping[str, Tensor], dim: int, file: Path) -> 
     # Half a unit more, lest rounding takes one away.
     ratio = (next(n for name, n in width.items() if name != "fc2") + 0.5) / dim
     if family == V3:
-        gated = bool(width.keys() & {"w1", "fc1_g"})
+        gated = is_gated(tensors)
         return {"mlp_ratio": ratio, "swiglu_mlp": gated, "swiglu_align_to": int(gated)}
-    inner = tensors.get("blocks.0.mlp.w3.weight", tensors.get("blocks.0.mlp.fc2.weight"))
-    packed = inner is not None and 2 * inner.shape[1] == int(ratio * dim)
-    gate = {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU} if packed else {}
+    gate = {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU} if is_gated(tensors) else {}
     return {"mlp_ratio": ratio, **gate}
+
+
+def is_gated(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the MLPs have a gate, in the form of a matrix of its own or beside another."""
+    names = ("w1", "fc1_g", "w12")
+    inner = tensors.get("blocks.0.mlp.fc2.weight")
+    packed = inner is not None and inner.ndim == 2 and len(tensors.get(FC1, ())) == 2 * len(inner.T)
+    return packed or any(f"blocks.0.mlp.{name}.weight" in tensors for name in names)
 
 
 def side_of(positions: Tensor, file: Path) -> int:
@@ -226,8 +236,7 @@ def size_of(family: str, tensors: Mapping[str, Tensor]) -> str:
     """The usual name: ViT-S/14, ViT-H+/16, or ViT-B/14 with 4 registers."""
     dim, _, patch, _ = tensors[NEEDED[0]].shape
     size = SIZES.get(dim, f"{dim}×{depth_of(tensors)}")
-    gated = any(f"blocks.0.mlp.{name}.weight" in tensors for name in ("w1", "fc1_g"))
-    plus = "+" if family == V3 and gated and re.fullmatch("[SBLH]", size) else ""
+    plus = "+" if family == V3 and is_gated(tensors) and re.fullmatch("[SBLH]", size) else ""
     registers = register_count(tensors) if family == V2 else 0
     return f"ViT-{size}{plus}/{patch}" + (f" with {registers} registers" if registers else "")
 

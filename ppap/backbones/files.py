@@ -39,19 +39,16 @@ HARMLESS = (
     "pathlib.PurePosixPath",
     "pathlib._local.PosixPath",
     "pathlib._local.WindowsPath",
+    "types.SimpleNamespace",
     "typing.Any",
 )
-# The same, where they are filled like dictionaries.
+# The same, which torch would not fill unless they were dictionaries.
 HARMLESS_MAPPINGS = (
-    "addict.addict.Dict",
-    "collections.defaultdict",
     "lightning.fabric.utilities.data.AttributeDict",
     "lightning_fabric.utilities.data.AttributeDict",
-    "mmengine.config.config.ConfigDict",
     "pytorch_lightning.utilities.parsing.AttributeDict",
-    "types.SimpleNamespace",
 )
-# What the two kinds are made of.
+# What the two kinds are made of, and default dictionaries of.
 HARMLESS_TYPES = ("dict", "list", "int", "float", "str", "bool")
 BUILTINS = ("builtins", "__builtin__")
 
@@ -77,21 +74,9 @@ class Ignored:
         pass
 
 
-class IgnoredMapping(dict[Any, Any]):
-    """Stands in for HARMLESS_MAPPINGS, in the same way."""
-
-    def __new__(cls, *_: object) -> IgnoredMapping:
-        """Take any arguments and forget them."""
-        return super().__new__(cls)
-
-    def __init__(self, *_: object) -> None:
-        pass
-
-    def __setstate__(self, _: object) -> None:
-        pass
-
-    def __setitem__(self, *_: object) -> None:
-        pass
+def empty_mapping(*_: object) -> dict[Any, Any]:
+    """Stands in for ``collections.defaultdict``: a dictionary without the default."""
+    return {}
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:
@@ -136,7 +121,8 @@ def _pickled(file: Path, start: bytes) -> object:
     # A set of (stand-in, name) pairs, to which torch looks up the names in the file.
     stand_ins: list[Any] = [(Ignored, name) for name in HARMLESS]
     stand_ins += [(Ignored, f"{home}.{t}") for t in HARMLESS_TYPES for home in BUILTINS]
-    stand_ins += [(IgnoredMapping, name) for name in HARMLESS_MAPPINGS]
+    stand_ins += [(dict, name) for name in HARMLESS_MAPPINGS]
+    stand_ins += [(empty_mapping, "collections.defaultdict")]
     try:
         with ALLOWING, torch.serialization.safe_globals(stand_ins):
             if file.suffix == ".safetensors":  # torch would go by the name

@@ -35,6 +35,7 @@ class Facts(NamedTuple):
     """What transformers calls the architecture: ``vit``, ``vit_mae``, ``dinov2``, …"""
     architecture: str = ""
     """timm's name of the model, with its tag."""
+    activation: str = ""
     heads: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -122,6 +123,15 @@ def read_parts(index: Path) -> dict[str, Any]:
     return content
 
 
+def refuse_activation(facts: Facts, file: Path, usual: str) -> None:
+    """BackboneError where the layers' activation is another than in every published model."""
+    if facts.activation not in ("", usual):
+        raise BackboneError(
+            f"{file} is of a ViT with the activation {facts.activation}, as its config.json says; "
+            f"only {usual} is understood there"
+        )
+
+
 def facts_beside(file: Path) -> Facts:
     """What is said beside a file with one of the usual names; others may belong to anything."""
     if file.name in WEIGHTS and file.is_file():
@@ -139,10 +149,11 @@ def facts_in(folder: Path) -> Facts:
     if architecture and isinstance(tag, str) and tag:
         architecture = f"{architecture}.{tag}"
     heads = config.get("num_attention_heads")
-    model_type = config.get("model_type")
+    model_type, activation = config.get("model_type"), config.get("hidden_act")
     return Facts(
         model_type=model_type if isinstance(model_type, str) else "",
         architecture=architecture,
+        activation=activation if isinstance(activation, str) else "",
         heads=heads if isinstance(heads, int) and heads > 0 else None,
         mean=channels(images.get("image_mean")) or channels(told.get("mean")),
         std=spreads(images.get("image_std")) or spreads(told.get("std")),

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from ppap.backbones.base import IMAGENET_MEAN, IMAGENET_STD, BackboneError, BackboneInfo
 from ppap.backbones.files import fill, named
-from ppap.backbones.folders import Facts, Read
+from ppap.backbones.folders import Facts, Read, refuse_activation
 from ppap.backbones.unwrapping import Unwrapped
 from ppap.backbones.vit import VitBackbone
 
 HEADS = ("head.", "ca_head.", "c_head.", "p_head.", "dino_head.", "ibot_head.")
-DECODER = ("decoder_", "mask_token")
+DECODER = ("decoder_", "decoder.", "mask_token")
 # What transformers puts after the last norm.
 CLASSIFIERS = ("pooler.", "classifier.")
 # Beside a network in its training's file, and of no interest to anybody who wants its features.
@@ -98,6 +98,7 @@ def read_plain(read: Read, found: Unwrapped) -> Checkpoint:
     """
     backbone = dict(found.tensors)
     refuse_others(backbone, read.file)
+    refuse_activation(read.facts, read.file, "gelu")
     kind = recognised(read, found)
     for name in [n for n in backbone if n.startswith(("masked_embed", "mask_token", *CLASSIFIERS))]:
         del backbone[name]

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ppap.backbones.base import BackboneError
-from ppap.backbones.files import IgnoredMapping
 from ppap.backbones.folders import Read
 from ppap.backbones.huggingface import as_authors, is_huggingface
 
@@ -94,7 +93,6 @@ def flattened(
             yield f"{before}{key}", value
         elif (
             isinstance(value, Mapping)
-            and not isinstance(value, IgnoredMapping)
             and key not in NO_NETWORKS
             and id(value) not in seen
             and len(seen) < MOST

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import os
 import socket
 import subprocess
 import sys
@@ -64,7 +63,18 @@ def test_known_names_exist_in_timm() -> None:
         source = find_vit(vit.timm_name)
         assert source.name == vit.timm_name
         assert source.is_dino == vit.info.name.startswith("dino_")
+        resized_as_dino = not vit.info.name.endswith("_reg") and "dinov3" not in vit.info.name
+        assert source.as_dino == resized_as_dino
         assert source.hub is not None
+
+
+def test_the_larger_ones_go_by_their_authors_names_too() -> None:
+    from ppap.backbones.timm_models import find_vit
+
+    for name, timm_name in backbones.TIMM_NAMES.items():
+        assert find_vit(timm_name).name == timm_name
+        assert ("giant" in timm_name) == ("vitg" in name)
+        assert ("_reg4_" in timm_name) == name.endswith("_reg")
 
 
 def test_the_embedded_backbone_says_that_it_saw_labels() -> None:
@@ -320,6 +330,33 @@ def test_a_download_tells_its_progress_and_is_there_offline_afterwards(
     assert torch.equal(first(images), again(images))
 
 
+@pytest.mark.parametrize("damage", ["cut", "emptied", "without numbers"])
+def test_a_broken_download_is_named_with_what_to_delete(
+    own_hub: Hub, tmp_path: Path, damage: str
+) -> None:
+    tensors = random_weights()
+    if damage == "without numbers":
+        tensors["norm.weight"][3] = torch.nan
+    own_hub.files[REPOSITORY + "model.safetensors"] = save(tensors)
+    if damage != "without numbers":
+        load_backbone("test_vit")
+        blob = next(file for file in (tmp_path / "cache").rglob("blobs/*") if file.is_file())
+        content = blob.read_bytes()
+        blob.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+    with pytest.raises(BackboneError) as refused:
+        load_backbone("test_vit")
+    message = str(refused.value)
+    assert message.startswith("the download of test_vit in the model hub's cache is broken: ")
+    # What it says helps: the file is downloaded anew.
+    named = Path(message.partition(". Delete ")[2].partition(" and try again")[0])
+    assert named.is_file()
+    named.unlink()
+    tensors["norm.weight"][3] = 1
+    own_hub.files[REPOSITORY + "model.safetensors"] = save(tensors)
+    again = load_backbone("test_vit")
+    assert torch.equal(last_qkv(again), tensors["blocks.5.attn.qkv.weight"])
+
+
 def test_older_repositories_with_a_pickle_work_too(own_hub: Hub, tmp_path: Path) -> None:
     tensors = random_weights()
     torch.save(tensors, tmp_path / "weights.bin")
@@ -430,11 +467,3 @@ def test_a_local_file_that_does_not_fit_is_explained(
     torch.save({k: v for k, v in tensors.items() if v is not None}, tmp_path / "mine.pth")
     with pytest.raises(BackboneError, match=message):
         load_backbone("test_vit", checkpoint=tmp_path / "mine.pth")
-
-
-def test_paths_and_names_are_told_apart() -> None:
-    assert backbones.as_path("vit_base_patch16_224.augreg_in21k") is None
-    assert backbones.as_path("teacher.pth") == Path("teacher.pth")
-    assert backbones.as_path(f"folder{os.sep}teacher") == Path("folder/teacher")
-    assert backbones.as_path(Path("teacher")) == Path("teacher")
-    assert backbones.as_path("~/x.pth") == Path.home() / "x.pth"
