@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,6 +26,7 @@ from ppap.data.crops import LAYOUT as CROPPED
 from ppap.settings import SettingError
 from trainers.cache import CachedBatch, CacheError, FeatureCache
 from trainers.training.chance import generator
+from trainers.training.packing import Packed
 
 logger = logging.getLogger("trainers")
 
@@ -135,18 +136,21 @@ def batches(
     return [order[step * batch : (step + 1) * batch][part] for step in range(first, steps)]
 
 
-class _ByBatch(torch.utils.data.Dataset[TrainingBatch | Exception]):
-    """Lets a DataLoader ask for whole batches."""
+class _ByBatch(torch.utils.data.Dataset[TrainingBatch | Exception | Packed]):
+    """Lets a DataLoader ask for whole batches; ``packed`` where they go to another process."""
 
-    def __init__(self, source: Source, wanted: Sequence[Sequence[int]]) -> None:
-        self.source, self.wanted = source, wanted
+    def __init__(
+        self, source: Source, wanted: Sequence[Sequence[int]], *, packed: bool = False
+    ) -> None:
+        self.source, self.wanted, self.packed = source, wanted, packed
 
     def __len__(self) -> int:
         return len(self.wanted)
 
-    def __getitem__(self, index: int) -> TrainingBatch | Exception:
+    def __getitem__(self, index: int) -> TrainingBatch | Exception | Packed:
         try:
-            return self.source.batch(self.wanted[index])
+            batch = self.source.batch(self.wanted[index])
+            return Packed(batch) if self.packed else batch
         except (DataError, CacheError) as error:
             # Handed over like a batch: a DataLoader would raise it as something else.
             return error
@@ -193,28 +197,53 @@ def load(
         with closing(source.cache.batches(wanted, ahead=AHEAD if workers else 0)) as kept:
             yield from map(from_cache, kept)
         return
-    with warnings.catch_warnings():
-        # How many are worth having beside how many cores, our users decide.
-        warnings.filterwarnings("ignore", "This DataLoader will create")
-        loader = DataLoader(
-            _ByBatch(source, wanted),
-            batch_size=None,
-            num_workers=min(workers, len(wanted)),
-            pin_memory=pin,
-            collate_fn=_as_it_is,
-            worker_init_fn=_begin_worker,
-        )
-        found = iter(loader)
+    found = _reading(source, wanted, min(workers, len(wanted)), pin)
     try:
         for batch in found:
             if isinstance(batch, Exception):
                 raise batch
+            if isinstance(batch, Packed):
+                batch = batch.unpacked()
             for reason in batch.skipped:
                 tell_once(reason)
             yield batch
     finally:
         # Or the processes would live as long as the traceback of an error does.
         del found
+
+
+def _reading(
+    source: Source, wanted: Sequence[Sequence[int]], workers: int, pin: bool
+) -> Iterator[Any]:
+    """Begin to read, with as many processes; in this one where the system lets none be started."""
+    with warnings.catch_warnings():
+        # How many are worth having beside how many cores, our users decide.
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        loader = DataLoader(
+            _ByBatch(source, wanted, packed=workers > 0),
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=pin,
+            collate_fn=_as_it_is,
+            worker_init_fn=_begin_worker,
+        )
+        try:
+            return iter(loader)
+        except OSError as error:
+            if not workers:
+                raise
+            tell_alone(error.strerror or str(error))
+            return _reading(source, wanted, 0, pin)
+
+
+@cache
+def tell_alone(reason: str) -> None:
+    """Put into the log that no other process reads images; not again in every epoch."""
+    logger.warning(
+        "No processes that read images can be started (%s), so this one reads them itself, which "
+        "is slower. In a container, /dev/shm may be full or missing.",
+        reason,
+    )
 
 
 @cache
