@@ -14,7 +14,7 @@ from ppap.data.listing import twice_in, without_suffix
 from ppap.data.lists import Names, pictures_listed
 from ppap.data.pairing import is_label_name, marked, pair
 from ppap.data.parts import IMAGES, SPLITS, Part, list_files, parts_of, split_folders
-from ppap.data.searching import NAMED, Search, counted
+from ppap.data.searching import Search, counted
 
 # Without lists, one image in five is for validation.
 IN_FIVE = 5
@@ -214,7 +214,6 @@ def by_split(root: Path, found: Contents) -> dict[str, list[str]]:
     if not files:
         return by_folders(found)
     images = {stem: one.image for stem, one in found.pairs.items()}
-    by_image = {without_suffix(image): stem for stem, image in images.items()}
     names, labels = Names(images), label_names(found)
     given: dict[str, list[str]] = {}
     for split, file in files.items():
@@ -223,7 +222,6 @@ def by_split(root: Path, found: Contents) -> dict[str, list[str]]:
             given[split].append(stem)
             if label is not None:
                 found.pairs[stem] = found.pairs[stem]._replace(labels=label)
-    del by_image
     return completed(files, given, found)
 
 
@@ -277,9 +275,15 @@ def where(found: Contents) -> str:
 
 
 def label_names(found: Contents) -> Names:
-    """Of all label maps, with or without a picture of the same name."""
+    """Of all label maps, with or without a picture of the same name; below their folder, too."""
     own = [pair.labels for pair in found.pairs.values() if pair.labels is not None]
-    return Names({name: name for name in (*own, *found.stray)})
+    folders = sorted(found.label_folders, key=len, reverse=True)
+
+    def below(name: str) -> str:
+        inside = (folder for folder in folders if name.startswith(f"{folder}/"))
+        return name.removeprefix(f"{next(inside, '')}/")
+
+    return Names({name: below(name) for name in (*own, *found.stray)})
 
 
 def stray_note(found: Contents) -> list[str]:
@@ -289,6 +293,3 @@ def stray_note(found: Contents) -> list[str]:
     if not stray:
         return []
     return [f"{len(stray)} label maps have no image, the first is {printable(stray[0])}."]
-
-
-__all__ = ["NAMED", "Contents", "Pair", "by_split", "contents_of", "divide", "stray_note"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -11,8 +11,6 @@ from ppap.data.errors import LayoutError, printable
 from ppap.data.formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, suffix_of
 from ppap.data.listing import read_lines, without_suffix
 
-# Of names that do not exist, that many are told.
-NAMED = 3
 _DRIVE = re.compile(r"^[A-Za-z]:[/\\]")
 _HEADING_WORDS = """
     image images img photo file filename file_name name path id stem label labels mask masks
@@ -199,8 +197,3 @@ def _is_heading(text: str) -> bool:
 
 def _leads_out(text: str) -> bool:
     return text.startswith("/") or ".." in PurePosixPath(text.replace("\\", "/")).parts
-
-
-def spelled(files: Iterable[str]) -> Names:
-    """Names of files that are called by their whole paths."""
-    return Names({file: file for file in files})

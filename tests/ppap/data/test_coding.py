@@ -31,7 +31,11 @@ def grey_png(path: Path, ids: np.ndarray, depth: int, colour: int = 0) -> None:
         )
 
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    palette = chunk(b"PLTE", bytes((7 + 5 * i) % 256 for i in range(3 * 2**depth))) if colour == 3 else b""
+    palette = (
+        chunk(b"PLTE", bytes((7 + 5 * i) % 256 for i in range(3 * 2**depth)))
+        if colour == 3
+        else b""
+    )
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
