@@ -12,7 +12,10 @@ import pytest
 from ppap.studio import main
 from tests.conftest import ROOT
 
-OPTIONS = ("--host", "--port", "--backbone", "--images", "--runs", "--help")
+OPTIONS = (
+    *("--host", "--port", "--backbone", "--images", "--runs", "--help"),
+    *("--auth-file", "--no-auth", "--private-runs", "--allowed-host", "--behind-proxy"),
+)
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -30,6 +33,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
     monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
+    monkeypatch.delenv("SPACE_ID", raising=False)
 
 
 def test_help_names_every_option_and_imports_nothing_heavy() -> None:
@@ -75,6 +79,10 @@ def test_folders_may_be_given_several_times(
             for port in ("0", "65536", "-1", "7860.5", "many", "", "9" * 5000, "²")
         ),
         (["--colour", "blue"], "--colour"),
+        (["--allowed-host", "https://a.example"], "'https://a.example' is not a host name such as"),
+        (["--allowed-host", "*.example"], "'*.example' is not a host name"),
+        (["--private-runs"], "--private-runs needs --auth-file FILE"),
+        (["--auth-file", "users", "--no-auth"], "--auth-file and --no-auth contradict each other"),
     ],
 )
 def test_wrong_arguments_are_told_in_a_sentence(
@@ -99,7 +107,9 @@ def test_a_space_names_host_and_port(
     assert "'nonsense' is no whole number" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]", "::ffff:127.0.0.1"]
+)
 def test_these_addresses_are_this_machine_s_only(host: str) -> None:
     assert main.is_local(host)
 
@@ -109,6 +119,52 @@ def test_these_addresses_are_this_machine_s_only(host: str) -> None:
 )
 def test_these_addresses_may_be_reached_by_others(host: str) -> None:
     assert not main.is_local(host)
+
+
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [
+        (["--host", "0.0.0.0"], "--host 0.0.0.0"),
+        (["--host", "::"], "--host ::"),
+        (["--host", "192.168.1.5"], "--host 192.168.1.5"),
+        (["--host", "lab7"], "--host lab7"),
+        (["--behind-proxy"], "--behind-proxy"),
+        (["--host", "127.0.0.1", "--behind-proxy"], "--behind-proxy"),
+    ],
+)
+def test_others_are_let_in_only_if_it_is_said_whom(given: list[str], flag: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.require_known_visitors(main.arguments(given))
+    said = str(end.value.code)
+    assert said.startswith(f"{flag} lets other machines reach the studio. Say who may log in")
+    assert "ppap-studio add-user FILE NAME" in said
+    main.require_known_visitors(main.arguments([*given, "--no-auth"]))
+    main.require_known_visitors(main.arguments([*given, "--auth-file", "users"]))
+
+
+@pytest.mark.parametrize("given", [[], ["--host", "::1"], ["--allowed-host", "studio.example"]])
+def test_nobody_has_to_log_in_where_only_this_machine_is_served(given: list[str]) -> None:
+    main.require_known_visitors(main.arguments(given))
+
+
+def test_a_space_lets_in_whom_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    # A container that sets the address is no Space.
+    with pytest.raises(SystemExit):
+        main.require_known_visitors(main.arguments([]))
+    monkeypatch.setenv("SPACE_ID", "user/name")
+    args = main.arguments([])
+    assert args.space
+    main.require_known_visitors(args)
+    # Nor is somebody's own choice of an address one.
+    with pytest.raises(SystemExit):
+        main.require_known_visitors(main.arguments(["--host", "192.168.1.5"]))
+
+
+def test_a_file_of_users_that_cannot_be_used_is_told_at_once(tmp_path: Path) -> None:
+    done = run("app.py", "--auth-file", str(tmp_path / "users"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{tmp_path}/users cannot be read: No such file or directory.\n"
 
 
 def test_a_port_in_use_is_told_in_a_sentence() -> None:
