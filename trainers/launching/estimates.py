@@ -6,7 +6,7 @@ The numbers are rough and say so. They refuse what cannot go well, not what migh
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import torch
 from ppap.backbones import VITS, Backbone, build_vit, load_backbone
 from ppap.backbones import as_path as file_of
 from ppap.backbones.embedded import is_embedded
+from ppap.machine import memory as main_memory
 from ppap.segmenter import Segmenter
 from trainers.cache import CachePlan, plan_cache
 from trainers.cache.plan import free_bytes, in_words
@@ -112,7 +113,7 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
             f"Checkpoints take about {in_words(checkpoints)}, but {out} has {in_words(free_disk)} "
             f"free, of which {in_words(RESERVE_BYTES)} stay free. Delete old runs, or keep fewer."
         )
-    elif free_memory is not None and memory > free_memory:
+    elif memory > free_memory:
         refusal = (
             f"It takes about {in_words(memory)} of memory, but {in_words(free_memory)} are free "
             f"on {device}. Use a smaller batch, or smaller images."
@@ -179,21 +180,11 @@ def memory_needed(config: Config, plan: CachePlan, backbone: Backbone, trained: 
     )
 
 
-def memory_free(device: torch.device) -> int | None:
-    """Bytes free on the device; None where that is not known."""
+def memory_free(device: torch.device) -> int:
+    """Bytes free on the device; on the CPU as far as this process may use them."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return meminfo().get("MemAvailable")
-
-
-def meminfo() -> Mapping[str, int]:
-    """What the system says of its memory, in bytes; empty where it does not."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return {}
-    pairs = (line.split() for line in lines if line.endswith(" kB"))
-    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in pairs}
+    return main_memory().available
 
 
 def as_reply(found: Estimate) -> dict[str, Any]:

@@ -25,6 +25,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ppap.settings import SettingError
+from trainers.devices import automatic, gpus, require_fit
 
 Value = TypeVar("Value")
 
@@ -157,9 +158,11 @@ def from_torchrun(name: str, default: int) -> int:
 
 def device_of(device: str | torch.device, local_rank: int, *, several: bool) -> torch.device:
     """Where process ``local_rank`` of this machine runs; SettingError where it cannot."""
-    known = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    known = ["cpu", *gpus()]
     if str(device) == "auto":
-        device = "cuda" if len(known) > 1 else "cpu"
+        device = automatic()
+        # Each of several takes the GPU of its number, or none does.
+        device = "cuda" if several and device != "cpu" else device
     wanted = str(device)
     if wanted == "cuda":
         wanted = f"cuda:{local_rank}"
@@ -179,6 +182,7 @@ def device_of(device: str | torch.device, local_rank: int, *, several: bool) -> 
         raise SettingError(
             "device", f"device must be one of auto, {', '.join(known)} here, not {device}."
         )
+    require_fit(torch.device(wanted))
     return torch.device(wanted)
 
 

@@ -264,6 +264,7 @@ def test_without_the_others_it_says_what_to_do(environment: pytest.MonkeyPatch) 
 
 def test_each_process_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("trainers.devices.why_unfit", lambda gpu: None)
     for name in ("auto", "cuda", torch.device("cuda")):
         assert device_of(name, 1, several=True) == torch.device("cuda:1")
     assert device_of("cuda:1", 0, several=False) == torch.device("cuda:1")
