@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 MOST = 3
-CLOSE = 0.7
+CLOSE = 0.6
 # Names of one folder that are looked at: it may be anything on the machine.
 LOOKED_AT = 5_000
 # Parts of a path that may be wrong.

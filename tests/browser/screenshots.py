@@ -72,7 +72,7 @@ def problem(page: Page) -> None:
     page.get_by_role("radio", name="Folder").click()
     page.get_by_label("Folder or data set on this server").fill("/no/such/folder")
     page.get_by_role("button", name="Load").click()
-    page.locator(".batch .messages.error:visible").wait_for()
+    page.locator(".batch .field-error:visible").wait_for()
     field = page.locator("input[data-exact=phi0]")
     field.fill("1.5")
     field.press("Enter")

@@ -226,8 +226,9 @@ def test_a_folder_that_is_not_there(page: Page, folder: str, sentence: str) -> N
     page.get_by_role("radio", name="Folder").click()
     page.get_by_label("Folder or data set on this server").fill(folder)
     page.get_by_role("button", name="Load").click()
-    page.locator(".batch .messages.error:visible").wait_for()
-    assert sentence in page.locator(".batch .messages.error").inner_text()
+    page.locator(".batch [data-error=folder]:visible").wait_for()
+    assert page.locator(".batch [data-error=folder]").inner_text() == sentence
+    assert page.locator(".batch .messages.error:visible").count() == 0
     assert len(names(page)) == 6
     # What was typed is still there to be mended.
     assert page.get_by_label("Folder or data set on this server").input_value() == folder
@@ -246,11 +247,9 @@ def test_a_backbone_that_cannot_be_had_says_what_to_do(open_studio: Callable[...
     page.get_by_label("Backbone").select_option("checkpoint")
     page.get_by_label("Path of the file on this server").fill("/no/such/file.pth")
     page.get_by_role("button", name="Use", exact=True).click()
-    page.locator(".batch .messages.error:visible").wait_for(timeout=60_000)
-    assert (
-        "There is no file /no/such/file.pth on this server."
-        in page.locator(".batch .messages.error").inner_text()
-    )
+    said = page.locator(".batch [data-error=checkpoint]")
+    said.locator("p").wait_for(timeout=60_000)
+    assert said.inner_text() == "There is no file /no/such/file.pth on this server."
     assert page.evaluate(f"{STUDIO}.state.batch.backbone") == "embedded"
     assert len(names(page)) == 6
     # The path is still there to be mended.

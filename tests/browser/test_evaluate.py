@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import Running, pages, studio
 from tests.ppap.studio.evaluate.test_server import Place
@@ -99,10 +99,34 @@ def test_an_evaluation_is_begun_here_and_shown_beside_another(
     assert own.count() == 0
 
 
-def test_what_cannot_be_evaluated_is_told(open_tab: Callable[[], Page]) -> None:
+def test_what_cannot_be_evaluated_is_told_at_its_field(
+    open_tab: Callable[[], Page], place: Place
+) -> None:
     page = open_tab()
-    page.locator("#evaluate").get_by_label("Data set on this server").fill("/no/such/folder")
+    data = page.locator("#evaluate").get_by_label("Data set on this server")
+    said = page.locator("#evaluate [data-error=data]")
+    assert page.locator("#evaluate .field-error:visible").count() == 0
+    data.fill("/no/such/folder")
+    expect(said).to_have_text("There is no folder /no/such/folder on this server.")
+    data.fill("")
+    expect(said).to_be_hidden()
+    # A path that nobody has typed yet is no mistake, until it is sent.
+    page.locator("#evaluate").get_by_label("Checkpoint", exact=True).select_option("file")
+    page.locator("#evaluate").get_by_label("Split").fill("vall")
+    expect(page.locator("#evaluate [data-error=checkpoint]")).to_be_hidden()
     page.get_by_role("button", name="Evaluate", exact=True).click()
-    said = page.locator("#evaluate .messages.error:visible")
-    said.wait_for()
-    assert "There is no folder /no/such/folder" in said.inner_text()
+    expect(page.locator("#evaluate [data-error=checkpoint]")).to_contain_text("checkpoint file")
+    assert page.locator("#evaluate .messages.error:visible").count() == 0
+    page.locator("#evaluate").get_by_label("Path of the checkpoint").fill(
+        str(place.run.checkpoints / "lst.pt")
+    )
+    offer = page.locator("#evaluate [data-error=checkpoint] button")
+    expect(offer).to_have_text(str(place.run.checkpoints / "last.pt"))
+    offer.click()
+    data.fill(str(place.data))
+    expect(page.locator("#evaluate [data-error=checkpoint]")).to_be_hidden()
+    split = page.locator("#evaluate [data-error=split]")
+    expect(split).to_contain_text("has no split vall.")
+    split.get_by_role("button", name="val", exact=True).click()
+    expect(split).to_be_hidden()
+    assert page.locator("#evaluate").get_by_label("Split").input_value() == "val"

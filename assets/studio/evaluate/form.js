@@ -1,12 +1,14 @@
 // What is evaluated on what, how far that is, and the reports that there are.
 import { runOptions, takeCheckpoint } from "../shared/checkpoints.js";
-import { call } from "../shared/client.js";
+import { call, latestOnly } from "../shared/client.js";
 import { h, moment, newId, relist, select } from "../shared/dom.js";
+import { FieldErrors } from "../shared/fields.js";
 import { JobControls } from "../shared/job.js";
 import { say } from "../shared/messages.js";
 
 const FILE = "file";
 const POLL_MS = 700;
+const CHECK_AFTER_MS = 300;
 export const perCent = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
 
 export class EvaluateForm {
@@ -19,13 +21,15 @@ export class EvaluateForm {
     const pathId = newId("checkpoint");
     this.path = h("input", { id: pathId, type: "text", autocomplete: "off", spellcheck: "false" });
     this.file = h("div", { class: "field" }, h("label", { for: pathId }, "Path of the checkpoint on this server"), this.path);
-    this.checkpoint = select("Checkpoint", this.options(), undefined, () => this.showCheckpoint());
+    this.checkpoint = select("Checkpoint", this.options(), undefined, () => this.chooseCheckpoint());
     const dataId = newId("data");
     this.data = h("input", { id: dataId, type: "text", list: `${dataId}-list`, autocomplete: "off", spellcheck: "false" });
     this.known = h("datalist", { id: `${dataId}-list` }, this.dataOptions());
     this.split = h("input", { id: `${dataId}-split`, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "the run's, or val" });
     this.crf = h("input", { id: `${dataId}-crf`, type: "checkbox", disabled: Boolean(config.crf) });
-    this.job = new JobControls(server, { begin: "Evaluate", doing: "Evaluating" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job) });
+    this.job = new JobControls(server, { begin: "Evaluate", doing: "Evaluating" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.errors.refuse(error) });
+    this.errors = new FieldErrors();
+    this.ask = latestOnly(() => this.check());
     this.list = h("ul", { class: "reports" });
     this.empty = h("p", { class: "help" }, "There is no report yet. Evaluate a checkpoint; runs that have finished bring their own.");
     const form = h(
@@ -35,14 +39,19 @@ export class EvaluateForm {
         novalidate: true,
         onsubmit: (event) => {
           event.preventDefault();
+          this.errors.sent = true;
           this.job.start();
         },
+        oninput: () => this.changed(),
       },
       this.checkpoint.field,
       this.file,
-      h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.data, this.known),
-      h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split),
+      // A run is always chosen; what may be empty is the path.
+      this.errors.add("checkpoint", this.path, { value: () => (this.checkpoint.input.value === FILE ? this.path.value : "a run") }),
+      h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.data, this.known, this.errors.add("data", this.data)),
+      h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split, this.errors.add("split", this.split)),
       h("label", { class: "check", for: `${dataId}-crf` }, this.crf, "Also with CRF"),
+      this.errors.add("crf", this.crf),
       h("p", { class: "help" }, config.crf ?? ""),
       this.job.elements,
     );
@@ -81,7 +90,7 @@ export class EvaluateForm {
   takeRun(name) {
     const refused = takeCheckpoint(this.checkpoint.input, this.config.checkpoints, name);
     if (refused) return refused;
-    this.showCheckpoint();
+    this.chooseCheckpoint();
     if (this.reports.some((one) => one.key === name)) this.choose(name);
     return "";
   }
@@ -95,6 +104,28 @@ export class EvaluateForm {
     this.file.hidden = key !== FILE;
     const run = key === FILE ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
     this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
+  }
+
+  chooseCheckpoint() {
+    this.showCheckpoint();
+    // With the run its data is chosen, unless some is named.
+    if (this.checkpoint.input.value !== FILE) this.errors.touch("data");
+    this.changed();
+  }
+
+  changed() {
+    clearTimeout(this.checking);
+    this.checking = setTimeout(() => this.ask(), CHECK_AFTER_MS);
+  }
+
+  /** What is wrong is said at its field while the form is filled in. */
+  async check() {
+    try {
+      const { errors, offers } = await call(this.server, "check", this.request());
+      this.errors.show(errors, offers);
+    } catch {
+      return; // starting it will say what is in the way
+    }
   }
 
   request() {

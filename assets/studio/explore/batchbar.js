@@ -1,10 +1,12 @@
 // Which images are looked at: the sample photos, own files, a folder on the server; their size and
 // the backbone that embeds them.
-import { Refused, call, follow } from "../shared/client.js";
+import { Refused, call, follow, latestOnly } from "../shared/client.js";
 import { choice, count, h, newId, select } from "../shared/dom.js";
 import { fileDrop, uploadAll } from "../shared/drop.js";
+import { FieldErrors } from "../shared/fields.js";
 import { errorBox, noteBox, say } from "../shared/messages.js";
 
+const CHECK_AFTER_MS = 300;
 const SOURCES = [
   ["samples", "Sample photos"],
   ["files", "Your images"],
@@ -19,6 +21,8 @@ export class BatchBar {
     this.hooks = hooks;
     this.turn = 0;
     this.notice = []; // said with the next batch
+    this.fields = new FieldErrors();
+    this.ask = latestOnly(() => this.check());
     this.request = { source: "samples", size: 448, backbone: config.backbone, checkpoint: "" };
     this.build();
   }
@@ -47,6 +51,8 @@ export class BatchBar {
       this.otherLabel,
       h("div", { class: "inline" }, this.otherName, h("button", { type: "submit" }, "Use")),
     );
+    const typed = { value: () => this.otherName.value || this.backbone.input.value, use: (offer) => this.useName(offer) };
+    const backboneErrors = ["backbone", "checkpoint"].map((name) => this.fields.add(name, this.otherName, typed));
     this.note = h("p", { class: "help backbone-note" });
     this.summary = h("p", { class: "summary", dataset: { part: "summary" } });
     this.status = h("p", { class: "status", role: "status" });
@@ -58,7 +64,7 @@ export class BatchBar {
       "section",
       { class: "card batch", "aria-label": "Batch" },
       h("header", {}, h("h2", {}, "Batch")),
-      h("div", { class: "card-body" }, this.source.group, this.filesPanel(), this.folderPanel(), h("div", { class: "field" }, h("span", { class: "label" }, "Resolution"), this.size.group), this.backbone.field, this.other, this.note, this.summary, this.busy, this.errors, this.remarks),
+      h("div", { class: "card-body" }, this.source.group, this.filesPanel(), this.folderPanel(), h("div", { class: "field" }, h("span", { class: "label" }, "Resolution"), this.size.group), this.backbone.field, this.other, backboneErrors, this.note, this.summary, this.busy, this.errors, this.remarks),
     );
     this.chooseSource("samples", false);
   }
@@ -87,14 +93,17 @@ export class BatchBar {
           this.seed = 0;
           this.loadFolder(0);
         },
+        oninput: () => this.changed(),
       },
-      h("div", { class: "field" }, h("label", { for: id }, "Folder or data set on this server"), this.folder, h("datalist", { id: list }, config.folders.map((f) => h("option", { value: f })))),
+      h("div", { class: "field" }, h("label", { for: id }, "Folder or data set on this server"), this.folder, h("datalist", { id: list }, config.folders.map((f) => h("option", { value: f }))), this.fields.add("folder", this.folder)),
       h(
         "div",
         { class: "pair" },
         h("div", { class: "field" }, h("label", { for: `${id}-split` }, "Split"), this.split),
         h("div", { class: "field" }, h("label", { for: `${id}-count` }, "Images"), this.number),
       ),
+      this.fields.add("split", this.split),
+      this.fields.add("count", this.number),
       h("div", { class: "inline" }, h("button", { type: "submit", class: "primary" }, "Load"), this.again),
     );
     this.seed = 0;
@@ -121,8 +130,12 @@ export class BatchBar {
 
   useOther(event) {
     event.preventDefault();
-    const value = this.otherName.value.trim();
+    this.useName(this.otherName.value.trim());
+  }
+
+  useName(value) {
     if (!value) return;
+    this.otherName.value = value;
     const file = this.backbone.input.value === "checkpoint";
     this.reload({ backbone: file ? "checkpoint" : value, checkpoint: file ? value : "" });
   }
@@ -144,15 +157,35 @@ export class BatchBar {
 
   loadFolder(step) {
     this.seed += step;
-    return this.load({
-      ...this.request,
+    this.fields.sent = true;
+    return this.load({ ...this.request, ...this.wanted() });
+  }
+
+  /** What the folder's form asks for. */
+  wanted() {
+    return {
       source: "folder",
       folder: this.folder.value.trim(),
       split: this.split.value.trim(),
       count: Number(this.number.value),
       seed: this.seed,
       images: undefined, // of a study: from now on the next ones
-    });
+    };
+  }
+
+  changed() {
+    clearTimeout(this.checking);
+    this.checking = setTimeout(() => this.ask(), CHECK_AFTER_MS);
+  }
+
+  /** What is wrong with the folder is said at its field while it is typed. */
+  async check() {
+    try {
+      const { errors, offers } = await call(this.server, "check", { ...this.wanted(), size: this.request.size });
+      this.fields.show(errors, offers);
+    } catch {
+      return; // loading will say what is in the way
+    }
   }
 
   /** Whether a request is what is on screen. */
@@ -165,7 +198,10 @@ export class BatchBar {
   }
 
   begin(text) {
+    clearTimeout(this.checking);
     this.say([], []);
+    this.fields.show({});
+    this.failure = "";
     this.show(text, 0);
     return ++this.turn;
   }
@@ -182,12 +218,20 @@ export class BatchBar {
     say(this.remarks, notes);
   }
 
-  fail(sentences) {
+  /** error: a refusal that may belong to a field. */
+  fail(sentences, error = null) {
     this.busy.hidden = true;
-    this.say(sentences, []);
+    this.failure = error?.message ?? sentences.join(" ");
+    const elsewhere = error && !(this.isShown(error.field) && this.fields.refuse(error));
+    this.say(elsewhere ? [...sentences, this.failure] : sentences, []);
     // The batch stays, and so does what was typed: a name with a slip in it is mended, not retyped.
     this.size.set(this.request.size);
     if (this.other.hidden) this.adoptModel(this.request);
+  }
+
+  /** Whether the field that a refusal is about can be seen. */
+  isShown(field) {
+    return ["folder", "split", "count"].includes(field) ? !this.folderBox.hidden : true;
   }
 
   /** Load a batch; on failure the batch that is shown stays. Returns whether it worked. */
@@ -209,7 +253,7 @@ export class BatchBar {
       this.busy.hidden = true;
       return true;
     } catch (error) {
-      if (mine === this.turn) this.fail([...said, error instanceof Refused ? error.message : String(error)]);
+      if (mine === this.turn) this.fail(said, error instanceof Refused ? error : new Refused({ error: String(error) }));
       return false;
     }
   }

@@ -119,7 +119,7 @@ class Explore {
     }
     const worked = await this.bar.load({ ...this.bar.request, ...link.request });
     if (!worked && link.request) {
-      const said = this.bar.errors.querySelector("p").textContent;
+      const said = this.bar.failure;
       await this.bar.load({ source: "samples", size: 448, backbone: this.config.backbone, checkpoint: "" }, [said]);
     }
   }

@@ -1,6 +1,7 @@
 // The Segment page: pictures, what segments them, and what the segments are called.
-import { Refused, call, follow } from "../shared/client.js";
+import { call, follow } from "../shared/client.js";
 import { choice, download, h, newId, whenBack } from "../shared/dom.js";
+import { fieldError, tell } from "../shared/messages.js";
 import { SegmentLegend } from "./legend.js";
 import { SegmentSource } from "./source.js";
 import { SegmentView, colourTable } from "../shared/label-view.js";
@@ -35,7 +36,7 @@ class Segment {
     this.legend = new SegmentLegend({ change: (id, changes) => this.change(id, changes), focus: (id) => this.focus(id) });
     this.readout = h("p", { class: "readout", role: "status" }, "Point at a picture to see what a segment is called; click it to name it.");
     this.grid = h("div", { class: "segment-grid" });
-    this.failure = h("p", { class: "field-error", role: "alert", hidden: true });
+    this.failure = fieldError("take");
     this.stage = h("section", { class: "card stage", "aria-label": "Segments", dataset: { ready: "false" } }, this.toolbar(), this.readout, this.failure, this.grid);
     root.replaceChildren(this.source.element, h("div", { class: "main" }, this.stage), h("div", { class: "right" }, this.legend.element), this.legend.editor.element);
     this.source.fill();
@@ -79,7 +80,7 @@ class Segment {
         source.ask({ of: undefined });
         return;
       }
-      source.fail([error instanceof Refused ? error.message : String(error?.message ?? error)]);
+      source.refuse(error);
     }
   }
 
@@ -213,8 +214,7 @@ class Segment {
   }
 
   fail(text) {
-    this.failure.textContent = text;
-    this.failure.hidden = !text;
+    tell(this.failure, text);
   }
 
   async take() {

@@ -3,7 +3,8 @@ import { runOptions, takeCheckpoint } from "../shared/checkpoints.js";
 import { call } from "../shared/client.js";
 import { choice, h, newId, relist, select } from "../shared/dom.js";
 import { fileDrop, uploadAll } from "../shared/drop.js";
-import { errorBox, noteBox, say } from "../shared/messages.js";
+import { FieldErrors } from "../shared/fields.js";
+import { errorBox, fieldError, noteBox, say, tell } from "../shared/messages.js";
 
 const FROZEN = "frozen";
 const FILE = "file";
@@ -27,6 +28,7 @@ export class SegmentSource {
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "Segmenting" });
     this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
     this.errors = errorBox();
+    this.fields = new FieldErrors();
     this.remarks = noteBox();
     this.element = h("div", { class: "side" }, this.pictures(), this.model());
     this.showModel();
@@ -62,15 +64,15 @@ export class SegmentSource {
     const clustersId = newId("clusters");
     this.number = h("input", { id: clustersId, type: "number", min: "2", max: String(config.most_clusters), value: String(config.clusters), dataset: { part: "clusters" }, onchange: () => this.setClusters(this.number.value) });
     this.slider = h("input", { type: "range", min: "2", max: "32", value: String(config.clusters), "aria-label": "Number of clusters, slider", oninput: () => (this.number.value = this.slider.value), onchange: () => this.setClusters(this.slider.value) });
-    this.clustersError = h("p", { class: "field-error", role: "alert", hidden: true });
     this.size = choice("Resolution", config.sizes.map((size) => [size, `${size} px`]), 448, (size) => this.ask({ size }));
     this.backbone = select("Backbone", config.backbones.map((b) => [b.name, b.title]), config.backbone, (backbone) => this.ask({ backbone }));
     this.frozen = h(
       "div",
       { class: "source-panel" },
-      h("div", { class: "field" }, h("label", { for: clustersId }, "Clusters"), h("div", { class: "inline clusters" }, this.slider, this.number), this.clustersError),
+      h("div", { class: "field" }, h("label", { for: clustersId }, "Clusters"), h("div", { class: "inline clusters" }, this.slider, this.number), this.fields.add("clusters", this.number)),
       h("div", { class: "field" }, h("span", { class: "label" }, "Resolution"), this.size.group),
       this.backbone.field,
+      this.fields.add("backbone", this.backbone.input),
     );
     const crfId = newId("crf");
     this.crf = h("input", { id: crfId, type: "checkbox", disabled: Boolean(config.crf), onchange: () => this.ask({ crf: this.crf.checked }) });
@@ -84,6 +86,7 @@ export class SegmentSource {
         { class: "card-body" },
         this.with.field,
         this.file,
+        this.fields.add("checkpoint", this.path, { value: () => this.path.value || this.with.input.value, use: (offer) => (this.with.input.value === FILE ? this.usePath(offer) : this.takeRun(offer)) }),
         this.frozen,
         h("label", { class: "check", for: crfId }, this.crf, "CRF: borders follow the colours"),
         h("p", { class: "help" }, config.crf ?? ""),
@@ -107,12 +110,14 @@ export class SegmentSource {
     this.makeText = h("p", { class: "help", role: "status" }, "Trains on the sample photos, a minute or two on two cores. The result is a run like any other.");
     this.makeBar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": "Training" });
     this.makeButton = h("button", { type: "button", onclick: () => this.make() }, "Make a checkpoint from the sample photos");
-    return h("div", { class: "source-panel maker", hidden: !this.config.make }, this.makeButton, this.makeBar, this.makeText);
+    this.makeError = fieldError("make");
+    return h("div", { class: "source-panel maker", hidden: !this.config.make }, this.makeButton, this.makeBar, this.makeText, this.makeError);
   }
 
   async make() {
     this.makeButton.disabled = true;
     this.makeBar.hidden = false;
+    tell(this.makeError, "");
     try {
       let found = await call(this.server, "make", null);
       while (["queued", "running", "stopping"].includes(found.state)) {
@@ -122,17 +127,24 @@ export class SegmentSource {
         await new Promise((resolve) => setTimeout(resolve, 1500));
         found = await call(this.server, "making", found.name);
       }
-      if (found.state !== "finished") throw new Error(`${found.name} ${found.state}. ${found.text}`.trim());
-      this.config.checkpoints = found.checkpoints;
-      this.makeText.textContent = `${found.name} is ready.`;
-      relist(this.with.input, this.options());
-      this.with.input.value = JSON.stringify([found.name, "reported"]);
-      this.choose(this.with.input.value);
+      const said = `${found.name} ${found.state}. ${found.text}`.trim();
+      if (found.state === "failed") throw new Error(said);
+      this.makeText.textContent = said;
+      if (found.state === "finished") this.useMade(found);
     } catch (error) {
-      this.makeText.textContent = error.message;
+      this.makeText.textContent = "";
+      tell(this.makeError, error.message);
     }
     this.makeButton.disabled = false;
     this.makeBar.hidden = true;
+  }
+
+  useMade({ name, checkpoints }) {
+    this.config.checkpoints = checkpoints;
+    this.makeText.textContent = `${name} is ready.`;
+    relist(this.with.input, this.options());
+    this.with.input.value = JSON.stringify([name, "reported"]);
+    this.choose(this.with.input.value);
   }
 
   /** Show the checkpoints that there are now; what is chosen stays. */
@@ -174,16 +186,22 @@ export class SegmentSource {
 
   useFile(event) {
     event.preventDefault();
-    this.ask({ checkpoint: { file: this.path.value.trim() } });
+    this.usePath(this.path.value.trim());
+  }
+
+  usePath(file) {
+    this.with.input.value = FILE;
+    this.showModel();
+    this.path.value = file;
+    this.ask({ checkpoint: { file } });
   }
 
   setClusters(text) {
     const clusters = Number(text);
     const most = this.config.most_clusters;
     const fine = Number.isInteger(clusters) && clusters >= 2 && clusters <= most && text !== "";
-    this.clustersError.hidden = fine;
-    this.clustersError.textContent = fine ? "" : `The number of clusters must be a whole number from 2 to ${most}.`;
-    this.number.setAttribute("aria-invalid", String(!fine));
+    this.fields.sent = true;
+    this.fields.show(fine ? {} : { clusters: `The number of clusters must be a whole number from 2 to ${most}.` });
     if (!fine) return;
     this.number.value = String(clusters);
     this.slider.value = String(clusters);
@@ -217,6 +235,7 @@ export class SegmentSource {
   begin(text) {
     say(this.errors, []);
     say(this.remarks, []);
+    this.fields.show({});
     this.show(text, 0);
     return ++this.turn;
   }
@@ -230,6 +249,12 @@ export class SegmentSource {
   fail(sentences) {
     this.busy.hidden = true;
     say(this.errors, sentences);
+  }
+
+  /** A refusal stands at the field that it is about, or else with the pictures. */
+  refuse(error) {
+    this.busy.hidden = true;
+    if (!this.fields.refuse(error)) say(this.errors, [error.message]);
   }
 
   /** A segmentation is there: its pictures need not be sent again. */

@@ -4,6 +4,7 @@ export class Refused extends Error {
   constructor(reply) {
     super(reply.error);
     this.field = reply.field ?? null;
+    this.offers = reply.offers ?? [];
     this.gone = reply.gone ?? false;
   }
 }

@@ -42,7 +42,7 @@ export class JobControls {
       for (;;) {
         const { current } = await call(this.server, "status", null);
         if (current.state !== "running") {
-          if (current.state === "failed") say(this.errors, current.lines.length > 1 ? current.lines.slice(-6) : [current.text]);
+          if (current.state === "failed") say(this.errors, [current.text], current.lines);
           await this.on.ended(current);
           break;
         }

@@ -1,8 +1,9 @@
 // What is studied, how far that is, and the studies that there are.
 import { call, latestOnly } from "../shared/client.js";
 import { choice, h, moment, newId, select } from "../shared/dom.js";
+import { FieldErrors } from "../shared/fields.js";
 import { JobControls } from "../shared/job.js";
-import { fieldError, say } from "../shared/messages.js";
+import { say } from "../shared/messages.js";
 
 const POLL_MS = 500;
 const CHECK_AFTER_MS = 300;
@@ -26,13 +27,13 @@ export class StudyForm {
       this.changed();
     });
     this.sweep = h("input", { id: newId("sweep"), type: "checkbox", checked: true, onchange: () => (this.axes.hidden = !this.sweep.checked) });
-    this.errors = {}; // by field
+    this.errors = new FieldErrors();
     this.ask = latestOnly(() => this.check());
     this.command = h("textarea", { readonly: true, rows: "6", "aria-label": "The same on the command line", spellcheck: "false", dataset: { part: "command" } });
     this.x = this.axis("x axis", config.axes.x);
     this.y = this.axis("y axis", config.axes.y);
     this.axes = h("div", { class: "axes" }, this.x.element, this.y.element);
-    this.job = new JobControls(server, { begin: "Study", doing: "Studying" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.refused(error) });
+    this.job = new JobControls(server, { begin: "Study", doing: "Studying" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.errors.refuse(error) });
     this.list = h("ul", { class: "reports" });
     this.empty = h("p", { class: "help" }, "There is no study yet.");
     const form = h(
@@ -42,23 +43,24 @@ export class StudyForm {
         novalidate: true,
         onsubmit: (event) => {
           event.preventDefault();
+          this.errors.sent = true;
           this.job.start();
         },
         oninput: () => this.changed(),
       },
       h("div", { class: "field" }, h("label", { for: dataId }, "Images: a folder on this server, or samples"), this.data, h("datalist", { id: `${dataId}-list` }, ["samples", ...config.data].map((one) => h("option", { value: one })))),
-      this.errorOf("data"),
+      this.errors.add("data", this.data),
       this.labelled("Split", this.split),
-      this.errorOf("split"),
+      this.errors.add("split", this.split),
       this.backbone.field,
-      this.errorOf("backbone"),
+      this.errors.add("backbone", this.backbone.input),
       h("div", { class: "row-fields" }, this.labelled("Images", this.images), this.labelled("Batches", this.batches), this.size.field),
       h("div", { class: "row-fields" }, this.labelled("Anchors", this.anchors), this.labelled("Seed", this.seed)),
-      ["images", "batches", "size", "anchors", "seed"].map((name) => this.errorOf(name)),
+      Object.entries({ images: this.images, batches: this.batches, size: this.size.input, anchors: this.anchors, seed: this.seed }).map(([name, input]) => this.errors.add(name, input)),
       h("div", { class: "field" }, h("span", { class: "label" }, "PPAP's settings"), from.group),
       h("label", { class: "check", for: this.sweep.id }, this.sweep, "Sweep two settings"),
       this.axes,
-      ["x", "y"].map((name) => this.errorOf(name)),
+      ["x", "y"].map((name) => this.errors.add(name, this[name].first, { value: () => JSON.stringify(this[name].value()) })),
       this.job.elements,
       h("h3", {}, "The same on the command line"),
       this.command,
@@ -82,10 +84,6 @@ export class StudyForm {
     return h("div", { class: "field" }, h("label", { for: input.id }, name), input);
   }
 
-  errorOf(name) {
-    return (this.errors[name] = fieldError(name));
-  }
-
   changed() {
     clearTimeout(this.checking);
     this.checking = setTimeout(() => this.ask(), CHECK_AFTER_MS);
@@ -99,21 +97,8 @@ export class StudyForm {
     } catch {
       return;
     }
-    this.showErrors(reply.errors);
+    this.errors.show(reply.errors, reply.offers);
     if (reply.command) this.command.value = reply.command;
-  }
-
-  showErrors(errors) {
-    for (const [name, error] of Object.entries(this.errors)) {
-      error.textContent = errors[name] ?? "";
-      error.hidden = !errors[name];
-    }
-  }
-
-  refused({ field, message }) {
-    if (!(field in this.errors)) return false;
-    this.showErrors({ [field]: message });
-    return true;
   }
 
   /** A setting with its first and last value, and how many there are. */
@@ -129,7 +114,7 @@ export class StudyForm {
     const kind = select(title, this.config.ranges.map(({ name, symbol }) => [name, symbol.replace("_", " ")]), setting, (name) => fill(name, ...usual[name]));
     fill(setting, values[0], values.at(-1), values.length);
     const element = h("div", { class: "axis row-fields" }, kind.field, this.labelled("from", first), this.labelled("to", last), this.labelled("values", number));
-    return { element, value: () => ({ setting: range(kind.input.value).name, first: first.value.trim(), last: last.value.trim(), count: number.value.trim() }) };
+    return { element, first, value: () => ({ setting: range(kind.input.value).name, first: first.value.trim(), last: last.value.trim(), count: number.value.trim() }) };
   }
 
   request() {

@@ -1,7 +1,8 @@
 // The order for a new run: recipe, data, rule, backbone, every setting; checked as it is typed.
 import { call, latestOnly } from "../shared/client.js";
 import { card, h, newId, select } from "../shared/dom.js";
-import { fieldError } from "../shared/messages.js";
+import { FieldErrors } from "../shared/fields.js";
+import { tell } from "../shared/messages.js";
 
 const CHECK_AFTER_MS = 250;
 const INSPECT_AFTER_MS = 900;
@@ -12,7 +13,8 @@ export class OrderForm {
     this.server = server;
     this.lists = lists;
     this.hooks = hooks;
-    this.fields = {}; // by setting: {input, error, row}
+    this.fields = {}; // by setting: {input, row}
+    this.errors = new FieldErrors();
     this.changes = {}; // texts that differ from the recipe's
     this.ask = latestOnly(() => this.check());
     this.inspectSoon = latestOnly(() => this.inspect());
@@ -30,8 +32,8 @@ export class OrderForm {
     this.name = this.text("name", "Name of the run");
     const head = (name, label, options) => {
       const made = select(label, options, "", (value) => this.change(name, value));
-      this.fields[name] = { input: made.input, error: fieldError(name), row: made.field };
-      made.field.append(this.fields[name].error);
+      this.fields[name] = { input: made.input, row: made.field };
+      made.field.append(this.errors.add(name, made.input));
       made.input.dataset.setting = name;
       return made.field;
     };
@@ -44,13 +46,17 @@ export class OrderForm {
       else this.backboneText.focus();
     });
     backbone.input.dataset.setting = "backbone";
-    this.fields.backbone = { input: backbone.input, error: fieldError("backbone"), row: backbone.field };
-    backbone.field.append(this.backboneText, this.fields.backbone.error);
+    this.fields.backbone = { input: backbone.input, row: backbone.field };
+    const useBackbone = (value) => {
+      this.change("backbone", value);
+      this.show();
+    };
+    backbone.field.append(this.backboneText, this.errors.add("backbone", backbone.input, { value: () => this.value("backbone"), use: useBackbone }));
     this.groups = lists.groups.map((group) => this.group(group));
     this.takeSettings = h("button", { type: "button", title: "Φ⁰, Ψ⁰, σ and T as they are in Explore", onclick: () => this.takeFromExplore() }, "Take settings from Explore");
     this.findings = h("ul", { class: "findings", "aria-label": "Findings about the data" });
     this.needs = h("div", { class: "needs", role: "status", dataset: { part: "needs" } });
-    this.refusal = h("p", { class: "refusal", role: "alert", hidden: true });
+    this.refusal = h("div", { class: "field-error refusal", role: "alert", hidden: true });
     this.command = h("textarea", { readonly: true, rows: "3", "aria-label": "The same on the command line", spellcheck: "false", dataset: { part: "command" } });
     this.said = h("p", { class: "help", role: "status" });
     this.startButton = h("button", { type: "submit", class: "primary" }, "Start");
@@ -79,8 +85,7 @@ export class OrderForm {
     );
     if (lists.closed) {
       this.startButton.disabled = true;
-      this.refusal.hidden = false;
-      this.refusal.textContent = lists.closed;
+      this.refuse("");
     }
     this.element = element;
   }
@@ -88,9 +93,8 @@ export class OrderForm {
   text(name, label) {
     const id = newId(name);
     const input = h("input", { id, type: "text", autocomplete: "off", spellcheck: "false", dataset: { part: name }, oninput: () => this.changed() });
-    const error = fieldError(name);
-    this.fields[name] = { input, error };
-    return { input, field: h("div", { class: "field" }, h("label", { for: id }, label), input, error) };
+    this.fields[name] = { input };
+    return { input, field: h("div", { class: "field" }, h("label", { for: id }, label), input, this.errors.add(name, input)) };
   }
 
   group({ title, settings }) {
@@ -107,9 +111,8 @@ export class OrderForm {
     const input = choose.length
       ? h("select", { ...attributes, onchange: () => this.change(name, input.value) }, choose.map((value) => h("option", { value }, value || "(found out)")))
       : h("input", { ...attributes, type: "text", autocomplete: "off", spellcheck: "false", oninput: () => this.change(name, input.value) });
-    const error = fieldError(name);
-    const row = h("div", { class: "set" }, h("label", { for: id }, name), input, h("p", { id: `${id}-help`, class: "help" }, meaning), error);
-    this.fields[name] = { input, error, row };
+    const row = h("div", { class: "set" }, h("label", { for: id }, name), input, h("p", { id: `${id}-help`, class: "help" }, meaning), this.errors.add(name, input));
+    this.fields[name] = { input, row };
     return row;
   }
 
@@ -152,6 +155,7 @@ export class OrderForm {
   }
 
   change(name, value) {
+    this.errors.touch(name);
     if (value === text(this.current.settings[name])) delete this.changes[name];
     else this.changes[name] = value;
     if (name === "rule" || name === "dataset") this.show();
@@ -214,7 +218,9 @@ export class OrderForm {
     try {
       const reply = await call(this.server, "check", this.request());
       if (asked !== JSON.stringify(this.request())) return; // another answer comes
-      this.showErrors(reply.errors);
+      // What a look at the data has found is not known to a check, which only reads the form.
+      const looked = this.looked?.asked === asked ? this.looked.errors : {};
+      this.showErrors({ ...reply.errors, ...looked }, reply.offers);
       if (reply.command) this.command.value = reply.command;
       this.valid = Object.keys(reply.errors).length === 0;
     } catch (error) {
@@ -222,21 +228,12 @@ export class OrderForm {
     }
   }
 
-  showErrors(errors) {
-    for (const [name, { input, error }] of Object.entries(this.fields)) {
-      const said = errors[name] ?? "";
-      error.textContent = said;
-      error.hidden = !said;
-      input.setAttribute("aria-invalid", String(Boolean(said)));
-      if (said) error.closest("details")?.setAttribute("open", "");
-    }
-    const elsewhere = Object.entries(errors).filter(([name]) => !(name in this.fields));
-    this.refuse(elsewhere.map(([, said]) => said).join(" "));
+  showErrors(errors, offers) {
+    this.refuse(this.errors.show(errors, offers).join(" "));
   }
 
   refuse(said) {
-    this.refusal.textContent = said || this.lists.closed;
-    this.refusal.hidden = !(said || this.lists.closed);
+    tell(this.refusal, said || this.lists.closed);
   }
 
   async inspect() {
@@ -245,8 +242,9 @@ export class OrderForm {
     try {
       const reply = await call(this.server, "inspect", this.request());
       if (asked !== JSON.stringify(this.request())) return;
-      this.showErrors(reply.errors);
-      this.showFindings(reply.findings);
+      this.looked = { asked, errors: reply.errors };
+      this.showErrors(reply.errors, reply.offers);
+      this.showFindings(reply.findings, Boolean(reply.errors.data));
       const sentences = reply.estimate?.sentences ?? [];
       this.needs.replaceChildren(...sentences.map((sentence) => h("p", {}, sentence)));
       if (reply.estimate?.refusal) this.refuse(reply.estimate.refusal);
@@ -255,24 +253,32 @@ export class OrderForm {
     }
   }
 
-  showFindings(findings) {
-    this.findings.replaceChildren(...findings.map(({ severity, file, text: said }) => h("li", { class: severity }, severity === "note" ? said : `${file} ${said}`)));
+  /** What was found in the data; the first error stands at the field of the data already. */
+  showFindings(findings, said) {
+    const first = said ? findings.findIndex(({ severity }) => severity === "error") : -1;
+    this.findings.replaceChildren(...findings.filter((_, i) => i !== first).map(({ severity, file, text: what }) => h("li", { class: severity }, severity === "note" ? what : `${file} ${what}`)));
   }
 
   async start(event) {
     event.preventDefault();
     this.startButton.disabled = true;
     this.said.textContent = "Starting…";
+    this.errors.sent = true;
     try {
       const { run } = await call(this.server, "start", this.request());
       this.said.textContent = run.state === "queued" ? `${run.name} waits for the device.` : `${run.name} has begun.`;
       this.startedName = run.name;
       this.touchedName = false;
+      this.errors.reset();
       this.hooks.started(run);
     } catch (error) {
       this.said.textContent = "";
-      if (error.field && error.field in this.fields) this.showErrors({ [error.field]: error.message });
-      else this.refuse(error.message);
+      if (!this.errors.has(error.field)) this.refuse(error.message);
+      else {
+        // All that is wrong with the form, and what only the start has found.
+        const { errors = {}, offers = {} } = await call(this.server, "check", this.request()).catch(() => ({}));
+        this.showErrors({ [error.field]: error.message, ...errors }, { [error.field]: error.offers, ...offers });
+      }
     } finally {
       this.startButton.disabled = Boolean(this.lists.closed);
     }

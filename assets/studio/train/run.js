@@ -1,6 +1,7 @@
 // One run: where it stands, what can be done with it, its predictions over time, its log.
 import { call } from "../shared/client.js";
 import { card, count, fixed, h } from "../shared/dom.js";
+import { tell } from "../shared/messages.js";
 import { duration, share } from "./list.js";
 
 const KEPT_CHARACTERS = 200_000;
@@ -14,7 +15,7 @@ export class RunView {
     this.heading = h("span", { class: "badge" });
     this.facts = h("div", { class: "facts" });
     this.bar = h("progress", { max: 1, "aria-label": "Progress" });
-    this.reason = h("p", { class: "reason", role: "alert", hidden: true });
+    this.reason = h("div", { class: "reason", role: "alert", hidden: true });
     this.said = h("p", { class: "said", role: "status" });
     const button = (title, act, attributes = {}) => h("button", { type: "button", onclick: act, ...attributes }, title);
     this.buttons = {
@@ -108,9 +109,7 @@ export class RunView {
       ].filter(Boolean),
     );
     this.bar.value = share(run);
-    const failed = run.state === "failed";
-    this.reason.hidden = !failed;
-    this.reason.textContent = failed ? run.text : "";
+    tell(this.reason, run.state === "failed" ? run.text : "");
     this.note(run);
     const active = ["running", "stopping", "queued"].includes(run.state);
     const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, clone: true, explore: true, command: true, rename: !active, delete: !active };

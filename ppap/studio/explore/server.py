@@ -26,7 +26,14 @@ from ppap.studio.explore.lists import lists, preset_for
 from ppap.studio.explore.pictures import atlas
 from ppap.studio.explore.requests import read_across, read_choice, read_format, read_look, read_step
 from ppap.studio.loading import Loader
-from ppap.studio.requests import RequestError, mapping, refusal
+from ppap.studio.requests import (
+    RequestError,
+    at_field,
+    by_field,
+    mapping,
+    read_request,
+    refusal,
+)
 from ppap.studio.store import BatchStore, Held
 from ppap.study.advice import Advice, advise_unit
 
@@ -70,6 +77,7 @@ class Server:
         """What the page may call, by its name."""
         return [
             self.hello,
+            self.check,
             self.load,
             self.progress,
             self.recall,
@@ -85,6 +93,21 @@ class Server:
         """Lists and limits that the page needs before anything else."""
         page = secrets.token_urlsafe(9)
         return {"page": page, "folders": self.folders, **lists(self.first_backbone)}
+
+    @answering
+    def check(self, request: Any) -> dict[str, Any]:
+        """What is wrong with a request for a folder, by field; from names alone."""
+        try:
+            wanted = read_request(request)
+            if wanted.source == "folder":
+                sources = self.loader.sources
+                with at_field("folder"):
+                    sources.check_split(sources.folder(wanted.folder), wanted.split)
+        except RequestError as error:
+            if error.field is None:
+                raise
+            return by_field(error)
+        return {"errors": {}}
 
     @answering
     def load(self, request: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ppap.data import printable
 from ppap.output.label_files import one_line
 from ppap.settings import SettingError, excerpt
 from ppap.studio.checkpoints import Checkpoints, Chosen
-from ppap.studio.requests import SIZES, RequestError
+from ppap.studio.requests import SIZES, RequestError, at_field
 from ppap.studio.segment.store import Layer, PictureSet
 from ppap.studio.store import Upload
 
@@ -52,7 +52,8 @@ class Wanted(NamedTuple):
 def read_model(raw: Mapping[str, Any], checkpoints: Checkpoints, usual: str) -> Segmenter:
     """What shall segment; ``usual``: the studio's backbone. RequestError for what cannot be."""
     checkpoint = raw.get("checkpoint")
-    chosen = None if checkpoint is None else checkpoints.choose(checkpoint)
+    with at_field("checkpoint"):
+        chosen = None if checkpoint is None else checkpoints.choose(checkpoint)
     backbone = raw.get("backbone") or usual
     if not isinstance(backbone, str) or len(backbone) > 200:
         raise RequestError("The backbone must be a name.")
