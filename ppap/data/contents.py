@@ -88,7 +88,7 @@ def add_part(root: Path, part: Part, found: Contents, *, alone: bool) -> None:
     for stem in twice_in(photos):
         shared = [file for file in photos if without_suffix(file) == stem]
         # Without a label map of that name they are harmless.
-        if stem in labels or any(stem == without_suffix(each) for each in stray):
+        if any(stem in (without_suffix(each), marked(without_suffix(each))) for each in stray):
             raise LayoutError(
                 root / part.photos,
                 f"holds both {printable(shared[0])} and {printable(shared[1])}, "

@@ -98,7 +98,7 @@ def named_classes(root: Path, found: Contents) -> Named:
         numbers = {**{i: i for i in range(len(VOC21))}, 255: VOID}
         return with_known_colours(Named(root / CLASSES, list(VOC21), numbers))
     if found.labelled:
-        if has_folder(root, IMAGES):
+        if parts_of(root)[0].photos.casefold() == IMAGES:
             folder = printable(found.label_folders[0])
             raise LayoutError(root, f"{NO_CLASSES} (the label maps are in {folder}/)")
         folders = ", ".join(printable(f) for f in dict.fromkeys(found.label_folders))
