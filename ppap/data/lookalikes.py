@@ -91,7 +91,10 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     ),
     Lookalike(
         "COCO-Stuff as MMSegmentation converts it (171 training ids)",
-        holds("annotations/train2017", r".*_labelTrainIds\.png"),
+        lambda root: (
+            holds("annotations/train2017", r".*_labelTrainIds\.png")(root)
+            and not holds("annotations/train2017", r"\d+\.png")(root)
+        ),
         "use the label maps of stuffthingmaps_trainval2017.zip as they are, <image id>.png",
     ),
     Lookalike(

@@ -93,7 +93,9 @@ def open_dataset(
         raise LayoutError(root, f"has no split '{split}', only: {', '.join(present)}")
     dataset = layout.open(root, split)
     if not len(dataset):
-        raise LayoutError(root, f"has no images in its split '{split}': expected {layout.expected}")
+        empty = f"has no images in its split '{split}': expected {layout.expected}"
+        hint = lookalike(root)
+        raise LayoutError(root, f"{empty}. It {hint}" if hint else empty)
     return with_likeness(dataset) if kind is None else dataset
 
 
@@ -127,12 +129,10 @@ def with_likeness(dataset: Dataset) -> Dataset:
         # What it looks like says better what to do with its label maps.
         notes = [note for note in dataset.notes if note not in dataset.warnings]
         warnings: tuple[str, ...] = ()
-    elif dataset.name == folder.LAYOUT.kind:
+    else:
         if (found := lookalike(dataset.root)) is None:
             return dataset
         notes, warnings = list(dataset.notes), dataset.warnings
-    else:
-        return dataset
     told = f"The folder {found}."
     return replace(dataset, notes=(told, *notes), warnings=(told, *warnings))
 

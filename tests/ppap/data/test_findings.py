@@ -90,6 +90,72 @@ def test_long_complaints_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (found[3].file, found[3].severity) == ("12 more files", "error")
 
 
+def many(root: Path, count: int = 40) -> None:
+    for number in range(count):
+        layouts.write_image(root / f"images/{number}.jpg", 100 + number)
+        layouts.write_labels(root / f"labels/{number}.png", (0, 1, 255))
+    layouts.write_text(root / "classes.txt", "land", "water")
+
+
+def cut(path: Path, by: int = 60) -> None:
+    path.write_bytes(path.read_bytes()[:-by])
+
+
+def test_every_file_is_looked_at(tmp_path: Path) -> None:
+    many(tmp_path)
+    cut(tmp_path / "images/7.jpg")
+    cut(tmp_path / "labels/23.png", 20)
+    Image.new("L", (3, 3)).save(tmp_path / "labels/31.png")
+    Image.new("L", (8, 6)).save(tmp_path / "labels/33.png", "JPEG")
+    found = preflight(tmp_path, split="all", open_files=0)
+    errors = {Path(f.file).name: f.text for f in found if f.severity == "error"}
+    assert sorted(errors) == ["23.png", "31.png", "33.png", "7.jpg"]
+    assert "damaged or cut short" in errors["7.jpg"]
+    assert errors["31.png"] == "has 3×3 pixels, but its image has 8×6"
+    assert errors["33.png"].startswith("is a JPEG, which does not keep class ids exact")
+
+
+def test_time_may_be_limited_but_that_is_said(tmp_path: Path) -> None:
+    many(tmp_path)
+    cut(tmp_path / "images/7.jpg")
+    assert [f.text for f in preflight(tmp_path, split="all", open_files=0, seconds=-1)][-1] == (
+        "Time sufficed for 0 of 40 items: of the others, only the names were looked up. A run "
+        "looks at all of them before it begins."
+    )
+    assert any(f.severity == "error" for f in preflight(tmp_path, split="all", seconds=60))
+
+
+def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppap.data.findings.AT_ONCE", 3)
+    many(tmp_path)
+    told: list[tuple[int, int]] = []
+    preflight(tmp_path, split="all", progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (40, 40)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+
+
+def test_what_is_skipped_is_a_warning(tmp_path: Path) -> None:
+    many(tmp_path)
+    cut(tmp_path / "images/7.jpg")
+    (tmp_path / "labels/8.png").write_bytes(b"")
+    found = preflight(tmp_path, split="all", on_error="skip")
+    warnings = {Path(f.file).name: f.text for f in found if f.severity == "warning"}
+    assert sorted(warnings) == ["7.jpg", "8.png"]
+    assert all(text.endswith("(left out: on_error=skip)") for text in warnings.values())
+    assert not [f for f in found if f.severity == "error"]
+    # What is wrong with all of them is no matter of single files.
+    layouts.write_text(tmp_path / "classes.txt", "only", "void 7")
+    found = preflight(tmp_path, split="all", on_error="skip")
+    (error,) = (f for f in found if f.severity == "error")
+    assert error.text.startswith("names 1 classes, but the label maps hold the numbers 0 to 1")
+
+
+def test_warnings_of_the_whole_set_come_without_a_file() -> None:
+    assert str(Finding("warning", "", "It is odd.")) == "Warning: It is odd."
+    assert str(Finding("warning", "a.png", "is odd")) == "Warning: a.png is odd"
+    assert str(Finding("note", "a.png", "It is so.")) == "Note: It is so."
+
+
 def test_real_data_is_sound(shared_data: Path) -> None:
     for name in ("cocostuff", "camvid", "cityscapes", "dubai_aerial"):
         found = preflight(shared_data / name, open_files=5)
