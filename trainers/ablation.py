@@ -146,7 +146,7 @@ def asked(given: argparse.Namespace, root: Path) -> Ablation:
             "settings": parse_changes(given.set),
             "grid": {name: values.split(",") for name, values in grid.items()},
         }
-    )
+    ).placed()
 
 
 def wait(runner: Runner, ablation: Ablation, submitted: Submitted) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ppap.checkpoints.opening import LoadedSegmenter
 from ppap.data import Dataset, printable
+from ppap.evaluation.class_names import differing, in_words
 from ppap.evaluation.distance_split import DistanceScores
 from ppap.evaluation.metrics import Scores, group_means, number
 from ppap.evaluation.paper import distance_for, frequency_for, rows_for
@@ -206,7 +207,8 @@ def notes(
 ) -> list[str]:
     """What a reader must know to judge the numbers, the weightiest first."""
     info = loaded.segmenter.backbone.info
-    told = [selection.sentence]
+    told = [f"Warning: {loaded.unlearnt}"] if loaded.unlearnt else []
+    told.append(selection.sentence)
     if "ImageNet labels" in info.note:
         told.append(
             f"Warning: the backbone, {info.title}, was trained with ImageNet labels, so nothing "
@@ -224,10 +226,11 @@ def notes(
             "The checkpoint does not name its classes: they are taken to be those of "
             f"{dataset.title}, in that order."
         )
-    elif found is not None and loaded.classes != dataset.classes:
+    elif found is not None and differing(loaded.classes, dataset.classes):
         told.append(
-            "Warning: the data set calls the classes otherwise than the checkpoint, which "
-            f"calls the first one '{loaded.classes[0]}'."
+            f"Warning: the data set calls its classes otherwise than {loaded.file.name}: "
+            f"{in_words(loaded.classes, dataset.classes)}. The linear probe's scores mean "
+            "something only if the numbers stand for the same classes."
         )
     if found is not None and found.skipped:
         count, first = len(found.skipped), found.skipped[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ppap.backbones import as_path, known_backbones
+from ppap.backbones import as_path, known_backbones, with_file
 from ppap.backbones.embedded import EMBEDDED_DEEP
 
 
@@ -16,6 +16,7 @@ def backbone_choices(own: str) -> list[dict[str, Any]]:
     choices = [{"name": b.name, "title": b.title, "note": b.note} for b in different]
     if own not in {choice["name"] for choice in choices}:
         # Where a file lies is nobody's business; what it is called tells enough.
-        title = own if as_path(own) is None else Path(own).name
+        file = as_path(own)
+        title = own if file is None else with_file(own, Path(file.name))
         choices.append({"name": own, "title": title, "note": ""})
     return choices

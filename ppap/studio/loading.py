@@ -6,9 +6,11 @@ import secrets
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from ppap.backbones import Backbone, as_path, load_backbone
+from ppap.backbones import Backbone, as_path, called, load_backbone
+from ppap.backbones.naming import absolute
 from ppap.batches import make_batch
 from ppap.studio.access.shares import Shares, Turns
 from ppap.studio.access.visitor import asking, current, on_page
@@ -22,6 +24,7 @@ from ppap.studio.requests import (
 )
 from ppap.studio.sources import Progress, Sources
 from ppap.studio.store import BatchStore, Held
+from trainers.command import expanded
 
 # Of one user, or where nobody logs in, of one page; and of all together.
 MAX_JOBS, MAX_ALL_JOBS = 200, 4000
@@ -183,7 +186,7 @@ class Loader:
         )
         # What the loader says of a folder goes wherever the batch goes.
         batch = replace(batch, notes=(*loaded.notes, *batch.notes))
-        recipe = {**recipe, "indices": loaded.indices}
+        recipe = {**in_full(recipe), "indices": loaded.indices}
         # Everybody has the same sample photos; a file of somebody's makes another batch of them.
         shared = request.source == "samples" and file is None
         return self.store.add(batch, recipe, request.files, shared=shared), loaded.problems
@@ -194,22 +197,25 @@ class Loader:
         patch = backbone.patch_size
         return max(1, round(size / patch)) * patch
 
-    def _file(self, request: Request) -> str | None:
+    def _file(self, request: Request) -> str | Path | None:
         """The checkpoint that a request names, if pages may read it, in full, with the model's name
         before it where it has one; None for other backbones."""
         if request.backbone == "checkpoint":
             with at_field("checkpoint"):
-                if as_path(request.checkpoint) is None:  # a file, whatever it is called
-                    return str(self.sources.file(request.checkpoint))
-                return self.sources.weights(request.checkpoint)
+                return self._weights(request.checkpoint)
         if as_path(request.backbone) is None:
             return None
         if request.backbone == self._own:
-            return request.backbone
+            return as_source(request.backbone)
         with at_field("backbone"):
-            return self.sources.weights(request.backbone)
+            return self._weights(request.backbone)
 
-    def backbone(self, source: str, progress: Progress) -> Backbone:
+    def _weights(self, text: str) -> str | Path:
+        if as_path(text) is None:  # a file, whatever it is called
+            return self.sources.file(text)
+        return as_source(self.sources.weights(text))
+
+    def backbone(self, source: str | Path, progress: Progress) -> Backbone:
         """A backbone by name or file; the two used last stay in memory."""
         key: object = source
         file = as_path(source)
@@ -226,3 +232,23 @@ class Loader:
             while len(self._backbones) > MAX_BACKBONES:
                 self._backbones.popitem(last=False)
             return loaded
+
+
+def as_source(name: str) -> str | Path:
+    """A file as a path, whatever its name; a file with a model's name before it as it is."""
+    model, file = called(name)
+    return file if file is not None and model is None else name
+
+
+def in_full(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe whose folder and checkpoint mean the same for a studio started elsewhere."""
+    full = dict(recipe)
+    if full.get("folder"):
+        full["folder"] = str(expanded(full["folder"]))
+    if full["checkpoint"] and as_path(full["checkpoint"]) is None:  # a file, whatever it is called
+        full["checkpoint"] = str(expanded(full["checkpoint"]))
+    elif full["checkpoint"]:
+        full["checkpoint"] = absolute(full["checkpoint"])
+    if as_path(full["backbone"]) is not None:
+        full["backbone"] = absolute(full["backbone"])
+    return full

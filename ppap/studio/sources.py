@@ -30,8 +30,13 @@ from ppap.studio.access.uploads import own_folder
 from ppap.studio.near import MOST, close, did_you_mean, near_paths
 from ppap.studio.requests import Request, RequestError, at_field
 from ppap.studio.store import Upload
+from ppap.studio.temporary import use
 
 Progress = Callable[[str, float], None]
+GONE = (
+    "{} is no longer here, since uploads that nobody uses are kept for a day. Choose the images "
+    "again."
+)
 WEIGHTS = frozenset((".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar"))
 
 
@@ -84,7 +89,7 @@ class Sources:
             try:
                 examples.append(squared(Example(read_image(path, name=file.name)), size))
             except DataError as error:
-                problems.append(str(error))
+                problems.append(str(error) if path.exists() else GONE.format(file.name))
         return Loaded(examples, problems)
 
     def _dataset(self, request: Request, size: int, progress: Progress) -> Loaded:
@@ -146,6 +151,7 @@ class Sources:
         path = resolved(file.path)
         if path is None or not path.is_relative_to(own_folder(self.uploads)):
             raise RequestError(f"{file.name} was not uploaded to this studio.")
+        use(path)
         return path
 
     def folder(self, text: str) -> Path:
@@ -183,6 +189,10 @@ class Sources:
         path = self._allowed(str(file))
         if path is None or not has_weights(path):
             path = self.file(str(file))
+        elif not self.any_folder:
+            for each in path.rglob("*"):
+                if each.is_symlink():
+                    self._allowed(str(each))
         return str(path) if model is None else f"{model}@{path}"
 
     def _offered(self, kind: Callable[[Path], bool], path: Path) -> bool:

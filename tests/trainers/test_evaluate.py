@@ -152,6 +152,24 @@ def test_a_file_another_split_and_size(run: Path, data: Path, tmp_path: Path) ->
     assert made["linear"] == wanted.linear.record()
 
 
+def test_other_names_are_told_and_spellings_are_not(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = report_of(run, folder=tmp_path)
+    other = shutil.copytree(data, tmp_path / "other")
+    (other / "classes.txt").write_text("\n".join(f"{name.upper()}_" for name in NAMES))
+    capsys.readouterr()
+    report_of(run, "--data", other, folder=tmp_path)
+    assert "calls its classes otherwise" not in capsys.readouterr().out
+    (other / "classes.txt").write_text("\n".join((NAMES[0], "Weg", "Wiese")))
+    found = report_of(run, "--data", other, folder=tmp_path)
+    assert found["linear"]["accuracy"] == made["linear"]["accuracy"]
+    assert (
+        f"Warning: the data set calls its classes otherwise than last.pt: "
+        f"class 1 is 'Weg' here and '{NAMES[1]}' there; 2 of 3 names differ."
+    ) in capsys.readouterr().out
+
+
 def test_pictures(run: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main([str(run), "--data", str(data), "--pictures", str(out), "--workers", "0"]) == 0
@@ -262,6 +280,25 @@ def test_broken_data_is_named_before_anything_runs(
         assert "Evaluating" not in err
 
 
+def test_broken_images_may_be_skipped(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_folder(tmp_path / "data", count=5)
+    break_image(tmp_path / "data")
+    words = [run, "--data", tmp_path / "data", "--split", "all", "--on-error", "skip"]
+    made = report_of(*words, folder=tmp_path)
+    out, err = capsys.readouterr()
+    assert [one["name"] for one in made["skipped"]] == ["p3"]
+    assert len(made["images"]) == 4
+    assert "images/p3.png is not an image" in err
+    assert "1 of 5 images could not be read and does not count" in out
+    # A run that skips is reported so.
+    save(tmp_path / "skips/checkpoints/last.pt", dataset="folder", on_error="skip")
+    words = [tmp_path / "skips", "--data", tmp_path / "data", "--split", "all"]
+    assert len(report_of(*words, folder=tmp_path)["skipped"]) == 1
+    assert main([*map(str, words), "--on-error", "stop"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -274,6 +311,8 @@ def test_broken_data_is_named_before_anything_runs(
         (["{run}", "--data", "{data}", "--split", "test"], "has no split 'test', only: train"),
         (["{run}", "--data", "{data}", "--kind", "foldr"], "is no kind of data set"),
         (["{run}", "--data", "{two}"], "has 2 classes, but last.pt was trained for 3"),
+        (["{run}", "--data", "{swapped}"], "checkpoints/last.pt was trained for: class 1 is 'weg'"),
+        (["{run}", "--data", "{swapped}"], "2 of 3 names differ. Evaluate the checkpoint on the"),
         (["{run}", "--data", "{bare}"], "has no label maps, so there is nothing to score"),
         (["{run}", "--size", "50"], "--size 50: an image height of 50 pixels does not divide"),
         (["{run}", "--device", "tpu"], "device must be one of auto, cpu"),
@@ -299,7 +338,9 @@ def test_what_does_not_fit_is_told_in_a_sentence(
         file.unlink()
     (tmp_path / "two/labels").rmdir()
     shutil.copytree(tmp_path / "two/images", tmp_path / "bare/images")
-    new = {name: tmp_path / name for name in ("empty", "two", "bare")}
+    write_folder(tmp_path / "swapped", count=15)
+    (tmp_path / "swapped/classes.txt").write_text(f"{NAMES[0].upper()}\nweg\n{NAMES[1]}\n")
+    new = {name: tmp_path / name for name in ("empty", "two", "swapped", "bare")}
     places = {"run": run, "data": data, **new}
     assert main([argument.format(**places) for argument in arguments]) == 2
     out, err = capsys.readouterr()

@@ -12,11 +12,12 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ppap.backbones.naming import absolute
 from ppap.evaluation.report import write_text
 from ppap.settings import SettingError, excerpt
 from trainers.config import KIND, checked, limits, unknown
@@ -29,6 +30,7 @@ from trainers.runs.values import read_json
 SEEDS = (0, 1, 2)
 # More is a slip of the hand, and would take a year.
 MOST_RUNS = 1000
+BACKBONE = "backbone"
 # As the runner's rule for names has it.
 LONGEST_NAME = 100
 # Values that can stand in a run's name as they are, and still be told from the next setting.
@@ -109,6 +111,18 @@ class Ablation:
                 "grid", f"That would be {self.total:,} runs; at most {MOST_RUNS:,} are made."
             )
         object.__setattr__(self, "data", self._planned[0].order.data)
+
+    def placed(self) -> Ablation:
+        """The same with files of backbones in full, for the one that is asked for here and now: it
+        is read again in other folders, and named by its values."""
+        settings = {n: absolute(v) if n == BACKBONE else v for n, v in self.settings.items()}
+        grid = {
+            n: tuple(map(absolute, values)) if n == BACKBONE else values
+            for n, values in self.grid.items()
+        }
+        if (settings, grid) == (self.settings, self.grid):
+            return self
+        return replace(self, settings=settings, grid=grid)
 
     @property
     def total(self) -> int:

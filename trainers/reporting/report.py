@@ -13,6 +13,7 @@ import torch
 from ppap.backbones import BackboneError
 from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
 from ppap.data import DataError, Dataset
+from ppap.evaluation.class_names import in_another_order, in_words
 from ppap.evaluation.crf import CrfPool, CrfUnavailableError, CrfWorkerError, require_crf
 from ppap.evaluation.distance_split import DistanceMatching, DistanceScores
 from ppap.evaluation.files import write_report
@@ -188,6 +189,7 @@ def probes(
             raise DataError(dataset.root, f"{differ}: choose the data set that belongs to it")
         say(f"{dataset.root} {differ}: only distance matching is measured.")
         return None
+    refuse_other_order(loaded, dataset)
     every = wanted.progress_every
     with Progress("Evaluating", len(dataset), "images", every=every) as progress:
         return evaluate_split(
@@ -198,6 +200,17 @@ def probes(
             crf=crf,
             progress=progress.at,
             workers=wanted.workers,
+        )
+
+
+def refuse_other_order(loaded: LoadedSegmenter, dataset: Dataset) -> None:
+    """DataError where a name stands for one class of the checkpoint and another of the data set."""
+    if loaded.named and in_another_order(loaded.classes, dataset.classes):
+        raise DataError(
+            dataset.root,
+            f"has other classes than {loaded.file} was trained for: "
+            f"{in_words(loaded.classes, dataset.classes)}. Evaluate the checkpoint on the data "
+            "set that belongs to it, or list the classes in the order of its training",
         )
 
 

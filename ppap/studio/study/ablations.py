@@ -142,7 +142,7 @@ class Ablating:
                 "grid": read_grid(raw.get("grid", "")),
                 "settings": mapping(raw.get("settings") or {}),
             }
-        )
+        ).placed()
         for run in ablation.runs():
             if as_path(run.order.config.backbone) is not None:
                 self.sources.weights(run.order.config.backbone)

@@ -226,7 +226,8 @@ def test_training_images_and_other_names(
     other = replace(loaded, config=trained, class_list=ClassList(("a", "b", "c"), palette(3)))
     told = build_report(other, dataset, found, size=SIZE)["notes"]
     assert any("'all' is the one it was trained on" in note for note in told)
-    assert any("calls the first one 'a'" in note for note in told)
+    first = dataset.classes[0]
+    assert any(f"otherwise than last.pt: class 0 is '{first}' here and 'a'" in n for n in told)
     whole = replace(dataset, splits=("all",))
     told = build_report(
         replace(loaded, config={**trained, "train_split": "train"}), whole, found, size=SIZE
@@ -469,3 +470,21 @@ def test_tables() -> None:
     assert per_cent(None) == "—"
     assert per_cent(9.96) == "10.0"
     assert text("a|b\nc <d>") == "a\\|b c &lt;d&gt;"
+
+
+def test_what_was_skipped_is_counted(loaded: LoadedSegmenter, tmp_path: Path) -> None:
+    write_folder(tmp_path, count=5, unlabelled=1)
+    data = replace(open_dataset(tmp_path, split="all"), on_error="skip")
+    labelled_one = next(i for i, item in enumerate(data.items) if item.labels is not None)
+    data.items[labelled_one].image.write_text("no picture")
+    found = evaluate_split(loaded.segmenter, data, size=SIZE)
+    made = build_report(loaded, data, found, size=SIZE)
+    (skipped,) = made["skipped"]
+    assert (skipped["index"], skipped["name"]) == (labelled_one, data.items[labelled_one].name)
+    assert (len(made["images"]), made["unlabelled"]) == (3, 1)
+    assert made["notes"][1].startswith(
+        f"Warning: 1 of 5 images could not be read and does not count; the first: {tmp_path}"
+    )
+    assert "1 of 5 images have no label map and do not count." in made["notes"]
+    assert "could not be read" in as_summary(made)
+    assert "could not be read" in as_page(made, pictured(loaded.segmenter, data, made))

@@ -343,6 +343,69 @@ def test_checkpoints_too_come_from_offered_folders_only(
     assert "Name a file" in public.load(backbone="checkpoint")["error"]
 
 
+def test_a_name_before_a_file_is_kept_and_the_file_checked(
+    public: SmallStudio,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    studio = SmallStudio(tmp_path / "local")
+    loaded: list[str | Path] = []
+
+    def load(name: str | Path, **rest: Any) -> Any:
+        loaded.append(name)
+        return load_tiny("embedded", **rest)
+
+    monkeypatch.setattr(loading, "load_backbone", load)
+    file = public.offered / "vit.pth"
+    file.write_bytes(b"weights")
+    named = f"test_vit@{file}"
+    for request in ({"backbone": named}, {"backbone": "checkpoint", "checkpoint": named}):
+        assert "names" in public.load(**request)
+        assert "names" in studio.load(**request)
+    assert set(loaded) == {named}
+    outside = tmp_path / "outside.pth"
+    outside.write_bytes(b"weights")
+    (public.offered / "link.pth").symlink_to(outside)
+    for path in (outside, public.offered / "link.pth", tmp_path / "nowhere.pth"):
+        for request in (
+            {"backbone": f"test_vit@{path}"},
+            {"backbone": "checkpoint", "checkpoint": f"test_vit@{path}"},
+        ):
+            assert "--images" in public.load(**request)["error"], request
+    missing = studio.load(backbone="checkpoint", checkpoint=f"test_vit@{tmp_path}/none.pth")
+    assert "There is no file" in missing["error"]
+    assert missing["field"] == "checkpoint"
+
+
+def test_a_folder_of_weights_is_a_checkpoint_where_nothing_in_it_leads_out(
+    public: SmallStudio,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    studio = SmallStudio(tmp_path / "local")
+    loaded: list[str | Path] = []
+
+    def load(name: str | Path, **rest: Any) -> Any:
+        loaded.append(name)
+        return load_tiny("embedded", **rest)
+
+    monkeypatch.setattr(loading, "load_backbone", load)
+    folder = public.offered / "dinov2-small"
+    folder.mkdir()
+    request = {"backbone": "checkpoint", "checkpoint": str(folder)}
+    for one in (public, studio):  # nothing in it yet
+        assert "it is a folder" in one.load(**request)["error"]
+    (folder / "model.safetensors").write_bytes(b"weights")
+    for one in (public, studio):
+        assert "names" in one.load(**request)
+    assert loaded == [folder, folder]
+    outside = tmp_path / "outside.json"
+    outside.write_text("{}")
+    (folder / "config.json").symlink_to(outside)
+    assert "--images" in public.load(**request)["error"]
+    assert "names" in studio.load(**request)
+
+
 def test_a_checkpoint_may_have_any_name(studio: SmallStudio) -> None:
     for name in ("weights", "weights.pth"):
         file = studio.root / name

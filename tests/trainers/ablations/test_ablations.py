@@ -25,7 +25,14 @@ from tests.support.small_runs import Place
 from tests.support.small_studio import wait_until
 from trainers import ablation
 from trainers.ablation import main
-from trainers.ablations.plan import Ablation, PlannedRun, read_ablation, reopen, studies
+from trainers.ablations.plan import (
+    Ablation,
+    PlannedRun,
+    read_ablation,
+    reopen,
+    studies,
+    write_grid,
+)
 from trainers.ablations.queue import StudyStanding, Submitted, standing, submit
 from trainers.ablations.table import as_csv, as_json, as_markdown, table
 from trainers.launching import queue, runner
@@ -707,3 +714,23 @@ def test_two_seeds_are_trained_interrupted_and_go_on_to_the_table(
     before = [run.state_file.read_bytes() for run in (first, second)]
     assert main(given) == 0
     assert [run.state_file.read_bytes() for run in (first, second)] == before
+
+
+def test_files_of_backbones_are_kept_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read again from other folders; one that was kept as it was typed stays so."""
+    monkeypatch.chdir(tmp_path)
+    raw = {"name": "vits", "recipes": ["samples"], "seeds": [0]}
+    both = {"backbone": ["a.pth", "test_vit@b.pth", "dino_vits8"]}
+    made = read_ablation({**raw, "grid": both}).placed()
+    kept = (f"{tmp_path}/a.pth", f"test_vit@{tmp_path}/b.pth", "dino_vits8")
+    assert made.grid == {"backbone": kept}
+    assert [run.order.config.backbone for run in made.runs()] == list(kept)
+    assert made.placed() is made
+    one = read_ablation({**raw, "settings": {"backbone": "a.pth"}})
+    assert one.settings == {"backbone": "a.pth"}
+    assert one.placed().settings == {"backbone": f"{tmp_path}/a.pth"}
+    (tmp_path / "runs").mkdir()
+    write_grid(tmp_path / "runs", one)
+    assert reopen(tmp_path / "runs", "vits").settings == {"backbone": "a.pth"}

@@ -479,6 +479,26 @@ def order(**raw: Any) -> tuple[Order | None, dict[str, str]]:
     return read_order({"recipe": "samples", "name": "a", **raw})
 
 
+def test_an_order_keeps_its_backbones_file_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trainer starts in another folder than the one that it was typed in."""
+    monkeypatch.chdir(tmp_path)
+    for typed, kept in (
+        ("vit.pth", f"{tmp_path}/vit.pth"),
+        ("test_vit@vit.pth", f"test_vit@{tmp_path}/vit.pth"),
+        ("dino_vits8", "dino_vits8"),
+    ):
+        made, errors = order(settings={"backbone": typed})
+        assert errors == {}
+        assert made is not None
+        assert made.config.backbone == made.changes["backbone"] == kept
+    data = {"data": str(tmp_path)}
+    made, _ = order(recipe="coco_ibot_vits16", **data)
+    assert made is not None
+    assert made.changes == {"backbone": f"{tmp_path}/ibot_vits16.pth"}
+
+
 def test_an_order_is_what_the_command_line_says(tmp_path: Path) -> None:
     made, errors = order(settings={"phi0": "0.5", "epochs": 20, "crf": False})
     assert errors == {}

@@ -216,6 +216,12 @@ def test_explore_is_asked_for_the_images_of_a_study() -> None:
     filed = explore_request({**study, "backbone_name": "/weights/dino.pth"})
     assert filed is not None
     assert (filed["backbone"], filed["checkpoint"]) == ("checkpoint", "/weights/dino.pth")
+    named = explore_request({**study, "backbone_name": "dinov2_vits14@/weights/x.pth"})
+    assert named is not None
+    assert (named["backbone"], named["checkpoint"]) == (
+        "checkpoint",
+        "dinov2_vits14@/weights/x.pth",
+    )
     assert explore_request({**study, "plan": {"size": 100}}) is None
     old = {name: value for name, value in study.items() if name != "indices"}
     assert explore_request(old) is None
