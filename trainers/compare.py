@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from ppap.backbones.naming import absolute
 from ppap.machine import cores
 from ppap.places import ROOT
 from trainers.ablations.cells import COLUMNS, Cell, cell, numbers
@@ -98,6 +99,7 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is missing and print the table; returns the exit status."""
     given = parser().parse_args(arguments)
+    given.set = [in_full(change) for change in given.set]
     tasks = [
         Task(rule, seed, Run(given.out / f"{rule}-seed{seed}"))
         for seed in given.seeds
@@ -129,6 +131,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_text(given.out / "table.json", as_json(rows))
     print(text, end="")
     return FAILED if failed else DONE
+
+
+def in_full(change: str) -> str:
+    """``backbone=vit.pth`` with the file's folder: the runs have another working directory."""
+    name, equals, value = change.partition("=")
+    return f"{name}={absolute(value.strip())}" if equals and name.strip() == "backbone" else change
 
 
 def refuse(given: argparse.Namespace) -> None:

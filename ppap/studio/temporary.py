@@ -27,6 +27,8 @@ HOUR = 3600.0
 # more than so many bytes. What was used within the last hour stays in any case.
 MOST_SECONDS, MOST_BYTES, LEAST_SECONDS = 24 * HOUR, 4 * 10**9, HOUR
 LOOK_SECONDS = 300.0
+# Letters of the names of gradio's folders.
+DIGEST = 64
 # A folder whose process has not shown itself for so long is nobody's.
 ABANDONED_SECONDS = HOUR
 
@@ -110,7 +112,8 @@ def tidy(
             with contextlib.suppress(OSError):
                 one.path.unlink()
                 gone.append(one.path)
-    for parent in {path.parent for path in gone} - {folder}:
+    # gradio's, one for each file by its digest; who made another goes on using it.
+    for parent in {path.parent for path in gone if len(path.parent.name) == DIGEST}:
         with contextlib.suppress(OSError):  # something else is in it
             parent.rmdir()
     return gone

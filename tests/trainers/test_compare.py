@@ -163,3 +163,16 @@ def test_what_does_not_fit_is_told_before_anything_starts(
     assert sentence in said
     assert "usage" not in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_of_weights_is_found_where_the_command_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert compare.in_full("backbone=vit.pth") == f"backbone={tmp_path}/vit.pth"
+    assert compare.in_full(" backbone = ./vit.pth").endswith(f"={tmp_path}/vit.pth")
+    assert compare.in_full("backbone=dino_vits8@w/x.pth") == (
+        f"backbone=dino_vits8@{tmp_path}/w/x.pth"
+    )
+    for other in ("backbone=dino_vits8", "phi0=0.6", "backbone", "rule=ppap"):
+        assert compare.in_full(other) == other

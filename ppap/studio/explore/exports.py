@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ppap.backbones.naming import called
 from ppap.batches import Batch
 from ppap.rivals import RULES, Choice
 from ppap.settings import RANGES
@@ -16,6 +17,7 @@ from ppap.studio.explore.pictures import Look, Panel, as_png, legend
 from ppap.studio.explore.svg import as_svg
 from ppap.studio.explore.views import View
 from ppap.studio.store import Held
+from ppap.study.fonts import writable
 
 TYPES = {
     "png": "image/png",
@@ -85,6 +87,8 @@ def panel(batch: Batch, shown: Shown, step: int, look: Look, symbols: bool) -> P
         f"anchor {place}; {described(shown.choice, t, symbols)}",
         key if symbols else key.replace("−", "-"),
     ]
+    # Whatever shows an SVG has fonts of its own.
+    lines = lines if symbols else writable(lines)
     return Panel(lines, view.codes[t], view.similarity[t], anchor, nearest)
 
 
@@ -162,7 +166,8 @@ def as_python(held: Held, shown: list[Shown]) -> str:
     where = batch.position(anchor)
     backbone = repr(recipe["backbone"])
     if recipe["backbone"] == "checkpoint":
-        backbone = f"Path({recipe['checkpoint']!r})"
+        named = called(recipe["checkpoint"]).model is not None
+        backbone = repr(recipe["checkpoint"]) if named else f"Path({recipe['checkpoint']!r})"
     lines = ["from pathlib import Path"] if "Path(" in backbone else []
     lines += ["import torch", "import ppap", "from ppap.backbones import load_backbone"]
     lines += source_lines(recipe, batch.names)

@@ -44,6 +44,7 @@ from ppap.studio.segment.requests import (
 from ppap.studio.segment.store import Result, SegmentStore
 from ppap.studio.segment.work import Work
 from ppap.studio.store import Upload
+from ppap.studio.temporary import FILES
 
 # Of one user, or where nobody logs in, of one set of pictures; and of all together.
 MAX_DOWNLOADS, MAX_ALL_DOWNLOADS = 8, 64
@@ -87,7 +88,8 @@ class Segmenting:
         self._jobs, self._turns = Jobs(), Turns("segmenting")
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._folder = tempfile.TemporaryDirectory(prefix="ppap-studio-")
+        FILES.open(self)
+        self._folder = tempfile.TemporaryDirectory(prefix="segment-", dir=FILES.folder)
         self._taken: Shares[Taken] = Shares(MAX_DOWNLOADS, MAX_ALL_DOWNLOADS)
 
     @property
@@ -243,7 +245,7 @@ class Segmenting:
         """A ZIP by the id in its address; RequestError when it is gone."""
         with self._lock:
             taken = self._taken.get(key)
-        if taken is None or not current().owns(taken.owner):
+        if taken is None or not current().owns(taken.owner) or not taken.file.is_file():
             raise RequestError("This file is no longer here. Download it again.")
         return taken
 
@@ -252,6 +254,7 @@ class Segmenting:
         self._closing.set()
         self._turns.shutdown(wait=True)
         self._folder.cleanup()
+        FILES.close(self)
 
     # The work itself, in a thread of its own.
 

@@ -26,17 +26,21 @@ def file(path: Path, *, hours: float, size: int = 10) -> Path:
 
 
 def test_what_is_old_goes_with_its_folder(tmp_path: Path) -> None:
-    old, young = file(tmp_path / "a/old.png", hours=25), file(tmp_path / "b/young.png", hours=23)
-    loose = file(tmp_path / "loose", hours=99)
-    assert set(tidy(tmp_path)) == {old, loose}
+    old, young = (
+        file(tmp_path / (64 * letter) / "a.png", hours=hours)
+        for letter, hours in (("a", 25), ("b", 23))
+    )
+    loose, other = file(tmp_path / "loose", hours=99), file(tmp_path / "segment-1/a", hours=99)
+    assert set(tidy(tmp_path)) == {old, loose, other}
     assert not old.parent.exists()
+    assert other.parent.exists(), "whoever made it may write to it again"
     assert young.exists()
     assert tmp_path.exists()
 
 
 def test_a_folder_keeps_what_else_is_in_it(tmp_path: Path) -> None:
-    file(tmp_path / "a/old.png", hours=25)
-    young = file(tmp_path / "a/young.png", hours=1)
+    file(tmp_path / (64 * "a") / "old.png", hours=25)
+    young = file(tmp_path / (64 * "a") / "young.png", hours=1)
     tidy(tmp_path)
     assert young.exists()
 
