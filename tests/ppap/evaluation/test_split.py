@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -290,3 +291,32 @@ def test_reading_keeps_a_little_ahead_only(workers: int) -> None:
     assert len(begun) <= 3 + 4
     results.close()
     assert len(begun) <= 3 + 4
+
+
+def test_what_cannot_be_read_is_skipped_and_counted(segmenter: Segmenter, tmp_path: Path) -> None:
+    write_folder(tmp_path, count=6)
+    data = open_dataset(tmp_path, split="all")
+    wanted = evaluate_split(segmenter, data, size=SIZE, batch=2, indices=[0, 2, 5])
+    for broken in (1, 3, 4):
+        data.items[broken].image.write_text("no picture")
+    with pytest.raises(DataError, match="is not an image"):
+        evaluate_split(segmenter, data, size=SIZE, batch=2)
+    forgiving = replace(data, on_error="skip")
+    told: list[tuple[int, int]] = []
+    # One batch is smaller, another one empty.
+    for batch in (1, 2, 4):
+        found = evaluate_split(
+            segmenter, forgiving, size=SIZE, batch=batch, progress=lambda *at: told.append(at)
+        )
+        assert [image.index for image in found.images] == [0, 2, 5]
+        assert [one.index for one in found.skipped] == [1, 3, 4]
+        assert all(one.name in one.reason for one in found.skipped)
+        for one, other in zip(found[:2], wanted[:2], strict=True):
+            assert one is not None
+            assert other is not None
+            assert torch.equal(one.confusion, other.confusion)
+    assert told[-1] == (6, 6)
+    for item in data.items:
+        item.image.write_text("no picture")
+    with pytest.raises(DataError, match="is not an image"):
+        evaluate_split(segmenter, forgiving, size=SIZE)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -293,3 +294,24 @@ def test_a_subset_reads_what_it_names(dataset: Dataset) -> None:
     assert (part.load(1).photo.rgb == dataset.load(2).photo.rgb).all()
     crops = five_crops(dataset)
     assert (subset(crops, [13]).load(0).photo.rgb.shape) == crops.load(13).photo.rgb.shape
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stand_ins_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: int
+) -> None:
+    layouts.folder(tmp_path)
+    data = replace(open_dataset(tmp_path, split="all"), on_error="skip")
+    data.items[3].image.write_text(f"no picture {workers}")
+    source = DecodedSource(data, 16)
+    batches_ = list(load(source, [[3, 1], [2, 3]], workers=workers))
+    assert [len(batch.skipped) for batch in batches_] == [1, 1]
+    first = batches_[0]
+    assert first.indices.tolist() == [3, 1]
+    assert isinstance(first.inputs, torch.Tensor)
+    assert torch.equal(first.inputs[0], source.batch([4]).inputs[0])
+    assert first.labels is not None
+    assert (first.labels[0] == -1).all()
+    assert caplog.text.count(f"Left out: {data.items[3].image} is not an image") == 1
+    with pytest.raises(DataError, match="is not an image"):
+        list(load(DecodedSource(replace(data, on_error="stop"), 16), [[3]], workers=workers))

@@ -279,6 +279,24 @@ def test_one_broken_file_is_named(data: Path) -> None:
         refuse_bad_data(config(), data, report=True)
 
 
+def test_skipping_makes_warnings_of_broken_files(
+    data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train = names(open_dataset(data, split="train"))
+    (data / f"images/{train[3]}.png").write_bytes(b"no picture")
+    caplog.set_level(logging.INFO, "trainers")
+    refuse_bad_data(config(on_error="skip"), data, report=True)
+    assert f"{train[3]}.png is not an image" in caplog.text
+    for crops in ("none", "five"):
+        found = open_splits(config(on_error="skip", crops=crops), data)
+        assert found.evaluation is not None
+        assert found.training.on_error == found.evaluation.on_error == "skip"
+    assert open_splits(config(), data).training.on_error == "stop"
+    held = open_splits(config(on_error="skip", selection="held_out", held_out=0.3), data)
+    assert held.held_out is not None
+    assert held.held_out.on_error == held.training.on_error == "skip"
+
+
 def test_several_are_listed(data: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "trainers")
     train, val = (names(open_dataset(data, split=split)) for split in ("train", "val"))
