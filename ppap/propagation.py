@@ -54,7 +54,7 @@ def relocate(f: Tensor, positive: Tensor, previous: Tensor) -> Tensor:
 
     The paper leaves the normalisation open; the published implementation does it. The anchor
     counts while it is among its own positives. A positive set that is empty, or whose mean
-    vanishes, keeps the previous proxy (the published code divides by zero there).
+    vanishes, keeps the previous proxy (the published code gives a zero vector there).
 
     Args:
         f: L2-normalised features ``(N, D)``.

@@ -93,7 +93,8 @@ def stego_loss(
     second at a set of its own; paired with itself, an image is read at the first set alone.
 
     Deviations from the published code: an image is read at its second set whichever image it is
-    paired with (published: at new positions for every pair), which draws pairs of positions just as
+    paired with (published: at the second set of the image it is paired with, which an image's
+    neighbour and random partners share), which draws pairs of positions just as
     evenly and reads every image once instead of six times. And every image is some other's random
     partner exactly once in each round (see ``other_images``).
 

@@ -107,7 +107,7 @@ def read_stored(path: Path) -> np.ndarray:
 
 
 def open_split(root: Path, split: str) -> Dataset:
-    """The images of a list. ``unlabelled_train`` has no labels (published code: all one class)."""
+    """The images of a list. ``unlabelled_train`` has no labels (published code: all void)."""
     labelled = has_folder(root, "gt") and split != "unlabelled_train"
     notes: tuple[str, ...] = ()
     if split != "unlabelled_train" and not labelled:
