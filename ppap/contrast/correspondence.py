@@ -94,9 +94,9 @@ def stego_loss(
 
     Deviations from the published code: an image is read at its second set whichever image it is
     paired with (published: at the second set of the image it is paired with, which an image's
-    neighbour and random partners share), which draws pairs of positions just as
-    evenly and reads every image once instead of six times. And every image is some other's random
-    partner exactly once in each round (see ``other_images``).
+    neighbour and random partners share), which draws pairs of positions just as evenly and reads
+    every image once instead of six times. And every image is some other's random partner exactly
+    once in each round (see ``other_images``).
 
     In half precision and under autocast everything is computed in float32. NaN or infinity raises
     no error but gives a NaN loss. On CUDA the gradient's sums have no fixed order.

@@ -159,7 +159,10 @@ def data_of(name: str, home: Path) -> Path | None:
 def two_steps(name: str, data: Path | None, home: Path, *words: str) -> Run:
     """Train a tiny network for two steps, and new probes for an epoch where the recipe does."""
     out = home / "runs" / name
-    small = ["size=64", "eval_size=64", "batch=2", "workers=0", "max_steps=2", "log_every=1"]
+    # The made-up Potsdam has a single training image, which is taken whole.
+    batch = 1 if find(name).config.dataset == "potsdam3" else 2
+    small = ["size=64", "eval_size=64", f"batch={batch}"]
+    small += ["workers=0", "max_steps=2", "log_every=1"]
     own = find(name).config.probe_epochs > 0
     small += ["probe_epochs=1"] if own else []
     given = [name, "--out", str(out), "--cache", str(home / "cache")]
