@@ -13,7 +13,15 @@ from ppap.data.formats import LABEL_SUFFIXES, suffix_of
 from ppap.data.listing import twice_in, without_suffix
 from ppap.data.lists import Names, pictures_listed
 from ppap.data.pairing import is_label_name, marked, pair
-from ppap.data.parts import IMAGES, SPLITS, Part, list_files, parts_of, split_folders
+from ppap.data.parts import (
+    IMAGES,
+    SPLITS,
+    Part,
+    list_files,
+    outside,
+    parts_of,
+    split_folders,
+)
 from ppap.data.searching import Search, counted
 
 # Without lists, one image in five is for validation.
@@ -70,7 +78,11 @@ def contents_of(root: Path) -> Contents:
         for stem in found.pairs if inside else ():
             if split := inside.get(stem.partition("/")[0]):
                 found.splits.setdefault(split, []).append(stem)
-    else:
+    if left_out := outside(root, parts):
+        found.warnings.append(
+            f"Pictures beside the folders of splits were left out: {counted(left_out, 'folder')}."
+        )
+    if len(parts) > 1:
         for stem in found.pairs:
             found.splits.setdefault(stem.partition("/")[0], []).append(stem)
     return found
@@ -292,4 +304,7 @@ def stray_note(found: Contents) -> list[str]:
     stray = sorted(name for name in found.stray if name not in named)
     if not stray:
         return []
-    return [f"{len(stray)} label maps have no image, the first is {printable(stray[0])}."]
+    first = printable(stray[0])
+    if len(stray) == 1:
+        return [f"1 label map has no image: {first}."]
+    return [f"{len(stray)} label maps have no image, the first is {first}."]

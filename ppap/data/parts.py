@@ -15,7 +15,7 @@ from ppap.data.searching import MAX_ENTRIES, is_folder, is_label_folder
 SPLITS = ("train", "val", "test")
 _SPLIT_WORDS = {
     "train": ("train", "training", "trainset", "train_set"),
-    "val": ("val", "valid", "validation", "dev", "valset", "val_set"),
+    "val": ("val", "valid", "validation", "valset", "val_set"),
     "test": ("test", "testing", "testset", "test_set"),
 }
 SPLIT_OF = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
@@ -72,10 +72,19 @@ def parts_of(root: Path) -> list[Part]:
     if photos and has_picture(root / photos):
         return whole
     named = {name: SPLIT_OF[name.casefold()] for name in folders if name.casefold() in SPLIT_OF}
-    if named:
+    if "train" in named.values():
         parts = [part_of_split(root, folders, name, split) for name, split in named.items()]
         return sorted(parts, key=lambda part: SPLITS.index(part.split))
     return whole
+
+
+def outside(root: Path, parts: list[Part]) -> list[str]:
+    """Folders of pictures beside those of splits; none where there are no such."""
+    if not any(part.split for part in parts):
+        return []
+    known = {part.photos.partition("/")[0] for part in parts}
+    others = [n for n in folders_in(root) if n not in known and not is_label_folder(n)]
+    return [name for name in others if has_picture(root / name)]
 
 
 def part_of_split(root: Path, folders: list[str], name: str, split: str) -> Part:

@@ -58,7 +58,7 @@ def test_own_folder(tmp_path: Path) -> None:
     found = preflight(tmp_path, split="all")
     assert [f.severity for f in found] == ["warning", "note", "note"]
     assert (Path(found[0].file).name, found[0].text) == ("p4.png", "has no label map")
-    assert found[2].text == "1 label maps have no image, the first is labels/day/old.png."
+    assert found[2].text == "1 label map has no image: labels/day/old.png."
 
 
 def test_opens_no_more_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,6 +146,23 @@ def test_pictures_of_no_split_are_told(tmp_path: Path) -> None:
     )
 
 
+def test_pictures_beside_splits_are_told(tmp_path: Path) -> None:
+    for place in ("train/a", "val/b", "holiday/c", "holiday/d"):
+        photo(tmp_path / f"{place}.jpg")
+    data = open_dataset(tmp_path, split="all")
+    assert [item.name for item in data.items] == ["train/a", "val/b"]
+    assert data.warnings == (
+        "Pictures beside the folders of splits were left out: 1 folder (holiday).",
+    )
+
+
+def test_folders_without_one_for_training_are_no_splits(tmp_path: Path) -> None:
+    for place in ("test/a", "val/b", "dev/c"):
+        photo(tmp_path / f"{place}.jpg")
+    data = open_dataset(tmp_path)
+    assert (data.name, len(data)) == ("images", 3)
+
+
 # What cannot be told is not guessed.
 
 
