@@ -122,7 +122,9 @@ class Config:
     )
 
     backbone: str = setting(
-        "dino_vits16", "The frozen network: a name, a ViT of timm, or a checkpoint file."
+        "dino_vits16",
+        "The frozen network: a name, a ViT of timm, a checkpoint file, or NAME@FILE where the file "
+        "does not tell what it is of.",
     )
     rule: str = setting(
         "ppap",

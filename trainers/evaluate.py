@@ -95,7 +95,8 @@ def parser() -> Parser:
     made.add_argument(
         "--backbone",
         metavar="FILE",
-        help="the frozen backbone's weights, where their file has moved or cannot be downloaded",
+        help="the frozen backbone's weights, where their file has moved or cannot be downloaded; "
+        "FILE, or NAME@FILE",
     )
     made.add_argument(
         "--heads",

@@ -70,7 +70,10 @@ def parser() -> Parser:
         "--out", metavar="DIR", type=expanded, required=True, help="where the study lies"
     )
     made.add_argument(
-        "--backbone", default="embedded", help="a name, or a checkpoint file (default: embedded)"
+        "--backbone",
+        default="embedded",
+        help="a name, a checkpoint file, or NAME@FILE where the file does not tell what it is of "
+        "(default: embedded)",
     )
     made.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",

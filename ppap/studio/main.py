@@ -38,7 +38,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         default="embedded",
         metavar="NAME",
         help="embedded (works offline), dino_vits16, dino_vits8, dino_vitb16, dino_vitb8, any timm "
-        "ViT, or a checkpoint file (default: %(default)s)",
+        "ViT, a checkpoint file, or NAME@FILE where the file does not tell what it is of "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--images",

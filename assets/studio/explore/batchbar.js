@@ -124,6 +124,7 @@ export class BatchBar {
       return;
     }
     this.otherLabel.textContent = name === "other" ? "Name of a timm ViT" : "Path of the file on this server";
+    this.otherName.placeholder = name === "other" ? "" : "or NAME@PATH, such as dinov2_vits14@/weights/x.pth";
     this.otherName.value = "";
     this.otherName.focus();
   }

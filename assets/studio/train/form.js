@@ -39,7 +39,7 @@ export class OrderForm {
     };
     const rule = head("rule", "Rule", lists.rules.map((r) => [r.key, r.title]));
     const known = lists.backbones.map((b) => [b.name, b.title]);
-    this.backboneText = h("input", { type: "text", "aria-label": "Backbone: any timm ViT, or a checkpoint file", autocomplete: "off", spellcheck: "false", hidden: true, placeholder: "a timm ViT, or a file", oninput: () => this.change("backbone", this.backboneText.value) });
+    this.backboneText = h("input", { type: "text", "aria-label": "Backbone: any timm ViT, or a checkpoint file", autocomplete: "off", spellcheck: "false", hidden: true, placeholder: "a timm ViT, a file, or NAME@FILE", oninput: () => this.change("backbone", this.backboneText.value) });
     const backbone = select("Backbone", [...known, ["", "Another, or a file…"]], "", (value) => {
       this.backboneText.hidden = value !== "";
       if (value) this.change("backbone", value);

@@ -55,7 +55,7 @@ def read_model(raw: Mapping[str, Any], checkpoints: Checkpoints, usual: str) -> 
     with at_field("checkpoint"):
         chosen = None if checkpoint is None else checkpoints.choose(checkpoint)
     backbone = raw.get("backbone") or usual
-    if not isinstance(backbone, str) or len(backbone) > 200:
+    if not isinstance(backbone, str) or (len(backbone) > 200 and backbone != usual):
         raise RequestError("The backbone must be a name.")
     if as_path(backbone) is not None and backbone != usual:
         raise RequestError("Choose a backbone by its name.")
