@@ -73,15 +73,6 @@ def refused(error: Exception) -> dict[str, Any]:
     }
 
 
-def by_field(error: Exception) -> dict[str, Any]:
-    """A refusal as forms get it while they are filled in: sentences, and what may be meant, by
-    field."""
-    told = refused(error)
-    field = told["field"] or ""
-    offers = {"offers": {field: told["offers"]}} if told["offers"] else {}
-    return {"errors": {field: told["error"]}, **offers}
-
-
 @contextmanager
 def at_field(field: str) -> Iterator[None]:
     """What is refused inside belongs to a field of the form, unless it says of itself to which."""
@@ -92,6 +83,34 @@ def at_field(field: str) -> Iterator[None]:
             raise
         offers = getattr(error, "offers", ())
         raise RequestError(str(error), field=field, offers=offers) from None
+
+
+class Mistakes:
+    """What is wrong with a form, field by field: one slip must not hide the others."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, RequestError | SettingError] = {}
+
+    @contextmanager
+    def at(self, field: str) -> Iterator[None]:
+        """What is refused inside is kept, for its own field or for this one."""
+        try:
+            with at_field(field):
+                yield
+        except (RequestError, SettingError) as error:
+            self.found.setdefault(error.field or field, error)
+
+    def raise_first(self) -> None:
+        """Raise what was found first, if anything was."""
+        for error in self.found.values():
+            raise error
+
+    def reply(self) -> dict[str, Any]:
+        """As forms get it while they are filled in: sentences, and what may be meant, by field."""
+        told = {sendable(field): refused(error) for field, error in self.found.items()}
+        offers = {field: one["offers"] for field, one in told.items() if one["offers"]}
+        errors = {field: one["error"] for field, one in told.items()}
+        return {"errors": errors, **({"offers": offers} if offers else {})}
 
 
 def sendable(text: str) -> str:

@@ -113,6 +113,8 @@ def test_what_cannot_be_evaluated_is_told_at_its_field(
     # A path that nobody has typed yet is no mistake, until it is sent.
     page.locator("#evaluate").get_by_label("Checkpoint", exact=True).select_option("file")
     page.locator("#evaluate").get_by_label("Split").fill("vall")
+    data.fill("/no/such/folder")
+    expect(said).to_have_text("There is no folder /no/such/folder on this server.")
     expect(page.locator("#evaluate [data-error=checkpoint]")).to_be_hidden()
     page.get_by_role("button", name="Evaluate", exact=True).click()
     expect(page.locator("#evaluate [data-error=checkpoint]")).to_contain_text("checkpoint file")

@@ -109,12 +109,9 @@ def test_a_report_s_images_are_in_the_colours_of_their_classes(
     canvas = page.locator("#evaluate .image-panels canvas").nth(1)
     box = canvas.bounding_box()
     assert box is not None
-    place_of = np.argwhere(wanted == 300)[0] + 3
-    at = {
-        "x": (place_of[1] + 0.5) * box["width"] / SIZE,
-        "y": (place_of[0] + 0.5) * box["height"] / SIZE,
-    }
-    canvas.hover(position=at)
+    down, across = (np.argwhere(wanted == 300)[0] + 3.5).tolist()
+    scale_x, scale_y = box["width"] / SIZE, box["height"] / SIZE
+    canvas.hover(position={"x": across * scale_x, "y": down * scale_y})
     classes = json.loads((place / "runs/many/report.json").read_text())["classes"]
     said = page.locator("#evaluate .images .readout").inner_text()
     assert said.startswith(f"truth: {classes[300]}")

@@ -49,8 +49,10 @@ def run_of_many_classes(root: Path) -> Run:
     torch.manual_seed(1)
     made = Segmenter(load_backbone(str(save_vit(root / "vit.pth"))), 301)
     torch.nn.init.normal_(made.linear_probe.weight)
+    bias = made.linear_probe.bias
+    assert bias is not None
     with torch.no_grad():
-        made.linear_probe.bias[250:] = 50
+        bias[250:] = 50
     run = Run(root / "runs/many")
     save_small(made.eval(), run.checkpoints / "last.pt", SIZE, dataset="imagenet_s")
     run.write_state("finished", data=str(data), step=7)

@@ -10,7 +10,7 @@ import base64
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,12 @@ from ppap.places import ROOT
 from ppap.settings import excerpt
 from ppap.studio.answers import answering, packed
 from ppap.studio.answers import jpeg as as_jpeg
-from ppap.studio.checkpoints import Checkpoints, CrfProcesses
+from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
 from ppap.studio.evaluate import requests as evaluations
 from ppap.studio.evaluate.reports import FOLDER, Reports
 from ppap.studio.evaluate.requests import Wanted, own_data
 from ppap.studio.jobs import Job, OneAtATime, begin, new_folder
-from ppap.studio.requests import RequestError, at_field, by_field, mapping, require_allowed
+from ppap.studio.requests import Mistakes, RequestError, mapping, require_allowed
 from ppap.studio.sources import is_folder
 
 MAX_DATASETS = 4
@@ -94,20 +94,15 @@ class Evaluating:
     @answering
     def check(self, request: Any) -> dict[str, Any]:
         """What is wrong with a request, by field."""
-        try:
-            self.check_data(self.read(request))
-        except RequestError as error:
-            if error.field is None:
-                raise
-            return by_field(error)
-        return {"errors": {}}
+        return self._read(mapping(request), to_start=True)[1].reply()
 
     @answering
     def start(self, request: Any) -> dict[str, Any]:
         """Begin an evaluation; refused while another is under way."""
         require_allowed(self.allowed, "start evaluations")
-        wanted = self.read(request)
-        self.check_data(wanted)
+        wanted, mistakes = self._read(mapping(request), to_start=True)
+        mistakes.raise_first()
+        assert wanted is not None
         return self._jobs.begin(
             lambda: self._begin(wanted),
             lambda job: f"{job.title} is being evaluated. Wait for it, or cancel it.",
@@ -168,40 +163,10 @@ class Evaluating:
 
     def read(self, raw: Any) -> Wanted:
         """Check a request; RequestError says which part is wrong."""
-        raw = mapping(raw)
-        with at_field("checkpoint"):
-            chosen = self.checkpoints.choose(raw.get("checkpoint"))
-        data, split, crf = raw.get("data") or "", raw.get("split") or "", raw.get("crf", False)
-        if not isinstance(data, str):
-            raise RequestError("The data set must be a folder on this server.", field="data")
-        data = data.strip()
-        if data and data != "samples":
-            with at_field("data"):
-                data = str(self.checkpoints.sources.folder(data))
-        if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
-            raise RequestError("The split must be a name such as train or val.", field="split")
-        if not isinstance(crf, bool):
-            raise RequestError("CRF must be true or false.")
-        if crf and (reason := self.crf.why_not()):
-            raise RequestError(reason, field="crf")
-        kind = ""
-        if not data:
-            with at_field("data"):
-                data, kind = own_data(chosen)
-        return Wanted(chosen, data, split.strip(), crf, kind)
-
-    def check_data(self, wanted: Wanted) -> None:
-        """RequestError, from names alone, where there is no such data set or it lacks the split."""
-        if wanted.data == "samples":
-            return
-        with at_field("data"):
-            if not is_folder(Path(wanted.data)):  # the run's own, of which nobody typed the name
-                raise RequestError(
-                    f"The data set of {wanted.chosen.title} is no longer at {wanted.data}. "
-                    "Name its folder."
-                )
-            split, kind = wanted.split, wanted.kind or None
-            self.checkpoints.sources.check_split(Path(wanted.data), split, kind)
+        wanted, mistakes = self._read(mapping(raw))
+        mistakes.raise_first()
+        assert wanted is not None
+        return wanted
 
     def wait(self) -> Job:
         """The evaluation that was begun last, when it has ended (scripts)."""
@@ -210,6 +175,54 @@ class Evaluating:
     def close(self) -> None:
         """End what is under way."""
         self._jobs.close()
+
+    def _read(
+        self, raw: Mapping[str, Any], *, to_start: bool = False
+    ) -> tuple[Wanted | None, Mistakes]:
+        """A request, or all that is wrong with it; ``to_start``: the data must be there, too."""
+        mistakes = Mistakes()
+        chosen: Chosen | None = None
+        data, split, kind = raw.get("data") or "", raw.get("split") or "", ""
+        crf = raw.get("crf", False)
+        with mistakes.at("checkpoint"):
+            chosen = self.checkpoints.choose(raw.get("checkpoint"))
+        with mistakes.at("split"):
+            split = read_split(split)
+        with mistakes.at("data"):
+            data, kind = self._data(data, chosen)
+            if to_start:
+                self._check_data(data, kind, split, chosen)
+        with mistakes.at("crf"):
+            if not isinstance(crf, bool):
+                raise RequestError("CRF must be true or false.")
+            if crf and (reason := self.crf.why_not()):
+                raise RequestError(reason)
+        if chosen is None or mistakes.found:
+            return None, mistakes
+        return Wanted(chosen, data, split, crf, kind), mistakes
+
+    def _data(self, data: object, chosen: Chosen | None) -> tuple[str, str]:
+        """Folder and kind of the data set, empty where nothing says which; RequestError."""
+        if not isinstance(data, str):
+            raise RequestError("The data set must be a folder on this server.")
+        data = data.strip()
+        if data == "samples":
+            return data, ""
+        if data:
+            return str(self.checkpoints.sources.folder(data)), ""
+        return ("", "") if chosen is None else own_data(chosen)
+
+    def _check_data(self, data: str, kind: str, split: object, chosen: Chosen | None) -> None:
+        """RequestError, from names alone, where there is no such data set or it lacks the split."""
+        if data in ("", "samples"):
+            return
+        if not is_folder(Path(data)):  # the run's own, of which nobody typed the name
+            assert chosen is not None
+            raise RequestError(
+                f"The data set of {chosen.title} is no longer at {data}. Name its folder."
+            )
+        named = split if isinstance(split, str) and _SPLIT.fullmatch(split) else ""
+        self.checkpoints.sources.check_split(Path(data), named, kind or None)
 
     # The work itself.
 
@@ -267,6 +280,13 @@ class Evaluating:
         while len(self._datasets) > MAX_DATASETS:
             self._datasets.popitem(last=False)
         return self._datasets[key]
+
+
+def read_split(split: object) -> str:
+    """The name of a split, empty for the usual one; RequestError for what is none."""
+    if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
+        raise RequestError("The split must be a name such as train or val.")
+    return split.strip()
 
 
 def checkpoint_of(report: Report, folder: Path) -> Path:

@@ -26,14 +26,7 @@ from ppap.studio.explore.lists import lists, preset_for
 from ppap.studio.explore.pictures import atlas
 from ppap.studio.explore.requests import read_across, read_choice, read_format, read_look, read_step
 from ppap.studio.loading import Loader
-from ppap.studio.requests import (
-    RequestError,
-    at_field,
-    by_field,
-    mapping,
-    read_request,
-    refusal,
-)
+from ppap.studio.requests import Mistakes, RequestError, mapping, read_request, refusal
 from ppap.studio.store import BatchStore, Held
 from ppap.study.advice import Advice, advise_unit
 
@@ -97,17 +90,13 @@ class Server:
     @answering
     def check(self, request: Any) -> dict[str, Any]:
         """What is wrong with a request for a folder, by field; from names alone."""
-        try:
+        mistakes = Mistakes()
+        with mistakes.at("folder"):
             wanted = read_request(request)
             if wanted.source == "folder":
                 sources = self.loader.sources
-                with at_field("folder"):
-                    sources.check_split(sources.folder(wanted.folder), wanted.split)
-        except RequestError as error:
-            if error.field is None:
-                raise
-            return by_field(error)
-        return {"errors": {}}
+                sources.check_split(sources.folder(wanted.folder), wanted.split)
+        return mistakes.reply()
 
     @answering
     def load(self, request: Any) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from ppap.studio.choices import backbone_choices
 from ppap.studio.jobs import EVERY, Job, OneAtATime, begin, new_folder
 from ppap.studio.requests import (
     SIZES,
+    Mistakes,
     RequestError,
     at_field,
-    by_field,
     mapping,
     require_allowed,
 )
@@ -109,8 +109,9 @@ class Studying:
     def start(self, request: Any) -> dict[str, Any]:
         """Begin a study; refused while another is under way."""
         require_allowed(self.allowed, "start studies")
-        wanted = self.read(request)
-        self.check_data(wanted)
+        wanted, mistakes = self._read(mapping(request), to_start=True)
+        mistakes.raise_first()
+        assert wanted is not None
         return self._jobs.begin(
             lambda: self._begin(wanted),
             lambda job: "A study is under way. Wait for it, or cancel it.",
@@ -119,14 +120,8 @@ class Studying:
     @answering
     def check(self, request: Any) -> dict[str, Any]:
         """What is wrong with a request, by field, and the command that would do the same."""
-        try:
-            wanted = self.read(request)
-            self.check_data(wanted)
-            return {"errors": {}, "command": wanted.command()}
-        except (SettingError, RequestError) as error:
-            if error.field is None:
-                raise
-            return {**by_field(error), "command": ""}
+        wanted, mistakes = self._read(mapping(request), to_start=True)
+        return {**mistakes.reply(), "command": "" if wanted is None else wanted.command()}
 
     @answering
     def status(self, _: Any) -> dict[str, Any]:
@@ -173,44 +168,10 @@ class Studying:
 
     def read(self, raw: Any) -> WantedStudy:
         """Check a request; RequestError or SettingError says which part is wrong."""
-        raw = mapping(raw)
-        data, split = raw.get("data") or "", raw.get("split") or ""
-        if not isinstance(data, str) or not data.strip():
-            raise SettingError("data", "Name a folder on this server, or samples.")
-        data = data.strip()
-        if data == "samples" and split:
-            raise SettingError("split", "The sample photos have no splits: leave it empty.")
-        if data != "samples":
-            with at_field("data"):
-                data = str(self.sources.folder(data))
-        if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
-            raise SettingError("split", "The split must be a name such as train or val.")
-        x, y = read_axis("x", raw.get("x"), DEFAULT_X), read_axis("y", raw.get("y"), DEFAULT_Y)
-        if x.setting == y.setting:
-            raise SettingError("y", f"The two axes must differ: both are {x.symbol}.")
-        settings = raw.get("settings")
-        swept = raw.get("sweep", True)
-        if not isinstance(swept, bool):
-            raise RequestError("sweep must be true or false.")
-        return WantedStudy(
-            data=data,
-            split=split.strip(),
-            backbone=self._backbone(raw.get("backbone")),
-            images=int(number("images", raw.get("images", 32), IMAGES)),
-            batches=int(number("batches", raw.get("batches", 1), BATCHES)),
-            anchors=int(number("anchors", raw.get("anchors", 1000), ANCHORS)),
-            size=int(number("size", raw.get("size", 320), SIZE)),
-            seed=int(number("seed", raw.get("seed", 0), SEED)),
-            settings=None if settings is None else read_settings(mapping(settings)),
-            x=x if swept else None,
-            y=y if swept else None,
-        )
-
-    def check_data(self, wanted: WantedStudy) -> None:
-        """RequestError, from names alone, where a folder holds no images or not this split."""
-        if wanted.data != "samples":
-            with at_field("data"):
-                self.sources.check_split(Path(wanted.data), wanted.split)
+        wanted, mistakes = self._read(mapping(raw))
+        mistakes.raise_first()
+        assert wanted is not None
+        return wanted
 
     def wait(self) -> Job:
         """The study that was begun last, when it has ended (scripts)."""
@@ -219,6 +180,53 @@ class Studying:
     def close(self) -> None:
         """End what is under way."""
         self._jobs.close()
+
+    def _read(
+        self, raw: Mapping[str, Any], *, to_start: bool = False
+    ) -> tuple[WantedStudy | None, Mistakes]:
+        """A request, or all that is wrong with it; ``to_start``: the data must be there, too."""
+        swept, settings = raw.get("sweep", True), raw.get("settings")
+        if not isinstance(swept, bool):
+            raise RequestError("sweep must be true or false.")
+        mistakes = Mistakes()
+        given: dict[str, Any] = {}
+
+        def whole(name: str, usual: int, allowed: Range) -> None:
+            with mistakes.at(name):
+                given[name] = int(number(name, raw.get(name, usual), allowed))
+
+        with mistakes.at("split"):
+            given["split"] = read_split(raw)
+        with mistakes.at("data"):
+            given["data"] = data = self._data(raw.get("data"))
+            if to_start and data != "samples":
+                self.sources.check_split(Path(data), given.get("split", ""))
+        with mistakes.at("x"):
+            given["x"] = read_axis("x", raw.get("x"), DEFAULT_X)
+        with mistakes.at("y"):
+            given["y"] = read_axis("y", raw.get("y"), DEFAULT_Y)
+            if "x" in given and given["x"].setting == given["y"].setting:
+                raise RequestError(f"The two axes must differ: both are {given['y'].symbol}.")
+        with mistakes.at("backbone"):
+            given["backbone"] = self._backbone(raw.get("backbone"))
+        whole("images", 32, IMAGES)
+        whole("batches", 1, BATCHES)
+        whole("anchors", 1000, ANCHORS)
+        whole("size", 320, SIZE)
+        whole("seed", 0, SEED)
+        with mistakes.at("settings"):
+            given["settings"] = None if settings is None else read_settings(mapping(settings))
+        if mistakes.found:
+            return None, mistakes
+        if not swept:
+            given |= {"x": None, "y": None}
+        return WantedStudy(**given), mistakes
+
+    def _data(self, data: object) -> str:
+        """A folder, or "samples"; RequestError for anything else."""
+        if not isinstance(data, str) or not data.strip():
+            raise RequestError("Name a folder on this server, or samples.")
+        return "samples" if data.strip() == "samples" else str(self.sources.folder(data.strip()))
 
     def _backbone(self, raw: Any) -> str:
         if not raw:
@@ -239,6 +247,16 @@ class Studying:
         made = Job(folder.name, title, folder, VALUES)
         begin(made, [*studies.COMMAND, f"--progress-every={EVERY}", *wanted.arguments(folder)])
         return made
+
+
+def read_split(raw: Mapping[str, Any]) -> str:
+    """The name of a split, empty for the usual one; RequestError for what is none."""
+    split = raw.get("split") or ""
+    if isinstance(raw.get("data"), str) and raw["data"].strip() == "samples" and split:
+        raise RequestError("The sample photos have no splits: leave it empty.")
+    if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
+        raise RequestError("The split must be a name such as train or val.")
+    return split.strip()
 
 
 def read_axis(name: str, raw: Any, default: Axis) -> Axis:

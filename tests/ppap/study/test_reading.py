@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ppap.batches import make_batch
@@ -58,7 +59,9 @@ def test_what_is_embedded_is_what_a_batch_is(dataset: Dataset) -> None:
         assert made.indices == indices
         assert made.names == whole.names
         assert np.array_equal(made.features, whole.features)
-        assert np.array_equal(made.labels, whole.labels)
+        assert made.labels is not None
+        assert whole.labels is not None
+        assert torch.equal(made.labels, whole.labels)
 
 
 def test_one_whole_picture_at_a_time(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,7 +249,12 @@ def test_what_is_wrong_is_said_at_its_field_before_the_start(
         assert told.get("offers") == ({field: offers} if offers else None)
         refused = place.evaluating.start(place.request(**changes))
         assert (refused["field"], refused["error"]) == (field, told["errors"][field])
-    assert "true or false" in place.evaluating.check(place.request(crf="yes"))["error"]
+    assert "true or false" in place.evaluating.check(place.request(crf="yes"))["errors"]["crf"]
+    # One slip does not hide the others.
+    both = place.request(checkpoint={"file": ""}, data=f"{place.data}x", split="--crf")
+    assert list(place.evaluating.check(both)["errors"]) == ["checkpoint", "split", "data"]
+    fine = place.request(checkpoint={"file": ""}, split="vall", data=str(place.data))
+    assert list(place.evaluating.check(fine)["errors"]) == ["checkpoint", "split"]
 
 
 def test_a_run_s_data_that_has_gone_is_missed_before_the_start(place: Place) -> None:

@@ -396,6 +396,7 @@ def test_a_checkpoint_of_many_classes(place: Place, monkeypatch: pytest.MonkeyPa
     with torch.no_grad():
         for parameter in segmenter.linear_probe.parameters():
             parameter.zero_()
+        assert segmenter.linear_probe.bias is not None
         segmenter.linear_probe.bias[290] = 1  # wins everywhere
     monkeypatch.setattr(
         "ppap.checkpoints.opening.load_backbone", lambda *a, **k: segmenter.backbone

@@ -182,6 +182,8 @@ def test_what_a_folder_lacks_is_said_before_the_start(place: Place) -> None:
         assert told.get("offers") == ({field: offers} if offers else None)
     assert not (place.runs / ".studies").exists()
     assert place.studying.check(place.request(split="val"))["errors"] == {}
+    many = place.request(data="", split="--x", anchors="no", size=5, x={"setting": "y"})
+    assert list(place.studying.check(many)["errors"]) == ["split", "data", "x", "anchors", "size"]
 
 
 def test_explore_is_asked_for_the_images_of_a_study() -> None:
