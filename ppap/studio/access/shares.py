@@ -7,12 +7,14 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class _Entry(NamedTuple, Generic[T]):
+@dataclass(frozen=True)  # Python 3.10 has no generic named tuples
+class _Entry(Generic[T]):
     share: str
     value: T
     weight: float
