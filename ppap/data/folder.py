@@ -61,9 +61,10 @@ def splits(root: Path) -> tuple[str, ...]:
         return ()
     if list_files(root):
         return (*(s for s in SPLITS if s != "test" or s in list_files(root)), "all")
-    named = {part.split for part in parts if part.split}
-    named = named or set(split_folders(root / parts[0].photos).values())
-    return (*(s for s in SPLITS if s in (named or ("train", "val"))), "all")
+    named = {part.split for part in parts}
+    if len(named) < 2:  # one folder alone divides nothing
+        named = set(split_folders(root / parts[0].photos).values()) or {"train", "val"}
+    return (*(s for s in SPLITS if s in named), "all")
 
 
 def class_names(root: Path, labelled: bool) -> ClassList:

@@ -73,6 +73,7 @@ def build_report(
     size: int,
     distance: DistanceScores | None = None,
     seconds: float | None = None,
+    left_out: int = 0,
 ) -> Report:
     """The report of one evaluation.
 
@@ -83,6 +84,7 @@ def build_report(
         size: side of the squares.
         distance: ImageNet-S distance matching, where it was done.
         seconds: how long it took.
+        left_out: training images that the run could not read.
 
     Returns:
         Plain values: ``cluster`` and ``linear``, each with ``accuracy`` and ``miou`` in per cent,
@@ -126,7 +128,11 @@ def build_report(
     report["paper"] = [row._asdict() for row in rows_for(dataset.name, info.title, rule)]
     frequency = frequency_for(dataset.name, rule)
     report["paper_groups"] = None if frequency is None else frequency._asdict()
+    report["left_out"] = left_out
     report["notes"] = notes(loaded, dataset, selection, found)
+    if left_out:
+        images = "1 training image was" if left_out == 1 else f"{left_out} training images were"
+        report["notes"].append(f"Warning: {images} left out: unreadable.")
     report["seconds"] = None if seconds is None else round(seconds, 1)
     report["versions"] = versions()
     return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,10 +16,9 @@ from ppap.backbones import Backbone
 from ppap.data import VOID, Dataset, square, square_labels
 from ppap.evaluation.source import as_images
 from trainers.cache.errors import CacheError, CacheStoppedError
+from trainers.cache.left_out import leave_out
 from trainers.cache.plan import CachePlan, computed
 from trainers.cache.rows import Rows
-
-logger = logging.getLogger("trainers")
 
 Progress = Callable[[int, int], None]
 Stopped = Callable[[], bool]
@@ -44,7 +42,7 @@ def read_square(dataset: Dataset, index: int, size: int) -> Square:
     example = dataset.load(index)
     labels = example.labels
     if example.skipped is not None:
-        logger.warning("Left out: %s", example.skipped)
+        leave_out(example.skipped)
     return Square(
         square(example.photo.rgb, size),
         None if labels is None else square_labels(labels, size),

@@ -102,6 +102,7 @@ def evaluate(wanted: Wanted) -> int:
             size=size,
             distance=matched,
             seconds=time.monotonic() - began,
+            left_out=task.left_out,
         )
         if wanted.json is not None:
             write_json(report, wanted.json)

@@ -29,6 +29,8 @@ class Task(NamedTuple):
     """Whether the split was named on the command line."""
     on_error: OnError = "stop"
     """What an image that cannot be read does."""
+    left_out: int = 0
+    """Training images that the run could not read and left out."""
 
 
 def task_of(wanted: Wanted) -> Task:
@@ -43,12 +45,14 @@ def task_of(wanted: Wanted) -> Task:
     if not target.exists():
         raise RunError(f"{target} does not exist: name a run's folder or a checkpoint file.")
     known: object = None
+    left_out: object = 0
     checkpoint = target
     if target.is_dir():
         run = Run(target)
         if not run.checkpoints.is_dir():
             raise RunError(f"{target} is no run: it has no folder 'checkpoints'.")
-        checkpoint, known = run.to_evaluate(), run.state().get("data")
+        checkpoint, state = run.to_evaluate(), run.state()
+        known, left_out = state.get("data"), state.get("left_out")
         warn_of_unfinished(run)
     config = load_checkpoint(checkpoint).config if is_checkpoint(checkpoint) else {}
     kind, data = wanted.kind, wanted.data and expanded(wanted.data)
@@ -62,7 +66,8 @@ def task_of(wanted: Wanted) -> Task:
     split = wanted.split or config.get("eval_split") or "val"
     said = wanted.on_error or config.get("on_error")
     on_error: OnError = "skip" if said == "skip" else "stop"
-    return Task(checkpoint, data, kind, split, wanted.split is not None, on_error)
+    count = left_out if isinstance(left_out, int) else 0
+    return Task(checkpoint, data, kind, split, wanted.split is not None, on_error, count)
 
 
 def warn_of_unfinished(run: Run) -> None:

@@ -32,7 +32,7 @@ from trainers.runs.values import read_json
 
 State = Literal["running", "stopped", "finished", "failed"]
 # What ``state.json`` goes on saying until it is said anew.
-LASTING = ("data", "step", "steps", "unlearnt")
+LASTING = ("data", "step", "steps", "unlearnt", "left_out")
 STEP = "step-{:08d}.pt"
 LAST, BEST, REPORTED = "last.pt", "best.pt", "reported.pt"
 

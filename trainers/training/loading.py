@@ -25,6 +25,7 @@ from ppap.data.crops import CROPS
 from ppap.data.crops import LAYOUT as CROPPED
 from ppap.settings import SettingError
 from trainers.cache import CachedBatch, CacheError, FeatureCache
+from trainers.cache.left_out import leave_out
 from trainers.training.chance import generator
 from trainers.training.packing import Packed
 
@@ -205,7 +206,7 @@ def load(
             if isinstance(batch, Packed):
                 batch = batch.unpacked()
             for reason in batch.skipped:
-                tell_once(reason)
+                leave_out(reason)
             yield batch
     finally:
         # Or the processes would live as long as the traceback of an error does.
@@ -244,12 +245,6 @@ def tell_alone(reason: str) -> None:
         "is slower. In a container, /dev/shm may be full or missing.",
         reason,
     )
-
-
-@cache
-def tell_once(reason: str) -> None:
-    """Put into the log that an image is left out; not again in every epoch."""
-    logger.warning("Left out: %s", reason)
 
 
 class Divided(NamedTuple):

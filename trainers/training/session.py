@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from trainers.cache import CacheStoppedError
+from trainers.cache.left_out import forget, left_out
 from trainers.command import DONE, FAILED, INTERRUPTED, WRONG
 from trainers.config import Config, parse_changes
 from trainers.progress import in_words
@@ -101,6 +102,12 @@ def leave_terminal() -> None:
 # --- the run
 
 
+def number_in(state: Mapping[str, Any], name: str) -> int:
+    """A count that a run's state knows, 0 where it does not."""
+    value = state.get(name)
+    return value if isinstance(value, int) else 0
+
+
 class Training:
     """One run in one process; the first of several processes writes the run's folder."""
 
@@ -135,6 +142,7 @@ class Training:
             return FAILED if self.started else WRONG
 
     def _whole(self) -> int:
+        forget()
         # The first decides for all: the configuration may have to be mended.
         first_alone(self._begin, self.world)
         self.config = broadcast_object(self.config, self.world)
@@ -148,6 +156,8 @@ class Training:
             return DONE
         unlearnt = trainer.unlearnt()
         steps = {"step": trainer.step, "steps": trainer.total, "unlearnt": unlearnt}
+        if count := max(left_out(), number_in(self.before, "left_out")):
+            steps["left_out"] = count
         if unlearnt:
             self.log.warning("%s", unlearnt)
         at = f"step {trainer.step} of {trainer.total}"

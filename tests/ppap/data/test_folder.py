@@ -136,6 +136,15 @@ def test_one_folder_called_train_is_a_name_like_others(tmp_path: Path) -> None:
     assert len(open_dataset(tmp_path, split="val")) == 1
 
 
+def test_one_folder_of_a_split_is_divided(tmp_path: Path) -> None:
+    for name in NAMES:
+        photo(tmp_path / f"train/{name}.jpg")
+        labels(tmp_path / f"train_labels/{name}.png")
+    classes(tmp_path)
+    sizes = {s: len(open_dataset(tmp_path, split=s)) for s in available_splits(tmp_path)}
+    assert sizes == {"train": 7, "val": 1, "all": 8}
+
+
 def test_pictures_of_no_split_are_told(tmp_path: Path) -> None:
     for place in ("train/a", "val/b", "more/c", "more/d"):
         photo(tmp_path / f"images/{place}.jpg")
