@@ -347,7 +347,7 @@ def _parsed(value: object, kind: type) -> object | None:
         if not math.isfinite(number):
             return None
         if kind is int:
-            return int(number) if number == int(number) else None
+            return int(number) if number == int(number) and abs(number) < 2**63 else None
     except (TypeError, ValueError, OverflowError):
         return None
     return number

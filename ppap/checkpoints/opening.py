@@ -15,6 +15,7 @@ from ppap.backbones.damage import DamagedError
 from ppap.backbones.files import all_finite, read_checkpoint
 from ppap.backbones.naming import expanded
 from ppap.checkpoints.beside import intact_beside
+from ppap.checkpoints.learnt import unlearnt
 from ppap.checkpoints.own import (
     FORMAT,
     Checkpoint,
@@ -53,6 +54,8 @@ class LoadedSegmenter:
     digest: str
     """SHA-256: of the content, as our own files hold it, or of a published file's bytes."""
     file: Path
+    unlearnt: str = ""
+    """What of it has not learnt, in a sentence; empty where all has, or the file does not tell."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -156,6 +159,7 @@ def _own(
         source="studio",
         digest=digest,
         file=file,
+        unlearnt=unlearnt(checkpoint),
     )
 
 

@@ -18,6 +18,8 @@ from ppap.studio.requests import RequestError
 from ppap.studio.sources import Progress, Sources
 from trainers.launching.runner import Runner
 from trainers.runs.folder import LAST, REPORTED, Run
+from trainers.runs.standing import standing
+from trainers.runs.values import whole
 
 # A segmenter holds its backbone, too.
 MAX_LOADED = 2
@@ -44,7 +46,7 @@ class Checkpoints:
 
     def __init__(self, runs: Path, sources: Sources, ownership: Ownership = EVERYBODYS) -> None:
         self.runs, self.sources, self.ownership = runs, sources, ownership
-        self._loaded: OrderedDict[tuple[Path, int], LoadedSegmenter] = OrderedDict()
+        self._loaded: OrderedDict[tuple[Path, int, int, int], LoadedSegmenter] = OrderedDict()
         self._lock = threading.Lock()
 
     def runner(self) -> Runner:
@@ -75,15 +77,16 @@ class Checkpoints:
         listed = []
         for run in self.found():
             state = run.state()
+            now = standing(run.folder)
             which = [key for key, name in WHICH.items() if (run.checkpoints / name).is_file()]
-            step, data = state.get("step"), state.get("data")
             listed.append(
                 {
                     "run": run.folder.name,
                     "which": which,
-                    "state": str(state.get("state", "")),
-                    "step": step if isinstance(step, int) else None,
-                    "data": data if isinstance(data, str) else "",
+                    "state": now.state,
+                    "step": whole(state.get("step")),
+                    "data": now.data or "",
+                    "unlearnt": now.unlearnt,
                 }
             )
         return listed
@@ -125,8 +128,9 @@ class Checkpoints:
 
     def load(self, file: Path, progress: Progress) -> LoadedSegmenter:
         """A checkpoint, ready to use; BackboneError where it cannot be."""
-        # Training writes the same file again and again.
-        key = (file, file.stat().st_mtime_ns)
+        # Training writes the same file again and again; some disks keep whole seconds only.
+        found = file.stat()
+        key = (file, found.st_mtime_ns, found.st_ino, found.st_size)
         with self._lock:
             if key not in self._loaded:
                 progress("Loading the checkpoint", 0)

@@ -6,11 +6,8 @@ nobody disturbed, to the last bit.
 
 from __future__ import annotations
 
-import contextlib
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +19,7 @@ import pytest
 from ppap.checkpoints.own import CheckpointError, load_checkpoint
 from tests.soak.conftest import Tell
 from tests.support.killable import At, Killable, killable
+from tests.support.small_disks import fill, small_disk
 from tests.support.small_runs import Place, results, state_of
 from trainers.runs.folder import LAST, Run
 from trainers.runs.metrics import read_metrics
@@ -140,33 +138,9 @@ def test_killed_at_random_moments(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, so small that it can be filled."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = (
-        sys.platform == "linux"
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)],
-            capture_output=True,
-            check=False,
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("no disk can be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(folder: Path) -> None:
-    """Take all room that is left."""
-    with (folder / "filler").open("ab", buffering=0) as stream:
-        for size in (2**20, 2**12, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    stream.write(b"\0" * size)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 24 * 1024) as made:
+        yield made
 
 
 def fill_at(disk: Path, run: Run, step: int, pause: float, over: threading.Event) -> None:
@@ -183,12 +157,12 @@ def state_step(run: Run) -> int:
 
 
 def test_a_disk_that_fills_at_random_moments(
-    train: Killable, place: Place, wanted: dict[str, Any], small_disk: Path, tell: Tell
+    train: Killable, place: Place, wanted: dict[str, Any], disk: Path, tell: Tell
 ) -> None:
     chance = random.Random(11)
     filled, failed, runs = 0, 0, 0
     while filled < FILLINGS:
-        folder = small_disk / f"run {runs}"
+        folder = disk / f"run {runs}"
         run, runs = Run(folder), runs + 1
         for _ in range(IN_A_ROW):
             before = Saved(run)
@@ -196,7 +170,7 @@ def test_a_disk_that_fills_at_random_moments(
             pause = chance.uniform(0, wanted["seconds"] / STEPS)
             over = threading.Event()
             filling = threading.Thread(
-                target=fill_at, args=(small_disk, run, step, pause, over), daemon=True
+                target=fill_at, args=(disk, run, step, pause, over), daemon=True
             )
             filling.start()
             code = train(words_for(place, folder))
@@ -209,7 +183,7 @@ def test_a_disk_that_fills_at_random_moments(
             if code:
                 assert str(folder) in said.text
                 assert "cannot be written" in said.text
-            (small_disk / "filler").unlink()
+            (disk / "filler").unlink()
         assert train(words_for(place, folder)) == 0
         assert results(run) == wanted["results"]
         assert not list(folder.rglob("*.partial"))

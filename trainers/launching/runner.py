@@ -38,6 +38,7 @@ from trainers.runs.launch import (
 from trainers.runs.owner import given_owner, write_owner
 from trainers.runs.side_by_side import side_by_side
 from trainers.runs.standing import ACTIVE, Reading, Standing, last_lines, settings_of, standing
+from trainers.runs.values import number, text
 from trainers.runs.watching import Watching
 
 # What Python is started with to train.
@@ -131,9 +132,11 @@ class Runner:
         if launch is not None and launch.about:
             return {part: launch.about[part] for part in ("recipe", "data", "settings")}
         config = settings_of(folder, self.reading)
+        if not config.get("recipe"):
+            raise unreadable(folder)
         usual = find(str(config.get("recipe", ""))).config.as_dict()
         changed = {n: as_text(v) for n, v in config.items() if v != usual[n] and n != "recipe"}
-        data = self.reading.json(folder / "state.json").get("data")
+        data = text(self.reading.json(folder / "state.json").get("data"))
         return {"recipe": config["recipe"], "data": data, "settings": changed}
 
     def command(self, name: object) -> str:
@@ -170,7 +173,7 @@ class Runner:
         for one in self.runs():
             folder = self.root / one.name
             config = settings_of(folder, self.reading)
-            speed = self.reading.json(folder / "state.json").get("images_per_second")
+            speed = number(self.reading.json(folder / "state.json").get("images_per_second"))
             speed = speed or self.watching.last(folder, "images_per_second")
             if speed and all(config.get(name) == wanted[name] for name in alike):
                 yield Pace(one.name, float(speed))
@@ -263,15 +266,18 @@ class Runner:
         with held(self.root):
             folder = self.folder(name)
             self._require_still(folder, "resumed")
-            if standing(folder, self.reading).state == "finished":
+            now_standing = standing(folder, self.reading)
+            if now_standing.state == "finished" and not now_standing.resumable:
                 raise RunError(f"{folder.name} is finished: there is nothing to go on with.")
             launch = read_launch(folder)
             if (folder / "config.json").exists():
                 words = [f"--out={folder}", "--resume"]
                 words += [] if self.cache is None else [f"--cache={self.cache}"]
-                about, device = self.about(name), Run(folder).config().device
+                about = self.about(name)
+                device = str(settings_of(folder, self.reading).get("device", "auto"))
             else:  # it never ran: as it was asked for
-                assert launch is not None
+                if launch is None or not launch.about:
+                    raise unreadable(folder)
                 words, device = arguments(launch.about, folder, self.cache), launch.device
                 about = launch.about
             now = time.time()
@@ -279,7 +285,7 @@ class Runner:
                 arguments=(*PROGRAM, *words),
                 device=canonical(str(choose_device(device))),
                 automatic=canonical(str(choose_device("auto"))),
-                asked=standing(folder, self.reading).asked,
+                asked=now_standing.asked,
                 disk=0 if launch is None else launch.disk,
                 queued=now,
                 patience=self.patience,
@@ -349,6 +355,15 @@ class Runner:
         return side_by_side(folders, self.reading, self.watching)
 
 
+def unreadable(folder: Path) -> SettingError:
+    """The error for a run of which nobody can tell what it was asked for."""
+    return SettingError(
+        "name",
+        f"The settings of {folder.name} cannot be read, since the files in its folder that hold "
+        "them are damaged or gone. Its checkpoints can still be used.",
+    )
+
+
 def as_text(value: object) -> str:
     """A setting as a command line writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -357,8 +372,8 @@ def as_text(value: object) -> str:
 def free_name(root: Path, stem: str) -> str:
     """A name that no run has yet: ``camvid``, ``camvid-2``, …"""
     stem = stem if NAME.fullmatch(stem) else "run"
-    for number in range(1, 100_000):
-        name = stem if number == 1 else f"{stem[:90]}-{number}"
+    for count in range(1, 100_000):
+        name = stem if count == 1 else f"{stem[:90]}-{count}"
         if not os.path.lexists(root / name):
             return name
     raise RunError(f"{root} holds too many runs called {stem}.")

@@ -144,6 +144,9 @@ def standing(folder: Path, reading: Reading | None = None) -> Standing:
     config = settings_of(folder, reading)
     kind, said = verdict(folder, launch, state)
     ended = kind not in ACTIVE
+    lacking = unlearnt(config, state) if ended else ""
+    if lacking and kind in ("finished", "stopped"):
+        said = f"{said} {lacking}".strip()
     about = launch.about if launch is not None else {}
     asked = launch.asked if launch is not None else began(folder, state)
     return Standing(
@@ -166,7 +169,7 @@ def standing(folder: Path, reading: Reading | None = None) -> Standing:
         code=launch.code if launch is not None and ended else None,
         resumable=kind in ("stopped", "failed") or (kind == "finished" and cut_off(config, state)),
         checkpoint=any((Run(folder).checkpoints / each).is_file() for each in (LAST, REPORTED)),
-        unlearnt=unlearnt(config, state) if ended else "",
+        unlearnt=lacking,
     )
 
 

@@ -28,7 +28,8 @@ def number(value: object) -> float | None:
     """A finite number of a size that things have."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and abs(value) <= LARGEST else None
+    # Not float first: a whole number may be larger than any.
+    return float(value) if abs(value) <= LARGEST and math.isfinite(value) else None
 
 
 def whole(value: object) -> int | None:

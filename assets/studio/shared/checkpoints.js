@@ -5,8 +5,8 @@ const keyOf = (run, which) => JSON.stringify([run, which]);
 
 /** Options of a list, for the checkpoints that the server told of. */
 export const runOptions = (checkpoints) =>
-  checkpoints.flatMap(({ run, which, step }) =>
-    which.map((one) => [keyOf(run, one), `${run}: ${one}${step === null ? "" : `, step ${step}`}`]),
+  checkpoints.flatMap(({ run, which, step, unlearnt }) =>
+    which.map((one) => [keyOf(run, one), `${run}: ${one}${step === null ? "" : `, step ${step}`}${unlearnt ? ", not fully trained" : ""}`]),
   );
 
 /** Take a run's first checkpoint in a list; returns what is in the way. */

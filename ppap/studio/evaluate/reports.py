@@ -10,6 +10,7 @@ from typing import Any
 
 from ppap.evaluation.files import JSON, PAGE
 from ppap.evaluation.report import FORMAT, Report
+from ppap.evaluation.shape import misfit
 from ppap.settings import excerpt
 from ppap.studio.access.owners import EVERYBODYS, Ownership
 from ppap.studio.jobs import folders_in
@@ -103,11 +104,11 @@ def read_json(file: Path) -> Report | None:
     """A report; None where there is none that this version reads."""
     try:
         report = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(report, Mapping) or report.get("format") != FORMAT:
         return None
-    return dict(report)
+    return None if misfit(report) else dict(report)
 
 
 def title_of(report: Report, folder: Path, inside: bool) -> str:

@@ -164,7 +164,7 @@ class Work:
             "clusters": cluster_layer(clusters, probe, assignment, known),
             "classes": Layer("classes", "Linear classes", known.names, known.colours, classes),
         }
-        notes = []
+        notes = [loaded.unlearnt] if loaded.unlearnt else []
         if assignment is None:
             notes.append(
                 "This checkpoint was not evaluated, so that nothing says which class a cluster is."

@@ -193,7 +193,7 @@ def test_a_run_is_cloned_with_changes(tab: Training) -> None:
     wait(tab, "other", "finished")
     assert tab.details("other")["settings"] == {"train_split": ENDS, "seed": "2"}
     compared = tab.compare(["one", "other"])
-    assert {"name": "seed", "values": ["1", "2"]} in compared["settings"]
+    assert {"name": "seed", "values": [1, 2]} in compared["settings"]
 
 
 def test_a_run_of_the_command_line_can_be_cloned_too(tab: Training) -> None:

@@ -1,0 +1,82 @@
+"""Whether a report on disk has the form that this version writes: anybody may have edited it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+NUMBER, WHOLE, TEXT = "number", "whole", "text"
+
+
+class Maybe:
+    """What may be None, too."""
+
+    def __init__(self, shape: object) -> None:
+        self.shape = shape
+
+
+# An object must have these names and may have others; a list with one shape is a list of such.
+MEASURES = {"accuracy": Maybe(NUMBER), "miou": Maybe(NUMBER)}
+BOTH = {"cluster": MEASURES, "linear": MEASURES}
+SHAPE: dict[str, Any] = {
+    "checkpoint": TEXT,
+    "digest": TEXT,
+    "step": Maybe(WHOLE),
+    "rule": TEXT,
+    "recipe": TEXT,
+    "selection": {"sentence": TEXT},
+    "backbone": {"name": TEXT, "title": TEXT, "note": TEXT},
+    "dataset": {"kind": TEXT, "title": TEXT, "folder": TEXT, "split": TEXT, "notes": [TEXT]},
+    "size": WHOLE,
+    "classes": [TEXT],
+    "colours": [[WHOLE]],
+    "cluster": Maybe(MEASURES),
+    "linear": Maybe(MEASURES),
+    "crf": BOTH,
+    "images": [{"index": WHOLE, "name": TEXT, **BOTH}],
+    "paper": [{"method": TEXT}],
+    "notes": [TEXT],
+    "seconds": Maybe(NUMBER),
+}
+NEEDED = ("checkpoint", "step", "dataset", "backbone", "cluster")
+
+
+def misfit(report: Mapping[str, Any]) -> str | None:
+    """The first part of a report that is not what it must be; None where all is."""
+    for name in NEEDED:
+        if name not in report:
+            return name
+    for name, shape in SHAPE.items():
+        if name in report:
+            found = _misfit(report[name], shape, name)
+            if found is not None:
+                return found
+    return None
+
+
+def _misfit(value: object, shape: Any, at: str) -> str | None:
+    if isinstance(shape, Maybe):
+        return None if value is None else _misfit(value, shape.shape, at)
+    if isinstance(shape, dict):
+        if not isinstance(value, Mapping):
+            return at
+        places = ((f"{at}.{name}", value.get(name), inner) for name, inner in shape.items())
+        return next(
+            (bad for place in places if (bad := _misfit(place[1], place[2], place[0]))), None
+        )
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return at
+        return next((bad for one in value if (bad := _misfit(one, shape[0], at))), None)
+    return None if _plain(value, shape) else at
+
+
+def _plain(value: object, shape: str) -> bool:
+    if shape == TEXT:
+        return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if not (abs(value) < 2**63 and math.isfinite(value)):
+        return False
+    return shape == NUMBER or isinstance(value, int)
