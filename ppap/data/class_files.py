@@ -20,7 +20,7 @@ from ppap.data.errors import LayoutError, printable
 from ppap.data.labels import VOID
 from ppap.data.listing import names_in, read_lines
 
-MOST_CLASSES = 255
+MOST_CLASSES = 10_000
 CLASSES = "classes.txt"
 # Other names and programs, the likeliest first.
 _TEXTS = ("labelmap.txt", "label_colors.txt", "labels.txt", "class_names.txt", "names.txt")
@@ -37,8 +37,9 @@ _HEADING_WORDS = """
     class_name index colour
 """
 _HEADING = {*_HEADING_WORDS.split(), "pixel value"}
+# What means no class where nothing else is said; the second, where the first is a class.
 USUAL_VOID = 255
-MOST_NUMBER = 65_535
+MOST_NUMBER = DEEP_VOID = 65_535
 
 
 @dataclass
@@ -98,6 +99,9 @@ def read_classes(path: Path) -> Named:
     named = Named(path)
     voids = [line for line in lines if line.void]
     wanted = [line for line in lines if not line.void]
+    if len(wanted) > MOST_CLASSES:
+        said = f"has {len(wanted)} names; at most {MOST_CLASSES} can be told apart"
+        raise LayoutError(path, said)
     for line in lines:
         if not line.void and not line.name:
             raise LayoutError(path, f"names no class in line {line.number}")
@@ -120,10 +124,9 @@ def read_classes(path: Path) -> Named:
             raise LayoutError(path, said)
         else:
             add(named, line, line.value)
-    if len(named.names) > MOST_CLASSES:
-        said = f"has {len(named.names)} names; at most {MOST_CLASSES} can be told apart"
-        raise LayoutError(path, said)
     named.numbers.setdefault(USUAL_VOID, VOID)
+    if len(named.names) > USUAL_VOID:
+        named.numbers.setdefault(DEEP_VOID, VOID)
     return named
 
 

@@ -171,7 +171,7 @@ def open_split(root: Path, split: str) -> Dataset:
             partial(item, images, Spelled(labels, LABEL_SUFFIXES, ".png") if labelled else None),
         ),
         class_list=classes,
-        table=label_table({0: VOID, **shifted}),
+        table=label_table({0: VOID, **shifted}, max(256, len(classes) + 1)),
         notes=tuple(notes),
     )
 

@@ -192,8 +192,9 @@ def write_crops(plan: Plan, image: int) -> int:
         rows, columns = part(height, width, crop, plan.record.ratio)
         if plan.record.labelled and not is_finished(plan.label_file(n)):
             labels = np.full((height, width), VOID) if whole.labels is None else whole.labels
-            # Void becomes 0 and class c becomes c + 1; a data set has at most 255 classes.
-            stored = (labels[rows, columns] + 1).astype(np.uint8)
+            # Void becomes 0 and class c becomes c + 1, which a byte holds for 255 classes.
+            kind = np.uint8 if len(plan.dataset.classes) <= 255 else np.uint16
+            stored = (labels[rows, columns] + 1).astype(kind)
             written += save(plan.label_file(n), stored, format="PNG")
         if not is_finished(plan.image_file(n)):
             rgb = np.ascontiguousarray(whole.photo.rgb[rows, columns])

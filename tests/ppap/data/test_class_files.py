@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from ppap.data import VOID, LayoutError
+from ppap.data import VOID, LayoutError, open_dataset
 from ppap.data.class_files import class_file, read_classes
 
 
@@ -111,3 +113,20 @@ def test_contradictions_are_named(text: str, reason: str, tmp_path: Path) -> Non
 def test_json_that_names_no_classes(text: str, tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match=r"is no JSON|does not name classes|names no class"):
         read(tmp_path, text, "mapping.json")
+
+
+@pytest.mark.parametrize("count", [255, 256, 300, 919])
+def test_more_classes_than_a_byte_tells_apart(count: int, tmp_path: Path) -> None:
+    void = 255 if count == 255 else 65_535
+    stored = np.array([[0, count - 1, 254], [void, min(255, count - 1), 7]])
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save(tmp_path / "images/a.png")
+    kind = np.uint8 if count == 255 else np.uint16
+    Image.fromarray(stored.astype(kind)).save(tmp_path / "labels/a.png")
+    (tmp_path / "classes.txt").write_text("".join(f"thing {i}\n" for i in range(count)))
+    dataset = open_dataset(tmp_path, kind="folder", split="all")
+    assert len(dataset.classes) == count
+    labels = dataset.load(0).labels
+    assert labels is not None
+    assert np.array_equal(labels, np.where(stored == void, -1, stored))

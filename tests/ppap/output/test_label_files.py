@@ -186,7 +186,7 @@ def test_equal_names_of_images_are_told_apart_alike_in_all_files() -> None:
     ]
 
 
-def test_a_zip_of_many_classes() -> None:
+def test_a_zip_of_many_classes(tmp_path: Path) -> None:
     draw = np.random.default_rng(1)
     ids = draw.integers(-1, 919, (30, 40))
     classes = ClassList(tuple(f"thing {i}" for i in range(919)), palette(919))
@@ -197,7 +197,7 @@ def test_a_zip_of_many_classes() -> None:
         label = np.array(Image.open(io.BytesIO(archive.read("labels/a.png"))))
         overlay = np.array(Image.open(io.BytesIO(archive.read("overlays/a.png"))))
         document = json.loads(archive.read("annotations.json"))
-        assert archive.read("classes.txt").decode().splitlines()[918] == "thing 918"
+        archive.extractall(tmp_path)
     assert np.array_equal(label, np.where(ids < 0, 65535, ids))
     painted = np.where(ids[..., None] < 0, rgb, np.array(classes.colours, np.uint8)[ids])
     assert np.array_equal(overlay, painted)
@@ -205,3 +205,11 @@ def test_a_zip_of_many_classes() -> None:
     for annotation in document["annotations"]:
         again[decode_mask(annotation["segmentation"])] = annotation["category_id"]
     assert np.array_equal(again, ids)
+    # And it is a data set of kind "folder", as its README says.
+    (tmp_path / "images").mkdir()
+    Image.fromarray(rgb).save(tmp_path / "images/a.png")
+    dataset = open_dataset(tmp_path, kind="folder", split="all")
+    assert dataset.classes == classes.names
+    example = dataset.load(0)
+    assert example.labels is not None
+    assert np.array_equal(example.labels, ids)

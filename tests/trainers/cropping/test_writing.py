@@ -82,6 +82,25 @@ def test_they_open_again_with_the_same_content(tmp_path: Path, kind: str) -> Non
         assert np.abs(difference).max() <= 2  # they are flat
 
 
+def test_more_classes_than_a_byte_tells_apart(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for folder in ("images", "labels"):
+        (data / folder).mkdir(parents=True)
+    ids = np.arange(24 * 30).reshape(24, 30) % 300
+    Image.fromarray(np.full((24, 30, 3), 90, np.uint8)).save(data / "images/a.png")
+    Image.fromarray(ids.astype(np.uint16)).save(data / "labels/a.png")
+    (data / "classes.txt").write_text("".join(f"thing {i}\n" for i in range(300)))
+    dataset = open_dataset(data, kind="folder", split="all")
+    write(plan_of(dataset, tmp_path / "out"))
+    crops, cut = open_dataset(tmp_path / "out", kind="five_crops", split="all"), five_crops(dataset)
+    for index in range(5):
+        one, other = crops.load(index).labels, cut.load(index).labels
+        assert one is not None
+        assert other is not None
+        assert one.max() > 255
+        assert np.array_equal(one, other)
+
+
 def test_where_and_how_they_are_stored(tmp_path: Path) -> None:
     dataset = smooth_camvid(tmp_path / "data")
     reported = write(plan_of(dataset, tmp_path, quality=100))
