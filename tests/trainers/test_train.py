@@ -560,3 +560,26 @@ def test_another_backbone_under_the_same_name(
     assert "trained on other weights of" in refused(place.resumed("run"), said)
     save_vit(place.vit)
     assert train.main([*place.resumed("run"), "--no-report"]) == 0
+
+
+@pytest.mark.parametrize("cache", ["off", "on"])
+def test_what_breaks_later_stops_or_is_left_out(cache: str, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    for name in ("p1", "p7"):  # of training and of evaluation; headers and ends stay as they are
+        broken = place.data / f"images/{name}.png"
+        raw = bytearray(broken.read_bytes())
+        raw[len(raw) // 2 - 40 : len(raw) // 2] = bytes(40)
+        broken.write_bytes(raw)
+    given = place.words("run", place.config(epochs=2, cache=cache, on_error="skip"))
+    assert train.main(given) == 0
+    made = json.loads((tmp_path / "run/report.json").read_text())
+    assert made["left_out"] == 1
+    assert "Warning: 1 training image was left out: unreadable." in made["notes"]
+    assert [one["name"] for one in made["skipped"]] == ["p7"]
+    assert [one["name"] for one in made["images"]] == ["p3"]
+    log = (tmp_path / "run/log.txt").read_text()
+    assert log.count(f"Left out: {place.data}/images/p1.png cannot be read") == 1
+    # And so it is where the checkpoint is evaluated anew.
+    assert Run(tmp_path / "run").state()["left_out"] == 1
+    given = place.words("stops", place.config(epochs=2, cache=cache, on_error="stop"))
+    assert train.main(given) == 2

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+
+from ppap.data import Dataset, printable
 
 logger = logging.getLogger("trainers")
 
@@ -16,9 +19,19 @@ def leave_out(reason: str) -> None:
         logger.warning("Left out: %s", reason)
 
 
-def left_out() -> int:
-    """How many were left out in this process."""
-    return len(_reasons)
+def left_out(dataset: Dataset) -> int:
+    """How many images of a data set were left out in this process."""
+    if not _reasons:
+        return 0
+    files = {
+        printable(path) for item in dataset.items for path in (item.image, item.labels) if path
+    }
+    return sum(any(name in files for name in beginnings(reason)) for reason in _reasons)
+
+
+def beginnings(reason: str) -> Iterator[str]:
+    """``a b c`` → ``a``, ``a b``: a reason begins with a file's path, which may hold blanks."""
+    return (reason[:at] for at, letter in enumerate(reason) if letter == " ")
 
 
 def forget() -> None:

@@ -156,7 +156,8 @@ class Training:
             return DONE
         unlearnt = trainer.unlearnt()
         steps = {"step": trainer.step, "steps": trainer.total, "unlearnt": unlearnt}
-        if count := max(left_out(), number_in(self.before, "left_out")):
+        training = trainer.prepared.splits.training
+        if count := max(left_out(training), number_in(self.before, "left_out")):
             steps["left_out"] = count
         if unlearnt:
             self.log.warning("%s", unlearnt)
