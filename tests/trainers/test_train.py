@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 import torch
 
-from ppap.checkpoints.own import CheckpointError
+from ppap.checkpoints.own import CheckpointError, load_checkpoint
 from ppap.evaluation import crf
 from ppap.settings import SettingError
 from tests.conftest import ROOT
 from tests.support import layouts
+from tests.support.small_disks import fill, small_disk
 from tests.support.small_runs import Place, results, save_vit, state_of
 from trainers import train
 from trainers.command import default_cache
@@ -475,6 +476,58 @@ def test_a_failure_leaves_word(
     assert train.main([*place.resumed("run"), "--no-report"]) == 0
     assert train.main(words(place, "plain", checkpoint_every=2)) == 0
     assert results(run) == results(Run(place.root / "plain"))
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_a_full_disk_is_told_by_the_name_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Said, step: int
+) -> None:
+    """The state is not left at "running", nothing that was saved is lost, and it goes on."""
+    with small_disk(tmp_path / "disk", 16 * 1024) as disk:
+        place = Place(tmp_path)
+        given = words(place, f"{disk}/run", checkpoint_every=1)
+        original = Trainer._one_step
+
+        def filling(self: Trainer, batch: Any) -> None:
+            if self.step == step:
+                fill(disk)
+            original(self, batch)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "_one_step", filling)
+            line = refused(given, said, 1)
+        run = Run(disk / "run")
+        state = state_of(run)
+        assert (state["state"], state["reason"]) == ("failed", line)
+        # The last block of the metrics may have had room for one more line.
+        file = run.metrics_file if step == 0 else run.state_file
+        assert line.startswith(f"{file} cannot be written, because the disk is full.")
+        assert [load_checkpoint(file).step for file in run.steps()] == list(range(1, step + 1))[-2:]
+        assert not list(run.folder.rglob("*.partial"))
+        # Still full: another try says the same and changes nothing.
+        assert "because the disk is full" in refused([*place.resumed(f"{disk}/run")], said)
+        assert state_of(run) == state
+        (disk / "filler").unlink()
+        assert train.main([*place.resumed(f"{disk}/run"), "--no-report"]) == 0
+        assert train.main(words(place, "plain", checkpoint_every=1)) == 0
+        assert results(run) == results(Run(place.root / "plain"))
+
+
+def test_a_full_disk_in_the_middle_of_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Said
+) -> None:
+    """What the failed writer took is given back, so that there is room to say so."""
+    with small_disk(tmp_path / "disk", 2 * 1024) as disk:
+        place = Place(tmp_path)
+        line = refused(words(place, f"{disk}/run", checkpoint_every=1, keep=9), said, 1)
+        run = Run(disk / "run")
+        state = state_of(run)
+        assert (state["state"], state["reason"]) == ("failed", line)
+        assert line.startswith(str(run.checkpoints / "step-0000000"))
+        assert "cannot be written: " in line
+        assert run.steps() != []
+        for file in run.checkpoints.iterdir():
+            load_checkpoint(file)
 
 
 def test_a_report_that_fails(place: Place, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:

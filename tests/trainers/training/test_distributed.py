@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -247,6 +249,66 @@ def test_alone_there_is_no_process_group(environment: pytest.MonkeyPatch, size: 
         assert parameter.grad is None
         broadcast_parameters(nn.Linear(1, 1), world)
         barrier(world)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"RANK": "1"},
+        {"LOCAL_RANK": "5", "RANK": "5"},
+        {"WORLD_SIZE": "1", "RANK": "3", "LOCAL_RANK": "3", "LOCAL_WORLD_SIZE": "8"},
+        {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "1"},
+    ],
+)
+def test_what_torchrun_left_behind_means_nothing_alone(
+    environment: pytest.MonkeyPatch, left: dict[str, str]
+) -> None:
+    for name, value in left.items():
+        environment.setenv(name, value)
+    with setup("cpu") as world:
+        assert (world.rank, world.size, world.local_rank) == (0, 1, 0)
+
+
+@pytest.mark.parametrize(("rank", "size"), [("2", "2"), ("-1", "2"), ("7", "3")])
+def test_a_process_that_cannot_be(environment: pytest.MonkeyPatch, rank: str, size: str) -> None:
+    environment.setenv("WORLD_SIZE", size)
+    environment.setenv("RANK", rank)
+    with (
+        pytest.raises(DistributedError, match=rf"process {rank} of {size} .* unset WORLD_SIZE"),
+        setup("cpu"),
+    ):
+        pass
+
+
+def test_whoever_waits_for_others_says_so_and_can_be_ended(free_port: int) -> None:
+    """WORLD_SIZE was left behind: nobody else will come."""
+    script = (
+        "from trainers.training import distributed as d\n"
+        "d.WAITING_SECONDS = 0.2\n"
+        "import signal; signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        "with d.setup('cpu'): pass\n"
+    )
+    environment = {**os.environ, "WORLD_SIZE": "3", "RANK": "0", "LOCAL_RANK": "0",
+                   "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port)}  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.terminate()
+        assert process.wait(20) == -signal.SIGTERM
+    assert said == (
+        f"Process 0 of 3 is waiting for the other 2 processes at 127.0.0.1:{free_port}, because "
+        "the environment says WORLD_SIZE=3. To train in this process alone, unset WORLD_SIZE and "
+        "RANK.\n"
+    )
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def test_without_the_others_it_says_what_to_do(environment: pytest.MonkeyPatch) -> None:

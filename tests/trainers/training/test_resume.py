@@ -5,11 +5,15 @@ Everything here goes through the train command, in real processes that end by re
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -183,6 +187,78 @@ def test_stopped_in_the_report(train: Killable, place: Place) -> None:
     assert state_of(run)["state"] == "finished"
     assert (run.folder / "report.json").exists()
     assert (run.folder / "report/report.html").exists()
+
+
+def test_a_terminal_that_is_closed_stops_it_as_well(train: Killable, place: Place) -> None:
+    """SIGHUP leaves a checkpoint, as SIGTERM does; what is printed then goes nowhere."""
+    config = place.config(**EVERYTHING)
+    wanted = uninterrupted(train, place, "off 0", config)
+    at = At("_one_step", 4, signal.SIGHUP)
+    assert went_on(train, place, "hung up", config, at) == 0
+    run = Run(place.root / "hung up")
+    state = state_of(run)
+    assert (state["state"], state["step"]) == ("stopped", 4)
+    assert went_on(train, place, "hung up", config) == 0
+    assert results(run) == wanted
+
+
+def test_under_nohup_it_goes_on(place: Place, train: Killable) -> None:
+    config = place.config(**EVERYTHING)
+    wanted = uninterrupted(train, place, "off 0", config)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does, for what it starts
+    try:
+        process = started(place.words("nohup", config))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    run = Run(place.root / "nohup")
+    with process:
+        wait_for_step(run, 2, process)
+        process.send_signal(signal.SIGHUP)
+        _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert state_of(run)["state"] == "finished"
+    assert results(run) == wanted
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals here")
+def test_a_terminal_that_really_goes(train: Killable, place: Place) -> None:
+    config = place.config(batch=1, epochs=200, checkpoint_every=50)
+    master, slave = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trainers.train", *place.words("terminal", config), "--no-report"],
+        cwd=ROOT,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    os.close(slave)
+    run = Run(place.root / "terminal")
+    reader = threading.Thread(target=drain, args=(master,), daemon=True)
+    reader.start()
+    while run.state().get("step", 0) < 5:
+        assert process.poll() is None
+        time.sleep(0.02)
+    HANGING_UP.set()
+    reader.join(20)
+    os.close(master)  # now the system tells everybody on it
+    assert process.wait(60) == 0
+    state = state_of(run)
+    assert state["state"] == "stopped"
+    assert str(run.latest()).endswith(f"step-{state['step']:08d}.pt")
+
+
+HANGING_UP = threading.Event()
+
+
+def drain(master: int) -> None:
+    """Read a terminal's output, so that it does not wait, until it is to be closed."""
+    while not HANGING_UP.is_set():
+        ready, _, _ = select.select([master], [], [], 0.05)
+        if ready:
+            os.read(master, 4096)
 
 
 def test_a_second_interrupt_ends_at_once(train: Killable, place: Place) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 
 from ppap.checkpoints.opening import load_segmenter
 from ppap.checkpoints.own import load_checkpoint
+from ppap.evaluation.report import build_report
 from ppap.evaluation.split import evaluate_split
 from ppap.settings import SettingError
 from tests.conftest import ROOT
@@ -123,6 +125,65 @@ def test_a_frozen_network_only_teaches_the_probes(place: Place) -> None:
 def test_how_long_it_takes(place: Place, settings: dict[str, Any], main: int, total: int) -> None:
     trainer = place.trainer("long", place.config(**settings))
     assert (trainer.main_steps, trainer.total) == (main, total)
+
+
+@pytest.mark.parametrize(("most", "main"), [(2, 2), (5, 5), (7, 7), (99, 10)])
+def test_max_steps_bounds_the_network_only(place: Place, most: int, main: int) -> None:
+    """Whatever it says, the probes have all of their epochs, and are validated."""
+    config = place.config(epochs=2, probe_epochs=2, max_steps=most, validate_every=1)
+    name = f"bounded {most}"
+    assert place.train(name, config) == "finished"
+    run = Run(place.root / name)
+    steps = lines(run, "step")
+    assert [line["step"] for line in steps] == list(range(1, main + 11))
+    assert ["loss" in line for line in steps] == [True] * main + [False] * 10
+    assert ["linear_loss" in line for line in steps] == [False] * main + [True] * 10
+    # Each of the probes' epochs ends with a validation, also where the network's was cut short.
+    assert [line["step"] for line in lines(run, "validation")] == [main + 5, main + 10]
+    assert load_segmenter(run.checkpoints / REPORTED).unlearnt == ""
+    # Stopped wherever, it goes on with the same images.
+    outcomes = [place.train(f"{name} stopped", config, 3) for _ in range((main + 10) // 3 + 1)]
+    assert outcomes[-1] == "finished"
+    assert weights(Run(place.root / f"{name} stopped")).keys() == weights(run).keys()
+    for part, tensor in weights(run).items():
+        assert torch.equal(weights(Run(place.root / f"{name} stopped"))[part], tensor), part
+
+
+def test_every_image_is_seen_in_each_of_the_probes_epochs(place: Place) -> None:
+    config = place.config(epochs=2, probe_epochs=2, max_steps=7)
+    trainer = place.trainer("seen", config)
+    found = []
+    for step in (0, 5, 7, 12, 15):
+        trainer.step = step
+        found.append([i for batch in trainer._rest_of_epoch() for i in batch.indices.tolist()])
+    trainer.close()
+    assert [len(each) for each in found] == [10, 4, 10, 10, 4]
+    assert all(sorted(found[n]) == list(range(10)) for n in (0, 2, 3))
+    assert found[2] != found[0]
+
+
+def test_what_has_not_learnt_is_told(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    config = place.config(epochs=1, probe_epochs=1)
+    trainer = place.trainer("not learnt", config, lambda: trainer.step in (3, 7))
+    assert trainer.fit() == "stopped"
+    assert trainer.unlearnt().startswith("The probes have not learnt")
+    trainer.close()
+    run = Run(place.root / "not learnt")
+    loaded = load_segmenter(run.checkpoints / LAST)
+    assert loaded.unlearnt == trainer.unlearnt()
+    dataset = open_splits(config, place.data).evaluation
+    assert dataset is not None
+    scores = evaluate_split(loaded.segmenter, dataset, size=config.eval_size)
+    report = build_report(loaded, dataset, scores, size=config.eval_size)
+    assert report["notes"][0] == f"Warning: {loaded.unlearnt}"
+    again = place.trainer("not learnt", config, lambda: again.step == 7)
+    assert again.fit() == "stopped"
+    again.close()
+    assert "for only 2 steps" in load_segmenter(run.checkpoints / LAST).unlearnt
+    assert run.state()["unlearnt"].startswith("The probes have learnt for only 2 steps")
+    assert place.train("not learnt", config) == "finished"
+    assert load_segmenter(run.checkpoints / LAST).unlearnt == ""
+    assert run.state()["unlearnt"] == ""
 
 
 def test_probes_have_a_stretch_of_their_own(place: Place) -> None:
@@ -272,6 +333,26 @@ def test_the_scaler_goes_on_too(place: Place) -> None:
     assert results(Run(place.root / "scaled stopped")) == results(run)
 
 
+def test_a_damaged_backbone_is_not_blamed_on_the_learning_rate(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = place.trainer("damaged", place.config())
+    original = type(trainer.segmenter.backbone).trunk
+
+    def damaged(self: Any, images: torch.Tensor) -> Any:
+        found = original(self, images)
+        return found._replace(tokens=found.tokens * math.nan)
+
+    monkeypatch.setattr(type(trainer.segmenter.backbone), "trunk", damaged)
+    with pytest.raises(TrainingError) as found:
+        trainer.fit()
+    trainer.close()
+    assert "The backbone " in str(found.value)
+    assert "its weights are damaged" in str(found.value)
+    assert "lr" not in str(found.value).split()
+    assert trainer.run.steps() == []
+
+
 def test_a_loss_that_is_no_number_ends_it_and_no_checkpoint_is_spoilt(place: Place) -> None:
     config = place.config(epochs=2, lr=10, temperature=1e-4, clip=1e30)
     trainer = place.trainer("ruined", config)
@@ -346,8 +427,11 @@ def test_a_batch_must_divide(place: Place) -> None:
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
-def in_two_processes(words: list[str], folder: Path) -> str:
-    """Run the command as torchrun would, with two processes; what they said."""
+@contextlib.contextmanager
+def two_processes(
+    words: list[str], folder: Path
+) -> Iterator[tuple[list[subprocess.Popen[bytes]], Callable[[], list[str]]]]:
+    """Run the command as torchrun would, with two processes; and a way to read what they said."""
     store = dist.TCPStore(
         "127.0.0.1", 0, is_master=True, wait_for_workers=False, timeout=timedelta(seconds=60)
     )
@@ -373,24 +457,53 @@ def in_two_processes(words: list[str], folder: Path) -> str:
         )
         for rank in (0, 1)
     ]
+
+    def said() -> list[str]:
+        return [(folder / f"{rank}.log").read_text() for rank in (0, 1)]
+
     try:
-        end = time.monotonic() + LIMIT_SECONDS
-        while any(p.poll() is None for p in processes) and time.monotonic() < end:
-            if any(p.poll() for p in processes):
-                break
-            time.sleep(0.05)
-        said = []
-        for log in logs:
-            log.seek(0)
-            said.append(log.read())
-        assert [p.poll() for p in processes] == [0, 0], "\n".join(said)
+        yield processes, said
     finally:
         for process in processes:
             process.kill()
             process.wait()
         for log in logs:
             log.close()
-    return "\n".join(said)
+
+
+def in_two_processes(words: list[str], folder: Path) -> str:
+    """Run the command in two processes to its end; what they said."""
+    with two_processes(words, folder) as (processes, said):
+        end = time.monotonic() + LIMIT_SECONDS
+        while any(p.poll() is None for p in processes) and time.monotonic() < end:
+            if any(p.poll() for p in processes):
+                break
+            time.sleep(0.05)
+        assert [p.poll() for p in processes] == [0, 0], "\n".join(said())
+        return "\n".join(said())
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_process_is_told_in_a_sentence(tmp_path: Path, lost: int) -> None:
+    place = Place(tmp_path)
+    config = place.config(epochs=2000, checkpoint_every=1)
+    words = [*place.words("lost", config), "--no-report"]
+    run = Run(place.root / "lost")
+    with two_processes(words, tmp_path) as (processes, said):
+        while len(run.steps()) < 2:
+            assert [p.poll() for p in processes] == [None, None], "\n".join(said())
+            time.sleep(0.05)
+        processes[lost].kill()
+        other = 1 - lost
+        assert processes[other].wait(LIMIT_SECONDS) == 1
+        told = said()[other]
+    assert f"Process {other} of 2 has lost the others: one of them has ended" in told
+    for raw in ("Traceback", "gloo", "Connection closed by peer"):
+        assert raw not in told
+    if other == 0:
+        state = run.state()
+        assert state["state"] == "failed"
+        assert "has lost the others" in state["reason"]
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
