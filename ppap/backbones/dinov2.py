@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from ppap.backbones.base import IMAGENET_MEAN, IMAGENET_STD, BackboneError, BackboneInfo
-from ppap.backbones.files import fill, named
+from ppap.backbones.files import named
 from ppap.backbones.folders import Facts, Read, refuse_activation
-from ppap.backbones.plain import SIZES, by_name, depth_of, heads_of, left_out
+from ppap.backbones.plain import SIZES, depth_of, heads_of
+from ppap.backbones.refusals import by_name, fill_or_advise, left_out, refuse_families
 from ppap.backbones.unwrapping import Unwrapped
 from ppap.backbones.vit import VitBackbone
 
@@ -29,6 +30,11 @@ NOTES = {
 }
 SCALES = ("blocks.0.ls1.gamma", "blocks.0.gamma_1")
 REGISTERS = ("register_tokens", "storage_tokens", "reg_token")
+AXES = {
+    "patch_embed.proj.weight": 4,
+    "blocks.0.attn.qkv.weight": 2,
+    **dict.fromkeys(("cls_token", "pos_embed", *REGISTERS), 3),
+}
 # The published ones have none or four; another family has one.
 COUNTS = (0, 4)
 # A head of the largest DINOv3 is twice as wide as all others.
@@ -48,22 +54,37 @@ def is_scaled(tensors: Mapping[str, Tensor]) -> bool:
 def family_of(found: Unwrapped, file: Path) -> str:
     """DINOv2 or DINOv3; BackboneError where the tensors may be of yet another ViT."""
     tensors = found.tensors
-    absent = [name for name in NEEDED if name not in tensors]
+    absent = [name for name in (*NEEDED, "cls_token") if name not in tensors]
     if absent:
         raise BackboneError(
             f"{file.name} is incomplete, or of another ViT; missing: {named(absent)}. "
             f"{by_name(file, 'dinov2_vits14')}"
         )
-    sure = register_count(tensors) in COUNTS and tensors[NEEDED[0]].ndim == 4
+    refuse_axes(tensors, file)
+    sure = register_count(tensors) in COUNTS
     if sure and "pos_embed" not in tensors:
         return V3
     published = "mask_token" in tensors or tensors[NEEDED[0]].shape[-1] == PATCH_OF_V2
-    if sure and published and SCALES[0] in tensors and tensors["pos_embed"].ndim == 3:
+    if sure and published and SCALES[0] in tensors:
         return V2
     raise BackboneError(
         f"{file.name} is of a ViT that scales its layers, but not clearly of DINOv2 or DINOv3. "
         f"{by_name(file, 'deit3_base_patch16_224')}"
     )
+
+
+def refuse_axes(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """BackboneError for parameters that cannot be what they are called."""
+    for name, tensor in tensors.items():
+        end = name.rpartition(".")[2]
+        wanted = AXES.get(name, 1 if name.endswith(("bias", "bias_mask", "gamma")) else None)
+        if wanted is None and ".mlp." in name and end == "weight":
+            wanted = 2
+        if wanted is not None and tensor.ndim != wanted:
+            raise BackboneError(
+                f"{file.name} is of no DINOv2 or DINOv3: {name} has the shape "
+                f"{tuple(tensor.shape)}. {by_name(file)}"
+            )
 
 
 def register_count(tensors: Mapping[str, Tensor]) -> int:
@@ -77,6 +98,7 @@ def build_scaled(read: Read, found: Unwrapped, *, heads: int | None = None) -> V
     Raises:
         BackboneError: it is of another ViT, lacks parameters or has some too many; names them.
     """
+    refuse_families(found.prefix, read.file)
     family = family_of(found, read.file)
     tensors = prepared(found.tensors, read.file)
     heads = read.facts.heads if heads is None else heads
@@ -85,8 +107,8 @@ def build_scaled(read: Read, found: Unwrapped, *, heads: int | None = None) -> V
         refuse_activation(read.facts, read.file, "silu" if gated else "gelu")
     vit = measured_vit(family, tensors, read.file, heads)
     filtered = filtered_by_timm(vit, tensors)
-    title = f"{family} {size_of(family, tensors)}"
-    fill(vit, filtered, read.file, title)
+    title = f"{family} {size_of(family, tensors, read.file)}"
+    fill_or_advise(vit, filtered, read.file, title)
     mean, std = colours(read.facts, family, read.file)
     note = NOTES[family] + left_out(found.beside)
     if (mean, std) != (IMAGENET_MEAN, IMAGENET_STD) and read.facts.mean is None:
@@ -105,7 +127,7 @@ def build_scaled(read: Read, found: Unwrapped, *, heads: int | None = None) -> V
 def prepared(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
     """What timm's conversions may be given: they take some parts for granted."""
     result = dict(tensors)
-    if "register_tokens" in result:
+    if "register_tokens" in result and "cls_token" in result:
         # timm tells DINOv2's files by this one, which only training needs.
         result.setdefault("mask_token", torch.zeros(1, result["cls_token"].shape[-1]))
     refuse_key_biases(result, file)
@@ -119,7 +141,7 @@ def refuse_key_biases(tensors: Mapping[str, Tensor], file: Path) -> None:
     if "pos_embed" in tensors:
         return
     for name, bias in tensors.items():
-        if not name.endswith(".attn.qkv.bias"):
+        if not name.endswith(".attn.qkv.bias") or bias.ndim != 1:
             continue
         _, keys, _ = bias.chunk(3)
         mask = tensors.get(f"{name}_mask")
@@ -157,7 +179,7 @@ def measured_vit(
     settings: dict[str, Any] = {
         "patch_size": (patch, other),
         "embed_dim": dim,
-        "depth": depth_of(tensors),
+        "depth": depth_of(tensors, file),
         "num_heads": heads_of(dim, file, heads, usual),
         "qkv_bias": has_bias(tensors),
         "num_classes": 0,
@@ -232,10 +254,10 @@ def filtered_by_timm(vit: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Te
     return result
 
 
-def size_of(family: str, tensors: Mapping[str, Tensor]) -> str:
+def size_of(family: str, tensors: Mapping[str, Tensor], file: Path) -> str:
     """The usual name: ViT-S/14, ViT-H+/16, or ViT-B/14 with 4 registers."""
     dim, _, patch, _ = tensors[NEEDED[0]].shape
-    size = SIZES.get(dim, f"{dim}×{depth_of(tensors)}")
+    size = SIZES.get(dim, f"{dim}×{depth_of(tensors, file)}")
     plus = "+" if family == V3 and is_gated(tensors) and re.fullmatch("[SBLH]", size) else ""
     registers = register_count(tensors) if family == V2 else 0
     return f"ViT-{size}{plus}/{patch}" + (f" with {registers} registers" if registers else "")

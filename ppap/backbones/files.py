@@ -175,12 +175,13 @@ def fill(
 
 
 def refuse_unsound(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """BackboneError where parameters are NaN or infinite, or are packed into whole numbers."""
+    """DamagedError where parameters are NaN or infinite, or are packed into whole numbers."""
     whole = [n for n, t in tensors.items() if not t.is_floating_point() and not is_counter(n)]
     if whole:
-        raise BackboneError(
-            f"{file} holds whole numbers ({tensors[whole[0]].dtype}) in {named(whole, 2)}: it was "
-            "made smaller for another program (quantised). Use the file with the full weights"
+        raise DamagedError(
+            f"{file} holds numbers of another kind ({tensors[whole[0]].dtype}) in "
+            f"{named(whole, 2)}: it was made smaller for another program (quantised), or is "
+            "damaged. Use the file with the full weights"
         )
     broken = [name for name, tensor in tensors.items() if not all_finite(tensor)]
     if broken:
@@ -198,6 +199,8 @@ def is_counter(name: str) -> bool:
 
 def all_finite(tensor: Tensor) -> bool:
     """Whether no number is NaN or infinite; the types of 8 bits cannot be asked directly."""
+    if tensor.is_meta:  # a shape without any numbers
+        return False
     plain = tensor.float() if tensor.element_size() == 1 else tensor
     return bool(torch.isfinite(plain).all())
 

@@ -56,8 +56,11 @@ def as_authors(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
     """
     renamed = {}
     for name, tensor in tensors.items():
+        new = in_authors_words(name)
+        if new in renamed:
+            raise BackboneError(f"{file.name} holds {new} twice, once as {name}: which is meant?")
         if not name.startswith(FIXED):
-            renamed[in_authors_words(name)] = tensor
+            renamed[new] = tensor
     rotary = "pos_embed" not in renamed
     if rotary and "register_tokens" in renamed:
         renamed["storage_tokens"] = renamed.pop("register_tokens")

@@ -18,17 +18,16 @@ from torch import Tensor
 from ppap.backbones.base import IMAGENET_MEAN, IMAGENET_STD, BackboneError, BackboneInfo
 from ppap.backbones.files import fill, named
 from ppap.backbones.folders import Facts, Read, refuse_activation
+from ppap.backbones.refusals import by_name, fill_or_advise, left_out, refuse_families
 from ppap.backbones.unwrapping import Unwrapped
 from ppap.backbones.vit import VitBackbone
 
-HEADS = ("head.", "ca_head.", "c_head.", "p_head.", "dino_head.", "ibot_head.")
 DECODER = ("decoder_", "decoder.", "mask_token")
 # What transformers puts after the last norm.
 CLASSIFIERS = ("pooler.", "classifier.")
-# Beside a network in its training's file, and of no interest to anybody who wants its features.
-USUAL = (*HEADS, *CLASSIFIERS, "decoder", "mask_token", "fc.", "criterion", "loss")
 # What DINO's family and training on several devices, or compiling, put before the names.
 WRAPPERS = ("teacher", "student", "module", "backbone", "_orig_mod")
+WIDEST = 2**14  # channels; no ViT has more
 HEAD_WIDTH = 64  # channels per attention head in most published ViTs of these methods
 HEADS_OF = {1280: 16}  # the huge ViT's are wider
 SIZES = {192: "Ti", 384: "S", 768: "B", 1024: "L", 1280: "H", 1408: "g", 1536: "g", 4096: "7B"}
@@ -98,6 +97,7 @@ def read_plain(read: Read, found: Unwrapped) -> Checkpoint:
     """
     backbone = dict(found.tensors)
     refuse_others(backbone, read.file)
+    refuse_families(found.prefix, read.file)
     refuse_activation(read.facts, read.file, "gelu")
     kind = recognised(read, found)
     for name in [n for n in backbone if n.startswith(("masked_embed", "mask_token", *CLASSIFIERS))]:
@@ -113,12 +113,6 @@ def read_plain(read: Read, found: Unwrapped) -> Checkpoint:
     if kind not in ALWAYS_NORMED and "norm.weight" not in backbone:
         note += " The file has no final norm: the last block's output is used as it is."
     return Checkpoint(kind, backbone, note + left_out(found.beside), read.facts)
-
-
-def left_out(beside: Iterable[str]) -> str:
-    """What a note says of parameters that belong to nothing we know; empty where there are none."""
-    others = [name for name in beside if not name.startswith(USUAL)]
-    return f" Left out of the file: {named(others, 3)}." if others else ""
 
 
 def refuse_others(tensors: Mapping[str, Tensor], file: Path) -> None:
@@ -144,15 +138,6 @@ def refuse_shapes(tensors: Mapping[str, Tensor], file: Path) -> None:
                 f"{file.name} is of no plain ViT for images: {name} has the shape "
                 f"{tuple(tensors[name].shape)}. {by_name(file)}"
             )
-
-
-def by_name(file: Path, example: str = "vit_base_patch16_224") -> str:
-    """How a file is used whose tensors do not tell what they are of; works wherever one can type
-    a backbone."""
-    return (
-        "If it is another ViT that timm knows, put timm's name of it before the file: "
-        f"{example}@{file}"
-    )
 
 
 def recognised(read: Read, found: Unwrapped) -> Kind:
@@ -233,7 +218,7 @@ def measured(tensors: Mapping[str, Tensor], file: Path, heads: int | None) -> Ar
     heads = heads_of(dim, file, heads)
     return Architecture(
         dim=dim,
-        depth=depth_of(tensors),
+        depth=depth_of(tensors, file),
         patch_size=patch,
         heads=heads,
         hidden=len(tensors["blocks.0.mlp.fc1.weight"]),
@@ -248,7 +233,7 @@ def heads_of(dim: int, file: Path, heads: int | None, usual: int | None = None) 
     """Attention heads of each block: as given, or as in the published ViTs of that width."""
     if heads is None:
         heads = HEADS_OF.get(dim, dim // HEAD_WIDTH) if usual is None else usual
-    if heads < 1 or dim % heads:
+    if heads < 1 or dim % heads or dim > WIDEST:
         raise BackboneError(
             f"{file.name}: {dim} channels do not divide into {heads or 'whole'} heads, and the "
             f"file cannot tell how many there are. {by_name(file)} (in Python, heads=… says it, "
@@ -257,14 +242,26 @@ def heads_of(dim: int, file: Path, heads: int | None, usual: int | None = None) 
     return heads
 
 
-def depth_of(tensors: Iterable[str]) -> int:
-    """Blocks, from the parameters' names."""
-    blocks = [re.match(r"blocks\.(\d+)\.", name) for name in tensors]
-    return 1 + max(int(block[1]) for block in blocks if block)
+def depth_of(tensors: Iterable[str], file: Path) -> int:
+    """Blocks, from the parameters' names; BackboneError where one in between is missing."""
+    found = {match[1] for name in tensors if (match := re.match(r"blocks\.(\d+)\.", name))}
+    for number in range(len(found)):
+        if str(number) not in found:
+            raise BackboneError(f"{file.name} is incomplete; missing: blocks.{number}")
+    return len(found)
 
 
-def build(found: Checkpoint, file: Path, *, heads: int | None = None) -> VitBackbone:
-    """The ViT of a checkpoint, its shapes measured and every parameter accounted for."""
+def build(
+    found: Checkpoint, file: Path, *, heads: int | None = None, alone: bool = True
+) -> VitBackbone:
+    """The ViT of a checkpoint, its shapes measured and every parameter accounted for.
+
+    Args:
+        found: the parameters, and what they are of.
+        file: where they are from.
+        heads: see ``load_checkpoint``.
+        alone: whether the file is of a backbone only, which may be of another one than it seems.
+    """
     from timm.models.vision_transformer import VisionTransformer
 
     shape = measured(found.tensors, file, found.facts.heads if heads is None else heads)
@@ -284,7 +281,7 @@ def build(found: Checkpoint, file: Path, *, heads: int | None = None) -> VitBack
         qkv_bias=shape.qkv_bias,
     )
     title = f"{found.kind.value} {shape.title}"
-    fill(vit, found.tensors, file, title)
+    (fill_or_advise if alone else fill)(vit, found.tensors, file, title)
     place = file.absolute()
     return VitBackbone(
         vit,

@@ -15,7 +15,8 @@ from ppap.backbones.dinov2 import has_bias, is_bias, prepared
 from ppap.backbones.files import fill
 from ppap.backbones.folders import Read, read_weights
 from ppap.backbones.hub import HubSource, fetch_weights, of_the_cache
-from ppap.backbones.plain import Kind, left_out, read_plain
+from ppap.backbones.plain import Kind, read_plain
+from ppap.backbones.refusals import left_out
 from ppap.backbones.unwrapping import Unwrapped, vit_in
 from ppap.backbones.vit import VitBackbone
 
@@ -142,7 +143,8 @@ def with_weights(
     found = vit_in(read)
     if source.is_dino:
         found = found._replace(tensors=dinos(read, found, info.name))
-    tensors = prepared(found.tensors, read.file)
+    of_dinov = "_dinov" in source.name
+    tensors = prepared(found.tensors, read.file) if of_dinov else dict(found.tensors)
     changes = {**of_weights(source, tensors), **architecture}
     vit = timm.create_model(source.name, num_classes=0, dynamic_img_size=True, **changes)
     refuse_patches(vit, tensors, read.file, info.name)

@@ -50,7 +50,7 @@ def load_published(file: Path, *, heads: int | None = None) -> Segmenter:
     found = read_published(file)
     refuse_others(found.vit, file)
     # Kind.DINO: the published code runs every ViT with DINO's positions and final norm.
-    backbone = build(Checkpoint(Kind.DINO, found.vit, NOTE), file, heads=heads)
+    backbone = build(Checkpoint(Kind.DINO, found.vit, NOTE), file, heads=heads, alone=False)
     classes, clusters = counted(found, backbone, file)
     segmenter = Segmenter(backbone, classes, extra_clusters=clusters - classes)
     head = segmenter.head

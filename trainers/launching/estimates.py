@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ppap.backbones import VITS, Backbone, build_vit, load_backbone
+from ppap.backbones import TIMM_NAMES, Backbone, build_vit, load_backbone
 from ppap.backbones import as_path as file_of
 from ppap.backbones.embedded import is_embedded
 from ppap.machine import memory as main_memory
@@ -139,8 +139,7 @@ def backbone_for(name: str) -> tuple[Backbone, bool]:
     """A backbone to measure, and whether its weights are its own: nothing is downloaded for it."""
     if is_embedded(name) or file_of(name) is not None:
         return load_backbone(name), True
-    known = VITS.get(name)
-    return build_vit(name if known is None else known.timm_name), False
+    return build_vit(TIMM_NAMES.get(name, name)), False
 
 
 def trained_bytes(backbone: Backbone, config: Config, classes: int) -> int:

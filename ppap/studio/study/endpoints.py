@@ -54,7 +54,8 @@ class StudyEndpoints:
         Args:
             data: a folder on the server, or "samples".
             split: as the data set calls it; left out, train or the only one.
-            backbone: a name, a checkpoint file, or name@file; left out, the one the studio was started with.
+            backbone: a name, a checkpoint file, or name@file; left out, the one the studio was
+                started with.
             images: in a batch, whose patches an anchor sees, 1 to 256.
             anchors: random anchors, 1 to 20,000.
             size: side of the images in pixels, 32 to 1024.

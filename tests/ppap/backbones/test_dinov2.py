@@ -377,9 +377,21 @@ def test_the_advice_to_name_the_model_works(tmp_path: Path) -> None:
         ({"blocks.0.mlp.fc1.weight": None}, r"missing: blocks\.0\.mlp\.fc1\.weight"),
         ({"head.weight": torch.zeros(2, DIM)}, r"unexpected: head\.weight"),
         ({"pos_embed": torch.zeros(1, 12, DIM)}, "was trained on 11 patches"),
+        # Files of strangers: nothing in them may make a model of any size, or end in a traceback.
+        ({"blocks.99999999.ls1.gamma": torch.zeros(DIM)}, r"missing: blocks\.2"),
+        ({"blocks.0.attn.qkv.bias": torch.zeros(())}, r"qkv\.bias has the shape \(\)"),
+        ({"blocks.0.mlp.fc1.weight": torch.zeros(())}, r"fc1\.weight has the shape \(\)"),
+        ({"register_tokens": torch.zeros(4)}, r"register_tokens has the shape \(4,\)"),
+        ({"cls_token": None}, "missing: cls_token"),
+        ({"patch_embed.proj.weight": torch.zeros(0, 3, 14, 14)}, "0 channels do not divide"),
+        (
+            {"patch_embed.proj.weight": torch.zeros(1, 3, 14, 14).expand(2**20, -1, -1, -1)},
+            "1048576 channels do not divide",
+        ),
+        ({"norm.weight": torch.zeros(DIM, device="meta")}, r"NaN or infinity in norm\.weight"),
         ({"norm.weight": torch.full((DIM,), torch.nan)}, r"NaN or infinity in norm\.weight"),
         ({"cls_token": torch.full((1, 1, DIM), torch.inf)}, r"NaN or infinity in cls_token"),
-        ({"norm.bias": torch.zeros(DIM, dtype=torch.int8)}, r"whole numbers \(torch\.int8\)"),
+        ({"norm.bias": torch.zeros(DIM, dtype=torch.int8)}, r"another kind \(torch\.int8\)"),
     ],
     ids=lambda x: "" if isinstance(x, str) else "+".join(x),
 )
@@ -388,8 +400,40 @@ def test_what_is_wrong_with_a_file_is_named(
 ) -> None:
     state = {**as_meta_v2(dinov2()), **change}
     torch.save({n: t for n, t in state.items() if t is not None}, tmp_path / "x.pth")
-    with pytest.raises(BackboneError, match=rf"x\.pth .*{message}"):
+    with pytest.raises(BackboneError, match=rf"x\.pth.*{message}"):
         load_backbone(tmp_path / "x.pth")
+
+
+def test_the_same_parameter_twice_is_refused(tmp_path: Path) -> None:
+    state = hf_old(as_meta_v2(dinov2()))
+    state["layer.0.norm1.weight"] = torch.zeros(DIM)
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(BackboneError, match=r"holds blocks\.0\.norm1\.weight twice, once as layer"):
+        load_backbone(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "family"),
+    [
+        ("visual.trunk.", "of a model of pictures and texts, as the name visual"),
+        ("image_encoder.", "of another program's image encoder"),
+        ("module.momentum_encoder.", "of MoCo"),
+    ],
+)
+def test_other_families_are_told_by_their_prefix(tmp_path: Path, prefix: str, family: str) -> None:
+    """Their colours or heads are others; with timm's name before it, such a file is used."""
+    import timm
+
+    vit = timm.create_model("test_vit", num_classes=0).eval()
+    state = prefixed(dict(vit.state_dict()), prefix)
+    torch.save(state | {"text.weight": torch.zeros(2)}, tmp_path / "x.pth")
+    with pytest.raises(BackboneError, match=family):
+        load_backbone(tmp_path / "x.pth")
+    backbone = load_backbone(f"test_vit@{tmp_path / 'x.pth'}")
+    assert torch.equal(
+        backbone.last_block.get_parameter("attn.qkv.weight"),
+        vit.get_parameter("blocks.5.attn.qkv.weight"),
+    )
 
 
 def test_half_precision_that_overflowed_is_found(tmp_path: Path) -> None:
