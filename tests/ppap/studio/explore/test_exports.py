@@ -258,6 +258,16 @@ def test_a_checkpoint_is_given_as_a_path(tiny: SmallStudio) -> None:
     assert f"load_backbone(Path({str(file)!r}))" in lines
 
 
+def test_a_checkpoint_with_a_name_before_it_is_given_as_it_is(tiny: SmallStudio) -> None:
+    held = tiny.store.get(samples(tiny)["batch"])
+    named = "dinov2_vits14@/weights/x.pth"
+    recipe = {"source": "samples", "backbone": "checkpoint", "checkpoint": named}
+    one = Held("key", held.batch, recipe)
+    lines = as_python(one, [tiny.server.shown(one, request({"batch": held.key})).own])
+    assert f"load_backbone({named!r})" in lines
+    assert "Path(" not in lines
+
+
 def test_the_size_in_the_lines_is_the_one_the_backbone_took(tiny: SmallStudio) -> None:
     batch = tiny.load(backbone="tiny14", size=320)
     assert "size=322)" in saved(tiny, batch, "py").decode()
