@@ -45,7 +45,7 @@ def numbers_in(image: Image.Image, raw: tuple[str, ...], coding: Coding, path: P
         return stored.astype(np.uint8)
     if mode in GREY:
         factor = next((f for start, f in STRETCHED.items() if raw and raw[0].startswith(start)), 1)
-        return stored // stored.dtype.type(factor)
+        return stored if factor == 1 else stored // stored.dtype.type(factor)
     if mode == "P":
         return from_palette(image, stored, coding)
     if mode == "F":
@@ -85,7 +85,7 @@ def from_palette(image: Image.Image, indices: np.ndarray, coding: Coding) -> np.
     flat[: len(known)] = known
     declared = dict(coding.colours)
     colours = [(int(r), int(g), int(b)) for r, g, b in flat[used]]
-    table = np.arange(256)
+    table = np.arange(256, dtype=np.int32)
     if declared and all(colour in declared for colour in colours):
         table[used] = [declared[colour] for colour in colours]
     elif all(r == g == b for r, g, b in colours):
@@ -99,16 +99,21 @@ def from_palette(image: Image.Image, indices: np.ndarray, coding: Coding) -> np.
 
 def from_colours(rgb: np.ndarray, coding: Coding, path: Path) -> np.ndarray:
     """The numbers of an RGB picture ``(H, W, 3)``: declared colours, or grey."""
-    codes = (rgb.astype(np.int64) * (65536, 256, 1)).sum(axis=-1)
-    found, which = np.unique(codes, return_inverse=True)
-    declared = {r * 65536 + g * 256 + b: number for (r, g, b), number in coding.colours}
-    strange = [int(code) for code in found if code not in declared]
-    if not strange:
-        numbers = np.array([declared[int(code)] for code in found])
-        mapped: np.ndarray = numbers[which.reshape(codes.shape)]
-        return mapped
-    if (rgb[..., :1] == rgb).all():
-        return rgb[..., 0]
+    declared = sorted((r << 16 | g << 8 | b, number) for (r, g, b), number in coding.colours)
+    red, green, blue = (rgb[..., channel] for channel in range(3))
+    codes = red.astype(np.uint32) << 16 | green.astype(np.uint32) << 8 | blue
+    unknown = np.ones(codes.shape, bool)
+    if declared:
+        known = np.array([code for code, _ in declared], np.uint32)
+        numbers = np.array([number for _, number in declared], np.int32)
+        place = np.searchsorted(known, codes).clip(max=len(known) - 1)
+        unknown = known[place] != codes
+        if not unknown.any():
+            mapped: np.ndarray = numbers[place]
+            return mapped
+    if (red == green).all() and (red == blue).all():
+        return red
+    strange = np.unique(codes[unknown]).tolist()
     named = ", ".join(f"#{code:06x}" for code in strange[:NAMED])
     named += f" and {len(strange) - NAMED} more" if len(strange) > NAMED else ""
     if declared:
