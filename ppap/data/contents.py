@@ -229,8 +229,16 @@ def by_split(root: Path, found: Contents) -> dict[str, list[str]]:
     names, labels = Names(images), label_names(found)
     given: dict[str, list[str]] = {}
     for split, file in files.items():
+        try:
+            listed = pictures_listed(file, names, labels, where(found))
+        except LayoutError as error:
+            if split != "test":
+                raise
+            # Its pictures are often withheld, and nothing is trained on it.
+            found.warnings.append(f"The split test was left out: {error}.")
+            continue
         given[split] = []
-        for stem, label in pictures_listed(file, names, labels, where(found)):
+        for stem, label in listed:
             given[split].append(stem)
             if label is not None:
                 found.pairs[stem] = found.pairs[stem]._replace(labels=label)

@@ -136,7 +136,8 @@ def pictures_listed(
         number, text = unknown[0]
         if _leads_out(text):
             raise LayoutError(path, f"names a file outside the data set in line {number}")
-        more = f" (nor {len(unknown) - 1} others that it names)" if len(unknown) > 1 else ""
+        others = "1 other" if len(unknown) == 2 else f"{len(unknown) - 1} others"
+        more = f" (nor {others} that it names)" if len(unknown) > 1 else ""
         raise LayoutError(
             path, f"names '{printable(text)}', but {inside} holds no such picture{more}"
         )

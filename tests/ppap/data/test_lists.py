@@ -124,6 +124,20 @@ def test_a_test_list_is_a_split_and_left_out_of_the_others(tmp_path: Path) -> No
     assert len(open_dataset(tmp_path)) == 7
 
 
+def test_a_test_list_of_pictures_that_were_withheld_is_told(tmp_path: Path) -> None:
+    layouts.folder(tmp_path)
+    layouts.write_text(tmp_path / "test.txt", "secret1", "secret2")
+    data = open_dataset(tmp_path)
+    assert len(data) == 8
+    assert "The split test was left out:" in data.warnings[0]
+    assert (
+        "test.txt names 'secret1', but images/ holds no such picture (nor 1 other "
+        in (data.warnings[0])
+    )
+    with pytest.raises(LayoutError, match="has no images in its split 'test'"):
+        open_dataset(tmp_path, split="test")
+
+
 def test_lists_of_published_sets(tmp_path: Path) -> None:
     layouts.cocostuff(tmp_path)
     curated = tmp_path / "curated/train2017/Coco164kFull_Stuff_Coarse.txt"
