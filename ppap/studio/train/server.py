@@ -30,6 +30,8 @@ from trainers.training.splits import SAMPLES
 
 # Items of a data set that are opened before a start; the run itself opens more.
 OPENED = 24
+# Seconds that a form may take to look at headers and ends of files; a run looks at all of them.
+LOOKING = 3.0
 FINDINGS = 40
 # Runs watched in one call.
 WATCHED = 24
@@ -85,8 +87,8 @@ class Training:
         request = mapping(request)
         order, errors = self.order(request)
         if order is None:
-            none = {"findings": [], "estimate": None}
-            return {"errors": errors, **none, **self.offers(request, errors)}
+            offers = self.offers(request, errors)
+            return {"errors": errors, "findings": [], "estimate": None, **offers}
         return self.inspected(order)
 
     @answering
@@ -170,7 +172,7 @@ class Training:
         order, errors = read_order(request, folder=self.sources.folder)
         if order is not None and as_path(order.config.backbone) is not None:
             try:
-                self.sources.file(order.config.backbone)
+                self.sources.weights(order.config.backbone)
             except RequestError as error:
                 return None, {"backbone": str(error)}
         return order, errors
@@ -219,7 +221,14 @@ class Training:
         if order.config.dataset == SAMPLES:
             return []
         kind = order.config.dataset or None
-        found = preflight(order.data, kind, split=order.config.train_split, open_files=OPENED)
+        found = preflight(
+            order.data,
+            kind,
+            split=order.config.train_split,
+            open_files=OPENED,
+            seconds=LOOKING,
+            on_error="skip" if order.config.on_error == "skip" else "stop",
+        )
         return [{"severity": f.severity, "file": f.file, "text": f.text} for f in found][:FINDINGS]
 
     def inspected(self, order: Order) -> dict[str, Any]:
