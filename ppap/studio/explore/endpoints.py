@@ -63,7 +63,8 @@ class Endpoints:
             images: with source "folder": numbers of the images, from 0, instead of the next.
 
         Returns:
-            The batch: its id, image names, grid of patches, and what could not be read.
+            The batch: its id, image names, grid of patches, what could not be read, and notes on
+            the folder and the images.
         """
         given = locals()
         return self._load({name: value for name, value in given.items() if name != "self"})
@@ -79,7 +80,8 @@ class Endpoints:
             backbone: a name from the page's list, or any timm ViT.
 
         Returns:
-            The batch: its id, image names, grid of patches, and what could not be read.
+            The batch: its id, image names, grid of patches, what could not be read, and notes on
+            the images.
         """
         # gradio hands over what a client sent: dictionaries, if it was gradio_client.
         given: Any = files
