@@ -189,7 +189,8 @@ class Run:
 def write_text(file: Path, text: str) -> None:
     """Write a small file whole or not at all."""
     with writing(file) as partial:
-        partial.write_text(text, encoding="utf-8")
+        # A path that is no text, as from another encoding, is written as the disk has it.
+        partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def process_identity() -> dict[str, Any]:

@@ -338,3 +338,14 @@ def test_the_log(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line[20:] for line in lines] == ["ready", "a page is damaged", "again"]
     assert all(time.strptime(line[:19], "%Y-%m-%d %H:%M:%S") for line in lines)
     assert capsys.readouterr().err == "ready\na page is damaged\n"
+
+
+def test_paths_of_another_encoding_are_kept(tmp_path: Path) -> None:
+    name = os.fsdecode(b"/data/Pr\xfcfung")
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    run.write_state("running", data=name)
+    assert run.state()["data"] == name
+    # What is typed again from there must name the same folder.
+    write_text(tmp_path / "command.txt", f"--data {name}\n")
+    assert (tmp_path / "command.txt").read_bytes() == b"--data /data/Pr\xfcfung\n"
