@@ -168,6 +168,9 @@ def finished(run: Run) -> bool:
 def changes(rule: str, seed: int, given: argparse.Namespace) -> list[str]:
     """What a run changes of its recipe."""
     made = [f"rule={rule}", f"seed={seed}", *given.set]
+    usual = find(given.recipe).config.backbone
+    if absolute(usual) != usual and not any(c.startswith("backbone=") for c in given.set):
+        made.append(in_full(f"backbone={usual}"))
     if rule == "frozen" and not any(c.startswith("epochs=") for c in given.set):
         made.append("epochs=0")
     return made

@@ -176,3 +176,19 @@ def test_a_file_of_weights_is_found_where_the_command_was_given(
     )
     for other in ("backbone=dino_vits8", "phi0=0.6", "backbone", "rule=ppap"):
         assert compare.in_full(other) == other
+
+
+def test_runs_find_a_backbones_file_from_their_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are started elsewhere; a recipe may name a file, too."""
+    monkeypatch.chdir(tmp_path)
+    out = ["--data", str(tmp_path), "--out", "o"]
+    given = compare.parser().parse_args(["coco_ibot_vits16", *out])
+    asked = compare.changes("ppap", 0, given)
+    assert asked == ["rule=ppap", "seed=0", f"backbone={tmp_path}/ibot_vits16.pth"]
+    given.set = [compare.in_full("backbone=test_vit@mine.pth")]
+    asked = compare.changes("ppap", 0, given)
+    assert asked == ["rule=ppap", "seed=0", f"backbone=test_vit@{tmp_path}/mine.pth"]
+    plain = compare.parser().parse_args(["dubai", *out])
+    assert compare.changes("ppap", 0, plain) == ["rule=ppap", "seed=0"]
