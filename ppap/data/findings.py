@@ -199,7 +199,7 @@ class Checked:
                     progress(self.looked, len(indices))
         # Those that time did not suffice for may be opened, for all that is known.
         self.sound += indices[self.looked :]
-        return [*short(images), *short(labels), *short(self.unsure)]
+        return [*short(images), *short(labels), *short(sorted(self.unsure, key=by_file))]
 
     def look(self, dataset: Dataset, item: Item) -> DataError | None:
         """What is wrong with one item."""
@@ -243,6 +243,11 @@ class Checked:
                 "were looked at."
             )
         return told
+
+
+def by_file(finding: Finding) -> str:
+    """The order of what several threads found."""
+    return finding.file
 
 
 UNSURE = (

@@ -16,6 +16,8 @@ from ppap.data.labels import VOID, spans
 OWN = "folder"
 # Classes that are named, of those that do not occur.
 NAMED = 6
+# So many numbers more than twice the classes come from smoothing, not from another numbering.
+SHADES = 8
 # More different numbers than this are no classes.
 MOST_NUMBERS = 300
 
@@ -99,7 +101,13 @@ class LabelCounts:
         if not found or len(found) > MOST_NUMBERS:
             return []
         text = f"names {len(names)} classes, but the label maps hold the numbers {spans(found)}"
-        if len(found) == len(names):
+        if len(found) > 2 * len(names) + SHADES:
+            text = (
+                f"names {len(names)} classes, but the label maps hold {len(found)} different "
+                "numbers: were they saved as JPEG, or resized with smoothing? Export them again "
+                "without either"
+            )
+        elif len(found) == len(names):
             lines = ", ".join(f"'{n} {name}'" for n, name in zip(found, names, strict=True))
             text += f": if they have them in this order, write {lines} into it, one a line"
         elif len(found) == len(names) + 1 and found[0] == 0:

@@ -68,6 +68,14 @@ LOOKALIKES: tuple[Lookalike, ...] = (
         "put leftImg8bit (leftImg8bit_trainvaltest.zip) beside gtFine",
     ),
     Lookalike(
+        "Cityscapes without its label ids",
+        lambda root: (
+            any(holds(f"gtFine/{s}", r".*_gtFine_.*")(root) for s in ("train", "val"))
+            and not any(holds(f"gtFine/{s}", r".*_labelIds\..*")(root) for s in ("train", "val"))
+        ),
+        "gtFine_trainvaltest.zip holds *_gtFine_labelIds.png beside the files that are here",
+    ),
+    Lookalike(
         "the Cityscapes copy made for pix2pix, with photo and painted label map in one picture",
         is_pix2pix_cityscapes,
         "it cannot be trained on as it is; download leftImg8bit and gtFine from "

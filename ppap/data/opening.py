@@ -37,6 +37,7 @@ LAYOUTS: tuple[Layout, ...] = (
     image_folder.LAYOUT,
 )
 KINDS: tuple[str, ...] = (*(layout.kind for layout in LAYOUTS), sample_photos.KIND)
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 SAME_SPLIT = {"val": "validation", "validation": "val"}
 
 
@@ -143,6 +144,8 @@ def existing(path: str | Path) -> Path:
     if not os.path.exists(root):  # noqa: PTH110
         raise LayoutError(root, "does not exist")
     if not os.path.isdir(root):  # noqa: PTH112
+        if root.name.lower().endswith(ARCHIVES):
+            raise LayoutError(root, "is an archive: unpack it, and choose the folder that makes")
         raise LayoutError(root, "is not a folder")
     return root
 

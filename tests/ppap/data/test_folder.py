@@ -377,6 +377,16 @@ def test_the_offer_for_ids_in_order(tmp_path: Path) -> None:
     )
 
 
+def test_shades_come_from_smoothing(tmp_path: Path) -> None:
+    photo(tmp_path / "images/a.jpg")
+    y, x = np.mgrid[: layouts.HEIGHT, : layouts.WIDTH]
+    (tmp_path / "labels").mkdir()
+    Image.fromarray((y * 30 + x * 4).astype(np.uint8)).save(tmp_path / "labels/a.png")
+    classes(tmp_path, "background", "object")
+    first = findings(tmp_path, "error")[0]
+    assert "different numbers: were they saved as JPEG, or resized with smoothing?" in first
+
+
 def test_numbers_above_255(tmp_path: Path) -> None:
     photo(tmp_path / "images/a.jpg")
     (tmp_path / "labels").mkdir()

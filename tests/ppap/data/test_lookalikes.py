@@ -43,6 +43,22 @@ def test_copies_are_told_by_their_names(file: str, tmp_path: Path) -> None:
     assert (first.file, str(first)) == ("", f"Warning: The folder {found}.")
 
 
+def test_cityscapes_without_label_ids(tmp_path: Path) -> None:
+    layouts.cityscapes(tmp_path)
+    for path in [*tmp_path.rglob("*_labelIds.png")]:
+        path.rename(path.with_name(path.name.replace("labelIds", "labelTrainIds")))
+    data = open_dataset(tmp_path)
+    assert data.name == "cityscapes27"
+    assert "looks like Cityscapes without its label ids: gtFine_trainvaltest" in data.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["CamVid.zip", "set.tar.gz", "SET.7Z"])
+def test_archives_are_to_be_unpacked(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(LayoutError, match=rf"{name} is an archive: unpack it"):
+        open_dataset(tmp_path / name)
+
+
 def test_coco_as_mmsegmentation_converts_it(tmp_path: Path) -> None:
     layouts.cocostuff(tmp_path)
     for path in [*(tmp_path / "annotations/train2017").iterdir()]:
