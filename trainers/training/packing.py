@@ -32,7 +32,8 @@ class Numbers(NamedTuple):
 def numbers_of(tensor: Tensor) -> Numbers:
     """A tensor as numbers; int64 as int16 where they fit."""
     # Results depend, in their last bits, on how images lie in memory.
-    order = tuple(sorted(range(tensor.ndim), key=lambda i: -tensor.stride(i)))
+    strides = tensor.stride()
+    order = tuple(sorted(range(tensor.ndim), key=lambda i: -strides[i]))
     flat = tensor.permute(order)
     if tensor.dtype == torch.int64 and tensor.numel():
         low, high = torch.aminmax(flat)
