@@ -15,6 +15,7 @@ from ppap.backbones.dinov2 import has_bias, is_bias, prepared
 from ppap.backbones.files import fill
 from ppap.backbones.folders import Read, read_weights
 from ppap.backbones.hub import HubSource, fetch_weights, of_the_cache
+from ppap.backbones.naming import there
 from ppap.backbones.plain import Kind, read_plain
 from ppap.backbones.refusals import left_out
 from ppap.backbones.unwrapping import Unwrapped, vit_in
@@ -62,6 +63,8 @@ def find_vit(timm_name: str) -> VitSource:
         vits = [name for family in FAMILIES for name in timm.list_models(module=family)]
         close = difflib.get_close_matches(base, vits, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else "timm has no such model either."
+        if there(timm_name):
+            hint = f"for the file or folder of that name, write ./{timm_name}"
         raise BackboneError(f"there is no backbone {timm_name!r}; {hint}")
     if not is_model_in_modules(base, FAMILIES):
         raise BackboneError(f"{timm_name} is a model of timm, but not a plain ViT; choose a ViT")

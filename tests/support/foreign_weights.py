@@ -30,7 +30,12 @@ def random_parameters(vit: nn.Module) -> Any:
 
 def plain(**changes: Any) -> Any:
     """A ViT as DINO, iBOT and MAE train it."""
-    settings: dict[str, Any] = {"img_size": SIDE * 16, "embed_dim": DIM, "depth": DEPTH, "num_heads": HEADS}
+    settings: dict[str, Any] = {
+        "img_size": SIDE * 16,
+        "embed_dim": DIM,
+        "depth": DEPTH,
+        "num_heads": HEADS,
+    }
     settings |= {"num_classes": 0, "dynamic_img_size": True, "global_pool": ""}
     return random_parameters(VisionTransformer(**{**settings, **changes}))
 

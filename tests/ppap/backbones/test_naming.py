@@ -102,3 +102,15 @@ def test_heads_and_second_files_are_refused_beside_a_name() -> None:
         load_backbone("test_vit@x.pth", heads=3)
     with pytest.raises(BackboneError, match="are two files; give one"):
         load_backbone("test_vit@x.pth", checkpoint=Path("y.pth"))
+
+
+def test_a_folder_without_a_slash_is_pointed_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It might be a model's name; what it says works."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    with pytest.raises(BackboneError, match=r"or folder of that name, write \./weights"):
+        load_backbone("weights")
+    with pytest.raises(BackboneError, match="weights is a folder: name a file in it"):
+        load_backbone("./weights")
