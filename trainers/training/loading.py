@@ -165,11 +165,12 @@ def _as_it_is(batch: Any) -> Any:
 def _begin_worker(_: int) -> None:
     """One thread, and no ear for signals to the whole family: the trainer says when to end.
 
-    Ctrl+C, ``timeout`` and batch systems send theirs to all processes of a run. Were the readers
-    to die of it, the trainer could not finish its step and write a checkpoint.
+    Ctrl+C, a closed terminal, ``timeout`` and batch systems send theirs to all processes of a run.
+    Were the readers to die of it, the trainer could not finish its step and write a checkpoint.
     """
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_with_parent, daemon=True).start()

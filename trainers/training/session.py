@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import signal
 import time
 import traceback
@@ -81,22 +80,9 @@ class Stop:
                 signal.signal(number, handler)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGHUP:
-            leave_terminal()
         if self.at_once or (self.asked and number == signal.SIGINT):
             raise KeyboardInterrupt
         self.asked = True
-
-
-def leave_terminal() -> None:
-    """Write what is for a terminal nowhere, if it is gone: every write to it would fail."""
-    for descriptor in (1, 2):
-        try:
-            os.write(descriptor, b"")
-        except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, descriptor)
-            os.close(nowhere)
 
 
 # --- the run

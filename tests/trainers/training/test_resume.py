@@ -222,7 +222,7 @@ def test_under_nohup_it_goes_on(place: Place, train: Killable) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals here")
 def test_a_terminal_that_really_goes(train: Killable, place: Place) -> None:
-    config = place.config(batch=1, epochs=200, checkpoint_every=50)
+    config = place.config(batch=1, epochs=200, checkpoint_every=50, workers=2)
     master, slave = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "trainers.train", *place.words("terminal", config), "--no-report"],
