@@ -25,6 +25,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(BIN)/python .ci/audit.py
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m tests.benchmarks
