@@ -126,7 +126,8 @@ class Search:
         folders, files = [], []
         try:
             with os.scandir(self.root / below) as found:
-                for entry in found:
+                # In an order, so that of two links to one place always the same is followed.
+                for entry in sorted(found, key=name_of):
                     self.entries += 1
                     if is_dropping(entry.name):
                         continue
@@ -203,9 +204,14 @@ class Search:
         return tuple(notes)
 
 
+def name_of(entry: os.DirEntry[str]) -> str:
+    """To sort by."""
+    return entry.name
+
+
 def counted(names: list[str], what: str) -> str:
     """``["a", "b"]`` → ``2 folders (a, b)``, the first few by name."""
-    named = ", ".join(printable(name) for name in names[:NAMED])
+    named = ", ".join(printable(name) for name in sorted(names)[:NAMED])
     more = ", …" if len(names) > NAMED else ""
     return f"{len(names)} {what}{'s' * (len(names) != 1)} ({named}{more})"
 

@@ -292,6 +292,21 @@ def test_what_the_loader_says_of_a_folder_comes_with_its_batch(studio: SmallStud
     assert studio.ask("recall", reply["batch"])["notes"] == reply["notes"]
 
 
+@pytest.mark.parametrize(("which", "shown"), [("public", 1), ("studio", 4)])
+def test_no_link_leads_out_of_what_is_open_to_other_machines(
+    which: str, shown: int, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    one: SmallStudio = request.getfixturevalue(which)
+    fill(tmp_path / "private", 2)
+    fill(one.offered / "linked", 1)
+    (one.offered / "linked/out").symlink_to(tmp_path / "private")
+    (one.offered / "linked/one.png").symlink_to(next((tmp_path / "private").iterdir()))
+    reply = one.load(source="folder", folder=str(one.offered / "linked"), count=9)
+    assert len(reply["names"]) == shown  # on one's own machine links lead where they lead
+    told = any("2 links (one.png, out) left out" in note for note in reply["notes"])
+    assert told == (which == "public")
+
+
 def test_only_offered_folders_are_open_to_other_machines(
     public: SmallStudio, tmp_path: Path
 ) -> None:
