@@ -18,14 +18,14 @@ probe, and score validations and the report.
 RECIPE names the settings to begin with, such as a row of the paper's tables; --set changes any of
 them. Files of the data set that are missing or broken are told of before anything runs.
 
-RUN is a new folder. It gets config.json, command.txt, state.json (session, stopped, finished or
+RUN is a new folder. It gets config.json, command.txt, state.json (running, stopped, finished or
 failed, and how far), metrics.jsonl, log.txt, checkpoints/, pictures/ of each validation, and at the
 end report.json and report/, as python -m trainers.evaluate makes them.
 
-Ctrl+C or SIGTERM writes a checkpoint and ends; --resume goes on from it exactly, as it does after
-a crash. What is reported is the last checkpoint, or with selection=held_out the best on images that
-are held out of training; selection=evaluation takes the best on the evaluation split itself, as
-published, and every table says so.
+Ctrl+C, SIGTERM or a closed terminal (unless under nohup) writes a checkpoint and ends; --resume
+goes on from it exactly, as it does after a crash. What is reported is the last checkpoint, or with
+selection=held_out the best on images that are held out of training; selection=evaluation takes the
+best on the evaluation split itself, as published, and every table says so.
 """
 EPILOG = """\
 examples:
