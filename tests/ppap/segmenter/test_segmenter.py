@@ -562,3 +562,21 @@ def test_a_few_steps_reduce_all_three_losses(segmenter: Segmenter) -> None:
     assert all(
         torch.equal(a, b) for a, b in zip(frozen, segmenter.backbone.parameters(), strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("/here/dino.pth", "/there/dino.pth", True),
+        ("/here/dino.pth", "/here/other.pth", False),
+        ("dino_vits8", "dino_vits16", False),
+        ("dino_vits8", "/here/dino_vits8", False),
+        ("test_vit@/here/x.pth", "test_vit@/there/x.pth", True),
+        ("test_vit@/here/x.pth", "/there/x.pth", True),
+        ("test_vit@/here/x.pth", "test_vit2@/here/x.pth", False),
+    ],
+)
+def test_files_that_moved_are_the_same_backbone(one: str, other: str, same: bool) -> None:
+    from ppap.segmenter.model import same_backbone
+
+    assert same_backbone(one, other) == same_backbone(other, one) == same
