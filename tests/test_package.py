@@ -107,7 +107,7 @@ def test_the_library_in_a_script(installed: Installed) -> None:
 
 
 def test_two_steps_of_training(installed: Installed) -> None:
-    words = ["--no-report", "--cache", installed.elsewhere / "cache", "--set", "max_steps=2"]
+    words = ["--no-report", "--cache", "cache", "--set", "max_steps=2"]
     small = ["crops=none", "size=64", "eval_size=64", "batch=2", "probe_epochs=0", "cache=off"]
     done = installed.run("ppap", "train", "samples", "--out", "runs/two", *words, *small)
     assert done.returncode == 0, done.stderr
