@@ -16,7 +16,8 @@ class Maybe:
         self.shape = shape
 
 
-# An object must have these names and may have others; a list with one shape is a list of such.
+# An object must have these names and may have others; a list with one shape is a list of such, a
+# tuple one of as many.
 MEASURES = {"accuracy": Maybe(NUMBER), "miou": Maybe(NUMBER)}
 BOTH = {"cluster": MEASURES, "linear": MEASURES}
 SHAPE: dict[str, Any] = {
@@ -30,7 +31,7 @@ SHAPE: dict[str, Any] = {
     "dataset": {"kind": TEXT, "title": TEXT, "folder": TEXT, "split": TEXT, "notes": [TEXT]},
     "size": WHOLE,
     "classes": [TEXT],
-    "colours": [[WHOLE]],
+    "colours": [(WHOLE, WHOLE, WHOLE)],
     "cluster": Maybe(MEASURES),
     "linear": Maybe(MEASURES),
     "crf": BOTH,
@@ -61,7 +62,10 @@ def _misfit(value: object, shape: Any, at: str) -> str | None:
     if isinstance(shape, dict):
         if not isinstance(value, Mapping):
             return at
-        places = ((f"{at}.{name}", value.get(name), inner) for name, inner in shape.items())
+        for name in shape:
+            if name not in value:
+                return f"{at}.{name}"
+        places = ((f"{at}.{name}", value[name], inner) for name, inner in shape.items())
         return next(
             (bad for place in places if (bad := _misfit(place[1], place[2], place[0]))), None
         )
@@ -69,6 +73,11 @@ def _misfit(value: object, shape: Any, at: str) -> str | None:
         if not isinstance(value, list):
             return at
         return next((bad for one in value if (bad := _misfit(one, shape[0], at))), None)
+    if isinstance(shape, tuple):
+        if not isinstance(value, list) or len(value) != len(shape):
+            return at
+        pairs = zip(value, shape, strict=True)
+        return next((bad for one, inner in pairs if (bad := _misfit(one, inner, at))), None)
     return None if _plain(value, shape) else at
 
 
