@@ -25,7 +25,7 @@ from ppap.data import DataError, Dataset
 from ppap.data.base import OnError
 
 FORMAT = "ppap-studio cached features"
-VERSION = 1
+VERSION = 2  # 2: DINOv2 resizes its positions as its authors do
 KEY_LETTERS = 16
 
 
