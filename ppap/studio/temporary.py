@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ppap.surroundings import can_write, private_folder
 from trainers.command import expanded
+from trainers.processes import exists
 
 VARIABLE = "GRADIO_TEMP_DIR"
 PREFIX = "studio-"
@@ -136,19 +137,8 @@ def remove_abandoned(base: Path) -> None:
             with contextlib.suppress(OSError, ValueError):
                 number = int(folder.name.removeprefix(PREFIX).partition("-")[0])
                 silent = time.time() - folder.lstat().st_mtime > ABANDONED_SECONDS
-                if silent and not folder.is_symlink() and not is_running(number):
+                if silent and not folder.is_symlink() and not exists(number):
                     shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process of this number is seen from here: containers may share a folder."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True
 
 
 def claim() -> tuple[Temporary, str | None]:
