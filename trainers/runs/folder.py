@@ -174,9 +174,16 @@ class Run:
             # Replacing one name of a file by another of the same leaves both.
             beside.unlink(missing_ok=True)
 
-    def thin_out(self, keep: int) -> None:
-        """Remove all but the ``keep`` newest numbered checkpoints; links to others keep theirs."""
-        for old in self.steps()[:-keep]:
+    def thin_out(self, keep: int, newest: Path | None = None) -> None:
+        """Remove all but the ``keep`` newest numbered checkpoints; links to others keep theirs.
+
+        Args:
+            keep: how many stay, at least 1.
+            newest: the one that was written last. A run that could not use those behind it went on
+                from an earlier one: they neither count nor go, or a damaged one alone would stay.
+        """
+        counted = [file for file in self.steps() if newest is None or file.name <= newest.name]
+        for old in counted[:-keep]:
             old.unlink(missing_ok=True)
 
     def clear(self) -> None:

@@ -130,7 +130,7 @@ class Records:
         file = self.run.checkpoints / STEP.format(checkpoint.step)
         save_checkpoint(checkpoint, file)
         self.run.link(file, LAST)
-        self.run.thin_out(self.config.keep)
+        self.run.thin_out(self.config.keep, file)
 
     def keep_best(self, step: int) -> None:
         """Name the checkpoint of ``step`` the best, if it is; it is there."""

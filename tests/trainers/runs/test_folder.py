@@ -160,6 +160,16 @@ def test_the_newest_are_kept(run: Run, keep: int, left: str) -> None:
     assert "".join(file.read_text() for file in run.steps()) == left
 
 
+def test_what_lies_behind_the_newest_neither_counts_nor_goes(run: Run) -> None:
+    """A run goes on from 2 where 4 and 5 are damaged."""
+    for step in (1, 2, 4, 5):
+        checkpoint(run, step)
+    run.thin_out(1, checkpoint(run, 3))
+    assert "".join(file.read_text() for file in run.steps()) == "345"
+    run.thin_out(1, checkpoint(run, 6))
+    assert "".join(file.read_text() for file in run.steps()) == "6"
+
+
 def test_which_is_evaluated(run: Run) -> None:
     with pytest.raises(RunError, match="has no checkpoint yet"):
         run.to_evaluate()

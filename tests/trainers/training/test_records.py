@@ -16,6 +16,7 @@ from trainers.runs.metrics import read_metrics
 from trainers.training import records as module
 from trainers.training.distributed import World
 from trainers.training.records import Best, Records, memory_mb
+from trainers.training.resuming import newest
 
 
 def records(folder: Path, world: World = ALONE, **changes: Any) -> Records:
@@ -112,3 +113,23 @@ def test_other_processes_name_nothing(tmp_path: Path) -> None:
 
 def test_memory_is_in_megabytes() -> None:
     assert 50 < memory_mb(torch.device("cpu")) < 100_000
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_run_that_passed_over_a_damaged_checkpoint_can_go_on_again(
+    tmp_path: Path, keep: int
+) -> None:
+    """The damaged one has the highest number: it must not be what is kept."""
+    given = records(tmp_path, keep=keep)
+    for step in (5, 10):
+        save(given, step)
+    damaged = tmp_path / "checkpoints" / "step-00000010.pt"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    if keep == 1:  # somebody took the older one from a copy
+        save(given, 5)
+    for step in (6, 7):
+        save(given, step)
+        found = newest(Run(tmp_path), lambda _: None)
+        assert found is not None
+        assert found[1].step == step
+    assert damaged.exists()
