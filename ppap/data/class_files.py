@@ -288,6 +288,11 @@ def json_colour(value: Any) -> Colour | None:
     """``[128, 64, 128]`` or ``"#804080"``."""
     if isinstance(value, str) and _HEX.fullmatch(value):
         return read_colour(value)
-    if isinstance(value, list) and len(value) == 3 and all(isinstance(v, int) for v in value):
+    if isinstance(value, list) and len(value) == 3 and all(is_byte(v) for v in value):
         return value[0], value[1], value[2]
     return None
+
+
+def is_byte(value: object) -> bool:
+    """Whether a colour's channel can be this."""
+    return type(value) is int and 0 <= value <= 255

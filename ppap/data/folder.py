@@ -92,6 +92,8 @@ def named_classes(root: Path, found: Contents) -> Named:
     """
     places = [root, *(root / part.photos for part in parts_of(root) if part.split)]
     path = next((file for place in places if (file := class_file(place)) is not None), None)
+    if path is not None and not found.labelled and path.name.casefold() != CLASSES:
+        path = None  # such as the labels.csv of a set that is for telling whole pictures apart
     if path is not None:
         return with_known_colours(read_classes(path))
     if found.labelled and is_voc(root):

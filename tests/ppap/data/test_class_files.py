@@ -109,10 +109,22 @@ def test_contradictions_are_named(text: str, reason: str, tmp_path: Path) -> Non
         read(tmp_path, text)
 
 
-@pytest.mark.parametrize("text", ["{", "7", '{"a": null}', '[["sky"]]', '{"7": 7.5}', '"sky"'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "7", '{"a": null}', '[["sky"]]', '{"7": 7.5}', '"sky"', '{"a": [-1, 0, 0]}',
+     '{"a": [true, 0, 0]}'],
+)  # fmt: skip
 def test_json_that_names_no_classes(text: str, tmp_path: Path) -> None:
-    with pytest.raises(LayoutError, match=r"is no JSON|does not name classes|names no class"):
+    said = r"is no JSON|does not name classes|names no class|gives the number -1"
+    with pytest.raises(LayoutError, match=said):
         read(tmp_path, text, "mapping.json")
+
+
+def test_three_numbers_are_no_colour_where_one_is_too_large(tmp_path: Path) -> None:
+    names, numbers, colours = read(tmp_path, '{"sky": [0, 1, 256], "road": [2, 3, 4]}', "a.json")
+    assert names == ["sky", "road"]
+    assert numbers == {0: 0, 1: 0, 256: 0, 2: 1, 3: 1, 4: 1, 255: VOID}
+    assert colours == {}
 
 
 @pytest.mark.parametrize("count", [255, 256, 300, 919])

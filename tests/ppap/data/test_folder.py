@@ -470,3 +470,26 @@ def test_existing_folders_stay_as_they_were(shared_data: Path) -> None:
         data = open_dataset(shared_data / name, split="all")
         assert (data.name, len(data), data.warnings) == ("folder", count, ())
         assert all(item.labels is not None for item in data.items)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.csv", "id,breed\na,boxer\nb,collie\nb,collie\n"),
+        ("classes.csv", "id,breed\na,boxer\nb,collie\n"),
+        ("labels.json", '{"a": {"breed": "boxer"}}'),
+        ("names.txt", "a\n\nb\n"),
+    ],
+)
+def test_what_names_whole_pictures_is_no_list_of_classes(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    """Without label maps only ``classes.txt`` says how many classes are meant."""
+    for one in "ab":
+        photo(tmp_path / "images" / f"{one}.jpg")
+    (tmp_path / name).write_text(text)
+    data = open_dataset(tmp_path, split="all")
+    assert (data.name, len(data), data.classes) == ("folder", 2, ())
+    assert findings(tmp_path, "error") == []
+    classes(tmp_path)
+    assert open_dataset(tmp_path, split="all").classes == ("sky", "road", "tree")
