@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,12 @@ class Studio:
         self.access, self.sessions = access or Access(), Sessions()
         ownership = self.access.ownership
         self.store = BatchStore()
-        sources = Sources(folders, uploads=Path(get_upload_folder()), any_folder=local)
+        sources = Sources(
+            folders,
+            uploads=Path(get_upload_folder()),
+            any_folder=local,
+            hides=partial(ownership.hides, runs.resolve()),
+        )
         self.loader = Loader(self.store, sources, backbone=backbone)
         self.maps = MapService()
         self.server = Server(

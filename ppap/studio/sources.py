@@ -27,6 +27,7 @@ from ppap.data.opening import SAME_SPLIT
 from ppap.data.searching import confined
 from ppap.settings import excerpt
 from ppap.studio.access.uploads import own_folder
+from ppap.studio.access.visitor import current
 from ppap.studio.near import MOST, close, did_you_mean, near_paths
 from ppap.studio.requests import Request, RequestError, at_field
 from ppap.studio.store import Upload
@@ -61,12 +62,21 @@ class Sources:
         uploads: the folder that uploaded files come into.
         any_folder: whether every folder of this machine may be looked into: only where no other
             machine can reach the studio.
+        hides: whether a real path leads to what is another user's.
     """
 
-    def __init__(self, folders: Iterable[Path], *, uploads: Path, any_folder: bool) -> None:
+    def __init__(
+        self,
+        folders: Iterable[Path],
+        *,
+        uploads: Path,
+        any_folder: bool,
+        hides: Callable[[Path], bool] = lambda _: False,
+    ) -> None:
         self.folders = [folder.resolve() for folder in folders]
         self.uploads = uploads.resolve()
         self.any_folder = any_folder
+        self._hides = hides
 
     def read(self, request: Request, size: int, progress: Progress) -> Loaded:
         """Read the photos that a request names, cut to squares of ``size`` pixels.
@@ -198,7 +208,7 @@ class Sources:
     def _offered(self, kind: Callable[[Path], bool], path: Path) -> bool:
         """Whether a path may be told of, and is of a kind."""
         real = resolved(str(path))
-        if real is None or not kind(real):
+        if real is None or not kind(real) or self._is_others(real):
             return False
         return self.any_folder or any(real.is_relative_to(root) for root in self.folders)
 
@@ -214,7 +224,14 @@ class Sources:
                 "started with (--images FOLDER).",
                 offers=close(text, [str(folder) for folder in self.folders]),
             )
-        return path
+        return None if path is not None and self._is_others(path) else path
+
+    def _is_others(self, path: Path) -> bool:
+        """Whether a real path leads to what is another user's, as if it were not there."""
+        uploaded = path.is_relative_to(self.uploads)
+        if uploaded and current().user and not path.is_relative_to(own_folder(self.uploads)):
+            return True
+        return self._hides(path)
 
 
 def refusal_of(text: str, offers: Sequence[str]) -> RequestError:

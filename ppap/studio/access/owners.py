@@ -32,6 +32,20 @@ class Ownership:
         """Whether they may see a run."""
         return not self.private_runs or current().owns(owner_of(folder))
 
+    def hides(self, runs: Path, path: Path) -> bool:
+        """Whether a path leads into what somebody else made in the folder of all runs.
+
+        Both paths are real ones.
+        """
+        if not path.is_relative_to(runs):
+            return False
+        inside = path.relative_to(runs).parts
+        if not inside:
+            return self.private_runs and bool(current().user)  # everybody's at once
+        if inside[0].startswith("."):  # studies, evaluations and ablations have a folder each
+            return len(inside) > 1 and not self.sees(runs / inside[0] / inside[1])
+        return not self.sees_run(runs / inside[0])
+
 
 EVERYBODYS = Ownership()
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ppap.studio.access.visitor import current
 
-USERS = "users"
+# Hidden, so that no data set around it takes them for its pictures.
+USERS = ".users"
 
 
 def own_folder(uploads: Path) -> Path:

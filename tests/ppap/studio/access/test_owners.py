@@ -6,16 +6,18 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ppap.data import open_dataset
 from ppap.evaluation.report import FORMAT as REPORT
 from ppap.studio import loading
 from ppap.studio.access.owners import Ownership, owner_now
-from ppap.studio.access.uploads import own_folder
+from ppap.studio.access.uploads import USERS, own_folder
 from ppap.studio.access.visitor import Visitor, asking, current, on_page
 from ppap.studio.checkpoints import Checkpoints
 from ppap.studio.evaluate.reports import FOLDER as EVALUATIONS
@@ -82,7 +84,7 @@ def test_uploads_lie_in_folders_that_no_name_leads_out_of(tmp_path: Path) -> Non
     for user in ("ada", "Ada", "../../etc", "a/b", "\0", "ä", "ada "):
         with asking(Visitor(user=user)):
             folder = own_folder(tmp_path)
-        assert folder.parent == tmp_path / "users"
+        assert folder.parent == tmp_path / USERS
         found.add(folder)
     assert len(found) == 7
     assert own_folder(tmp_path) == tmp_path
@@ -346,6 +348,55 @@ def test_checkpoints_of_private_runs_are_not_offered(tmp_path: Path) -> None:
     assert seen(lambda: found.choose({"run": "old"})) == [True, True, True]
     with asking(BOB):
         assert [one["run"] for one in found.listed()] == ["old"]
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}/", "{}/../x", "link"])
+def test_no_path_leads_into_another_s_uploads(tmp_path: Path, spelling: str) -> None:
+    """Not even where pages may look into any folder."""
+    sources = Sources([tmp_path], uploads=tmp_path / "uploads", any_folder=True)
+    with asking(ADA):
+        photo = draw(own_folder(tmp_path / "uploads") / "x" / "photo.png", 1)
+    for place, find in ((photo.parent, sources.folder), (photo, sources.file)):
+        text = spelling.format(place)
+        if spelling == "link":
+            (tmp_path / "link").unlink(missing_ok=True)
+            (tmp_path / "link").symlink_to(place)
+            text = str(tmp_path / "link")
+        if place == photo and "/" in spelling:  # only folders are written so
+            continue
+        assert seen(lambda find=find, text=text: find(text)) == [True, False, True], text
+    with asking(BOB), pytest.raises(RequestError) as told:
+        sources.folder(f"{photo.parent}y")
+    assert told.value.offers == ()
+    # A data set around them, which another process reads, passes them by.
+    draw(tmp_path / "own.png", 2)
+    assert len(open_dataset(tmp_path, split="all")) == 1
+
+
+def test_no_path_leads_into_another_s_runs_and_studies(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    places = [root / "adas" / "pictures", root / "old", root / ".studies" / "s" / "figures"]
+    for place in places:
+        place.mkdir(parents=True)
+    write_owner(root / "adas", "ada")
+    write_owner(root / ".studies" / "s", "ada")
+    (root / "adas" / "last.pt").touch()
+
+    def looks(ownership: Ownership) -> list[list[bool]]:
+        sources = Sources(
+            [tmp_path],
+            uploads=tmp_path / "uploads",
+            any_folder=False,
+            hides=partial(ownership.hides, root),
+        )
+        finds = [partial(sources.folder, str(place)) for place in (*places, root, tmp_path)]
+        return [seen(find) for find in (*finds, partial(sources.file, f"{root}/adas/last.pt"))]
+
+    everybody, adas = [True, True, True], [True, False, False]
+    assert looks(Ownership()) == [everybody] * 6
+    assert looks(CLOSED) == [everybody, everybody, adas, everybody, everybody, everybody]
+    all_at_once = [False, False, True]
+    assert looks(PRIVATE) == [adas, everybody, adas, all_at_once, everybody, adas]
 
 
 def test_a_command_makes_runs_for_whoever_asked(
