@@ -27,6 +27,7 @@ MOST_JSON, MOST_LOGIN = 16 * 2**20, 16 * 2**10
 # Ids in addresses that belong to whoever was given them.
 WITH_ID = ("/gradio_api/heartbeat/", "/gradio_api/call/", "/gradio_api/stream/")
 IN_BODY = ("session_hash", "event_id")
+IN_QUERY = (*IN_BODY, "upload_id")
 
 
 class Guard:
@@ -176,7 +177,7 @@ def refused(refusal: Refusal) -> PlainTextResponse:
 def ids_of(scope: Scope, path: str) -> Iterator[str]:
     """Ids of sessions and events in the address of a request."""
     for name, value in parse_qsl(scope["query_string"].decode("latin-1")):
-        if name in IN_BODY and value:
+        if name in IN_QUERY and value:
             yield value[:LONGEST]
     for prefix in WITH_ID:
         if path.startswith(prefix):

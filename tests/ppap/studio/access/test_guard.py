@@ -405,6 +405,10 @@ def test_sessions_and_events_stay_with_whom_they_began(closed: TestClient) -> No
         "/gradio_api/call/list_runs/event",
     ):
         assert (ask("ada", "GET", path), ask("bob", "GET", path)) == (200, 403), path
+    form = {"files": {"files": ("a.png", b"x")}, "headers": cookie("ada")}
+    assert closed.post("/gradio_api/upload?upload_id=up", **form).status_code == 200  # type: ignore[arg-type]
+    path = "/gradio_api/upload_progress?upload_id=up"
+    assert (ask("ada", "GET", path), ask("bob", "GET", path)) == (200, 403)
     for path in (CALL, "/gradio_api/queue/join", "/gradio_api/cancel"):
         assert ask("bob", "POST", path, session_hash="hers", event_id="his") == 403
         assert ask("bob", "POST", path, session_hash="his", event_id="event") == 403
