@@ -13,8 +13,8 @@ from ppap.studio.access.shares import Shares
 from ppap.studio.access.visitor import current
 
 MAX_BYTES = 2 * 2**30
-# Of one user, or where nobody logs in, of one page.
-MAX_BATCHES = 32
+# Of one user, or where nobody logs in, of one page; and of all together.
+MAX_BATCHES, MAX_ALL_BATCHES = 32, 128
 # A rival's setting moved by hand gives new clusters with every move.
 MAX_DERIVED = 16
 
@@ -92,7 +92,11 @@ class BatchStore:
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES, max_batches: int = MAX_BATCHES) -> None:
-        self._held: Shares[Held] = Shares(max_batches, max_bytes, lambda held: held.bytes)
+        # What is made of a batch is not counted, so that even small ones take up some room.
+        least = max_bytes / MAX_ALL_BATCHES
+        self._held: Shares[Held] = Shares(
+            max_batches, max_bytes, lambda held: max(held.bytes, least)
+        )
         self._lock = threading.Lock()
 
     def add(

@@ -9,6 +9,7 @@ import pytest
 
 from ppap.batches import Batch
 from ppap.studio import store as store_module
+from ppap.studio.access.visitor import Visitor, asking
 from ppap.studio.store import BatchGone, BatchStore, Held
 from tests.support.small_studio import small_batch, wait_until
 
@@ -58,6 +59,19 @@ def test_the_least_recently_used_goes_first_by_bytes(batch: Batch) -> None:
     store = BatchStore(max_bytes=2 * one + 1)
     held = [store.add(batch, {"n": n}) for n in range(3)]
     assert keys(store, held) == [False, True, True]
+
+
+def test_many_small_batches_of_many_pages_have_an_end(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made of a batch may be larger than the batch."""
+    monkeypatch.setattr(store_module, "MAX_ALL_BATCHES", 6)
+    store = BatchStore()
+    held = []
+    for n in range(9):
+        with asking(Visitor(page=str(n))):
+            held.append(store.add(batch, {"n": n}))
+    assert keys(store, held) == [False] * 3 + [True] * 6
 
 
 def test_bytes_count_everything_large(batch: Batch) -> None:
