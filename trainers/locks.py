@@ -83,8 +83,11 @@ class Lock:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         else:
-            with contextlib.suppress(OSError):
-                self._mark.unlink(missing_ok=True)
+            owner = _read(self._mark)
+            # Somebody who waited for long may have taken it over: that one is not ours to remove.
+            if owner is None or owner.identity() == _this_process().identity():
+                with contextlib.suppress(OSError):
+                    self._mark.unlink(missing_ok=True)
         self.forget()
 
     def forget(self) -> None:

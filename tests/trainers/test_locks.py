@@ -153,6 +153,16 @@ def test_a_lock_of_a_moment_is_not_waited_for_for_ever(
         assert owner_of(tmp_path / ".lock").pid == os.getpid()  # type: ignore[union-attr]
 
 
+def test_who_was_taken_for_gone_does_not_let_go_of_another_s(without: None, tmp_path: Path) -> None:
+    """It was stopped for minutes, and somebody on another machine took the lock over."""
+    lock = try_lock(tmp_path / "lock", exclusive=True)
+    assert lock is not None
+    leave(tmp_path / "lock", owner(machine="node7", pid=123))
+    lock.release()
+    assert owner_of(tmp_path / "lock") == owner(machine="node7", pid=123)
+    assert try_lock(tmp_path / "lock", exclusive=True) is None
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"\xff", b'{"pid": "x"}', b'{"pid": 1e9, "started": 1}',
