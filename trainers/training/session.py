@@ -9,9 +9,11 @@ import signal
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
+from ppap.backbones.naming import located
 from trainers.cache import CacheStoppedError
 from trainers.cache.left_out import forget, left_out
 from trainers.command import DONE, FAILED, INTERRUPTED, WRONG
@@ -189,7 +191,8 @@ class Training:
         found = mended(self.target, trained_with, changes)
         for told in found.told:
             self.log.warning("%s", told)
-        return found.config
+        backbone = located(found.config.backbone, self.target.folder)
+        return replace(found.config, backbone=backbone)
 
     def _prepared(self) -> Trainer:
         config, latest = self.config, None

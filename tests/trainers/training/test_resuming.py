@@ -139,6 +139,23 @@ def test_a_finished_run_does_not_train_on(place: Place, capsys: pytest.CaptureFi
         assert state_of(run)["step"] == 5
 
 
+def test_a_backbone_s_file_that_was_typed_in_another_folder(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Earlier versions kept it as it was typed, relative to where the command was given."""
+    given = place.words("run", place.config(epochs=1))
+    assert train.main([*given, "--no-report"]) == 0
+    run = Run(place.root / "run")
+    for lacks in (False, True):
+        raw = {**run.config().as_dict(), "backbone": place.vit.name}
+        raw |= {} if lacks else {"keep": 7}
+        write(run, {name: value for name, value in raw.items() if not (lacks and name == "keep")})
+        (tmp_path / "elsewhere").mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert train.main([*place.resumed("run"), "--no-report"]) == 0
+        assert run.config().backbone == str(place.vit)
+
+
 def test_weights_that_are_no_numbers_are_passed_over(place: Place) -> None:
     assert place.train("run", place.config(epochs=1, checkpoint_every=1)) == "finished"
     run = Run(place.root / "run")
