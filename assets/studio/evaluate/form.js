@@ -6,7 +6,9 @@ import { FieldErrors } from "../shared/fields.js";
 import { JobControls } from "../shared/job.js";
 import { say } from "../shared/messages.js";
 
+// Choices that are no run: a file, where pages may name some, and nothing at all.
 const FILE = "file";
+const NONE = "none";
 const POLL_MS = 700;
 const CHECK_AFTER_MS = 300;
 export const perCent = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
@@ -68,7 +70,8 @@ export class EvaluateForm {
 
   options() {
     const runs = runOptions(this.config.checkpoints);
-    return [...runs, ...(this.config.files || !runs.length ? [[FILE, "Checkpoint file…"]] : [])];
+    if (this.config.files) return [...runs, [FILE, "Checkpoint file…"]];
+    return runs.length ? runs : [[NONE, "No checkpoint yet"]];
   }
 
   /** Show runs and reports as they are on disk now; what is chosen stays. */
@@ -102,7 +105,7 @@ export class EvaluateForm {
   showCheckpoint() {
     const key = this.checkpoint.input.value;
     this.file.hidden = key !== FILE;
-    const run = key === FILE ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
+    const run = [FILE, NONE].includes(key) ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
     this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
   }
 
@@ -130,8 +133,14 @@ export class EvaluateForm {
 
   request() {
     const key = this.checkpoint.input.value;
-    const checkpoint = key === FILE ? { file: this.path.value.trim() } : { run: JSON.parse(key)[0], which: JSON.parse(key)[1] };
-    return { checkpoint, data: this.data.value.trim(), split: this.split.value.trim(), crf: this.crf.checked };
+    return { checkpoint: this.chosen(key), data: this.data.value.trim(), split: this.split.value.trim(), crf: this.crf.checked };
+  }
+
+  chosen(key) {
+    if (key === NONE) return null;
+    if (key === FILE) return { file: this.path.value.trim() };
+    const [run, which] = JSON.parse(key);
+    return { run, which };
   }
 
   async ended(current) {

@@ -72,8 +72,9 @@ def changed(usual: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> Runner:
-    """Two runs: one that is sound and one that is not."""
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    """Two runs: one that is sound and one that is not. What seems to wait is not started."""
+    monkeypatch.setattr("trainers.launching.queue.start", lambda *_: None)
     for name in ("sound", "broken"):
         folder = tmp_path / "runs" / name
         (folder / "checkpoints").mkdir(parents=True)
