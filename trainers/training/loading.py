@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -33,6 +35,8 @@ logger = logging.getLogger("trainers")
 
 # Batches that a thread reads ahead from the cached features.
 AHEAD = 2
+# Between two looks whether the trainer is still there.
+LOOK_SECONDS = 1.0
 
 
 class TrainingBatch(NamedTuple):
@@ -171,14 +175,26 @@ def _begin_worker(_: int) -> None:
     torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):
+    if hasattr(signal, "sigtimedwait"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+    trainer = multiprocessing.parent_process()
+    assert trainer is not None
+    threading.Thread(target=_end_with, args=(trainer.pid,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
+def _end_with(trainer: int) -> None:
+    """End when the trainer says so, or is gone: killed, or for want of memory.
+
+    PyTorch looks for that as well, but not while a batch waits in a full pipe, of which this
+    process itself holds the other end. It would wait for ever.
+    """
+    while os.getppid() == trainer:
+        if not hasattr(signal, "sigtimedwait"):
+            time.sleep(LOOK_SECONDS)
+            continue
+        told = signal.sigtimedwait({signal.SIGTERM}, LOOK_SECONDS)
+        if told is not None and told.si_pid == trainer:
+            break
     os._exit(0)
 
 

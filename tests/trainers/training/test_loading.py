@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from tests.conftest import ROOT
 from tests.support import layouts
 from tests.support.small_runs import SIZE, Place
 from trainers.cache import CacheError, FeatureCache, open_cache, plan_cache
+from trainers.processes import identity
 from trainers.training.loading import (
     CachedSource,
     DecodedSource,
@@ -235,7 +238,7 @@ SIGNALLED = """
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system has no sigwaitinfo")
+@pytest.mark.skipif(not hasattr(signal, "sigtimedwait"), reason="this system has no sigtimedwait")
 def test_readers_outlive_a_signal_to_everybody() -> None:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SIGNALLED)],
@@ -246,6 +249,46 @@ def test_readers_outlive_a_signal_to_everybody() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "as it should be"), done.stderr
+
+
+class Large:
+    """Batches that no pipe holds at once."""
+
+    def __len__(self) -> int:
+        return 1000
+
+    def batch(self, indices: Sequence[int]) -> TrainingBatch:
+        inputs = torch.zeros(4, 3, 224, 224, dtype=torch.uint8)
+        return TrainingBatch(inputs, None, None, torch.tensor(indices))
+
+
+KILLED = """
+    import os, signal
+    from tests.trainers.training.test_loading import Large, children
+    from trainers.training.loading import load
+
+    loading = load(Large(), [[0]] * 400, workers=2)
+    next(loading)
+    print(*children(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_readers_end_when_their_trainer_is_killed() -> None:
+    """While they wait for room in a pipe, which they hold open themselves."""
+    words = [sys.executable, "-c", textwrap.dedent(KILLED)]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as trainer:
+        assert trainer.stdout is not None
+        readers = [identity(int(word)) for word in trainer.stdout.readline().split()]
+        assert trainer.wait() == -signal.SIGKILL
+    assert len(readers) == 2
+    until = time.monotonic() + 20
+    while any(reader.alive() for reader in readers) and time.monotonic() < until:
+        time.sleep(0.05)
+    left = [reader for reader in readers if reader.alive()]
+    for reader in left:
+        os.kill(reader.pid, signal.SIGKILL)
+    assert left == []
 
 
 # --- held out
