@@ -364,7 +364,7 @@ def test_no_path_leads_into_another_s_uploads(tmp_path: Path, spelling: str) -> 
             text = str(tmp_path / "link")
         if place == photo and "/" in spelling:  # only folders are written so
             continue
-        assert seen(lambda find=find, text=text: find(text)) == [True, False, True], text
+        assert seen(partial(find, text)) == [True, False, True], text
     with asking(BOB), pytest.raises(RequestError) as told:
         sources.folder(f"{photo.parent}y")
     assert told.value.offers == ()
