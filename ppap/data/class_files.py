@@ -52,6 +52,8 @@ class Named:
     """Number in the label maps → class id, or VOID."""
     colours: dict[Colour, int] = field(default_factory=dict)
     """Colour in the label maps → number."""
+    implied: bool = False
+    """Whether the file gives no colours, and these are those that everybody knows."""
     counted: bool = True
     """Whether the order of the names gives the numbers, since nothing else does."""
     void_declared: bool = False

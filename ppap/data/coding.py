@@ -27,9 +27,23 @@ class Coding:
     """Numbers that mean something, void among them; sorted."""
     colours: tuple[tuple[Colour, int], ...] = ()
     """Colours that stand for numbers."""
+    implied: bool = False
+    """Whether nobody gave those colours: they are known by the names of the classes."""
+    numbered: bool = False
+    """Whether somebody gave the numbers."""
 
 
 PLAIN = Coding()
+
+
+def voc_colour(index: int) -> Colour:
+    """PASCAL VOC's colour of a number: its bits, spread over red, green and blue."""
+    channels = [0, 0, 0]
+    for bit in range(8):
+        for channel in range(3):
+            channels[channel] |= (index >> channel & 1) << (7 - bit)
+        index >>= 3
+    return channels[0], channels[1], channels[2]
 
 
 def raw_modes(image: Image.Image) -> tuple[str, ...]:
@@ -47,7 +61,7 @@ def numbers_in(image: Image.Image, raw: tuple[str, ...], coding: Coding, path: P
         factor = next((f for start, f in STRETCHED.items() if raw and raw[0].startswith(start)), 1)
         return stored if factor == 1 else stored // stored.dtype.type(factor)
     if mode == "P":
-        return from_palette(image, stored, coding)
+        return from_palette(image, stored, coding, path)
     if mode == "F":
         if not (np.isfinite(stored).all() and (stored == np.rint(stored)).all()):
             raise LabelError(path, "holds fractions, not class ids: save whole numbers")
@@ -72,8 +86,12 @@ def numbers_in(image: Image.Image, raw: tuple[str, ...], coding: Coding, path: P
     return from_colours(stored, coding, path)
 
 
-def from_palette(image: Image.Image, indices: np.ndarray, coding: Coding) -> np.ndarray:
+def from_palette(image: Image.Image, indices: np.ndarray, coding: Coding, path: Path) -> np.ndarray:
     """The numbers of a palette file: its colours where those are declared, else its indices.
+
+    Some programs (labelme) paint the classes of any data set in PASCAL VOC's colours, by their
+    numbers. Where the names are VOC's as well, in another order, it may be either; LabelError then,
+    unless somebody gave the numbers.
 
     Programs that turn grey pictures into palette files number the greys as they please. Where the
     greys are numbers of this data set they count, then; a palette of black and white alone says
@@ -87,7 +105,16 @@ def from_palette(image: Image.Image, indices: np.ndarray, coding: Coding) -> np.
     colours = [(int(r), int(g), int(b)) for r, g, b in flat[used]]
     table = np.arange(256, dtype=np.int32)
     if declared and all(colour in declared for colour in colours):
-        table[used] = [declared[colour] for colour in colours]
+        meant = [declared[colour] for colour in colours]
+        if not (coding.implied and painted_by_number(used.tolist(), colours, meant, coding)):
+            table[used] = meant
+        elif not coding.numbered:
+            raise LabelError(
+                path,
+                "can be read by its numbers or by the colours of its palette, which tell of "
+                "different classes: write the number of every class into classes.txt, as in "
+                "'1 bicycle', or its colour, as in 'bicycle #008000'",
+            )
     elif all(r == g == b for r, g, b in colours):
         greys = {r for r, _, _ in colours}
         telling = image.format == "GIF" or greys - {0, 255}
@@ -95,6 +122,15 @@ def from_palette(image: Image.Image, indices: np.ndarray, coding: Coding) -> np.
             table[used] = [r for r, _, _ in colours]
     result: np.ndarray = table[indices]
     return result
+
+
+def painted_by_number(
+    numbers: list[int], colours: list[Colour], meant: list[int], coding: Coding
+) -> bool:
+    """Whether a palette has PASCAL VOC's colours in their order, but they tell of other classes
+    than the numbers, which are all known."""
+    usual = colours == [voc_colour(number) for number in numbers]
+    return usual and meant != numbers and set(numbers) <= set(coding.numbers)
 
 
 def from_colours(rgb: np.ndarray, coding: Coding, path: Path) -> np.ndarray:

@@ -130,7 +130,12 @@ def open_split(root: Path, split: str) -> Dataset:
         named.numbers = {0: 0, 255: 1}
     notes = [*found.notes, *meaning_notes(named, found), *stray_note(found)]
     numbers = named.numbers
-    coding = Coding(tuple(sorted(numbers)), tuple(sorted(named.colours.items())))
+    coding = Coding(
+        tuple(sorted(numbers)),
+        tuple(sorted(named.colours.items())),
+        implied=named.implied,
+        numbered=not named.counted,
+    )
     return Dataset(
         name=LAYOUT.kind,
         title=printable(root.resolve().name) or TITLE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ppap.data.class_files import USUAL_VOID, Named
 from ppap.data.classes import CITYSCAPES27, Colour
+from ppap.data.coding import voc_colour
 from ppap.data.labels import VOID
 
 _VOC_NAMES = """
@@ -27,16 +28,6 @@ _OTHER_NAMES = {
 }
 
 
-def voc_colour(index: int) -> Colour:
-    """PASCAL VOC's colour of a number: its bits, spread over red, green and blue."""
-    channels = [0, 0, 0]
-    for bit in range(8):
-        for channel in range(3):
-            channels[channel] |= (index >> channel & 1) << (7 - bit)
-        index >>= 3
-    return channels[0], channels[1], channels[2]
-
-
 def with_known_colours(named: Named) -> Named:
     """Give classes of PASCAL VOC or Cityscapes their colours, where the file gives none.
 
@@ -56,6 +47,7 @@ def with_known_colours(named: Named) -> Named:
         known, void = [voc[name] for name in plain], (_VOC_BORDER,)
     else:
         return named
+    named.implied = True
     named.colours = {colour: numbers[i] for i, colour in enumerate(known)}
     named.colours |= {colour: USUAL_VOID for colour in void if colour not in named.colours}
     named.numbers.setdefault(USUAL_VOID, VOID)

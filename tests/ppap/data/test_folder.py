@@ -493,3 +493,26 @@ def test_what_names_whole_pictures_is_no_list_of_classes(
     assert findings(tmp_path, "error") == []
     classes(tmp_path)
     assert open_dataset(tmp_path, split="all").classes == ("sky", "road", "tree")
+
+
+def test_voc_s_colours_that_were_given_by_number(tmp_path: Path) -> None:
+    """labelme paints so: 1 is dark red whatever it is, and not only where it is an aeroplane."""
+    photo(tmp_path / "images" / "a.jpg")
+    labels(tmp_path / "labels" / "a.png", (0, 1, 2, 255))
+    stored = Image.open(tmp_path / "labels" / "a.png")
+    painted = Image.fromarray(np.array(stored), "P")
+    painted.putpalette([channel for n in range(256) for channel in voc_colour(n)])
+    painted.save(tmp_path / "labels" / "a.png")
+
+    def read_as(*lines: str) -> list[int]:
+        classes(tmp_path, *lines)
+        (found,) = read_all(open_dataset(tmp_path, split="all"))
+        return found
+
+    assert read_as("background", "aeroplane", "bicycle") == [0, 1, 2, VOID]
+    assert read_as("background", "cat", "dog") == [0, 1, 2, VOID]
+    with pytest.raises(LabelError, match="by its numbers or by the colours of its palette"):
+        read_as("background", "bicycle", "aeroplane")
+    assert read_as("0 background", "1 bicycle", "2 aeroplane") == [0, 1, 2, VOID]
+    coloured = ("background #000000", "bicycle #008000", "aeroplane #800000", "void #e0e0c0")
+    assert read_as(*coloured) == [0, 2, 1, VOID]
