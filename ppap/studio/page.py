@@ -30,7 +30,7 @@ from ppap.studio.access.guard import TOKEN_PATH, Guard
 from ppap.studio.access.listening import bind, gradio_listens
 from ppap.studio.access.logins import MESSAGE, Logins
 from ppap.studio.access.options import Access
-from ppap.studio.access.sessions import Sessions
+from ppap.studio.access.sessions import WAITING, Sessions
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.evaluate import routes as evaluate_routes
 from ppap.studio.evaluate.endpoints import add_evaluate_endpoints
@@ -182,7 +182,8 @@ class Studio:
             add_training_endpoints(blocks, self.training)
             add_evaluate_endpoints(blocks, self.evaluating)
             add_segment_endpoints(blocks, self.segmenting)
-        blocks.queue(max_size=64)
+        # With logins each user has a share of it.
+        blocks.queue(max_size=WAITING * (4 if self.access.passwords else 1))
         # gradio looks into its queue a thousand times a second, which alone is 5 % of a core. Only
         # scripts' endpoints go through it.
         blocks._queue.sleep_when_free = QUEUE_SECONDS

@@ -12,6 +12,8 @@ from ppap.studio.access.shares import Shares
 
 EACH, ALL = 4_000, 100_000
 LONGEST = 200
+# Calls of one user's scripts that wait for their turn.
+WAITING = 64
 
 
 class Sessions:
@@ -38,6 +40,8 @@ class Sessions:
             session = body.session_hash
             if username and session and not self.claim(str(session)[:LONGEST], username):
                 raise HTTPException(403, "This session is another user's.")
+            if username and waiting_of(queue, username) >= WAITING:
+                raise HTTPException(429, f"{WAITING} of your calls are waiting: wait for some.")
             done = await push(body=body, request=request, username=username)
             if username and done[0]:
                 self.claim(str(done[1]), username)
@@ -45,3 +49,14 @@ class Sessions:
             return done
 
         queue.push = pushed
+
+
+def waiting_of(queue: Any, user: str) -> int:
+    """How many of a user's calls wait in gradio's queue, which refuses everybody's once it is full.
+
+    Args:
+        queue: gradio's.
+        user: whose.
+    """
+    lines = queue.event_queue_per_concurrency_id.values()
+    return sum(event.username == user for line in lines for event in line.queue)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from fastapi import HTTPException
 
 from ppap.data import open_dataset
 from ppap.evaluation.report import FORMAT as REPORT
 from ppap.studio import loading
+from ppap.studio.access import sessions
 from ppap.studio.access.owners import Ownership, owner_now
 from ppap.studio.access.uploads import USERS, own_folder
 from ppap.studio.access.visitor import Visitor, asking, current, on_page
@@ -88,6 +92,41 @@ def test_uploads_lie_in_folders_that_no_name_leads_out_of(tmp_path: Path) -> Non
         found.add(folder)
     assert len(found) == 7
     assert own_folder(tmp_path) == tmp_path
+
+
+def test_one_user_s_waiting_calls_do_not_keep_another_s_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """gradio has one queue for all scripts, and refuses everybody's once it is full."""
+    monkeypatch.setattr(sessions, "WAITING", 3)
+    line = SimpleNamespace(queue=[])
+
+    class Queue:
+        event_queue_per_concurrency_id: ClassVar = {
+            "save": line,
+            "other": SimpleNamespace(queue=[]),
+        }
+
+        async def push(self, body: Any, request: Any, username: str | None) -> Any:
+            line.queue.append(SimpleNamespace(username=username))
+            return True, f"event {len(line.queue)}", "success"
+
+    queue: Any = Queue()
+    sessions.Sessions().follow(queue)
+
+    def ask(user: str | None) -> int:
+        body = SimpleNamespace(session_hash=f"of {user}")
+        try:
+            asyncio.run(queue.push(body=body, request=None, username=user))
+        except HTTPException as refusal:
+            return refusal.status_code
+        return 200
+
+    assert [ask("bob") for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert ask("ada") == 200
+    assert [ask(None) for _ in range(5)] == [200] * 5  # without logins gradio alone counts
+    line.queue.pop(0)
+    assert ask("bob") == 200
 
 
 # --- in memory
