@@ -1,5 +1,5 @@
 # make app: install and open the studio.   make test: install what tests need and run them.
-# make test-quick: without the browser.    make soak: what takes longer than a test may.
+# make test-quick: without the browser and whole studios.   make soak: what takes longer than a test may.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ test: $(VENV)/installed-dev
 	$(TEST)
 
 test-quick: $(VENV)/installed-dev
-	$(TEST) --ignore tests/browser
+	$(TEST) --ignore tests/browser -m "not slow"
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/soak

@@ -20,6 +20,8 @@ import ppap
 from tests.browser.driver import served
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Installed:

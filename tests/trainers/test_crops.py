@@ -54,6 +54,7 @@ def wait_for_crops(folder: Path, count: int, process: subprocess.Popen[str]) -> 
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Killed, then stopped by Ctrl+C, then finished; every file on the way is whole."""
     many_images(tmp_path / "data", 60)

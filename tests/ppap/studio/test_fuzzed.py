@@ -15,6 +15,8 @@ from tests.support.users import PASSWORDS, write_users
 from trainers.launching.runner import Runner
 from trainers.runs.folder import RunError
 
+pytestmark = pytest.mark.slow
+
 CALLS, ASKED = 330, 68
 # What a request may cost, it may: these make work that goes on after the answer.
 BEGINNING = frozenset({"study.start", "train.start", "evaluate.start", "segment.make"})

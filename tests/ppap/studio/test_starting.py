@@ -18,6 +18,8 @@ from gradio_client import Client, handle_file  # type: ignore[import-untyped]
 from tests.conftest import ROOT
 from tests.support.small_studio import draw
 
+pytestmark = pytest.mark.slow
+
 
 class Started(NamedTuple):
     process: subprocess.Popen[bytes]

@@ -156,6 +156,7 @@ def test_where_it_was_said_to_be_but_cannot(
     assert (made.base, said) == (tmp_path / "private" / "uploads", None)
 
 
+@pytest.mark.slow
 def test_gradio_uses_it() -> None:
     code = (
         "import ppap.studio.page, gradio.route_utils as r, gradio_client.client as c\n"

@@ -668,6 +668,7 @@ def test_the_table_alone_starts_nothing_and_is_written_whole(
 # --- the trainer itself
 
 
+@pytest.mark.slow
 def test_two_seeds_are_trained_interrupted_and_go_on_to_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

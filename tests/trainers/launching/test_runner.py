@@ -441,6 +441,7 @@ def test_a_launch_is_written_whole_and_a_damaged_one_is_none(tmp_path: Path) -> 
         assert read_launch(tmp_path) is None
 
 
+@pytest.mark.slow
 def test_the_trainer_itself_is_started_and_resumed(tmp_path: Path) -> None:
     place = Place(tmp_path, images=12)
     usual = find("coco_vits16").config.as_dict()

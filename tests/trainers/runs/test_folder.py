@@ -224,6 +224,7 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time(run: Run) -> None:
     run.write_state("running", step=1)
     with another(run) as other:

@@ -202,6 +202,7 @@ def test_a_terminal_that_is_closed_stops_it_as_well(train: Killable, place: Plac
     assert results(run) == wanted
 
 
+@pytest.mark.slow
 def test_under_nohup_it_goes_on(place: Place, train: Killable) -> None:
     config = place.config(**EVERYTHING)
     wanted = uninterrupted(train, place, "off 0", config)
@@ -220,6 +221,7 @@ def test_under_nohup_it_goes_on(place: Place, train: Killable) -> None:
     assert results(run) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no terminals here")
 def test_a_terminal_that_really_goes(train: Killable, place: Place) -> None:
     config = place.config(batch=1, epochs=200, checkpoint_every=50, workers=2)
@@ -293,6 +295,7 @@ def wait_for_step(run: Run, step: int, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_real_signals_to_real_processes(train: Killable, place: Place) -> None:
     """Killed at some moment, then a SIGTERM to all of its processes, then to the end."""
     config = place.config(batch=1, epochs=6, checkpoint_every=7, validate_every=3, workers=2)

@@ -485,6 +485,7 @@ def in_two_processes(words: list[str], folder: Path) -> str:
         return "\n".join(said())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [0, 1])
 def test_a_lost_process_is_told_in_a_sentence(tmp_path: Path, lost: int) -> None:
     place = Place(tmp_path)
@@ -508,6 +509,7 @@ def test_a_lost_process_is_told_in_a_sentence(tmp_path: Path, lost: int) -> None
         assert "has lost the others" in state["reason"]
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     """Several steps with channels dropped by chance, over both stretches, with probes to choose.
 

@@ -21,6 +21,8 @@ from ppap.studio.access.passwords import add_user
 from tests.browser.driver import Running, studio
 from trainers.runs.owner import owner_of, write_owner
 
+pytestmark = pytest.mark.slow
+
 PASSWORDS = {"ada": "ada's password", "bob": "bob's password", "cleo": "cleo's password"}
 PAGES = ("explore", "study", "train", "evaluate", "segment")
 CALL = "/gradio_api/component_server"

@@ -28,6 +28,8 @@ from ppap.study import advise
 from tests.conftest import ROOT
 from tests.support.small_studio import draw
 
+pytestmark = pytest.mark.slow
+
 EXPLORING = ("load_batch", "load_images", "suggest_settings", "propagate", "save")
 TRAINING = (
     "check_run",
