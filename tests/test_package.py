@@ -126,8 +126,9 @@ def test_commands_are_called_as_they_were_typed(installed: Installed) -> None:
         assert "python -m" not in shown
     wrong = installed.run("ppap", "trian")
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr == (
-        "There is no command 'trian': choose one of train, evaluate, study, compare, ablation, "
+    assert wrong.stderr == "There is no command 'trian': did you mean train?\n"
+    assert installed.run("ppap", "sing").stderr == (
+        "There is no command 'sing': choose one of train, evaluate, study, compare, ablation, "
         "crops.\n"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -39,7 +40,9 @@ def main(given: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     if words[0] not in COMMANDS:
-        say(f"There is no command {words[0]!r}: choose one of {', '.join(COMMANDS)}.")
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(COMMANDS)}."
+        say(f"There is no command {words[0]!r}: {hint}")
         return WRONG
     run = import_module(f"trainers.{words[0]}").main
     status: int = run(words[1:])

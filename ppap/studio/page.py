@@ -270,6 +270,7 @@ class Studio:
         try:
             self.serve(host=host, port=port)
             print(f"Open {self.blocks.local_url} in a browser. Ctrl+C ends it.", flush=True)
+            print(f"Runs are kept in {self.training.runner.root}.", flush=True)
             self.training.runner.runs()  # starts what waits since before
             job = self.loader.load({"source": "samples", "backbone": self.server.first_backbone})
             if job.error:

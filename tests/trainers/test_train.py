@@ -303,7 +303,11 @@ def test_a_run_folder(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert state["data"] == str(place.data)
     assert [line["step"] for line in read_metrics(run.metrics_file)] == [4, 5, 8, 10, 10]
     log = run.log_file.read_text()
-    for part in ("10 images, 10 steps of 2, on cpu.", "Step 4 of 10: loss ", "Validation (val) at"):
+    for part in (
+        "10 images, 10 steps with a batch of 2, on cpu.",
+        "Step 4 of 10: loss ",
+        "Validation (val) at",
+    ):
         assert part in log
     assert "Finished in " in log.splitlines()[-1]
     report = json.loads((run.folder / "report.json").read_text())

@@ -216,7 +216,7 @@ class Training:
             # Ψ only rises, and Φ only falls.
             self.log.info("Note: psi0 is not below phi0, so no patch is ever ambiguous.")
         self.log.info(
-            "%s images, %s of %d, on %s.",
+            "%s images, %s with a batch of %d, on %s.",
             f"{len(prepared.source):,}",
             "1 step" if trainer.total == 1 else f"{trainer.total:,} steps",
             config.batch,

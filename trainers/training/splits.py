@@ -255,9 +255,10 @@ def refuse_bad_data(
     if errors:
         for finding in errors:
             logger.info("%s", finding)
-        raise DataError(
-            folder or "the data set", f"has {len(errors)} errors, listed above: mend them first"
-        )
+        mend = "mend them first"
+        if config.on_error != "skip":
+            mend += ", or leave out what cannot be read with on_error=skip"
+        raise DataError(folder or "the data set", f"has {len(errors)} errors, listed above: {mend}")
 
 
 def looked_through(config: Config, folder: Path | None, split: str) -> list[Finding]:

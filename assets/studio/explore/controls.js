@@ -133,6 +133,7 @@ export class Controls {
   /** What Reset goes back to: the preset that suits the batch's backbone. */
   setDefault(key) {
     this.standard = key;
+    this.explain([]); // they were those of another batch
   }
 
   reset() {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ppap.backbones import as_path
-from ppap.data import preflight
+from ppap.data import DataError, open_dataset, preflight
 from ppap.settings import SettingError, excerpt
 from ppap.studio.answers import answering
 from ppap.studio.requests import CLOSED, LONGEST_TEXT, RequestError, mapping, refusal
@@ -207,6 +207,8 @@ class Training:
         order = self.sound_order(request)
         if said := wrong_data(self.findings(order)):
             raise SettingError("data", said)
+        if said := no_split(order):
+            raise SettingError("eval_split", said)
         with self._estimating:
             return self.runner.start(order)
 
@@ -237,6 +239,8 @@ class Training:
         reply: dict[str, Any] = {"errors": {}, "findings": findings, "estimate": None}
         if said := wrong_data(findings):
             return {**reply, "errors": {"data": said}}
+        if said := no_split(order):
+            return {**reply, "errors": {"eval_split": said}}
         try:
             with self._estimating:
                 return {**reply, "estimate": as_reply(self.runner.estimate(order))}
@@ -279,6 +283,20 @@ def wrong_data(findings: Sequence[Mapping[str, str]]) -> str:
         return ""
     rest = len(errors) - 1
     return errors[0] + (f" And {rest} more." if rest else "")
+
+
+def no_split(order: Order) -> str:
+    """Why there is no split of the name to evaluate on; empty where there is, or none was named.
+
+    A recipe's own may be missing: then nothing is evaluated.
+    """
+    if "eval_split" not in order.changes or order.config.dataset == SAMPLES:
+        return ""
+    try:
+        open_dataset(order.data, kind=order.config.dataset or None, split=order.config.eval_split)
+    except DataError as error:
+        return f"{refusal(error)}."
+    return ""
 
 
 def near(find: Callable[[str], Path], text: object) -> list[str]:

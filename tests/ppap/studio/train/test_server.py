@@ -158,6 +158,22 @@ def test_the_findings_of_the_data_are_told_before_the_start(tab: Training, tmp_p
     assert not tab.runner.root.exists()
 
 
+def test_a_split_that_is_not_there_is_told_before_the_start(tab: Training, tmp_path: Path) -> None:
+    """A night in the queue is a long way to a typing error."""
+    data = tmp_path / "data"
+    write_folder(data, 4)
+    settings = {"dataset": "folder", "eval_split": "vall"}
+    order = {"recipe": "camvid", "name": "a", "data": str(data), "settings": settings}
+    told = tab.inspect(order)["errors"]
+    assert list(told) == ["eval_split"]
+    assert "vall" in told["eval_split"]
+    refused = tab.start(order)
+    assert (refused["field"], refused["error"]) == ("eval_split", told["eval_split"])
+    assert not tab.runner.root.exists()
+    sound = {**order, "settings": {**settings, "eval_split": "val"}}
+    assert "eval_split" not in tab.inspect(sound)["errors"]
+
+
 def test_a_run_is_started_watched_and_deleted(tab: Training) -> None:
     assert tab.start(ORDER)["run"]["name"] == "one"
     assert tab.start(ORDER)["field"] == "name"
