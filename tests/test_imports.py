@@ -289,6 +289,25 @@ def test_a_right_import_would_pass(module: str, imported: str) -> None:
     assert objection(module, imported) is None
 
 
+def test_every_direction_is_held() -> None:
+    """No room may import from one after it, no page another page, no command a command."""
+    for package, rooms in (("ppap", LIBRARY), ("trainers", TRAINERS)):
+        for place, room in enumerate(rooms):
+            for later in rooms[place + 1 :]:
+                assert objection(f"{package}.{room}", f"{package}.{later}.name"), (room, later)
+                assert objection(f"{package}.{later}", f"{package}.{room}.name") is None
+    for page in PAGES:
+        for other in PAGES:
+            found = objection(f"ppap.studio.{page}.server", f"ppap.studio.{other}.server.name")
+            assert (found is None) is (page == other)
+    for command in COMMANDS:
+        for other in (*COMMANDS, *TRAINERS):
+            found = objection(f"trainers.{command}", f"trainers.{other}.name")
+            assert (found is None) is (command == other or other in TRAINERS)
+        for room in TRAINERS:
+            assert objection(f"trainers.{room}", f"trainers.{command}.name")
+
+
 def test_imports_are_read_wherever_they_stand() -> None:
     source = """
 import a.b, c as d
