@@ -15,7 +15,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from trainers.launching.queue import PROJECT, held, start_waiting
+from ppap.places import ROOT
+from trainers.launching.queue import held, start_waiting
 from trainers.processes import identity
 from trainers.runs.launch import Launch, read_launch, write_launch
 
@@ -41,7 +42,7 @@ def begin(folder: Path) -> subprocess.Popen[bytes] | None:
             return None
         child = subprocess.Popen(
             [sys.executable, *launch.arguments],
-            cwd=PROJECT,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )

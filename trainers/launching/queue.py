@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ppap.places import ROOT
 from trainers.locks import wait_for
 from trainers.processes import identity
 from trainers.runs.launch import (
@@ -32,7 +33,6 @@ from trainers.runs.launch import (
 )
 from trainers.runs.values import read_json
 
-PROJECT = Path(__file__).resolve().parents[2]
 LOCK = ".lock"
 # Seconds for which nobody holds the lock: a process of another machine that does, is gone.
 MOMENT = 60.0
@@ -136,7 +136,7 @@ def start(folder: Path, launch: Launch) -> None:
     with (folder / CONSOLE).open("ab") as console:
         child = subprocess.Popen(
             [sys.executable, "-m", "trainers.launching.keeper", str(folder)],
-            cwd=PROJECT,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
