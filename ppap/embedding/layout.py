@@ -134,19 +134,22 @@ class _EpochCounter:
         """Nothing is held back."""
 
 
-def fit_map(features: np.ndarray, report: Report) -> FittedMap:
-    """Lay patches out in the plane with UMAP, turned to resemble their principal components.
+def fit_map(features: np.ndarray, report: Report, start: np.ndarray | None = None) -> FittedMap:
+    """Lay patches out in the plane with UMAP, turned to resemble the places it starts from.
 
     Args:
         features: finite float32 ``(N, D)``, N ≥ 1, any scale.
         report: called with the share that is done, 0 to 1, now and then.
+        start: where to begin, finite float32 ``(N, 2)``: the places of the same patches on another
+            map, which they can then be followed from. None: their principal components.
     """
     reduced = principal_components(features, COMPONENTS)
     stand_in = spread_evenly(reduced.numpy())
+    begin = stand_in if start is None else spread_evenly(start)
     report(AFTER_COMPONENTS)
     note = reason_for_stand_in(features, stand_in)
     if note:
-        return FittedMap(stand_in, note)
+        return FittedMap(turn_towards(stand_in, begin), note)
 
     from umap.umap_ import find_ab_params, fuzzy_simplicial_set, simplicial_set_embedding
 
@@ -175,7 +178,7 @@ def fit_map(features: np.ndarray, report: Report) -> FittedMap:
         negative_sample_rate=5,
         n_epochs=EPOCHS,
         # The little noise parts duplicates, which no force would part.
-        init=stand_in + random.normal(scale=1e-5, size=stand_in.shape).astype(np.float32),
+        init=begin + random.normal(scale=1e-5, size=begin.shape).astype(np.float32),
         random_state=random,
         metric="euclidean",
         metric_kwds={},
@@ -190,12 +193,24 @@ def fit_map(features: np.ndarray, report: Report) -> FittedMap:
             "mininterval": 0.1,
         },
     )
-    return FittedMap(turn_towards(spread_evenly(points), stand_in), "")
+    return FittedMap(turn_towards(spread_evenly(points), begin), "")
 
 
 def _part(report: Report, start: float, end: float) -> Report:
     """Report the shares 0 to 1 of one stage as ``start`` to ``end`` of the whole."""
     return lambda share: report(start + (end - start) * share)
+
+
+def checked_places(start: np.ndarray | None, patches: int) -> np.ndarray | None:
+    """A float32 copy of places ``(N, 2)`` to start from; ValueError unless finite, one a patch."""
+    if start is None:
+        return None
+    if start.shape != (patches, 2):
+        raise ValueError(f"start must have the shape ({patches}, 2), not {start.shape}")
+    copy = np.array(start, dtype=np.float32, order="C")
+    if not np.isfinite(copy).all():
+        raise ValueError("start holds NaN or infinity")
+    return copy
 
 
 def checked(features: np.ndarray) -> np.ndarray:
@@ -209,20 +224,23 @@ def checked(features: np.ndarray) -> np.ndarray:
     return copy
 
 
-def pca_map(features: np.ndarray) -> np.ndarray:
+def pca_map(features: np.ndarray, beside: np.ndarray | None = None) -> np.ndarray:
     """The first two principal components: the map that is shown until UMAP's is ready.
 
     Args:
         features: float ``(N, D)``, any scale (normalised inside).
+        beside: places ``(N, 2)`` of the same patches on another map, to turn this one towards.
 
     Returns:
         float32 ``(N, 2)``, centred, root mean square distance from the centre 1 (all zeros when
         every patch has the same feature); the same features give the same map.
 
     Raises:
-        ValueError: a wrong shape, empty or non-finite features.
+        ValueError: a wrong shape, empty or non-finite features or places.
     """
-    return spread_evenly(principal_components(checked(features), 2).numpy())
+    points = spread_evenly(principal_components(checked(features), 2).numpy())
+    places = checked_places(beside, len(points))
+    return points if places is None else turn_towards(points, spread_evenly(places))
 
 
 class NearestPatches(NamedTuple):

@@ -26,6 +26,7 @@ import numpy as np
 from ppap.embedding.layout import (
     NearestPatches,
     checked,
+    checked_places,
     nearest_by_cosine,
     nearest_patches,
     pca_map,
@@ -63,6 +64,7 @@ class MapStatus(NamedTuple):
 @dataclass
 class _Job:
     features: np.ndarray
+    start: np.ndarray | None = None
     submitted: float = field(default_factory=time.monotonic)
     progress: float = 0.0
 
@@ -123,24 +125,26 @@ class MapService:
             self._wanted = True
             self._wake()
 
-    def submit(self, key: str, features: np.ndarray) -> None:
+    def submit(self, key: str, features: np.ndarray, start: np.ndarray | None = None) -> None:
         """Ask for the map of a batch; it comes before all that are waiting.
 
         A batch that is being fitted or ready stays as it is; one that waits moves to the front,
         one that failed is tried again.
 
         Args:
-            key: names the batch: other features need another key.
+            key: names the batch: other features or another start need another key.
             features: float ``(N, D)``, any scale (normalised inside); copied.
+            start: places ``(N, 2)`` on another map to begin at, so that patches can be followed
+                from there to here; copied. None: their principal components.
 
         Raises:
-            ValueError: a wrong shape, empty or non-finite features.
+            ValueError: a wrong shape, empty or non-finite features or places.
             RuntimeError: the service is closed.
         """
         with self._change:
             if self._settled(key):
                 return
-        job = _Job(checked(features))
+        job = _Job(checked(features), checked_places(start, len(features)))
         with self._change:
             if self._settled(key):
                 return
@@ -167,7 +171,8 @@ class MapService:
 
         Returns:
             float32 ``(N, 2)``, read-only, centred, root mean square distance from the centre 1,
-            turned to lie close to ``pca_map`` of the same features.
+            turned to lie close to where it started: ``pca_map`` of the same features, or the
+            places that were given with them.
         """
         with self._change:
             finished = self._finished.get(key)
@@ -255,7 +260,7 @@ class MapService:
 
     def _fit(self, worker: Worker, job: _Job) -> Message:
         """The last message about this job, ``ready`` or ``failed``."""
-        worker.send(Message("fit", array=job.features))
+        worker.send(Message("fit", array=job.features, start=job.start))
         while (answer := worker.receive()).kind == "progress":
             with self._change:
                 job.progress = max(job.progress, answer.progress)

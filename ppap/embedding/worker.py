@@ -51,28 +51,34 @@ class Message(NamedTuple):
     """With ``failed``: the reason; with ``ready``: why the map is only the stand-in, if so."""
     array: np.ndarray | None = None
     """With ``fit``: features ``(N, D)``; with ``ready``: points ``(N, 2)``; float32."""
+    start: np.ndarray | None = None
+    """With ``fit``: places ``(N, 2)`` to start from, float32; None: the principal components."""
 
 
 def write_message(stream: BinaryIO, message: Message) -> None:
     """Write one message and flush; raises OSError when the other side is gone."""
-    array = message.array
-    shape = None if array is None else array.shape
-    header = json.dumps([message.kind, message.progress, message.text, shape]).encode()
+    arrays = (message.array, message.start)
+    shapes = [None if array is None else array.shape for array in arrays]
+    header = json.dumps([message.kind, message.progress, message.text, shapes]).encode()
     stream.write(struct.pack("<I", len(header)) + header)
-    if array is not None:
-        stream.write(np.ascontiguousarray(array, dtype=np.float32).data.cast("B"))
+    for array in arrays:
+        if array is not None:
+            stream.write(np.ascontiguousarray(array, dtype=np.float32).data.cast("B"))
     stream.flush()
 
 
 def read_message(stream: BinaryIO) -> Message:
     """Read one message; raises EOFError when the other side is gone."""
     (length,) = struct.unpack("<I", read_exactly(stream, 4))
-    kind, progress, text, shape = json.loads(read_exactly(stream, length))
-    array = None
-    if shape is not None:
-        raw = read_exactly(stream, 4 * int(np.prod(shape)))
-        array = np.frombuffer(raw, dtype=np.float32).reshape(shape)
-    return Message(kind, progress, text, array)
+    kind, progress, text, shapes = json.loads(read_exactly(stream, length))
+    array, start = (None if shape is None else read_array(stream, shape) for shape in shapes)
+    return Message(kind, progress, text, array, start)
+
+
+def read_array(stream: BinaryIO, shape: list[int]) -> np.ndarray:
+    """A float32 array of this shape."""
+    raw = read_exactly(stream, 4 * int(np.prod(shape)))
+    return np.frombuffer(raw, dtype=np.float32).reshape(shape)
 
 
 def read_exactly(stream: BinaryIO, size: int) -> bytearray:
@@ -189,13 +195,13 @@ def compile_umap() -> None:
     fit_map(points, report=lambda share: None)
 
 
-def listen(incoming: BinaryIO, jobs: queue.SimpleQueue[np.ndarray]) -> None:
+def listen(incoming: BinaryIO, jobs: queue.SimpleQueue[Message]) -> None:
     """Queue what arrives; end the whole process, whatever it is doing, when the pipe closes."""
     try:
         while True:
-            array = read_message(incoming).array
-            if array is not None:
-                jobs.put(array)
+            message = read_message(incoming)
+            if message.array is not None:
+                jobs.put(message)
     except EOFError:
         os._exit(0)
     except BaseException:
@@ -213,7 +219,7 @@ def end_with_parent(parent: int) -> None:
     os._exit(0)
 
 
-def serve(outgoing: BinaryIO, jobs: queue.SimpleQueue[np.ndarray]) -> None:
+def serve(outgoing: BinaryIO, jobs: queue.SimpleQueue[Message]) -> None:
     """Compile, say so, then answer every job with progress and one ``ready`` or ``failed``."""
 
     def report(share: float) -> None:
@@ -226,9 +232,9 @@ def serve(outgoing: BinaryIO, jobs: queue.SimpleQueue[np.ndarray]) -> None:
         return
     write_message(outgoing, Message("warm"))
     while True:
-        features = jobs.get()
+        job = jobs.get()
         try:
-            fitted = fit_map(features, report)
+            fitted = fit_map(cast(np.ndarray, job.array), report, job.start)
         except Exception as error:
             reason = f"UMAP could not lay these patches out: {type(error).__name__}: {error}"
             answer = Message("failed", text=reason)
@@ -251,7 +257,7 @@ def main(parent: int) -> None:
     # What a library prints must not end up between the messages.
     outgoing = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    jobs: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
     threading.Thread(target=end_with_parent, args=(parent,), daemon=True).start()
     serve(outgoing, jobs)

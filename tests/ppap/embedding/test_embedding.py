@@ -285,6 +285,59 @@ def test_a_batch_is_copied(service: MapService) -> None:
     assert settled(service, "copied").note is None
 
 
+# --- a map that starts from another one
+
+
+def test_a_map_that_starts_from_another_can_be_followed_by_eye(service: MapService) -> None:
+    # The same groups elsewhere, as another network has them.
+    first, second = blobs(20, centres=12), blobs(20, seed=3, centres=12)
+    here = ready(service, "first", first)
+    alone = turn_towards(ready(service, "second", second), here)
+    service.submit("second beside first", second, here)
+    assert settled(service, "second beside first").state == "ready"
+    followed = service.result("second beside first")
+    assert followed is not None
+    moved = np.linalg.norm(followed - here, axis=1).mean()
+    assert moved < 0.5 * np.linalg.norm(alone - here, axis=1).mean()
+    assert moved > 0.01  # its own map nevertheless
+    # Aligned: no other turn lies nearer.
+    np.testing.assert_allclose(followed, turn_towards(followed, here), atol=1e-4)
+    service.submit("again beside first", second, here)
+    assert settled(service, "again beside first").state == "ready"
+    assert np.array_equal(followed, service.result("again beside first"))
+
+
+def test_the_stand_in_is_turned_towards_the_other_map() -> None:
+    features = blobs(30)
+    places = pca_map(features) @ np.array([[0, 1], [1, 0]], dtype=np.float32)
+    np.testing.assert_allclose(pca_map(features, places), places, atol=1e-4)
+
+
+def test_few_patches_get_their_stand_in_turned_likewise(service: MapService) -> None:
+    features = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    places = -pca_map(features)
+    service.submit("few beside", features, places)
+    assert settled(service, "few beside").note is not None
+    np.testing.assert_allclose(service.result("few beside"), places, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (np.zeros((9, 2)), r"\(200, 2\), not \(9, 2\)"),
+        (np.zeros((200, 3)), r"\(200, 2\), not \(200, 3\)"),
+        (np.full((200, 2), np.inf), "NaN or infinity"),
+    ],
+)
+def test_places_that_nothing_can_start_from(places: np.ndarray, message: str) -> None:
+    maps = MapService()
+    with pytest.raises(ValueError, match=message):
+        maps.submit("bad", blobs(50), places)
+    assert maps.worker_pid is None
+    with pytest.raises(ValueError, match=message):
+        pca_map(blobs(50), places)
+
+
 # --- order, crashes and ends, each with workers of its own
 
 
