@@ -1,6 +1,5 @@
-// What colours mean: classes of the label maps, and the scale of similarities.
+// What colours mean: the classes of the label maps.
 import { h } from "../shared/dom.js";
-import { heat } from "./overlay.js";
 
 const rgb = (colour) => `rgb(${colour.join(",")})`;
 
@@ -12,12 +11,4 @@ export function classLegend(batch) {
     swatch.style.background = rgb(batch.colours[label]);
     return h("span", { class: "chip" }, swatch, batch.classes[label]);
   });
-}
-
-/** The colours of similarities, from −0.2 to 1. */
-export function similarityLegend() {
-  const bar = h("i", { class: "scale" });
-  const stops = Array.from({ length: 9 }, (_, i) => rgb(heat((-0.2 + (1.2 * i) / 8 + 1) * 127.5)));
-  bar.style.background = `linear-gradient(to right, ${stops.join(",")})`;
-  return [h("span", { class: "chip" }, "similarity −0.2 or less", bar, "1")];
 }

@@ -1,4 +1,6 @@
 // The state of the page as a link, and back.
+import { isStyle } from "./styles/index.js";
+
 const SETS = ["positive", "ambiguous", "negative"];
 const REQUEST = ["source", "folder", "split", "count", "seed", "images", "size", "backbone", "checkpoint"];
 const NUMBERS = new Set(["count", "seed", "size"]);
@@ -54,7 +56,7 @@ export function readLink(search, config) {
   }
   if (Object.keys(settings).length === config.ranges.length) link.settings = settings;
   const look = {};
-  if (check("style", ["sets", "boxes", "similarity", "labels"].includes(query.get("style")))) look.style = query.get("style");
+  if (check("style", isStyle(query.get("style")))) look.style = query.get("style");
   const opacity = Number(query.get("opacity"));
   if (check("opacity", opacity >= 0 && opacity <= 1)) look.opacity = opacity;
   if (query.has("show")) {

@@ -3,8 +3,9 @@
 import { ANCHOR, cosine, float32 } from "../shared/codec.js";
 import { call } from "../shared/client.js";
 import { card, choice, count, fixed, h } from "../shared/dom.js";
-import { classLegend, similarityLegend } from "./legend.js";
-import { PALETTE, SET_OF, heat } from "./overlay.js";
+import { classLegend } from "./legend.js";
+import { PALETTE, SET_OF } from "./overlay.js";
+import { ofCosine, similarityLegend } from "./styles/similarity.js";
 import { loadPlotly } from "../shared/plotly.js";
 
 const THUMB = 96;
@@ -114,7 +115,7 @@ export class PatchMap {
         const label = this.batch.labels[j];
         out[j] = label < 0 ? "rgba(128,128,128,0.35)" : hex(this.batch.colours[label]);
       } else if (!view) out[j] = sets.negative;
-      else if (this.colourBy === "similarity") out[j] = hex(heat(view.levels[Math.min(step, view.levels.length - 1)][j]));
+      else if (this.colourBy === "similarity") out[j] = hex(ofCosine(cosine(view.levels[Math.min(step, view.levels.length - 1)][j])));
       else {
         const code = view.codes[Math.min(step, view.codes.length - 1)][j];
         out[j] = code === ANCHOR ? hex(PALETTE.anchor) : sets[SET_OF[code]];

@@ -2,7 +2,8 @@
 import { AMBIGUOUS, ANCHOR, POSITIVE } from "../shared/codec.js";
 import { h } from "../shared/dom.js";
 import { listenToPointers } from "./gestures.js";
-import { PALETTE, boxes, hatch, outline, patchColours } from "./overlay.js";
+import { PALETTE, boxes, hatch, outline } from "./overlay.js";
+import { patchColours } from "./styles/index.js";
 import { Tiles, whereIs } from "./tiles.js";
 
 const rgb = ([r, g, b], alpha = 1) => `rgba(${r},${g},${b},${alpha})`;
@@ -167,6 +168,7 @@ export class Mosaic {
     const { tiles } = this;
     const { rows, columns, names } = this.batch;
     const colours = patchColours(state, view, step);
+    if (!colours) return;
     this.tint.width = columns;
     this.tint.height = rows * names.length;
     this.tint.getContext("2d").putImageData(new ImageData(colours, columns, rows * names.length), 0, 0);

@@ -1,4 +1,5 @@
-// How sets look on the photographs. The same look is drawn for export by ppap/studio/explore/pictures.py.
+// How sets look on the photographs. The same look is drawn for export by ppap/studio/explore/pictures.py
+// and looks/.
 import { AMBIGUOUS, ANCHOR, NEGATIVE, POSITIVE } from "../shared/codec.js";
 
 export const PALETTE = {
@@ -7,46 +8,10 @@ export const PALETTE = {
   negative: [8, 12, 24],
   anchor: [220, 38, 127],
 };
-const FILL = { positive: 0.8, ambiguous: 0.72, negative: 0.9 };
+export const FILL = { positive: 0.8, ambiguous: 0.72, negative: 0.9 };
 
 /** Which set a code belongs to; the anchor belongs to none. */
 export const SET_OF = { [NEGATIVE]: "negative", [AMBIGUOUS]: "ambiguous", [POSITIVE]: "positive", [ANCHOR]: null };
-
-/** Dark blue → yellow, readable without colour vision (after the cividis colour map). */
-export function heat(level) {
-  const x = Math.max(0, Math.min(1, (level / 127.5 - 1 + 0.2) / 1.2));
-  return [Math.round(255 * x ** 0.9), Math.round(32 + 200 * x), Math.round(76 + 60 * Math.sin(Math.PI * x) - 30 * x)];
-}
-
-/**
- * Colour of every patch as RGBA bytes, in patch order.
- * look: {style, opacity, show: {positive, ambiguous, negative}}
- */
-export function patchColours(state, view, step) {
-  const { batch, look } = state;
-  const codes = view.codes[step];
-  const levels = view.levels[step];
-  const out = new Uint8ClampedArray(codes.length * 4);
-  for (let j = 0; j < codes.length; j++) {
-    let rgb = null;
-    let alpha = 0;
-    if (look.style === "similarity") {
-      rgb = heat(levels[j]);
-      alpha = look.opacity;
-    } else if (look.style === "labels" && batch.labels) {
-      rgb = batch.colours[batch.labels[j]] ?? null;
-      alpha = look.opacity;
-    } else if (look.style === "sets") {
-      const set = SET_OF[codes[j]];
-      if (set && look.show[set]) {
-        rgb = PALETTE[set];
-        alpha = FILL[set] * look.opacity;
-      }
-    }
-    if (rgb) out.set([rgb[0], rgb[1], rgb[2], Math.round(255 * alpha)], 4 * j);
-  }
-  return out;
-}
 
 /**
  * Borders of a set as one path in patch units (image origin at `at(image)`).

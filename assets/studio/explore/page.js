@@ -14,6 +14,8 @@ import { Stage } from "./stage.js";
 import { Steps } from "./steps.js";
 import { TakeAway } from "./takeaway.js";
 import { patchAt } from "./tiles.js";
+import { Fetched } from "./styles/fetched.js";
+import { styleOf, whyNot } from "./styles/index.js";
 import { Toolbar } from "./toolbar.js";
 import { Tour } from "./tour.js";
 
@@ -49,6 +51,7 @@ class Explore {
       hovered: null,
       look: { style: "sets", opacity: 0.6, grid: false, show: { positive: true, ambiguous: true, negative: true } },
     };
+    this.state.fetched = new Fetched(server, () => this.fetched());
     this.camera = new Camera();
     this.bar = new BatchBar(server, config, { onBatch: (batch) => this.useBatch(batch), upload });
     this.controls = new Controls(config, (settings) => this.changeSettings(settings), () => call(this.server, "suggest", this.state.batch?.batch));
@@ -181,8 +184,8 @@ class Explore {
       this.controls.reset();
       state.settings = this.controls.values;
     }
-    this.toolbar.allowLabels(Boolean(batch.labels));
-    if (!batch.labels && state.look.style === "labels") this.setLook({ style: "sets" });
+    this.toolbar.setBatch(batch);
+    if (whyNot(styleOf(state.look.style), batch)) this.setLook({ style: "sets" });
     this.bar.describe(batch);
     this.compare.fitTo(this.patches);
     this.camera.fit();
@@ -282,6 +285,13 @@ class Explore {
     if (this.state.view) this.remember();
     this.stage.showLegend();
     this.stage.invalidate();
+  }
+
+  /** What a style had asked the server for is there. */
+  fetched() {
+    this.stage.showLegend();
+    this.stage.invalidate();
+    this.map.recolourSoon();
   }
 
   select(patches) {

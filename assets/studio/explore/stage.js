@@ -2,8 +2,8 @@
 import { cosine, unpackCodes } from "../shared/codec.js";
 import { call, latestOnly } from "../shared/client.js";
 import { count, fixed, h } from "../shared/dom.js";
-import { classLegend, similarityLegend } from "./legend.js";
 import { Mosaic } from "./mosaic.js";
+import { styleOf } from "./styles/index.js";
 import { whereIs } from "./tiles.js";
 
 const REST_MS = 60;
@@ -142,7 +142,7 @@ export class Stage {
   /** What the colours mean, where the chips above do not say it. */
   showLegend() {
     const { batch, look } = this.state;
-    const items = !batch ? [] : look.style === "similarity" ? similarityLegend() : look.style === "labels" && batch.labels ? classLegend(batch) : [];
+    const items = batch ? (styleOf(look.style).legend?.(this.state) ?? []) : [];
     this.classes.hidden = items.length === 0;
     this.classes.replaceChildren(...items);
   }

@@ -1,16 +1,11 @@
 // Above the mosaic: the legend that switches sets on and off, and how they are drawn.
-import { choice, count, h, newId } from "../shared/dom.js";
+import { count, h, newId } from "../shared/dom.js";
+import { StylePicker } from "./stylepicker.js";
 
 export const SETS = [
   ["positive", "Positive"],
   ["ambiguous", "Ambiguous"],
   ["negative", "Negative"],
-];
-const STYLES = [
-  ["sets", "Sets", "Blue positive, amber ambiguous, dark negative"],
-  ["boxes", "Boxes", "Boxes as in the paper's Fig. 5"],
-  ["similarity", "Similarity", "Similarity to the proxy of this step"],
-  ["labels", "Labels", "The label maps, by patch"],
 ];
 
 export class Toolbar {
@@ -23,7 +18,7 @@ export class Toolbar {
       const attributes = { type: "button", class: `chip ${set}`, title: `Show or hide (${i + 1})`, onclick: () => on.toggle(set) };
       this.chips[set] = { number, button: h("button", attributes, h("i", {}), `${title} `, number) };
     }
-    this.style = choice("Overlay", STYLES, look.style, (style) => on.look({ style }));
+    this.style = new StylePicker(look.style, (style) => on.look({ style }));
     const opacityId = newId("opacity");
     this.opacity = h("input", { id: opacityId, type: "range", min: "0", max: "1", step: "0.05", oninput: () => on.look({ opacity: Number(this.opacity.value) }) });
     this.grid = h("button", { type: "button", class: "toggle", title: "Grid (g)", onclick: () => on.grid() }, "Grid");
@@ -39,7 +34,7 @@ export class Toolbar {
       h(
         "div",
         { class: "tools" },
-        this.style.group,
+        this.style.element,
         h("div", { class: "opacity" }, h("label", { for: opacityId }, "Opacity"), this.opacity),
         this.grid,
         h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("−", "Zoom out (−)", () => on.zoom(1 / 1.4)), button("Fit", "Fit (0)", on.fit), button("+", "Zoom in (+)", () => on.zoom(1.4))),
@@ -62,8 +57,8 @@ export class Toolbar {
     for (const [set] of SETS) this.chips[set].number.textContent = count(numbers[set]);
   }
 
-  /** Label maps can be shown only where there are any. */
-  allowLabels(allowed) {
-    this.style.group.querySelector("[data-value=labels]").disabled = !allowed;
+  /** What cannot be shown for a batch, such as label maps where there are none, is switched off. */
+  setBatch(batch) {
+    this.style.setBatch(batch);
   }
 }

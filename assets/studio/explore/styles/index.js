@@ -1,0 +1,35 @@
+// The overlay styles, in the order of the menu. A new one: a module beside this one, a line here, and
+// its mirror for exports in ppap/studio/explore/looks/.
+//
+// A style is an object:
+//   key, title, help      its name in links and requests, on its button, and what it shows
+//   group                 the heading above it in the menu; the first four styles stand beside the menu
+//   grey                  whether the photographs lose their colours under it
+//   unavailable(batch)    why it cannot be shown for a batch, as a sentence; "" where it can
+//   colours(state, view, step)
+//                         colour of every patch as RGBA bytes, in patch order; null while there is none
+//   legend(state)         elements that say what the colours mean
+//   options, controls     see options.js; only where the style has parameters
+//   says(state, patch)    a few words on the patch under the pointer; "" for none
+//   click(page, patch)    what Alt and a click do
+//   marked(state)         patches that are framed: an array of indices
+// What has to come from the server is read with state.fetched, see fetched.js.
+import { boxes } from "./boxes.js";
+import { labels } from "./labels.js";
+import { sets } from "./sets.js";
+import { similarity } from "./similarity.js";
+
+export const STYLES = [sets, boxes, similarity, labels];
+
+const byKey = new Map(STYLES.map((style) => [style.key, style]));
+
+/** The style with a key; the first for a key that is none. */
+export const styleOf = (key) => byKey.get(key) ?? STYLES[0];
+
+export const isStyle = (key) => byKey.has(key);
+
+/** Why a style cannot be shown for a batch; "" where it can. */
+export const whyNot = (style, batch) => style.unavailable?.(batch) ?? "";
+
+/** Colour of every patch under the chosen style, RGBA bytes in patch order; null for none. */
+export const patchColours = (state, view, step) => styleOf(state.look.style).colours(state, view, step);
