@@ -7,7 +7,7 @@ memory does not grow with the square of the batch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -24,6 +24,18 @@ from ppap.propagation import (
     unit,
 )
 from ppap.settings import Settings
+from ppap.study.anchor_table import MEASURES, AnchorTable, Measure
+
+__all__ = [
+    "MEASURES",
+    "AnchorTable",
+    "Measure",
+    "Stopped",
+    "anchor_parts",
+    "every_anchor",
+    "every_anchor_unit",
+    "spread",
+]
 
 # Anchors that are worked on together: three blocks of (anchors × patches) live at a time, 75 MB
 # with 12,500 patches. As quick as more, and a click never waits for longer than one part.
@@ -39,88 +51,6 @@ class Stopped(Exception):
     """``stop`` said so."""
 
 
-class AnchorTable(NamedTuple):
-    """Measures of A anchors at the last step, each ``(A,)``, in ascending order of the anchors.
-
-    Counts are int64, of all patches but the anchor itself. Shares are float64, NaN where there is
-    nothing to take a share of.
-    """
-
-    anchors: Tensor
-    """Indices of the patches, int64."""
-    positives: Tensor
-    """|P|."""
-    ambiguous: Tensor
-    """|A|."""
-    negatives: Tensor
-    """|N|."""
-    moved: Tensor
-    """1 − v⁰ · vᵀ: how far the proxy is from its anchor, 0 to 2, in the features' precision."""
-    ambiguous_share: Tensor
-    """|A| over all patches but the anchor."""
-    emptied: Tensor
-    """bool: P holds nothing, or nothing but the anchor."""
-    crossed: Tensor
-    """bool: Ψ was above Φ at a step, so that nothing was ambiguous there."""
-    cohesion: Tensor
-    """Mean cosine of P with the proxy; the stand-in for precision where there are no labels."""
-    precision: Tensor
-    """Share of P that is of the anchor's class; patches without a class count nowhere."""
-    recall: Tensor
-    """Share of all other patches of the anchor's class that is in P."""
-    false_negatives: Tensor
-    """Share of N that is of the anchor's class."""
-
-    @classmethod
-    def joined(cls, parts: Sequence[AnchorTable]) -> AnchorTable:
-        """One table of several that share no anchor."""
-        columns = [torch.cat(column) for column in zip(*parts, strict=True)]
-        order = columns[0].argsort()
-        return cls(*(column[order] for column in columns))
-
-
-class Measure(NamedTuple):
-    """How a column of the table is shown."""
-
-    title: str
-    meaning: str
-    low: float
-    """The range of its scale; NaN: as far as the values go."""
-    high: float
-    good: int
-    """1 where more deserves more trust, −1 where less does, 0 where neither is better."""
-    labels: bool
-    """Whether it needs labels."""
-
-
-OPEN = float("nan")
-MEASURES: dict[str, Measure] = {
-    "cohesion": Measure(
-        "Cohesion",
-        "Mean cosine of the positives with the last proxy. Needs no labels; the higher it is, the "
-        "more of P tends to be of the anchor's class.",
-        OPEN, OPEN, 1, False,
-    ),
-    "positives": Measure("|P|", "Positives after the last step.", 0, OPEN, 0, False),
-    "moved": Measure(
-        "Proxy moved", "1 − v⁰ · vᵀ: how far the last proxy is from the anchor.", 0, OPEN, -1, False
-    ),
-    "ambiguous_share": Measure(
-        "Ambiguous", "Share of the batch that is neither in P nor in N.", 0, 1, 0, False
-    ),
-    "precision": Measure(
-        "Precision of P", "Share of P that is of the anchor's class.", 0, 1, 1, True
-    ),
-    "recall": Measure(
-        "Recall of P", "Share of the anchor's class that is in P.", 0, 1, 1, True
-    ),
-    "false_negatives": Measure(
-        "False in N", "Share of N that is of the anchor's class.", 0, 1, -1, True
-    ),
-}  # fmt: skip
-"""What can be laid over the images, by the table's column."""
-
-
 def spread(patches: int, most: int, *, seed: int = 0) -> Tensor:
     """At most ``most`` of ``patches`` indices, one at random from each stretch of equal length.
 
@@ -129,9 +59,9 @@ def spread(patches: int, most: int, *, seed: int = 0) -> Tensor:
     """
     if most >= patches:
         return torch.arange(patches)
-    edges = torch.linspace(0, patches, most + 1, dtype=torch.float64)
+    edges = torch.arange(most + 1) * patches // most
     chance = torch.rand(most, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return (edges[:-1] + chance * edges.diff()).long().clamp(max=patches - 1)
+    return edges[:-1] + (chance * edges.diff()).long()
 
 
 def every_anchor(
@@ -185,12 +115,13 @@ def every_anchor_unit(
     anchors: Tensor | None = None,
     stop: Stop | None = None,
     progress: Progress | None = None,
+    at_once: int | None = None,
 ) -> AnchorTable:
     """``every_anchor`` of vectors known to be finite and of unit length: no checks."""
     total = len(f) if anchors is None else len(anchors)
     parts: list[AnchorTable] = []
     done = 0
-    coming = anchor_parts(f, settings, labels=labels, anchors=anchors)
+    coming = anchor_parts(f, settings, labels=labels, anchors=anchors, at_once=at_once)
     while True:
         if stop is not None and stop():
             raise Stopped
@@ -210,15 +141,18 @@ def anchor_parts(
     *,
     labels: Tensor | None = None,
     anchors: Tensor | None = None,
+    at_once: int | None = None,
 ) -> Iterator[AnchorTable]:
-    """The table part by part, of a few hundred anchors each; with labels class by class.
+    """The table part by part, of ``at_once`` anchors each; with labels class by class.
 
     Nothing is worked on between two parts, so that the caller may yield to what is more urgent.
+    Left out, ``at_once`` is a few hundred; more than fit in memory are never taken together.
     """
     if anchors is None:
         anchors = torch.arange(len(f))
     patches = _sorted(f, anchors.to(f.device, torch.int64), labels)
-    size = max(1, min(ANCHORS_AT_ONCE, BLOCK_BYTES // (len(f) * f.element_size())))
+    fit = BLOCK_BYTES // (len(f) * f.element_size())
+    size = max(1, min(at_once or ANCHORS_AT_ONCE, fit))
     block = f.new_empty(min(size, len(anchors)), len(f))
     for own in patches.anchors.split(size):
         yield _part(patches, own, settings, block[: len(own)])
