@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ppap.checks import check_anchors, check_features, check_labels
+from ppap.checks import check_features, check_labels
 from ppap.evaluation.trust import VOID
 from ppap.propagation import (
     ambiguity_criterion,
@@ -95,13 +95,7 @@ def every_anchor(
     if given.unique().numel() < given.numel():
         raise ValueError("anchors must not hold a patch twice")
     if labels is not None:
-        check_labels(labels)
-        check_anchors(given, len(labels))
-        if len(labels) != len(features):
-            raise ValueError(
-                f"labels must have one class for each of the {len(features)} patches, "
-                f"not {len(labels)}"
-            )
+        check_labels(labels, len(features))
     return every_anchor_unit(
         unit(features), settings, labels=labels, anchors=given, stop=stop, progress=progress
     )

@@ -149,7 +149,7 @@ def test_a_sample_is_spread_evenly() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     features, labels = clustered(60, 3, 1)
-    with pytest.raises(ValueError, match="60 patches, not 59"):
+    with pytest.raises(ValueError, match=r"one for every patch, not \(59,\)"):
         every_anchor(features, CHOICES[0], labels=labels[:59])
     with pytest.raises(IndexError):
         every_anchor(features, CHOICES[0], anchors=torch.tensor([60]))
