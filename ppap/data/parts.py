@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ppap.data.formats import is_image_name
 from ppap.data.listing import has_folder, images_in, is_dropping, names_in, natural_key
-from ppap.data.searching import MAX_ENTRIES, is_folder, is_label_folder
+from ppap.data.searching import is_folder, is_label_folder, most_entries
 
 # The order in which splits are told.
 SPLITS = ("train", "val", "test")
@@ -109,7 +109,7 @@ def has_picture(folder: Path, *, labels: bool = False) -> bool:
 def found_below(folder: Path, labels: bool) -> Iterator[bool]:
     """True for each picture; nothing is sorted, since one is enough."""
     waiting, entries, seen = [os.fspath(folder)], 0, set()
-    while waiting and entries < MAX_ENTRIES:
+    while waiting and entries < most_entries():
         place = waiting.pop()
         real = os.path.realpath(place)
         if real in seen:

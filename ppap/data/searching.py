@@ -58,6 +58,25 @@ def confined(folders: Iterable[Path] | None) -> Iterator[None]:
         _CONFINED.reset(token)
 
 
+_BOUND: ContextVar[int | None] = ContextVar("bound", default=None)
+
+
+@contextmanager
+def bounded(entries: int) -> Iterator[None]:
+    """Meanwhile a search ends after so many files and folders, for a look that must be quick."""
+    token = _BOUND.set(entries)
+    try:
+        yield
+    finally:
+        _BOUND.reset(token)
+
+
+def most_entries() -> int:
+    """After how many files and folders a search ends."""
+    bound = _BOUND.get()
+    return MAX_ENTRIES if bound is None else min(bound, MAX_ENTRIES)
+
+
 def _leads_out(entry: os.DirEntry[str]) -> bool:
     """Whether a link leads where it must not."""
     allowed = _CONFINED.get()
@@ -92,7 +111,7 @@ class Search:
     unreadable: Counter[str] = field(default_factory=Counter)
     """Files passed by that people may take for photos, by their suffix."""
     cut: bool = False
-    """Whether MAX_ENTRIES ended it."""
+    """Whether ``most_entries`` ended it."""
     label_folders: list[str] = field(default_factory=list)
     """Folders with label maps passed by: they are pictures to the eye of a program only."""
     links: list[str] = field(default_factory=list)
@@ -116,7 +135,7 @@ class Search:
                     yield below + name
                 elif (suffix := suffix_of(name)) in HEIF_SUFFIXES | UNREADABLE_SUFFIXES:
                     self.unreadable[suffix] += 1
-            if self.entries >= MAX_ENTRIES and (folders or waiting):
+            if self.entries >= most_entries() and (folders or waiting):
                 self.cut = True
                 return
             waiting += [f"{below}{name}/" for name in sorted(folders, key=key)][::-1]

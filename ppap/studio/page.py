@@ -31,6 +31,8 @@ from ppap.studio.access.listening import bind, gradio_listens
 from ppap.studio.access.logins import MESSAGE, Logins
 from ppap.studio.access.options import Access
 from ppap.studio.access.sessions import WAITING, Sessions
+from ppap.studio.browsing import Browsing
+from ppap.studio.browsing_endpoints import add_browsing_endpoints
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.evaluate import routes as evaluate_routes
 from ppap.studio.evaluate.endpoints import add_evaluate_endpoints
@@ -62,6 +64,7 @@ import(new URL('studio/static/PAGE/page.js', document.baseURI))
 # Links of our own: gradio rewrites the selectors of styles that it is handed.
 STYLES = (
     "shared/studio.css",
+    "shared/folders.css",
     *(f"{page}/page.css" for page in ("segment", "evaluate", "train", "study")),
 )
 MASTHEAD = """
@@ -135,6 +138,7 @@ class Studio:
             any_folder=local,
             hides=partial(ownership.hides, runs.resolve()),
         )
+        self.browsing = Browsing(sources, folders=folders, runs=runs)
         self.loader = Loader(self.store, sources, backbone=backbone)
         self.maps = MapService()
         self.server = Server(
@@ -167,16 +171,18 @@ class Studio:
         self.blocks = self._build()
 
     def _build(self) -> gr.Blocks:
+        browse = self.browsing.calls()
         with gr.Blocks(title="PPAP Studio", fill_width=True) as blocks:
             gr.HTML(MASTHEAD, apply_default_css=False)
             with gr.Tabs():
-                add_tab("explore", "Explore", self.server.calls())
-                add_tab("study", "Study", [*self.studying.calls(), *self.ablating.calls()])
-                add_tab("train", "Train", self.training.calls())
-                add_tab("evaluate", "Evaluate", self.evaluating.calls())
-                add_tab("segment", "Segment", self.segmenting.calls())
+                add_tab("explore", "Explore", [*self.server.calls(), *browse])
+                add_tab("study", "Study", [*self.studying.calls(), *self.ablating.calls(), *browse])
+                add_tab("train", "Train", [*self.training.calls(), *browse])
+                add_tab("evaluate", "Evaluate", [*self.evaluating.calls(), *browse])
+                add_tab("segment", "Segment", [*self.segmenting.calls(), *browse])
             if self.access.passwords:
                 gr.HTML(LOGOUT, apply_default_css=False)
+            add_browsing_endpoints(blocks, self.browsing)
             add_endpoints(blocks, self.server)
             add_study_endpoints(blocks, self.studying, self.ablating)
             add_training_endpoints(blocks, self.training)
@@ -283,6 +289,7 @@ class Studio:
     def close(self) -> None:
         """Stop serving, loading and laying out maps."""
         self.loader.close()
+        self.server.surveys.close()
         self.segmenting.close()
         self.evaluating.close()
         self.studying.close()

@@ -208,9 +208,13 @@ class Sources:
     def _offered(self, kind: Callable[[Path], bool], path: Path) -> bool:
         """Whether a path may be told of, and is of a kind."""
         real = resolved(str(path))
-        if real is None or not kind(real) or self._is_others(real):
+        return real is not None and kind(real) and self.shows(real)
+
+    def shows(self, real: Path) -> bool:
+        """Whether a real path may be told of to whoever asks right now."""
+        if not self.any_folder and not any(real.is_relative_to(root) for root in self.folders):
             return False
-        return self.any_folder or any(real.is_relative_to(root) for root in self.folders)
+        return not self._is_others(real)
 
     def _allowed(self, text: str) -> Path | None:
         # Resolved first, so that neither ".." nor a link leads out of the folders. Whether

@@ -1,0 +1,55 @@
+"""The server's folders for scripts: named endpoints for ``gradio_client``."""
+
+# No "from __future__ import annotations" here: see ppap.studio.explore.endpoints.
+
+from typing import Any
+
+import gradio as gr
+
+from ppap.studio.browsing import Browsing
+from ppap.studio.publishing import publish, said
+
+
+def add_browsing_endpoints(blocks: gr.Blocks, browsing: Browsing) -> None:
+    """Add every endpoint to the blocks that are being built."""
+    endpoints = BrowsingEndpoints(browsing)
+    for function in (endpoints.browse, endpoints.look_at_folder):
+        publish(blocks, function)
+
+
+class BrowsingEndpoints:
+    """What scripts may call; each method's docstring is its documentation."""
+
+    def __init__(self, browsing: Browsing) -> None:
+        self.browsing = browsing
+
+    def browse(
+        self, path: str = "", want: str = "folder", filter: str = "", start: int = 0
+    ) -> dict[str, Any]:
+        """List a folder of the server, as far as the studio may show it.
+
+        Args:
+            path: the folder; empty for the places where one may begin.
+            want: "folder", "checkpoint" or "features": which files are listed beside the folders.
+            filter: what the names must hold, in any case.
+            start: how many entries to pass by; 200 are told at once.
+
+        Returns:
+            Under "entries": name, path and kind of each; "total": how many fit; "pictures": images
+            directly in the folder; "up": the folder above; "said": what was left out. Without a
+            path, "places".
+        """
+        given = {"path": path, "want": want, "filter": filter, "start": start}
+        return said(self.browsing.browse_folder(given))
+
+    def look_at_folder(self, path: str) -> dict[str, Any]:
+        """Say what data set a folder of the server looks like.
+
+        Args:
+            path: the folder.
+
+        Returns:
+            A sentence under "text", the images of every split, the number of classes, notes on the
+            folder, and the first images as small JPEGs.
+        """
+        return said(self.browsing.looking.look_at_folder({"path": path}))
