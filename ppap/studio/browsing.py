@@ -31,6 +31,7 @@ COMPLETIONS = 12
 RECENT = 12
 SECONDS, TYPING_SECONDS = 6.0, 2.0
 LONGEST_FILTER = 255
+COMPUTER = "This computer"
 # What is looked for → the files that fit it; folders are told in any case.
 WANTS: Mapping[str, frozenset[str]] = {
     "folder": frozenset(),
@@ -111,9 +112,9 @@ class Browsing:
         found = self.listing(folder, want, wanted, start)
         return {
             "path": str(folder),
-            "name": printable(folder.name or str(folder)),
+            "name": printable(folder.name or COMPUTER),
             "crumbs": [
-                {"name": printable(each.name or str(each)), "path": str(each)}
+                {"name": printable(each.name or COMPUTER), "path": str(each)}
                 for each in self._way_to(folder)
             ],
             "up": self._above(folder),
@@ -138,7 +139,7 @@ class Browsing:
         if self.sources.any_folder:
             home = absolute("~")
             starts += [] if home is None else [(home, "Home")]
-            starts.append((Path(Path.cwd().anchor), "This computer"))
+            starts.append((Path(Path.cwd().anchor), COMPUTER))
         known = set()
         for start, name in starts:
             shown = self._if_shown(str(start))

@@ -171,15 +171,14 @@ def thumbnail(path: Path) -> bytes:
 def in_words(told: dict[str, Any]) -> str:
     """``CamVid: train 367, val 101, test 233; 11 classes``."""
     counts = told["splits"]
-    if [name for name, _ in counts] == [ALL]:
+    if told["kind"] == IMAGES:
         number = counts[0][1]
-        said = f"{number:,} {'image' if number == 1 else 'images'}"
-        parts = f"more than {said}" if told["cut"] else said
-    else:
-        parts = ", ".join(f"{name} {number:,}" for name, number in counts)
+        more = "More than " if told["cut"] else ""
+        return f"{more}{number:,} {'image' if number == 1 else 'images'} without labels"
+    parts = ", ".join(f"{name} {number:,}" for name, number in counts)
     classes = told["classes"]
     labels = f"; {classes} {'class' if classes == 1 else 'classes'}" if classes else ""
-    if not classes and told["kind"] != IMAGES:
+    if not classes:
         labels = "; no labels"
     return f"{told['title']}: {parts}{labels}"
 

@@ -4,7 +4,10 @@ import { call, latestOnly } from "../shared/client.js";
 import { h, moment, newId, relist, select } from "../shared/dom.js";
 import { FieldErrors } from "../shared/fields.js";
 import { JobControls } from "../shared/job.js";
+import { Kept } from "../shared/keep.js";
 import { say } from "../shared/messages.js";
+import { SAMPLE, sampleItem } from "../shared/sample.js";
+import { PathField } from "../shared/path-field.js";
 
 // Choices that are no run: a file, where pages may name some, and nothing at all.
 const FILE = "file";
@@ -14,19 +17,20 @@ const CHECK_AFTER_MS = 300;
 export const perCent = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
 
 export class EvaluateForm {
-  /** on: {open(key, beside or null), closed()}. */
+  /** on: {open(key, beside or null, byHand), closed(), typed(), sample}. */
   constructor(server, config, on) {
     this.server = server;
     this.config = config;
     this.on = on;
     this.open = this.beside = null;
     const pathId = newId("checkpoint");
-    this.path = h("input", { id: pathId, type: "text", autocomplete: "off", spellcheck: "false" });
-    this.file = h("div", { class: "field" }, h("label", { for: pathId }, "Path of the checkpoint on this server"), this.path);
+    this.path = h("input", { id: pathId, type: "text" });
+    this.filePlace = new PathField(server, this.path, { want: "checkpoint" });
+    this.file = h("div", { class: "field" }, h("label", { for: pathId }, "Path of the checkpoint on this server"), this.filePlace.element);
     this.checkpoint = select("Checkpoint", this.options(), undefined, () => this.chooseCheckpoint());
     const dataId = newId("data");
-    this.data = h("input", { id: dataId, type: "text", list: `${dataId}-list`, autocomplete: "off", spellcheck: "false" });
-    this.known = h("datalist", { id: `${dataId}-list` }, this.dataOptions());
+    this.data = h("input", { id: dataId, type: "text" });
+    this.place = new PathField(server, this.data, { about: true, extras: () => ["samples", ...this.config.data] });
     this.split = h("input", { id: `${dataId}-split`, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "the run's, or val" });
     this.crf = h("input", { id: `${dataId}-crf`, type: "checkbox", disabled: Boolean(config.crf) });
     this.job = new JobControls(server, { begin: "Evaluate", doing: "Evaluating" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.errors.refuse(error) });
@@ -50,7 +54,7 @@ export class EvaluateForm {
       this.file,
       // A run is always chosen; what may be empty is the path.
       this.errors.add("checkpoint", this.path, { value: () => (this.checkpoint.input.value === FILE ? this.path.value : "a run") }),
-      h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.data, this.known, this.errors.add("data", this.data)),
+      h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.place.element, this.errors.add("data", this.data)),
       h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split, this.errors.add("split", this.split)),
       h("label", { class: "check", for: `${dataId}-crf` }, this.crf, "Also with CRF"),
       this.errors.add("crf", this.crf),
@@ -61,11 +65,27 @@ export class EvaluateForm {
       "div",
       { class: "side" },
       h("section", { class: "card batch", "aria-label": "Evaluate" }, h("header", {}, h("h2", {}, "Evaluate")), form),
-      h("section", { class: "card", "aria-label": "Reports" }, h("header", {}, h("h2", {}, "Reports")), h("div", { class: "card-body" }, this.empty, this.list)),
+      h("section", { class: "card", "aria-label": "Reports" }, h("header", {}, h("h2", {}, "Reports")), h("div", { class: "card-body" }, this.empty, this.list, on.sample.back)),
     );
+    this.keep();
     this.showCheckpoint();
     this.showReports(config.reports);
     if (config.current?.state === "running") this.job.follow();
+  }
+
+  /** What is still there after a reload. */
+  keep() {
+    this.kept = new Kept();
+    const { data, split, path, crf } = this;
+    for (const [name, input] of Object.entries({ checkpoint: this.checkpoint.input, file: path, data, split, crf })) this.kept.add(name, input);
+  }
+
+  /** Fill the form in again; returns the names that make no sense in it. */
+  restore(texts) {
+    const odd = this.kept.restore(texts);
+    this.showCheckpoint();
+    if (Object.keys(texts).length) this.changed();
+    return odd;
   }
 
   options() {
@@ -76,16 +96,16 @@ export class EvaluateForm {
 
   /** Show runs and reports as they are on disk now; what is chosen stays. */
   async refresh() {
+    const none = !this.reports.length;
     try {
       this.config = await call(this.server, "hello", null);
     } catch {
       return; // the next visit asks again
     }
     relist(this.checkpoint.input, this.options());
-    this.known.replaceChildren(...this.dataOptions());
     this.showCheckpoint();
     this.showReports(this.config.reports);
-    if (!this.open && this.reports.length) this.choose(this.reports[0].key);
+    if ((!this.open || (this.open === SAMPLE && none)) && this.reports.length) this.choose(this.reports[0].key);
     if (this.config.current?.state === "running" && !this.job.following) this.job.follow();
   }
 
@@ -94,12 +114,8 @@ export class EvaluateForm {
     const refused = takeCheckpoint(this.checkpoint.input, this.config.checkpoints, name);
     if (refused) return refused;
     this.chooseCheckpoint();
-    if (this.reports.some((one) => one.key === name)) this.choose(name);
+    if (this.reports.some((one) => one.key === name)) this.choose(name, { byHand: true });
     return "";
-  }
-
-  dataOptions() {
-    return [...this.config.data, "samples"].map((one) => h("option", { value: one }));
   }
 
   showCheckpoint() {
@@ -117,6 +133,7 @@ export class EvaluateForm {
   }
 
   changed() {
+    this.on.typed();
     clearTimeout(this.checking);
     this.checking = setTimeout(() => this.ask(), CHECK_AFTER_MS);
   }
@@ -145,24 +162,57 @@ export class EvaluateForm {
 
   async ended(current) {
     if (current.state !== "done") return;
+    this.place.remember();
     this.showReports((await call(this.server, "hello", null)).reports);
-    this.choose(current.key);
+    this.choose(current.key, { byHand: true });
+  }
+
+  has(key) {
+    return this.reports.some((one) => one.key === key) || (key === SAMPLE && Boolean(this.config.sample));
+  }
+
+  titleOf(key) {
+    return key === SAMPLE ? "Sample" : this.reports.find((one) => one.key === key)?.title ?? "";
+  }
+
+  /** What is open where nothing else was asked for. */
+  first() {
+    return this.reports[0]?.key ?? (this.config.sample && !this.on.sample.hidden ? SAMPLE : null);
+  }
+
+  /** The sample was hidden, or is wanted again. */
+  sampleChanged() {
+    this.showReports(this.reports);
+    if (!this.on.sample.hidden) this.choose(SAMPLE, { byHand: true });
+    else this.leaveReport(SAMPLE);
+  }
+
+  /** A report is gone: another takes its place. */
+  leaveReport(key) {
+    if (this.beside === key) this.compare(null);
+    if (this.open !== key) return;
+    const first = this.first();
+    if (first) this.choose(first, { byHand: true });
+    else this.close();
   }
 
   showReports(reports) {
     this.reports = reports;
+    const { sample } = this.config;
     this.empty.hidden = reports.length > 0;
     this.list.replaceChildren(
       ...reports.map((one) => {
         const when = moment(one.time);
         const numbers = one.accuracy === null ? "" : `U-Acc ${perCent(one.accuracy)}, U-mIoU ${perCent(one.miou)}${one.crf ? " with CRF" : ""}`;
-        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), h("span", {}, when));
+        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key, { byHand: true }) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), h("span", {}, when));
         const beside = h("button", { type: "button", class: "quiet compare", title: "Show beside the open report", onclick: () => this.compare(this.beside === one.key ? null : one.key) }, "Compare");
         // A run's own report goes with the run.
         const remove = one.own ? h("button", { type: "button", class: "quiet", "aria-label": `Delete the report of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete") : null;
         return h("li", { dataset: { report: one.key } }, open, h("div", { class: "beside" }, beside, remove));
       }),
+      ...(sample && !this.on.sample.hidden ? [sampleItem("report", sample.title, sample.text, () => this.choose(SAMPLE, { byHand: true }))] : []),
     );
+    if (!sample) this.on.sample.back.hidden = true;
     this.mark();
   }
 
@@ -171,10 +221,7 @@ export class EvaluateForm {
     try {
       const { reports } = await call(this.server, "remove", one.key);
       this.showReports(reports);
-      if (this.beside === one.key) this.compare(null);
-      if (this.open !== one.key) return;
-      if (reports.length) this.choose(reports[0].key);
-      else this.close();
+      this.leaveReport(one.key);
     } catch (error) {
       say(this.job.errors, [error.message]);
     }
@@ -185,17 +232,18 @@ export class EvaluateForm {
     this.on.closed();
   }
 
-  choose(key) {
+  /** byHand: somebody asked for it, so that Back returns to what was open before. */
+  choose(key, { beside = this.beside, byHand = false } = {}) {
     this.open = key;
-    if (this.beside === key) this.beside = null;
+    this.beside = beside === key ? null : beside;
     this.mark();
-    this.on.open(this.open, this.beside);
+    this.on.open(this.open, this.beside, byHand);
   }
 
   compare(key) {
     this.beside = key;
     this.mark();
-    this.on.open(this.open, this.beside);
+    this.on.open(this.open, this.beside, true);
   }
 
   mark() {
@@ -204,6 +252,7 @@ export class EvaluateForm {
       item.classList.toggle("current", report === this.open);
       item.classList.toggle("second", report === this.beside);
       const button = item.querySelector(".compare");
+      if (!button) continue; // the sample
       button.hidden = report === this.open || !this.open;
       button.textContent = report === this.beside ? "Remove" : "Compare";
     }

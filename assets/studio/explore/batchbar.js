@@ -5,6 +5,8 @@ import { choice, count, h, newId, select } from "../shared/dom.js";
 import { fileDrop, uploadAll } from "../shared/drop.js";
 import { FieldErrors } from "../shared/fields.js";
 import { errorBox, noteBox, say } from "../shared/messages.js";
+import { PathField } from "../shared/path-field.js";
+import { patchCount } from "./tiles.js";
 
 const CHECK_AFTER_MS = 300;
 const SOURCES = [
@@ -78,11 +80,13 @@ export class BatchBar {
   folderPanel() {
     const { config } = this;
     const id = newId("folder");
-    const list = newId("folders");
-    this.folder = h("input", { id, type: "text", list, spellcheck: "false", autocomplete: "off", value: config.folders[0] ?? "" });
-    this.split = h("input", { id: `${id}-split`, type: "text", value: "train", spellcheck: "false", autocomplete: "off" });
+    this.folder = h("input", { id, type: "text", value: config.folders[0] ?? "" });
+    this.splits = h("datalist", { id: `${id}-splits` });
+    this.split = h("input", { id: `${id}-split`, type: "text", list: this.splits.id, value: "train", spellcheck: "false", autocomplete: "off" });
+    this.place = new PathField(this.server, this.folder, { about: true, chosen: () => this.submit.focus(), seen: (look) => this.splits.replaceChildren(...(look?.splits ?? []).map(([name]) => h("option", { value: name }))) });
     this.number = h("input", { id: `${id}-count`, type: "number", min: "1", max: String(config.max_images), value: "8" });
     this.again = h("button", { type: "button", onclick: () => this.loadFolder(1) }, "Another batch");
+    this.submit = h("button", { type: "submit", class: "primary" }, "Load");
     this.folderBox = h(
       "form",
       {
@@ -95,16 +99,16 @@ export class BatchBar {
         },
         oninput: () => this.changed(),
       },
-      h("div", { class: "field" }, h("label", { for: id }, "Folder or data set on this server"), this.folder, h("datalist", { id: list }, config.folders.map((f) => h("option", { value: f }))), this.fields.add("folder", this.folder)),
+      h("div", { class: "field" }, h("label", { for: id }, "Folder or data set on this server"), this.place.element, this.fields.add("folder", this.folder)),
       h(
         "div",
         { class: "pair" },
-        h("div", { class: "field" }, h("label", { for: `${id}-split` }, "Split"), this.split),
+        h("div", { class: "field" }, h("label", { for: `${id}-split` }, "Split"), this.split, this.splits),
         h("div", { class: "field" }, h("label", { for: `${id}-count` }, "Images"), this.number),
       ),
       this.fields.add("split", this.split),
       this.fields.add("count", this.number),
-      h("div", { class: "inline" }, h("button", { type: "submit", class: "primary" }, "Load"), this.again),
+      h("div", { class: "inline" }, this.submit, this.again),
     );
     this.seed = 0;
     return this.folderBox;
@@ -252,6 +256,7 @@ export class BatchBar {
       this.say([...said, ...batch.problems], [...this.notice, ...batch.notes]);
       this.notice = [];
       this.busy.hidden = true;
+      if (request.source === "folder") this.place.remember();
       return true;
     } catch (error) {
       if (mine === this.turn) this.fail(said, error instanceof Refused ? error : new Refused({ error: String(error) }));
@@ -285,8 +290,10 @@ export class BatchBar {
   describe(batch) {
     this.note.textContent = batch.backbone_note;
     const images = batch.names.length === 1 ? "1 image" : `${batch.names.length} images`;
-    const patches = batch.names.length * batch.rows * batch.columns;
-    this.summary.textContent = `${images}, ${count(patches)} patches (${batch.rows} × ${batch.columns} each), ${batch.dimensions} dimensions. Images are cut to their central square.`;
+    const [rows, columns] = batch.grids[0];
+    const alike = batch.grids.every((grid) => grid[0] === rows && grid[1] === columns);
+    const each = alike ? ` (${rows} × ${columns} each)` : "";
+    this.summary.textContent = `${images}, ${count(patchCount(batch))} patches${each}, ${batch.dimensions} dimensions. Images are cut to their central square.`;
   }
 
   /** The batch that is on screen by its id: for links to uploads that are still in memory. */

@@ -1,10 +1,12 @@
 // Ablations: every combination of values and seeds, trained one after the other, as a table.
 import { call } from "../shared/client.js";
 import { card, download, h, newId, relist, select } from "../shared/dom.js";
+import { Kept } from "../shared/keep.js";
 import { errorBox, say } from "../shared/messages.js";
+import { PathField } from "../shared/path-field.js";
 
 export class AblationCard {
-  /** on: {show(name)}. */
+  /** on: {show(name, byHand), typed()}. */
   constructor(server, on) {
     Object.assign(this, { server, on, current: null });
     this.recipe = select("Recipe", [["camvid", "camvid"]], "camvid", () => {});
@@ -24,9 +26,10 @@ export class AblationCard {
           event.preventDefault();
           this.start();
         },
+        oninput: () => on.typed(),
       },
       this.recipe.field,
-      this.labelled("Data set on this server", this.data),
+      h("div", { class: "field" }, h("label", { for: this.data.id }, "Data set on this server"), new PathField(server, this.data).element),
       this.labelled("Varied settings", this.grid),
       h("div", { class: "row-fields" }, this.labelled("Seeds", this.seeds), this.labelled("Name", this.name)),
       h("p", { class: "help" }, "Every combination is a run in the queue of Train. The same name again goes on."),
@@ -34,9 +37,30 @@ export class AblationCard {
       this.errors,
     );
     const { card: element, body } = card("Ablations", { class: "card ablations" });
-    body.append(this.list, h("details", {}, h("summary", {}, "New ablation"), form));
+    this.details = h("details", {}, h("summary", {}, "New ablation"), form);
+    body.append(this.list, this.details);
     this.element = element;
-    this.refresh();
+    this.there = this.refresh().then(() => this.keep());
+  }
+
+  /** What is still there after a reload; the list of recipes must be there. */
+  keep() {
+    const { data, grid, seeds, name } = this;
+    this.kept = new Kept();
+    for (const [part, input] of Object.entries({ recipe: this.recipe.input, data, grid, seeds, name })) this.kept.add(`ablation.${part}`, input);
+  }
+
+  texts() {
+    return this.kept?.texts() ?? this.wanted ?? {};
+  }
+
+  /** Fill the form in again; returns the names that make no sense in it. */
+  async restore(form) {
+    const own = Object.entries(form).filter(([name]) => name.startsWith("ablation."));
+    this.wanted = Object.fromEntries(own);
+    await this.there;
+    this.details.open ||= own.length > 0;
+    return this.kept.restore(this.wanted);
   }
 
   text(value, placeholder) {
@@ -54,7 +78,7 @@ export class AblationCard {
       const request = { recipe: this.recipe.input.value, data: this.data.value.trim(), grid: this.grid.value, seeds: this.seeds.value, name: this.name.value.trim() };
       const { name } = await call(this.server, "start_ablation", request);
       await this.refresh();
-      this.choose(name);
+      this.choose(name, true);
     } catch (error) {
       say(this.errors, [error.message]);
     }
@@ -66,7 +90,7 @@ export class AblationCard {
       const { recipes, ablations } = await call(this.server, "ablations", null);
       relist(this.recipe.input, recipes.map((name) => [name, name]));
       this.list.replaceChildren(
-        ...ablations.map((one) => h("li", { dataset: { ablation: one.name } }, h("button", { type: "button", class: "open", onclick: () => this.choose(one.name) }, h("strong", {}, one.name), h("span", {}, one.text), h("span", {}, one.total ? `${one.finished} of ${one.total} runs finished` : "")))),
+        ...ablations.map((one) => h("li", { dataset: { ablation: one.name } }, h("button", { type: "button", class: "open", onclick: () => this.choose(one.name, true) }, h("strong", {}, one.name), h("span", {}, one.text), h("span", {}, one.total ? `${one.finished} of ${one.total} runs finished` : "")))),
       );
       this.mark();
     } catch {
@@ -74,10 +98,10 @@ export class AblationCard {
     }
   }
 
-  choose(name) {
+  choose(name, byHand = false) {
     this.current = name;
     this.mark();
-    this.on.show(name);
+    this.on.show(name, byHand);
   }
 
   leave() {

@@ -3,17 +3,22 @@ import { call, latestOnly } from "../shared/client.js";
 import { choice, h, moment, newId, select } from "../shared/dom.js";
 import { FieldErrors } from "../shared/fields.js";
 import { JobControls } from "../shared/job.js";
+import { Kept } from "../shared/keep.js";
 import { say } from "../shared/messages.js";
+import { SAMPLE, sampleItem } from "../shared/sample.js";
+import { PathField } from "../shared/path-field.js";
 
 const POLL_MS = 500;
 const CHECK_AFTER_MS = 300;
+const SETTINGS = [["advice", "Suggested"], ["explore", "As in Explore"]];
 
 export class StudyForm {
-  /** on: {open(key or null), settings() → Explore's}. */
+  /** on: {open(key or null, byHand), settings() → Explore's, typed(), empty() → whether nothing is open, sample}. */
   constructor(server, config, on) {
     Object.assign(this, { server, config, on, current: null });
     const dataId = newId("study-data");
-    this.data = h("input", { id: dataId, type: "text", list: `${dataId}-list`, value: "samples", autocomplete: "off", spellcheck: "false" });
+    this.data = h("input", { id: dataId, type: "text", value: "samples" });
+    this.place = new PathField(server, this.data, { about: true, extras: () => ["samples"] });
     this.split = this.text("", "train, or the only one");
     this.images = this.text("32");
     this.batches = this.text("1");
@@ -22,7 +27,7 @@ export class StudyForm {
     this.size = select("Size", config.sizes.map((size) => [String(size), `${size} px`]), "320", () => {});
     this.backbone = select("Backbone", config.backbones.map((one) => [one.name, one.title]), config.backbone, () => {});
     this.settings = "advice";
-    const from = choice("PPAP's settings", [["advice", "Suggested"], ["explore", "As in Explore"]], "advice", (key) => {
+    const from = choice("PPAP's settings", SETTINGS, "advice", (key) => {
       this.settings = key;
       this.changed();
     });
@@ -48,7 +53,7 @@ export class StudyForm {
         },
         oninput: () => this.changed(),
       },
-      h("div", { class: "field" }, h("label", { for: dataId }, "Images: a folder on this server, or samples"), this.data, h("datalist", { id: `${dataId}-list` }, ["samples", ...config.data].map((one) => h("option", { value: one })))),
+      h("div", { class: "field" }, h("label", { for: dataId }, "Images: a folder on this server, or samples"), this.place.element),
       this.errors.add("data", this.data),
       this.labelled("Split", this.split),
       this.errors.add("split", this.split),
@@ -69,11 +74,37 @@ export class StudyForm {
       "div",
       { class: "side" },
       h("section", { class: "card batch", "aria-label": "Study" }, h("header", {}, h("h2", {}, "Study")), form),
-      h("section", { class: "card", "aria-label": "Studies" }, h("header", {}, h("h2", {}, "Studies")), h("div", { class: "card-body" }, this.empty, this.list)),
+      h("section", { class: "card", "aria-label": "Studies" }, h("header", {}, h("h2", {}, "Studies")), h("div", { class: "card-body" }, this.empty, this.list, on.sample.back)),
     );
+    this.keep(from);
     this.showStudies(config.studies);
     this.ask();
     if (config.current?.state === "running") this.job.follow();
+  }
+
+  /** What is still there after a reload. */
+  keep(from) {
+    this.kept = new Kept();
+    const { data, split, images, batches, anchors, seed } = this;
+    const inputs = { data, split, images, batches, anchors, seed, size: this.size.input, backbone: this.backbone.input, sweep: this.sweep };
+    for (const [name, input] of Object.entries(inputs)) this.kept.add(name, input);
+    for (const axis of ["x", "y"]) {
+      for (const [part, input] of Object.entries(this[axis].inputs)) this.kept.add(`${axis}.${part}`, input);
+    }
+    const set = (key) => {
+      const known = SETTINGS.some(([one]) => one === key);
+      if (known) from.set((this.settings = key));
+      return known;
+    };
+    this.kept.add("settings", { get: () => this.settings, set });
+  }
+
+  /** Fill the form in again; returns the names that make no sense in it. */
+  restore(texts) {
+    const odd = this.kept.restore(texts);
+    this.axes.hidden = !this.sweep.checked;
+    this.ask();
+    return odd;
   }
 
   text(value, placeholder) {
@@ -85,6 +116,7 @@ export class StudyForm {
   }
 
   changed() {
+    this.on.typed();
     clearTimeout(this.checking);
     this.checking = setTimeout(() => this.ask(), CHECK_AFTER_MS);
   }
@@ -114,7 +146,7 @@ export class StudyForm {
     const kind = select(title, this.config.ranges.map(({ name, symbol }) => [name, symbol.replace("_", " ")]), setting, (name) => fill(name, ...usual[name]));
     fill(setting, values[0], values.at(-1), values.length);
     const element = h("div", { class: "axis row-fields" }, kind.field, this.labelled("from", first), this.labelled("to", last), this.labelled("values", number));
-    return { element, first, value: () => ({ setting: range(kind.input.value).name, first: first.value.trim(), last: last.value.trim(), count: number.value.trim() }) };
+    return { element, first, inputs: { setting: kind.input, first, last, count: number }, value: () => ({ setting: range(kind.input.value).name, first: first.value.trim(), last: last.value.trim(), count: number.value.trim() }) };
   }
 
   request() {
@@ -137,8 +169,9 @@ export class StudyForm {
   async ended(current) {
     if (current.state === "cancelled") say(this.job.errors, ["Cancelled."]);
     if (current.state !== "done") return;
+    this.place.remember();
     this.showStudies((await call(this.server, "hello", null)).studies);
-    this.choose(current.key);
+    this.choose(current.key, true);
   }
 
   /** Show the studies as they are on disk now. */
@@ -149,21 +182,46 @@ export class StudyForm {
     } catch {
       return; // the next visit asks again
     }
+    const first = !this.studies.length && found.studies.length;
     this.showStudies(found.studies);
-    if (!this.current && found.studies.length) this.choose(found.studies[0].key);
+    if (first && (this.current === SAMPLE || this.on.empty())) this.choose(this.first());
     if (found.current?.state === "running" && !this.job.following) this.job.follow();
   }
 
+  has(key) {
+    return this.studies.some((one) => one.key === key) || (key === SAMPLE && Boolean(this.config.sample));
+  }
+
+  titleOf(key) {
+    return key === SAMPLE ? "Sample" : this.studies.find((one) => one.key === key)?.title ?? "";
+  }
+
+  /** What is open where nothing else was asked for. */
+  first() {
+    return this.studies[0]?.key ?? (this.config.sample && !this.on.sample.hidden ? SAMPLE : null);
+  }
+
+  /** The sample was hidden, or is wanted again. */
+  sampleChanged() {
+    this.showStudies(this.studies);
+    if (!this.on.sample.hidden) this.choose(SAMPLE, true);
+    else if (this.current === SAMPLE) this.choose(this.first(), true);
+  }
+
   showStudies(studies) {
+    this.studies = studies;
     this.empty.hidden = studies.length > 0;
+    const { sample } = this.config;
     this.list.replaceChildren(
       ...studies.map((one) => {
         const when = moment(one.time);
-        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key) }, h("strong", {}, one.title), h("span", {}, one.text), h("span", {}, when));
+        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key, true) }, h("strong", {}, one.title), h("span", {}, one.text), h("span", {}, when));
         const remove = h("button", { type: "button", class: "quiet beside", "aria-label": `Delete the study of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete");
         return h("li", { dataset: { study: one.key } }, open, remove);
       }),
+      ...(sample && !this.on.sample.hidden ? [sampleItem("study", sample.title, sample.text, () => this.choose(SAMPLE, true))] : []),
     );
+    if (!sample) this.on.sample.back.hidden = true;
     this.mark();
   }
 
@@ -172,16 +230,17 @@ export class StudyForm {
     try {
       const { studies } = await call(this.server, "remove", one.key);
       this.showStudies(studies);
-      if (this.current === one.key) this.choose(studies[0]?.key ?? null);
+      if (this.current === one.key) this.choose(this.first(), true);
     } catch (error) {
       say(this.job.errors, [error.message]);
     }
   }
 
-  choose(key) {
+  /** byHand: somebody asked for it, so that Back returns to what was open before. */
+  choose(key, byHand = false) {
     this.current = key;
     this.mark();
-    this.on.open(key);
+    this.on.open(key, byHand);
   }
 
   /** No study is open any more. */

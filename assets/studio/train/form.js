@@ -3,6 +3,7 @@ import { call, latestOnly } from "../shared/client.js";
 import { card, h, newId, select } from "../shared/dom.js";
 import { FieldErrors } from "../shared/fields.js";
 import { tell } from "../shared/messages.js";
+import { PathField } from "../shared/path-field.js";
 
 const CHECK_AFTER_MS = 250;
 const INSPECT_AFTER_MS = 900;
@@ -28,7 +29,7 @@ export class OrderForm {
     this.recipe.input.dataset.part = "recipe";
     this.title = h("p", { class: "help" });
     this.recipeText = h("div", { class: "inside" }, h("p", { class: "recipe-text" }));
-    this.data = this.text("data", "Data set's folder on this server");
+    this.data = this.text("data", "Data set's folder on this server", (input) => (this.place = new PathField(this.server, input)).element);
     this.name = this.text("name", "Name of the run");
     const head = (name, label, options) => {
       const made = select(label, options, "", (value) => this.change(name, value));
@@ -39,9 +40,11 @@ export class OrderForm {
     };
     const rule = head("rule", "Rule", lists.rules.map((r) => [r.key, r.title]));
     const known = lists.backbones.map((b) => [b.name, b.title]);
-    this.backboneText = h("input", { type: "text", "aria-label": "Backbone: any timm ViT, or a checkpoint file", autocomplete: "off", spellcheck: "false", hidden: true, placeholder: "a timm ViT, a file, or NAME@FILE", oninput: () => this.change("backbone", this.backboneText.value) });
+    this.backboneText = h("input", { type: "text", "aria-label": "Backbone: any timm ViT, or a checkpoint file", autocomplete: "off", spellcheck: "false", placeholder: "a timm ViT, a file, or NAME@FILE", oninput: () => this.change("backbone", this.backboneText.value) });
+    this.backboneFile = new PathField(this.server, this.backboneText, { want: "checkpoint" });
+    this.backboneFile.element.hidden = true;
     const backbone = select("Backbone", [...known, ["", "Another, or a file…"]], "", (value) => {
-      this.backboneText.hidden = value !== "";
+      this.backboneFile.element.hidden = value !== "";
       if (value) this.change("backbone", value);
       else this.backboneText.focus();
     });
@@ -51,7 +54,7 @@ export class OrderForm {
       this.change("backbone", value);
       this.show();
     };
-    backbone.field.append(this.backboneText, this.errors.add("backbone", backbone.input, { value: () => this.value("backbone"), use: useBackbone }));
+    backbone.field.append(this.backboneFile.element, this.errors.add("backbone", backbone.input, { value: () => this.value("backbone"), use: useBackbone }));
     this.groups = lists.groups.map((group) => this.group(group));
     this.takeSettings = h("button", { type: "button", title: "Φ⁰, Ψ⁰, σ and T as they are in Explore", onclick: () => this.takeFromExplore() }, "Take settings from Explore");
     this.findings = h("ul", { class: "findings", "aria-label": "Findings about the data" });
@@ -90,11 +93,12 @@ export class OrderForm {
     this.element = element;
   }
 
-  text(name, label) {
+  /** `framed(input)`: what stands there instead of the bare input. */
+  text(name, label, framed = (input) => input) {
     const id = newId(name);
     const input = h("input", { id, type: "text", autocomplete: "off", spellcheck: "false", dataset: { part: name }, oninput: () => this.changed() });
     this.fields[name] = { input };
-    return { input, field: h("div", { class: "field" }, h("label", { for: id }, label), input, this.errors.add(name, input)) };
+    return { input, field: h("div", { class: "field" }, h("label", { for: id }, label), framed(input), this.errors.add(name, input)) };
   }
 
   group({ title, settings }) {
@@ -171,7 +175,7 @@ export class OrderForm {
       if (name === "backbone") {
         const known = this.lists.backbones.some((b) => b.name === value);
         input.value = known ? value : "";
-        this.backboneText.hidden = known;
+        this.backboneFile.element.hidden = known;
         if (!known) this.backboneText.value = value;
       } else input.value = value;
     }
@@ -270,6 +274,7 @@ export class OrderForm {
       this.startedName = run.name;
       this.touchedName = false;
       this.errors.reset();
+      this.place.remember();
       this.hooks.started(run);
     } catch (error) {
       this.said.textContent = "";
