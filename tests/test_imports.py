@@ -38,6 +38,7 @@ LIBRARY = (
     "clustering",
     "output",
     "batches",
+    "own_features",
     "study",
     "studio",
 )

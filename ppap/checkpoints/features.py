@@ -92,7 +92,7 @@ def features_of(loaded: LoadedSegmenter, output: str = "backbone") -> Backbone:
         raise ValueError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}")
     if output == "frozen":
         return loaded.segmenter.backbone
-    return CheckpointFeatures(loaded, cast(Literal["backbone", "projection"], output))
+    return CheckpointFeatures(loaded, output)
 
 
 def load_features(
