@@ -5,6 +5,7 @@ import { card, choice, h, newId, select } from "../shared/dom.js";
 import { perCent } from "./form.js";
 import { NONE, emptyTable, loadPhoto, paint, pixel, readIds } from "../shared/label-view.js";
 
+const KINDS = [["cluster", "Clusters"], ["linear", "Linear probe"]];
 const ORDERS = [["worst", "Worst first"], ["best", "Best first"], ["order", "As in the data set"]];
 
 async function inflate(base64) {
@@ -13,15 +14,21 @@ async function inflate(base64) {
 }
 
 export class ImageBrowser {
-  /** shown: the open report, and one beside it that was made on the same images. */
-  constructor(server, shown) {
+  /**
+   * shown: the open report, and one beside it that was made on the same images; wanted: {image,
+   * kind, order} as `view()` gave them, what makes no sense is as usual; looked(): after each change.
+   */
+  constructor(server, shown, { wanted = {}, looked = () => {} } = {}) {
     this.server = server;
     this.shown = shown;
+    this.looked = looked;
     const [{ report }] = shown;
-    this.look = { kind: "cluster", crf: 0, opacity: 0.65 }; // crf: the share of a picture, from its left
-    this.order = select("Order", ORDERS, "worst", () => this.sort());
+    const kind = KINDS.some(([key]) => key === wanted.kind) ? wanted.kind : "cluster";
+    const order = ORDERS.some(([key]) => key === wanted.order) ? wanted.order : "worst";
+    this.look = { kind, crf: 0, opacity: 0.65 }; // crf: the share of a picture, from its left
+    this.order = select("Order", ORDERS, order, () => this.sort());
     this.order.field.classList.add("row");
-    this.kind = choice("Prediction", [["cluster", "Clusters"], ["linear", "Linear probe"]], "cluster", (kind) => this.change({ kind }));
+    this.kind = choice("Prediction", KINDS, kind, (one) => this.change({ kind: one }));
     const crfId = newId("crf");
     const crf = shown.every((one) => one.report.crf);
     this.crf = h("input", { id: crfId, type: "range", min: "0", max: "1", step: "0.01", value: "0", disabled: !crf, title: crf ? "From the left up to here with CRF" : "Evaluate with CRF to see it", oninput: () => this.setCrf(Number(this.crf.value)) });
@@ -42,7 +49,15 @@ export class ImageBrowser {
     this.element = element;
     this.colours = report.colours;
     this.classes = report.classes;
-    this.sort();
+    this.rank();
+    const asked = this.images.find((one) => String(one.index) === wanted.image);
+    this.open((asked ?? this.images[0]).index);
+  }
+
+  /** What is looked at, for a link; empty where it is as usual. */
+  view() {
+    const { order, look } = this;
+    return { image: this.index, kind: look.kind === "cluster" ? "" : look.kind, order: order.input.value === "worst" ? "" : order.input.value };
   }
 
   measure(one) {
@@ -87,6 +102,7 @@ export class ImageBrowser {
     const before = scores();
     Object.assign(this.look, changes);
     if (scores() !== before) this.rank();
+    this.looked();
     if (again && !this.asking) this.open(this.index);
     else this.draw();
   }
@@ -99,6 +115,7 @@ export class ImageBrowser {
 
   async open(index) {
     this.index = index;
+    this.looked();
     const mine = (this.turn = (this.turn ?? 0) + 1);
     for (const one of this.list.querySelectorAll("button")) {
       const on = Number(one.dataset.index) === index;

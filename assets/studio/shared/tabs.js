@@ -2,9 +2,14 @@
 
 const TRIES = 100;
 const TRY_AGAIN_MS = 100;
+// Of a narrow window, some tabs are in gradio's menu.
+const TABS = "button[role=tab], .overflow-dropdown button";
+
+/** The title of the tab that an element is the button of, or null. */
+export const tabOf = (element) => element.closest?.(TABS)?.textContent.trim() ?? null;
 
 export function openTab(title) {
-  [...document.querySelectorAll("button[role=tab]")].find((tab) => tab.textContent.trim() === title)?.click();
+  [...document.querySelectorAll(TABS)].find((tab) => tab.textContent.trim() === title)?.click();
 }
 
 /** Open a tab; its page, once it is there, or null. */

@@ -1,12 +1,15 @@
 // The Study page: how far the sets can be trusted on a data set, and which settings suit.
+import { join, leftOut, moved, refined } from "../shared/address.js";
 import { call } from "../shared/client.js";
 import { card, count, h, newId, percent, whenBack } from "../shared/dom.js";
 import { noteBox, say } from "../shared/messages.js";
 import { explore, openExplore } from "../shared/open-explore.js";
+import { SAMPLE, Sample } from "../shared/sample.js";
 import { AblationCard, ablationView } from "./ablation.js";
 import { StudyForm } from "./form.js";
 
 const FOLLOW_MS = 3000;
+const NEXT = "This is a study of the six sample photos. To begin one of your own, name a folder of your images and press Study.";
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server) {
@@ -15,7 +18,7 @@ export async function mount(element, server) {
   try {
     const config = await call(server, "hello", null);
     root.studio = new StudyPage(root, config, server);
-    if (config.studies[0]) root.studio.form.choose(config.studies[0].key);
+    root.studio.start();
   } catch (error) {
     root.replaceChildren(h("p", { class: "messages error" }, error.message));
     throw error;
@@ -26,9 +29,17 @@ class StudyPage {
   constructor(root, config, server) {
     this.server = server;
     this.ranges = config.ranges;
-    this.form = new StudyForm(server, config, { open: (key) => this.open(key), settings: () => explore()?.controls.values ?? null });
-    this.main = h("div", { class: "main study", dataset: { ready: "false" } }, this.welcome());
-    this.ablations = new AblationCard(server, { show: (name) => this.showAblation(name) });
+    this.sample = new Sample("study", NEXT, () => this.form.sampleChanged());
+    this.form = new StudyForm(server, config, {
+      open: (key, byHand) => this.open(key, byHand),
+      settings: () => explore()?.controls.values ?? null,
+      typed: () => refined("study"),
+      empty: () => !this.form.current && !this.ablations.current,
+      sample: this.sample,
+    });
+    this.notice = noteBox();
+    this.main = h("div", { class: "main study", dataset: { ready: "false" } }, this.notice, this.welcome());
+    this.ablations = new AblationCard(server, { show: (name, byHand) => this.showAblation(name, byHand), typed: () => refined("study") });
     this.form.element.append(this.ablations.element);
     root.replaceChildren(this.form.element, this.main);
     whenBack(root, () => {
@@ -37,15 +48,49 @@ class StudyPage {
     });
   }
 
+  /** Show what the address says, or else the newest study. */
+  async start() {
+    const { view, form, said } = join("study", {
+      names: ["study", "ablation"],
+      state: () => ({
+        view: this.ablations.current ? { ablation: this.ablations.current } : { study: this.form.current },
+        form: { ...this.form.kept.texts(), ...this.ablations.texts() },
+      }),
+      restore: (wanted, sentences) => this.restore(wanted, sentences),
+      title: () => this.ablations.current ?? this.form.titleOf(this.form.current),
+    });
+    const own = Object.entries(form).filter(([name]) => !name.startsWith("ablation."));
+    const odd = this.form.restore(Object.fromEntries(own));
+    this.restore(view, [...said, ...leftOut(odd)]);
+    const further = await this.ablations.restore(form);
+    if (further.length) say(this.notice, leftOut([...odd, ...further]));
+  }
+
+  restore({ study, ablation }, said) {
+    const known = !study || this.form.has(study);
+    const sentences = known ? said : [...said, `There is no study ${study} any more. Choose another from the list.`];
+    if (ablation) this.ablations.choose(ablation);
+    else this.form.choose(study && known ? study : this.form.first());
+    say(this.notice, sentences);
+  }
+
+  /** Put something in place of what was open. */
+  fill(...parts) {
+    this.main.replaceChildren(this.notice, ...parts);
+  }
+
   welcome() {
     return h("section", { class: "card" }, h("div", { class: "card-body" }, h("h3", {}, "No study is open"), h("p", { class: "help" }, "A study draws random images, and tells how many of the positives are right and how many of the negatives are wrong: for PPAP and for its rivals, by class, and over a grid of settings. It also suggests settings, for which no labels are needed.")));
   }
 
-  async open(key) {
+  async open(key, byHand) {
     const mine = (this.turn = (this.turn ?? 0) + 1);
     this.main.dataset.ready = "false";
+    this.ablations.leave();
+    this.told(byHand);
     if (!key) {
-      this.main.replaceChildren(this.welcome());
+      this.fill(this.welcome());
+      delete this.main.dataset.study;
       return;
     }
     try {
@@ -53,17 +98,23 @@ class StudyPage {
       if (mine !== this.turn) return;
       this.show(reply);
       delete this.main.dataset.ablation;
-      this.ablations.leave();
       Object.assign(this.main.dataset, { ready: "true", study: key });
     } catch (error) {
-      if (mine === this.turn) this.main.replaceChildren(h("p", { class: "messages error" }, error.message));
+      if (mine === this.turn) this.fill(h("p", { class: "messages error" }, error.message));
     }
   }
 
+  told(byHand) {
+    say(this.notice, []);
+    if (byHand) moved("study");
+    else refined("study");
+  }
+
   /** An ablation's table, followed until all its runs have ended. */
-  async showAblation(name) {
+  async showAblation(name, byHand) {
     const mine = (this.turn = (this.turn ?? 0) + 1);
     this.form.leave();
+    this.told(byHand);
     this.main.dataset.ready = "false";
     delete this.main.dataset.study;
     for (;;) {
@@ -71,11 +122,11 @@ class StudyPage {
       try {
         reply = await call(this.server, "ablation", name);
       } catch (error) {
-        if (mine === this.turn) this.main.replaceChildren(h("p", { class: "messages error" }, error.message));
+        if (mine === this.turn) this.fill(h("p", { class: "messages error" }, error.message));
         return;
       }
       if (mine !== this.turn) return;
-      this.main.replaceChildren(ablationView(reply));
+      this.fill(ablationView(reply));
       Object.assign(this.main.dataset, { ready: "true", ablation: name });
       const { total, finished } = reply.standing;
       if (finished === total || (reply.ended && !reply.standing.running && !reply.standing.waiting)) break;
@@ -90,8 +141,9 @@ class StudyPage {
     const { study } = reply;
     const address = (name, shown) => `studio/study/${encodeURIComponent(reply.key)}/${encodeURIComponent(name)}${shown ? "?show=1" : ""}`;
     const link = (name, text) => h("a", { href: address(name), download: name }, text);
-    this.main.replaceChildren(
+    this.fill(
       ...[
+        reply.key === SAMPLE ? this.sample.note : null,
         this.adviceCard(reply, address),
         study.rules.length ? this.rulesCard(reply, link) : null,
         ...study.figures.filter(({ name }) => name === "sweep").map((figure) => this.sweepCard(study, figure, address, link)),

@@ -9,7 +9,7 @@ const CHECK_AFTER_MS = 250;
 const INSPECT_AFTER_MS = 900;
 
 export class OrderForm {
-  /** lists: the server's; hooks: {started(run), explore() → settings or null}. */
+  /** lists: the server's; hooks: {started(run), explore() → settings or null, typed()}. */
   constructor(server, lists, hooks) {
     this.server = server;
     this.lists = lists;
@@ -207,7 +207,31 @@ export class OrderForm {
     return { recipe: this.current.name, name: this.name.input.value, data: samples ? "" : this.data.input.value, settings: this.changes };
   }
 
+  /** What is half filled in, as texts by name: a recipe, data, a name and changed settings. */
+  texts() {
+    const { recipe, data, name } = this;
+    const usual = this.lists.recipes[0].name;
+    return { recipe: recipe.input.value === usual ? "" : recipe.input.value, data: data.input.value, name: this.touchedName ? name.input.value : "", ...this.changes };
+  }
+
+  /** Fill the form in again; returns the names that make no sense in it. */
+  restore({ recipe, data, name, ...settings }) {
+    const odd = Object.keys(settings).filter((one) => !(one in this.fields));
+    const known = this.lists.recipes.some((one) => one.name === recipe);
+    if (recipe && !known) odd.push("recipe");
+    if (data) this.data.input.value = data;
+    this.chooseRecipe(known ? recipe : this.lists.recipes[0].name, Object.fromEntries(Object.entries(settings).filter(([one]) => one in this.fields)));
+    if (name) {
+      this.touchedName = true;
+      this.name.input.value = name;
+    }
+    for (const { element, count } of this.groups) element.open ||= Boolean(count.textContent);
+    this.changed();
+    return odd;
+  }
+
   changed() {
+    this.hooks.typed();
     if (document.activeElement === this.name.input) this.touchedName = true;
     clearTimeout(this.checking);
     clearTimeout(this.inspecting);

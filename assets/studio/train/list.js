@@ -1,5 +1,6 @@
 // The list of runs: filter, sort, which are drawn, which one is looked at.
 import { card, h, select } from "../shared/dom.js";
+import { SAMPLE } from "../shared/sample.js";
 import { runColour } from "./charts.js";
 
 const STATES = [["", "All states"], ["active", "Running and waiting"], ["finished", "Finished"], ["stopped", "Stopped"], ["failed", "Failed"]];
@@ -24,27 +25,61 @@ export function duration(seconds) {
 }
 
 export class RunList {
-  /** hooks: {open(name), drawn(names), compare(names)}. */
+  /** hooks: {open(name), drawn(names), compare(names), looked(), sample}. */
   constructor(hooks) {
     this.hooks = hooks;
+    this.sample = null; // the sample run, if the server has one
     this.runs = [];
     this.checked = new Set();
     this.rows = new Map();
-    this.filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter runs by name, recipe, rule, backbone", oninput: () => this.show() });
-    this.state = select("State", STATES, "", () => this.show()).input;
-    this.order = select("Order", ORDERS, "newest", () => this.show()).input;
+    this.filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter runs by name, recipe, rule, backbone", oninput: () => this.looked() });
+    this.state = select("State", STATES, "", () => this.looked()).input;
+    this.order = select("Order", ORDERS, "newest", () => this.looked()).input;
     for (const [input, label] of [[this.state, "State"], [this.order, "Order"]]) input.setAttribute("aria-label", label);
     this.compareButton = h("button", { type: "button", disabled: true, title: "Tick two runs or more", onclick: () => hooks.compare([...this.checked]) }, "Compare");
     this.list = h("ul", { class: "runs", "aria-label": "Runs" });
     this.none = h("p", { class: "empty" }, "No runs yet. Start one: the sample photos take a few minutes and need nothing else.");
     const { card: element, body } = card("Runs", { class: "card" }, this.compareButton);
-    body.append(h("div", { class: "filters" }, this.filter, this.state, this.order), this.none, this.list);
+    body.append(h("div", { class: "filters" }, this.filter, this.state, this.order), this.none, this.list, hooks.sample.back);
     this.element = element;
+  }
+
+  looked() {
+    this.show();
+    this.hooks.looked();
+  }
+
+  /** What is looked at in the list, for a link; empty where it is as usual. */
+  view() {
+    const drawn = [...this.checked].filter((name) => name !== this.current);
+    return { filter: this.filter.value, state: this.state.value, order: this.order.value === "newest" ? "" : this.order.value, drawn: drawn.join(",") };
+  }
+
+  /** Look at the list as a link says; returns the names that make no sense. */
+  restore({ filter = "", state = "", order = "newest", drawn = "" }) {
+    const odd = [];
+    const choose = (name, input, value, usual) => {
+      input.value = value;
+      if (input.value === value) return;
+      input.value = usual;
+      odd.push(name);
+    };
+    this.filter.value = filter;
+    choose("state", this.state, state, "");
+    choose("order", this.order, order, "newest");
+    this.checked = new Set(drawn.split(",").filter(Boolean));
+    this.show();
+    return odd;
+  }
+
+  /** The sample run, where it is shown. */
+  get samples() {
+    return this.sample && !this.hooks.sample.hidden ? [this.sample] : [];
   }
 
   setRuns(runs) {
     this.runs = runs;
-    const names = new Set(runs.map((run) => run.name));
+    const names = new Set([...runs, ...this.samples].map((run) => run.name));
     for (const name of this.checked) if (!names.has(name)) this.checked.delete(name);
     for (const name of this.rows.keys()) if (!names.has(name)) this.rows.delete(name);
     this.show();
@@ -57,7 +92,7 @@ export class RunList {
 
   /** The runs whose curves are drawn, with their colours: the current one and those that are ticked. */
   drawn() {
-    const order = this.runs.toSorted(SORTS.oldest).map((run) => run.name);
+    const order = [...this.runs.toSorted(SORTS.oldest), ...this.samples].map((run) => run.name);
     const wanted = order.filter((name) => name === this.current || this.checked.has(name));
     return wanted.map((name) => ({ name, colour: runColour(order.indexOf(name)) }));
   }
@@ -71,7 +106,7 @@ export class RunList {
   }
 
   show() {
-    const shown = this.runs.filter((run) => this.fits(run)).toSorted(SORTS[this.order.value]);
+    const shown = [...this.runs.filter((run) => this.fits(run)).toSorted(SORTS[this.order.value]), ...this.samples];
     this.colours = new Map(this.drawn().map(({ name, colour }) => [name, colour]));
     this.none.hidden = this.runs.length > 0;
     const rows = shown.map((run) => this.row(run));
@@ -106,7 +141,7 @@ export class RunList {
     const tick = h("input", { type: "checkbox", "aria-label": `Draw and compare ${run}`, onchange: () => {
       if (tick.checked) this.checked.add(run);
       else this.checked.delete(run);
-      this.show();
+      this.looked();
       this.hooks.drawn();
     } });
     const what = h("span", { class: "what" });
@@ -114,7 +149,10 @@ export class RunList {
     const badge = h("span", {});
     const when = h("span", {});
     const bar = h("progress", { max: 1, "aria-label": `Progress of ${run}` });
-    const row = h("li", { dataset: { run } }, tick, name, h("div", { class: "end" }, badge, when), bar);
+    const sample = run === SAMPLE;
+    if (sample) name.firstChild.replaceChildren("Sample run ", h("span", { class: "badge sample" }, "Sample"));
+    tick.disabled = sample; // its curves are drawn when it is looked at
+    const row = h("li", { class: sample ? "sample" : "", dataset: { run } }, tick, name, h("div", { class: "end" }, badge, when), bar);
     row.parts = { tick, name, what, badge, when, bar };
     return row;
   }

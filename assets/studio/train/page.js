@@ -1,7 +1,10 @@
 // The Train page: the form, the list of runs and the run that is looked at, kept up to date.
+import { join, leftOut, moved, refined } from "../shared/address.js";
 import { call } from "../shared/client.js";
 import { h } from "../shared/dom.js";
+import { noteBox, say } from "../shared/messages.js";
 import { explore, openExplore } from "../shared/open-explore.js";
+import { SAMPLE, Sample } from "../shared/sample.js";
 import { visit } from "../shared/tabs.js";
 import { Charts, thinned } from "./charts.js";
 import { OrderForm } from "./form.js";
@@ -13,6 +16,8 @@ const IDLE_MS = 3000; // nothing runs
 const HIDDEN_MS = 500; // how soon a page that is looked at again notices
 const REDRAW_MS = 190; // at least so long between drawings, for each run that is drawn
 const MOST_POINTS = 6000; // of a curve that a page keeps
+const NEXT = "This run was trained on the six sample photos. To make the same here, press Start: it takes a few minutes; to train on your own images, choose their folder and another recipe first.";
+const VIEW = ["run", "filter", "state", "order", "drawn", "at"];
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server) {
@@ -21,6 +26,7 @@ export async function mount(element, server) {
   try {
     const lists = await call(server, "lists", null);
     root.train = new Train(root, server, lists);
+    root.train.start();
     root.train.poll();
   } catch (error) {
     root.replaceChildren(h("p", { class: "messages error" }, error.message));
@@ -37,22 +43,76 @@ class Train {
     this.version = null;
     this.followed = new Map(); // by name: {cursor, series}
     this.charts = new Charts();
-    this.form = new OrderForm(server, lists, { started: (run) => this.started(run), explore: () => explore()?.state.settings ?? null });
-    this.list = new RunList({ open: (name) => this.open(name), drawn: () => this.pollNow(), compare: (names) => this.compare(names) });
+    this.form = new OrderForm(server, lists, { started: (run) => this.started(run), explore: () => explore()?.state.settings ?? null, typed: () => refined("train") });
+    this.sample = new Sample("train", NEXT, () => this.sampleChanged());
+    this.list = new RunList({ open: (name) => this.open(name, true), drawn: () => this.pollNow(), compare: (names) => this.compare(names), looked: () => refined("train"), sample: this.sample });
     this.view = new RunView(server, this.charts, {
       changed: () => this.pollNow(),
       renamed: (run) => this.open(run.name),
       deleted: () => this.open(null),
+      looked: () => refined("train"),
       clone: (details) => this.form.fill(details),
       explore: (config) => this.useInExplore(config),
       use: async (tab, name) => (await visit(tab))?.takeRun(name) ?? `${tab} is not ready yet.`,
     });
+    this.notice = noteBox();
+    this.note = h("div", { hidden: true }, this.sample.note);
     this.problem = h("p", { class: "messages error", role: "alert", hidden: true });
     root.replaceChildren(
       h("div", { class: "column" }, this.form.element),
-      h("div", { class: "column watching" }, this.problem, this.list.element, this.view.element),
+      h("div", { class: "column watching" }, this.problem, this.notice, this.list.element, this.note, this.view.element),
     );
     root.append(this.view.sheet);
+  }
+
+  /** Show what the address says, or else the newest run. */
+  start() {
+    const { view, form, said } = join("train", {
+      names: VIEW,
+      state: () => ({ view: { run: this.list.current ?? this.wanted?.run, ...this.list.view(), at: this.view.at }, form: this.form.texts() }),
+      restore: (wanted, sentences) => this.restore(wanted, sentences),
+      title: () => (this.list.current === SAMPLE ? "Sample" : this.list.current ?? ""),
+    });
+    const odd = Object.keys(form).length ? this.form.restore(form) : [];
+    this.restore(view, [...said, ...leftOut(odd)]);
+  }
+
+  /** As a link says; the run is opened as soon as the list of runs is there. */
+  restore(view, said) {
+    const odd = this.list.restore(view);
+    say(this.notice, [...said, ...leftOut(odd)]);
+    this.view.wanted = view.at;
+    this.wanted = view;
+    if (this.version !== null) this.openWanted();
+  }
+
+  openWanted() {
+    const { run } = this.wanted;
+    this.wanted = null;
+    const known = this.find(run);
+    if (known && run !== this.list.current) this.open(run);
+    else if (known) this.view.goTo();
+    else {
+      if (run) say(this.notice, [`There is no run ${run} any more. Choose another from the list.`]);
+      this.open(this.first());
+    }
+  }
+
+  /** A run by its name. */
+  find(name) {
+    return [...this.runs, ...this.list.samples].find((one) => one.name === name);
+  }
+
+  /** What is open where nothing else was asked for. */
+  first() {
+    return this.runs[0]?.name ?? this.list.samples[0]?.name ?? null;
+  }
+
+  /** The sample was hidden, or is wanted again. */
+  sampleChanged() {
+    this.list.setRuns(this.runs);
+    if (!this.sample.hidden) this.open(SAMPLE, true);
+    else if (this.list.current === SAMPLE) this.open(this.first(), true);
   }
 
   /** Whether anybody looks. */
@@ -87,6 +147,8 @@ class Train {
       const reply = await call(this.server, "watch", { known: this.version, watch });
       this.problem.hidden = true;
       this.version = reply.version;
+      this.list.sample = reply.sample ?? null;
+      this.sample.back.hidden = !(reply.sample && this.sample.hidden);
       if (reply.runs) this.setRuns(reply.runs);
       for (const [name, changes] of Object.entries(reply.changes)) this.take(name, changes);
       this.showCurves();
@@ -100,12 +162,16 @@ class Train {
     this.runs = runs;
     this.list.setRuns(runs);
     this.form.setTaken(runs.map(({ name }) => name));
-    const names = new Set(runs.map(({ name }) => name));
+    const names = new Set([...runs, ...this.list.samples].map(({ name }) => name));
     for (const name of this.followed.keys()) if (!names.has(name)) this.followed.delete(name);
-    const current = runs.find(({ name }) => name === this.list.current);
-    if (current) this.view.show(current);
-    else if (this.list.current) this.open(null);
-    if (!this.list.current && runs.length) this.open(runs[0].name);
+    const first = !this.had && runs.length > 0;
+    this.had = runs.length > 0;
+    if (this.wanted) return this.openWanted();
+    const current = this.find(this.list.current);
+    // The first run of one's own takes the sample's place.
+    if (this.list.current === SAMPLE && first) this.open(runs[0].name);
+    else if (current) this.view.show(current);
+    else if (this.list.current || this.first()) this.open(this.first());
   }
 
   take(name, changes) {
@@ -141,14 +207,22 @@ class Train {
     this.charts.setRuns(drawn.map(({ name, colour }) => ({ name, colour, series: this.followed.get(name).series })));
   }
 
-  open(name) {
-    const run = this.runs.find((one) => one.name === name);
+  /** byHand: somebody asked for it, so that Back returns to what was open before. */
+  open(name, byHand = false) {
+    const run = this.find(name);
+    if (byHand) {
+      say(this.notice, []);
+      this.view.wanted = undefined;
+    }
     // The log begins anew with the run.
     const known = this.followed.get(name);
     if (known?.cursor && this.view.run?.name !== name) known.cursor = { ...known.cursor, log: -1 };
     this.list.setCurrent(name);
     if (run) this.view.open(run);
     else if (!name) this.view.close();
+    this.note.hidden = name !== SAMPLE;
+    if (byHand) moved("train");
+    else refined("train");
     this.pollNow();
   }
 
@@ -157,7 +231,8 @@ class Train {
     this.runs = [run, ...this.runs.filter(({ name }) => name !== run.name)];
     this.list.setRuns(this.runs);
     this.version = null;
-    this.open(run.name);
+    this.wanted = null;
+    this.open(run.name, true);
   }
 
   async compare(names) {

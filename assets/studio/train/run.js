@@ -2,13 +2,14 @@
 import { call } from "../shared/client.js";
 import { card, count, fixed, h } from "../shared/dom.js";
 import { tell } from "../shared/messages.js";
+import { SAMPLE } from "../shared/sample.js";
 import { duration, share } from "./list.js";
 
 const KEPT_CHARACTERS = 200_000;
 const PARTS = ["Photo", "Truth", "Clusters", "Classes"];
 
 export class RunView {
-  /** hooks: {changed(), renamed(run), deleted(name), clone(details), explore(settings), use(tab, name)}. */
+  /** hooks: {changed(), renamed(run), deleted(name), clone(details), explore(settings), use(tab, name), looked()}. */
   constructor(server, charts, hooks) {
     this.server = server;
     this.hooks = hooks;
@@ -45,7 +46,9 @@ export class RunView {
   pictures() {
     this.slider = h("input", { type: "range", min: "0", max: "0", step: "1", value: "0", "aria-label": "Validation", dataset: { part: "time" }, oninput: () => {
       this.follows = Number(this.slider.value) === this.steps.length - 1;
+      this.wanted = undefined;
       this.showPictures();
+      this.hooks.looked();
     } });
     this.when = h("output", {});
     this.strips = h("div", { class: "strips" });
@@ -90,7 +93,8 @@ export class RunView {
 
   show(run) {
     this.run = run;
-    this.title.textContent = run.name;
+    const sample = run.name === SAMPLE;
+    this.title.textContent = sample ? "Sample run" : run.name;
     this.heading.className = `badge ${run.state}`;
     this.heading.textContent = run.state;
     const fact = (name, value) => (value === null || value === "" || value === undefined ? null : h("span", {}, `${name} `, h("b", {}, value)));
@@ -112,7 +116,7 @@ export class RunView {
     tell(this.reason, run.state === "failed" ? run.text : "");
     this.note(run);
     const active = ["running", "stopping", "queued"].includes(run.state);
-    const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, clone: true, explore: true, command: true, rename: !active, delete: !active };
+    const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, clone: true, explore: true, command: true, rename: !active && !sample, delete: !active && !sample };
     for (const [name, wanted] of Object.entries(shown)) this.buttons[name].hidden = !wanted;
     this.buttons.stop.textContent = run.state === "queued" ? "Take out of the queue" : "Stop";
   }
@@ -121,6 +125,22 @@ export class RunView {
     const said = run.state === "failed" ? "" : run.text;
     if (said !== this.noted) this.said.textContent = said;
     this.noted = said;
+  }
+
+  /** The step whose predictions are looked at, for a link; empty for the newest. */
+  get at() {
+    if (this.wanted !== undefined) return this.wanted;
+    return this.follows ? "" : this.steps?.[Number(this.slider.value)] ?? "";
+  }
+
+  /** Look at the predictions of the wanted step, once they are there; an odd one is the newest. */
+  goTo() {
+    const place = (this.steps ?? []).map(String).indexOf(this.wanted);
+    if (!this.steps?.length) return;
+    this.wanted = undefined;
+    this.follows = place < 0 || place === this.steps.length - 1;
+    this.slider.value = String(place < 0 ? this.steps.length - 1 : place);
+    this.showPictures();
   }
 
   take({ log, gap, reset, pictures }) {
@@ -143,7 +163,8 @@ export class RunView {
     this.slider.max = String(Math.max(0, steps.length - 1));
     if (this.follows) this.slider.value = this.slider.max;
     this.strips.replaceChildren(...images.map((image) => h("div", { class: "strip" }, h("img", { alt: `Image ${image}: photo, truth, clusters, classes`, loading: "lazy", dataset: { image: String(image) } }))));
-    this.showPictures();
+    if (this.wanted !== undefined) this.goTo();
+    else this.showPictures();
   }
 
   showPictures() {
