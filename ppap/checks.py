@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 import torch
@@ -79,6 +80,28 @@ def check_count(name: str, value: int, least: int, most: int | None = None) -> N
     if not whole or value < least or (most is not None and value > most):
         span = f"{least} or more" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name} must be a whole number, {span}, not {value!r}")
+
+
+def patches_by_image(images: int | Sequence[int], total: int) -> tuple[int, ...]:
+    """How many of ``total`` patches each image has.
+
+    Args:
+        images: how many images share the patches evenly, or the patches of each.
+        total: N, all patches.
+
+    Raises:
+        ValueError: the number of images does not divide N, or the images' patches do not sum to it.
+    """
+    if isinstance(images, Sequence) and not isinstance(images, str):
+        for one in images:
+            check_count("an image's patches", one, 1)
+        if sum(images) != total:
+            raise ValueError(f"images hold {sum(images)} patches together, not {total}")
+        return tuple(int(one) for one in images)
+    check_count("images", images, 1)
+    if total % images:
+        raise ValueError(f"images must divide the {total} patches evenly, not {images}")
+    return (total // images,) * int(images)
 
 
 def check_share(name: str, value: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -37,17 +39,28 @@ def sample_pool(
     check_vectors("features", features.flatten(0, 2), "B·h·w")
     check_count("size", size, 1)
     images, patches = len(features), features.shape[1] * features.shape[2]
-    drawn = draw_evenly(images, patches, size, generator or seeded(0))
+    drawn = draw_evenly([patches] * images, size, generator or seeded(0))
     return features.flatten(0, 2)[drawn.to(features.device)]
 
 
-def draw_evenly(images: int, patches: int, size: int, generator: torch.Generator) -> Tensor:
-    """Indices of ``size`` different patches, one of each image before a second of any."""
+def draw_evenly(counts: Sequence[int], size: int, generator: torch.Generator) -> Tensor:
+    """Indices of ``size`` different patches, one of each image before a second of any.
+
+    ``counts`` are the patches of each image, 1 or more.
+    """
+    device = generator.device
+    patches = torch.tensor(counts, device=device)
+    starts = patches.cumsum(0) - patches
     # Columns of `order` hold every image's patches in a random order of its own; reading column
     # by column takes one patch from each image before a second from any.
-    order = torch.rand(images, patches, generator=generator, device=generator.device).argsort(1)
-    turn = torch.randperm(images, generator=generator, device=generator.device)
-    return (order[turn] + turn.unsqueeze(1) * patches).T.reshape(-1)[:size]
+    chance = torch.rand(len(counts), max(counts), generator=generator, device=device)
+    alike = min(counts) == max(counts)
+    if not alike:  # what an image with fewer patches does not have goes to the end of its row
+        beyond = torch.arange(max(counts), device=device) >= patches.unsqueeze(1)
+        chance.masked_fill_(beyond, 2)
+    turn = torch.randperm(len(counts), generator=generator, device=device)
+    found = (chance.argsort(1)[turn] + starts[turn].unsqueeze(1)).T.reshape(-1)
+    return (found if alike else found[~beyond[turn].T.reshape(-1)])[:size]
 
 
 @torch.no_grad()
@@ -83,7 +96,7 @@ def pool_similarity_unit(f: Tensor, pool: Tensor) -> Tensor:
 
 @torch.no_grad()
 def other_images_similarity_unit(
-    f: Tensor, *, images: int, size: int, generator: torch.Generator
+    f: Tensor, *, counts: Sequence[int], size: int, generator: torch.Generator
 ) -> Tensor:
     """R of every patch with a pool drawn from the batch itself: only other images' patches count.
 
@@ -94,7 +107,7 @@ def other_images_similarity_unit(
 
     Args:
         f: L2-normalised features ``(N, D)``, image by image: not checked.
-        images: B, 2 or more, a divisor of N: not checked.
+        counts: patches of each image, 2 images or more, N together: not checked.
         size: M, how many patches to draw from all images together, 2 to N: not checked. They are
             spread evenly as by ``sample_pool``, so that every image has others in the pool.
         generator: source of chance.
@@ -102,13 +115,13 @@ def other_images_similarity_unit(
     Returns:
         ``(N,)``.
     """
-    patches = len(f) // images
-    drawn = draw_evenly(images, patches, size, generator).to(f.device)
-    owner = drawn // patches
+    drawn = draw_evenly(counts, size, generator).to(f.device)
+    owners = torch.arange(len(counts), device=f.device)
+    owner = owners.repeat_interleave(torch.tensor(counts, device=f.device))[drawn]
     return torch.cat(
         [
             pool_similarity_unit(own, f[drawn[owner != image]])
-            for image, own in enumerate(f.split(patches))
+            for image, own in enumerate(f.split(list(counts)))
         ]
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch import Tensor
 
-from ppap.checks import check_count
+from ppap.checks import patches_by_image
 from ppap.propagation import PatchSets, propagate_unit
 from ppap.rivals.ablations import with_initial_positives, without_ambiguity
 from ppap.rivals.neighbours import cluster_patches_unit, k_nearest_unit, same_cluster_unit
@@ -147,7 +148,11 @@ class Choice:
 
 
 def prepare(
-    choice: Choice, f: Tensor, *, pool: Tensor | None = None, images: int | None = None
+    choice: Choice,
+    f: Tensor,
+    *,
+    pool: Tensor | None = None,
+    images: int | Sequence[int] | None = None,
 ) -> Tensor | None:
     """What a rule works out once for a batch, whatever the anchor; keep it and pass it on.
 
@@ -155,9 +160,10 @@ def prepare(
         choice: the rule and its parameters.
         f: L2-normalised features ``(N, D)``.
         pool: for "hp": patches from elsewhere, L2-normalised ``(M, D)``; see ``sample_pool``.
-        images: for "hp" without ``pool``: B, how many images ``f`` holds, one after the other.
-            The pool is then drawn from ``f`` with ``choice.pool_size`` and ``choice.seed``, and
-            each patch is compared with the pool patches of the other images.
+        images: for "hp" without ``pool``: B, how many images ``f`` holds, one after the other, or
+            the patches of each where their sizes differ (``Batch.counts``). The pool is then drawn
+            from ``f`` with ``choice.pool_size`` and ``choice.seed``, and each patch is compared
+            with the pool patches of the other images.
 
     Returns:
         "hp": R of every patch ``(N,)``; "kmeans": clusters ``(N,)``; the others need nothing: None.
@@ -165,7 +171,7 @@ def prepare(
     Raises:
         SettingError: a pool is missing, cannot be drawn from a single image, or is to hold more
             patches than there are; or there are more clusters than patches.
-        ValueError: N is not a multiple of ``images``.
+        ValueError: N is not a multiple of ``images``, or not the sum of their patches.
     """
     if choice.rule == "hp":
         return pool_similarity_unit(f, pool) if pool is not None else _from_batch(choice, f, images)
@@ -175,21 +181,19 @@ def prepare(
     return None
 
 
-def _from_batch(choice: Choice, f: Tensor, images: int | None) -> Tensor:
+def _from_batch(choice: Choice, f: Tensor, images: int | Sequence[int] | None) -> Tensor:
     if images is None:
         raise SettingError(
             "pool_size", "Hidden positives need a pool of patches, or the number of images."
         )
-    check_count("images", images, 1)
-    if len(f) % images:
-        raise ValueError(f"images must divide the {len(f)} patches evenly, not {images}")
-    if images == 1:
+    counts = patches_by_image(images, len(f))
+    if len(counts) == 1:
         raise SettingError(
             "pool_size", "Hidden positives need at least two images to draw a pool from."
         )
     at_most(POOL_SIZE, choice.pool_size, len(f))
     return other_images_similarity_unit(
-        f, images=images, size=choice.pool_size, generator=seeded(choice.seed)
+        f, counts=counts, size=choice.pool_size, generator=seeded(choice.seed)
     )
 
 

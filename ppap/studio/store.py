@@ -80,8 +80,8 @@ class Held:
     def bytes(self) -> int:
         """Memory of the large arrays."""
         batch = self.batch
-        labels = 0 if batch.pixel_labels is None else batch.pixel_labels.nbytes
-        return batch.images.nbytes + batch.features.nbytes + labels
+        arrays = (*batch.images, *(batch.pixel_labels or ()))
+        return sum(one.nbytes for one in arrays) + batch.features.nbytes
 
 
 class BatchStore:

@@ -18,12 +18,13 @@ another backbone lie elsewhere, while *ranks* of patches mean the same everywher
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ppap.checks import check_count, check_vectors
+from ppap.checks import check_vectors, patches_by_image
 from ppap.propagation import cosines, unit
 from ppap.settings import Settings
 
@@ -56,35 +57,33 @@ class Advice(NamedTuple):
     """Share of the pairs within an image in each bin."""
 
 
-def advise(features: Tensor, *, images: int, seed: int = 0) -> Advice:
+def advise(features: Tensor, *, images: int | Sequence[int], seed: int = 0) -> Advice:
     """Propose settings from the features of a batch alone.
 
     Args:
         features: patch features ``(N, D)``, floating point, any scale, image by image.
-        images: B, how many images; N is a multiple of it.
+        images: B, how many images, N being a multiple of it; or the patches of each.
         seed: of the draw of patches.
 
     Raises:
-        TypeError, ValueError: as ``propagate`` for the features; N is no multiple of ``images``,
-            or there are fewer than two patches in an image.
+        TypeError, ValueError: as ``propagate`` for the features; N is no multiple of ``images``
+            or not the sum of their patches, or an image has fewer than two.
     """
     check_vectors("features", features, "N")
-    check_count("images", images, 1)
-    if len(features) % images or len(features) < 2 * images:
-        raise ValueError(
-            f"features must hold as many patches of each of the {images} images, two or more, "
-            f"not {len(features)} in all"
-        )
-    return advise_unit(unit(features), images=images, seed=seed)
+    counts = patches_by_image(images, len(features))
+    if min(counts) < 2:
+        raise ValueError(f"an image must have two patches or more, not {min(counts)}")
+    return advise_unit(unit(features), images=counts, seed=seed)
 
 
 @torch.no_grad()
-def advise_unit(f: Tensor, *, images: int, seed: int = 0) -> Advice:
+def advise_unit(f: Tensor, *, images: int | Sequence[int], seed: int = 0) -> Advice:
     """``advise`` for vectors known to be finite and of unit length: no checks."""
     chance = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(f), generator=chance)[:SAMPLE].to(f.device)
     similarity = cosines(f[drawn], f)
-    owner = torch.arange(len(f), device=f.device) // (len(f) // images)
+    counts = torch.tensor(patches_by_image(images, len(f)))
+    owner = torch.arange(len(counts)).repeat_interleave(counts).to(f.device)
     others = torch.ones_like(similarity, dtype=torch.bool)
     others[torch.arange(len(drawn), device=f.device), drawn] = False
     pairs = similarity[others].double().sort().values

@@ -14,7 +14,7 @@ from ppap.rivals import RULES, Choice, gather_unit, prepare
 from ppap.settings import Settings
 from ppap.study.intervals import Interval, interval, redrawn_means
 from ppap.study.matching import match, mean_size
-from ppap.study.patches import ANCHORS_AT_ONCE, Patches
+from ppap.study.patches import ANCHORS_AT_ONCE, Patches, image_of_each
 
 # Fig. 1b's x-axis.
 FIRST = tuple(range(10, 101, 10))
@@ -156,8 +156,9 @@ def measure(choice: Choice, batches: Sequence[Patches]) -> Anchored:
             sets = gather_unit(choice, batch.f, anchors, prepared)
             parts.append(trust(sets, anchors, batch.labels))
         labels.append(batch.labels[batch.anchors])
-        images.append(seen + batch.anchors // (len(batch.f) // batch.images))
-        seen += batch.images
+        owner = image_of_each(batch)
+        images.append(seen + owner[batch.anchors])
+        seen += int(owner[-1]) + 1
     whole = Trust(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
     return Anchored(whole, torch.cat(labels), torch.cat(images))
 

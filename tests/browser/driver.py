@@ -206,7 +206,7 @@ def pixel(
         """([id, patch, dx, dy]) => {
           const mosaic = document.getElementById(id).mosaic;
           const [x, y] = mosaic.tiles.corner(patch);
-          const p = mosaic.tiles.patch;
+          const p = mosaic.tiles.side(patch);
           const at = [(x + dx * p) * mosaic.ratio, (y + dy * p) * mosaic.ratio].map(Math.floor);
           return [...mosaic.canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3);
         }""",

@@ -155,7 +155,7 @@ def test_more_than_64_images(page: Page, tmp_path: Path) -> None:
     for file in files:
         small.save(file)
     page.get_by_role("radio", name="224 px").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.size === 224")
+    page.wait_for_function(f"{STUDIO}.state.batch.shapes[0][0] === 224")
     upload(page, files)
     assert len(names(page)) == 64
     assert (
@@ -237,7 +237,7 @@ def test_a_folder_that_is_not_there(page: Page, folder: str, sentence: str) -> N
 def test_resolution_changes_the_grid(page: Page) -> None:
     for size, patches in ((224, 14), (320, 20)):
         page.get_by_role("radio", name=f"{size} px").click()
-        page.wait_for_function(f"{STUDIO}.state.batch.rows === {patches}")
+        page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === {patches}")
         page.wait_for_selector("#mosaic[data-ready=true]")
         assert sum(counts(page)) == 6 * patches * patches - 1
 

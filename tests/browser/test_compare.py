@@ -80,7 +80,7 @@ def test_rules_that_prepare_the_batch(page: Page, rule: str) -> None:
 
 def test_a_small_batch_lowers_what_it_cannot_give(page: Page) -> None:
     page.get_by_role("radio", name="224 px").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.rows === 14")
+    page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 14")
     compare_with(page, "hp")
     assert page.locator("input[data-rival=pool_size]").input_value() == "1176"
     assert counts(page, "rival-mosaic")[0] > 0

@@ -56,7 +56,7 @@ def test_png_shows_the_mosaic_with_its_sets(opened: Page, reference: Reference) 
     assert width > 900
     blue = picture[..., 2] - picture[..., 0]
     # As many blue pixels as positive patches, give or take what is blue in the photos.
-    across = opened.evaluate(f"{STUDIO}.mosaic.tiles.across")
+    across = opened.evaluate(f"{STUDIO}.mosaic.tiles.lines[0]")
     patch = (width - 24 - 6 * (across - 1)) / across / 28
     expected = (reference.codes(LION) == 2).sum() * patch**2
     assert 0.8 * expected < (blue > 90).sum() < 1.3 * expected
@@ -86,7 +86,7 @@ def test_python_lines_are_shown(opened: Page) -> None:
 
 def test_a_link_restores_the_state(page: Page, open_studio: Callable[..., Page]) -> None:
     page.get_by_role("radio", name="320 px").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.rows === 20")
+    page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 20")
     click_patch(page, 400 + 123)
     field = page.locator("input[data-exact=phi0]")
     field.fill("0.62")
@@ -145,7 +145,7 @@ def test_a_link_to_uploads_holds_while_they_are_kept(
     other = open_studio("?" + link.split("?", 1)[1])
     assert other.evaluate(f"{STUDIO}.state.batch.names") == ["green.png"]
     other.get_by_role("radio", name="224 px").click()  # and can be looked at in other ways
-    other.wait_for_function(f"{STUDIO}.state.batch.rows === 14")
+    other.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 14")
     assert other.evaluate(f"{STUDIO}.state.batch.names") == ["green.png"]
 
 

@@ -16,8 +16,8 @@ from tests.support.small_studio import TinyBackbone, load_tiny, picture, small_b
 def test_a_batch_holds_squares_and_unit_features_image_by_image() -> None:
     wide = Example(Photo("wide", picture(1, 64)[:32], ("turned",)))
     batch = make_batch([wide, Example(Photo("square", picture(2)))], TinyBackbone(), size=64)
-    assert batch.images.shape == (2, 64, 64, 3)
-    assert (batch.size, batch.rows, batch.columns, len(batch)) == (64, 2, 2, 2)
+    assert [image.shape for image in batch.images] == [(64, 64, 3)] * 2
+    assert (batch.grids, batch.patch, len(batch)) == (((2, 2), (2, 2)), 32, 2)
     assert batch.names == ("wide", "square")
     assert batch.notes == ("wide: turned",)
     assert batch.labels is None
@@ -31,7 +31,7 @@ def test_labels_are_the_majority_of_each_patch() -> None:
     assert batch.labels is not None
     assert batch.labels.view(4, 4).tolist() == [[0, 0, 1, 1]] * 3 + [[-1] * 4]
     assert batch.pixel_labels is not None
-    assert batch.pixel_labels.shape == (1, 128, 128)
+    assert [one.shape for one in batch.pixel_labels] == [(128, 128)]
 
 
 def test_an_unlabelled_photo_among_labelled_ones_is_void() -> None:
@@ -74,7 +74,7 @@ def test_a_size_that_does_not_divide_is_refused() -> None:
 
 def test_features_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(BatchError, match="NaN"):
-        embed(np.zeros((1, 64, 64, 3), np.uint8), load_tiny("nan"))
+        embed([np.zeros((64, 64, 3), np.uint8)], load_tiny("nan"))
 
 
 def test_progress_is_told_block_by_block() -> None:

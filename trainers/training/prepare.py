@@ -228,7 +228,7 @@ def hp_pool(config: Config, segmenter: Segmenter, source: Source) -> Tensor:
     count = min(len(source), config.pool_size)
     chosen = torch.randperm(len(source), generator=chance)[:count].sort().values.tolist()
     patches = frozen_features(segmenter, source, chosen[:1])[0, :, :, 0].numel()
-    drawn = draw_evenly(count, patches, min(config.pool_size, count * patches), chance)
+    drawn = draw_evenly([patches] * count, min(config.pool_size, count * patches), chance)
     rows = []
     with Progress("Hidden positives: pool", count, "images") as progress:
         for start in range(0, count, EVALUATION_BATCH):

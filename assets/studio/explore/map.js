@@ -7,6 +7,7 @@ import { classLegend } from "./legend.js";
 import { PALETTE, SET_OF } from "./overlay.js";
 import { ofCosine, similarityLegend } from "./styles/similarity.js";
 import { loadPlotly } from "../shared/plotly.js";
+import { imageOf, whereIs } from "./tiles.js";
 
 const THUMB = 96;
 const RECOLOUR_AFTER_MS = 200;
@@ -110,7 +111,7 @@ export class PatchMap {
     const selection = this.hooks.getState().selection;
     for (let j = 0; j < n; j++) {
       if (selection?.size && !selection.has(j)) out[j] = dark ? "#2b3345" : "#e4e8ef";
-      else if (this.colourBy === "image") out[j] = imageColour(Math.floor(j / (this.batch.rows * this.batch.columns)));
+      else if (this.colourBy === "image") out[j] = imageColour(imageOf(this.batch, j));
       else if (this.colourBy === "label") {
         const label = this.batch.labels[j];
         out[j] = label < 0 ? "rgba(128,128,128,0.35)" : hex(this.batch.colours[label]);
@@ -246,22 +247,20 @@ export class PatchMap {
 
   /** The hovered point's patch with some of its surroundings. */
   showTip(patch, event) {
-    const { rows, columns, size, atlas_columns: across, names, labels, classes } = this.batch;
-    const image = Math.floor(patch / (rows * columns));
-    const row = Math.floor((patch % (rows * columns)) / columns);
-    const column = patch % columns;
-    const side = size / rows;
-    const reach = side * 2;
-    const clamp = (value) => Math.max(0, Math.min(size - side - 2 * reach, value));
-    const x = clamp(column * side - reach);
-    const y = clamp(row * side - reach);
+    const { grids, atlas, atlas_patch: side, names, labels, classes } = this.batch;
+    const [image, row, column] = whereIs(this.batch, patch);
+    // Five patches each way, moved inside the image; of a smaller image all there is.
+    const cut = (at, count) => [Math.max(0, Math.min(count - 5, at - 2)), Math.min(5, count)];
+    const [top, high] = cut(row, grids[image][0]);
+    const [left, wide] = cut(column, grids[image][1]);
     const context = this.thumb.getContext("2d");
-    const shown = side + 2 * reach;
-    context.drawImage(this.picture, (image % across) * size + x, Math.floor(image / across) * size + y, shown, shown, 0, 0, THUMB, THUMB);
-    const zoom = THUMB / shown;
+    const zoom = THUMB / 5;
+    const [x, y] = atlas[image];
+    context.clearRect(0, 0, THUMB, THUMB);
+    context.drawImage(this.picture, x + left * side, y + top * side, wide * side, high * side, 0, 0, wide * zoom, high * zoom);
     context.strokeStyle = "#fff";
     context.lineWidth = 2;
-    context.strokeRect((column * side - x) * zoom, (row * side - y) * zoom, side * zoom, side * zoom);
+    context.strokeRect((column - left) * zoom, (row - top) * zoom, zoom, zoom);
     const { view, step } = this.hooks.getState();
     const level = view?.levels[Math.min(step, view.levels.length - 1)][patch];
     const parts = [names[image], `row ${row}, column ${column}`];

@@ -2,7 +2,7 @@
 import { AMBIGUOUS, ANCHOR, POSITIVE } from "../shared/codec.js";
 import { h } from "../shared/dom.js";
 import { listenToPointers } from "./gestures.js";
-import { PALETTE, boxes, hatch, outline } from "./overlay.js";
+import { PALETTE, boxes, hatch, lattice, outline, tintSheet } from "./overlay.js";
 import { patchColours } from "./styles/index.js";
 import { Tiles, whereIs } from "./tiles.js";
 
@@ -99,7 +99,7 @@ export class Mosaic {
   /** Middle of a patch in pixels of the canvas, for tests and scripts. */
   centreOf(patch) {
     const { camera } = this;
-    const [x, y] = this.tiles.corner(patch).map((value) => (value + this.tiles.patch / 2) * camera.scale);
+    const [x, y] = this.tiles.corner(patch).map((value) => (value + this.tiles.side(patch) / 2) * camera.scale);
     return [x + camera.x, y + camera.y];
   }
 
@@ -154,40 +154,39 @@ export class Mosaic {
     this.world(context);
     context.imageSmoothingQuality = "high";
     const { tiles } = this;
-    const { names, size, atlas_columns: across } = this.batch;
-    for (let image = 0; image < names.length; image++) {
-      const [x, y] = tiles.origin(image);
-      const sx = (image % across) * size;
-      const sy = Math.floor(image / across) * size;
-      context.drawImage(this.picture, sx, sy, size, size, x, y, tiles.tile, tiles.tile);
-    }
+    const { grids, atlas, atlas_patch: side } = this.batch;
+    grids.forEach(([rows, columns], image) => {
+      const { x, y, width, height } = tiles.places[image];
+      context.drawImage(this.picture, ...atlas[image], columns * side, rows * side, x, y, width, height);
+    });
     this.photosStale = false;
   }
 
   drawTint(context, state, view, step) {
     const { tiles } = this;
-    const { rows, columns, names } = this.batch;
+    const { grids, atlas, atlas_patch: side } = this.batch;
     const colours = patchColours(state, view, step);
     if (!colours) return;
-    this.tint.width = columns;
-    this.tint.height = rows * names.length;
-    this.tint.getContext("2d").putImageData(new ImageData(colours, columns, rows * names.length), 0, 0);
+    const sheet = tintSheet(this.batch, colours);
+    this.tint.width = sheet.width;
+    this.tint.height = sheet.height;
+    this.tint.getContext("2d").putImageData(sheet, 0, 0);
     context.imageSmoothingEnabled = false;
-    for (let image = 0; image < names.length; image++) {
-      const [x, y] = tiles.origin(image);
-      context.drawImage(this.tint, 0, image * rows, columns, rows, x, y, tiles.tile, tiles.tile);
-    }
+    grids.forEach(([rows, columns], image) => {
+      const { x, y, width, height } = tiles.places[image];
+      context.drawImage(this.tint, ...atlas[image].map((at) => at / side), columns, rows, x, y, width, height);
+    });
     if (state.look.style !== "sets") return;
     const codes = view.codes[step];
-    if (state.look.show.ambiguous && this.tiles.patch * this.camera.scale >= 5) {
+    if (state.look.show.ambiguous) {
       context.strokeStyle = `rgba(60,30,0,${0.55 * state.look.opacity})`;
       context.lineWidth = this.thin(1);
-      context.stroke(hatch(this.batch, codes, this.tiles.origin, this.tiles.patch));
+      context.stroke(hatch(this.tiles, codes, this.thin(5)));
     }
     if (state.look.show.positive) {
       context.strokeStyle = `rgba(255,255,255,${Math.min(1, 0.35 + state.look.opacity)})`;
       context.lineWidth = this.thin(1.25);
-      context.stroke(outline(this.batch, (j) => codes[j] === POSITIVE || codes[j] === ANCHOR, this.tiles.origin, this.tiles.patch));
+      context.stroke(outline(this.tiles, (j) => codes[j] === POSITIVE || codes[j] === ANCHOR));
     }
   }
 
@@ -197,25 +196,14 @@ export class Mosaic {
       if (!state.look.show[set]) continue;
       context.strokeStyle = rgb(PALETTE[set], 0.4 + 0.6 * state.look.opacity);
       context.lineWidth = this.thin(1.5);
-      context.stroke(boxes(this.batch, codes, code, this.tiles.origin, this.tiles.patch));
+      context.stroke(boxes(this.tiles, codes, code));
     }
   }
 
   drawGrid(context) {
-    const { tiles } = this;
-    const path = new Path2D();
-    for (let image = 0; image < this.batch.names.length; image++) {
-      const [x, y] = tiles.origin(image);
-      for (let k = 0; k <= this.batch.rows; k++) {
-        path.moveTo(x, y + k * tiles.patch);
-        path.lineTo(x + tiles.tile, y + k * tiles.patch);
-        path.moveTo(x + k * tiles.patch, y);
-        path.lineTo(x + k * tiles.patch, y + tiles.tile);
-      }
-    }
     context.strokeStyle = "rgba(255,255,255,0.28)";
     context.lineWidth = this.thin(0.5);
-    context.stroke(path);
+    context.stroke(lattice(this.tiles));
   }
 
   /** The anchor, the patch nearest to the proxy, and the patches chosen on the map. */
@@ -223,7 +211,7 @@ export class Mosaic {
     if (state.selection?.size) {
       context.strokeStyle = "#fff";
       context.lineWidth = this.thin(3.5);
-      const path = outline(this.batch, (j) => state.selection.has(j), this.tiles.origin, this.tiles.patch);
+      const path = outline(this.tiles, (j) => state.selection.has(j));
       context.stroke(path);
       context.strokeStyle = "#00a878";
       context.lineWidth = this.thin(2);
@@ -232,7 +220,7 @@ export class Mosaic {
     const nearest = view.steps[step].nearest[0];
     if (step > 0 && nearest !== undefined) {
       const [x, y] = this.tiles.corner(nearest);
-      const p = this.tiles.patch;
+      const p = this.tiles.side(nearest);
       for (const [width, style] of [[4, "#fff"], [2, rgb(PALETTE.anchor)]]) {
         context.beginPath();
         context.arc(x + p / 2, y + p / 2, p * 0.42 + this.thin(1), 0, 2 * Math.PI);
@@ -246,7 +234,7 @@ export class Mosaic {
 
   square(context, patch, strokes) {
     const [x, y] = this.tiles.corner(patch);
-    const p = this.tiles.patch;
+    const p = this.tiles.side(patch);
     for (const [width, style] of strokes) {
       context.lineWidth = this.thin(width);
       context.strokeStyle = style;
@@ -264,7 +252,7 @@ export class Mosaic {
     this.world(context);
     if (this.preview && this.preview.patch === this.hovered) {
       const { codes } = this.preview;
-      const path = outline(this.batch, (j) => codes[j] >= POSITIVE, this.tiles.origin, this.tiles.patch);
+      const path = outline(this.tiles, (j) => codes[j] >= POSITIVE);
       context.setLineDash([this.thin(4), this.thin(3)]);
       for (const [width, style] of [[3, "rgba(0,0,0,0.75)"], [1.5, "#fff"]]) {
         context.lineWidth = this.thin(width);

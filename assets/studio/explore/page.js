@@ -2,6 +2,7 @@
 import { BatchBar } from "./batchbar.js";
 import { Camera } from "./camera.js";
 import { int16, readView } from "../shared/codec.js";
+import { join, refined } from "../shared/address.js";
 import { call, latestOnly } from "../shared/client.js";
 import { Compare } from "./compare.js";
 import { Controls } from "./controls.js";
@@ -13,7 +14,7 @@ import { PatchMap } from "./map.js";
 import { Stage } from "./stage.js";
 import { Steps } from "./steps.js";
 import { TakeAway } from "./takeaway.js";
-import { patchAt } from "./tiles.js";
+import { patchAt, patchCount } from "./tiles.js";
 import { Fetched } from "./styles/fetched.js";
 import { styleOf, whyNot } from "./styles/index.js";
 import { Toolbar } from "./toolbar.js";
@@ -108,7 +109,9 @@ class Explore {
   }
 
   async start() {
-    const link = readLink(location.search, this.config);
+    const { view } = join("explore", { names: null, state: () => ({ view: this.view() }), restore: (wanted) => this.returnTo(wanted) });
+    this.began = view;
+    const link = readLink(new URLSearchParams(view), this.config);
     this.controls.setDefault(this.config.default_preset);
     this.adopt(link);
     if (link.ignored.length) this.bar.notice = [`Parts of the link make no sense and were left out: ${link.ignored.join(", ")}.`];
@@ -168,13 +171,37 @@ class Explore {
     await this.show({ anchor: link.anchor, step: link.step, settings: link.settings, rival: this.compare.request });
   }
 
+  /** What the address says of this page. */
+  view() {
+    return this.state.batch ? Object.fromEntries(new URL(this.link()).searchParams) : this.began;
+  }
+
+  /** Back and Forward lead to another view of this page. */
+  async returnTo(view) {
+    const { batch } = this.state;
+    const link = readLink(new URLSearchParams(view), this.config);
+    if (!batch || !link.settings || !link.anchor) return;
+    const same = link.batch ? link.batch === batch.batch : this.bar.holds(link.request);
+    if (same) {
+      await this.restore(`${location.origin}${location.pathname}?${new URLSearchParams(view)}`, batch);
+      return;
+    }
+    this.adopt(link);
+    try {
+      if (link.batch) await this.bar.restore(link.batch);
+      else await this.bar.load({ ...this.bar.request, images: undefined, ...link.request });
+    } catch {
+      this.bar.say(["The images of this link are no longer on the server. What was shown stays."], []);
+    }
+  }
+
   async useBatch(batch) {
     const { state } = this;
     const link = this.wanted ?? {};
     this.wanted = null;
     const picture = await loadPicture(batch.picture);
     if (batch.labels) batch.labels = int16(batch.labels);
-    this.patches = batch.names.length * batch.rows * batch.columns;
+    this.patches = patchCount(batch);
     Object.assign(state, { batch, view: null, rivalView: null, anchor: batch.anchor, selection: new Set(), hovered: null, follow: true });
     this.steps.setPlaying(false);
     if (link.anchor) state.anchor = patchAt(batch, link.anchor) ?? state.anchor;
@@ -264,8 +291,7 @@ class Explore {
 
   /** The address always says what is shown, so that a reload comes back to it. */
   remember() {
-    clearTimeout(this.remembering);
-    this.remembering = setTimeout(() => history.replaceState(history.state, "", this.link()), 400);
+    refined("explore");
   }
 
   setStep(step) {
@@ -308,7 +334,7 @@ class Explore {
 
   exportState() {
     const { batch, anchor, settings, step, look } = this.state;
-    return { batch: batch.batch, anchor, settings, step, look, across: this.mosaic.tiles.across, rival: this.compare.request };
+    return { batch: batch.batch, anchor, settings, step, look, across: this.mosaic.tiles.lines, rival: this.compare.request };
   }
 
   link() {

@@ -4,7 +4,7 @@ import { call, latestOnly } from "../shared/client.js";
 import { count, fixed, h } from "../shared/dom.js";
 import { Mosaic } from "./mosaic.js";
 import { styleOf } from "./styles/index.js";
-import { whereIs } from "./tiles.js";
+import { patchCount, whereIs } from "./tiles.js";
 
 const REST_MS = 60;
 const NARROW = 760;
@@ -129,8 +129,7 @@ export class Stage {
       return; // a preview that fails is no loss: the click says what is wrong
     }
     if (state.batch !== batch || state.hovered !== patch) return;
-    const patches = batch.names.length * batch.rows * batch.columns;
-    const [codes] = unpackCodes(reply.codes, patches, 1);
+    const [codes] = unpackCodes(reply.codes, patchCount(batch), 1);
     for (const mosaic of this.both) {
       mosaic.preview = { patch, codes };
       mosaic.drawGlass();

@@ -1,80 +1,199 @@
-// Where every image and patch of a batch lies on a canvas, before zooming.
+// Where every image and patch of a batch lies: among all patches, and on a canvas before zooming.
+// Nothing else counts with rows and columns. The Python side is Batch in ppap/batches.py.
 
-const GAP = 6;
+export const GAP = 6;
 
-/** Image, row and column of a patch. */
-export function whereIs({ rows, columns }, patch) {
-  const inImage = patch % (rows * columns);
-  return [Math.floor(patch / (rows * columns)), Math.floor(inImage / columns), inImage % columns];
+/** How many patches a batch has. */
+export const patchCount = ({ starts }) => starts[starts.length - 1];
+
+/** The image that a patch is of. */
+export function imageOf({ starts }, patch) {
+  let low = 0;
+  let high = starts.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (starts[middle] <= patch) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
+/** Image, row and column of a patch. */
+export function whereIs(batch, patch) {
+  const image = imageOf(batch, patch);
+  const inImage = patch - batch.starts[image];
+  const columns = batch.grids[image][1];
+  return [image, Math.floor(inImage / columns), inImage % columns];
+}
+
+/** The patch at an image, row and column; null outside the batch. */
+export function patchAt({ grids, starts }, [image, row, column]) {
+  const [rows, columns] = grids[image] ?? [0, 0];
+  return row >= 0 && row < rows && column >= 0 && column < columns ? starts[image] + row * columns + column : null;
+}
+
+/** Whether all images have as many rows and columns. */
+const alike = ({ grids }) => grids.every(([rows, columns]) => rows === grids[0][0] && columns === grids[0][1]);
+
 export class Tiles {
-  /** As many images in a row as make them largest within width and height. */
+  /** All images as large as they can be within width and height: equal ones in a grid, others in
+   *  lines that they fill. */
   constructor(batch, width, maxHeight) {
     this.batch = batch;
     this.width = width;
-    const n = batch.names.length;
-    let best = { tile: 0 };
-    for (let across = 1; across <= n; across++) {
-      const down = Math.ceil(n / across);
-      const tile = Math.min((width - GAP * (across - 1)) / across, (maxHeight - GAP * (down - 1)) / down);
-      if (tile > best.tile + 0.01) best = { tile, across, down };
-    }
-    this.tile = Math.max(best.tile, 8);
-    this.across = best.across;
-    this.height = Math.ceil(best.down * this.tile + GAP * (best.down - 1));
-    this.left = Math.max(0, (width - best.across * this.tile - GAP * (best.across - 1)) / 2);
-    this.patch = this.tile / batch.rows;
+    const { places, lines, height } = alike(batch) ? inGrid(batch, width, maxHeight) : inLines(batch, width, maxHeight);
+    this.places = places; // {x, y, width, height, patch} of each image, patch being the side of one
+    this.lines = lines; // how many images stand in each line
+    this.height = Math.ceil(height);
   }
 
   /** Top-left corner of an image. */
-  origin = (image) => [
-    this.left + (image % this.across) * (this.tile + GAP),
-    Math.floor(image / this.across) * (this.tile + GAP),
-  ];
+  origin = (image) => [this.places[image].x, this.places[image].y];
+
+  /** Side of a patch. */
+  side = (patch) => this.places[imageOf(this.batch, patch)].patch;
 
   /** Top-left corner of a patch. */
   corner(patch) {
     const [image, row, column] = whereIs(this.batch, patch);
-    const [x, y] = this.origin(image);
-    return [x + column * this.patch, y + row * this.patch];
+    const place = this.places[image];
+    return [place.x + column * place.patch, place.y + row * place.patch];
+  }
+
+  /** The image at a point, or null. */
+  imageAt(x, y) {
+    const image = this.places.findIndex((place) => x >= place.x && x < place.x + place.width && y >= place.y && y < place.y + place.height);
+    return image < 0 ? null : image;
   }
 
   /** The patch at a point, or null. */
   at(x, y) {
-    const { rows, columns, names } = this.batch;
-    const step = this.tile + GAP;
-    const across = Math.floor((x - this.left) / step);
-    const down = Math.floor(y / step);
-    const image = down * this.across + across;
-    const column = Math.floor((x - this.left - across * step) / this.patch);
-    const row = Math.floor((y - down * step) / this.patch);
-    const inside =
-      across >= 0 && across < this.across && down >= 0 && image < names.length &&
-      column >= 0 && column < columns && row >= 0 && row < rows;
-    return inside ? (image * rows + row) * columns + column : null;
+    const image = this.imageAt(x, y);
+    if (image === null) return null;
+    const place = this.places[image];
+    return patchAt(this.batch, [image, Math.floor((y - place.y) / place.patch), Math.floor((x - place.x) / place.patch)]);
   }
 
-  /** The patch one step away, crossing into the neighbouring image. */
+  /** The patch one step away, crossing into the image beside this one. */
   neighbour(patch, dx, dy) {
-    const { rows, columns, names } = this.batch;
-    let [image, row, column] = whereIs(this.batch, patch);
-    row += dy;
-    column += dx;
-    if (column < 0 || column >= columns) {
-      const edge = column < 0 ? image % this.across > 0 : image % this.across < this.across - 1;
-      image = edge ? image + dx : -1;
-      column = (column + columns) % columns;
-    } else if (row < 0 || row >= rows) {
-      image += dy * this.across;
-      row = (row + rows) % rows;
-    }
-    return image < 0 || image >= names.length ? patch : (image * rows + row) * columns + column;
+    const [image, row, column] = whereIs(this.batch, patch);
+    const found = patchAt(this.batch, [image, row + dy, column + dx]);
+    if (found !== null) return found;
+    const [x, y] = this.corner(patch).map((value) => value + this.side(patch) / 2);
+    const other = this.beside(image, dx, dy, x, y);
+    if (other === null) return patch;
+    const place = this.places[other];
+    const [rows, columns] = this.batch.grids[other];
+    const nearest = (at, count) => Math.max(0, Math.min(count - 1, Math.floor(at / place.patch)));
+    const into = (step, at, count) => (step > 0 ? 0 : step < 0 ? count - 1 : nearest(at, count));
+    return patchAt(this.batch, [other, into(dy, y - place.y, rows), into(dx, x - place.x, columns)]);
+  }
+
+  /** The image that is next in a direction and nearest to a point; null where there is none. */
+  beside(image, dx, dy, x, y) {
+    const own = this.places[image];
+    const off = (at, start, length) => Math.max(start - at, at - start - length, 0);
+    let found = null;
+    let least = Infinity;
+    this.places.forEach((place, other) => {
+      const ahead = dx ? dx * (place.x - own.x) : dy * (place.y - own.y);
+      const aside = dx ? off(y, place.y, place.height) : off(x, place.x, place.width);
+      if (ahead <= 0 || (dx && aside > 0)) return;
+      // The line above or below first, in it the image under the point.
+      const distance = ahead * this.width + aside;
+      if (distance < least) [found, least] = [other, distance];
+    });
+    return found;
   }
 }
 
-/** The patch at an image, row and column; null outside the batch. */
-export function patchAt({ names, rows, columns }, [image, row, column]) {
-  const inside = image < names.length && row < rows && column < columns;
-  return inside ? (image * rows + row) * columns + column : null;
+/** As many images in a line as make them largest. */
+function inGrid({ grids }, width, maxHeight) {
+  const [rows, columns] = grids[0];
+  const n = grids.length;
+  let best = { patch: 0 };
+  for (let across = 1; across <= n; across++) {
+    const down = Math.ceil(n / across);
+    const patch = Math.min((width - GAP * (across - 1)) / across / columns, (maxHeight - GAP * (down - 1)) / down / rows);
+    if (patch > best.patch + 0.01 / columns) best = { patch, across, down };
+  }
+  const patch = Math.max(best.patch, 8 / rows);
+  const across = best.across ?? 1;
+  const down = Math.ceil(n / across);
+  const size = { width: patch * columns, height: patch * rows, patch };
+  const left = Math.max(0, (width - across * size.width - GAP * (across - 1)) / 2);
+  const places = grids.map((_, i) => ({
+    x: left + (i % across) * (size.width + GAP),
+    y: Math.floor(i / across) * (size.height + GAP),
+    ...size,
+  }));
+  const lines = Array.from({ length: down }, (_, i) => Math.min(across, n - i * across));
+  return { places, lines, height: down * size.height + GAP * (down - 1) };
+}
+
+/** Lines that fill the width, broken where the images, small ones above all, become largest. */
+function inLines({ grids }, width, maxHeight) {
+  const aspects = grids.map(([rows, columns]) => columns / rows);
+  let best = null;
+  for (let count = 1; count <= grids.length; count++) {
+    const lines = broken(aspects, count);
+    const { heights } = filled(aspects, lines, width, maxHeight);
+    // The geometric mean of the areas: no image is made tiny for the sake of the others.
+    const merit = heights.reduce((sum, height, i) => sum + lines[i] * 2 * Math.log(height), 0);
+    if (!best || merit > best.merit + 1e-9) best = { lines, merit };
+  }
+  const { heights, height } = filled(aspects, best.lines, width, maxHeight);
+  let image = 0;
+  let y = 0;
+  const places = [];
+  const widest = Math.max(...totals(aspects, best.lines).map((total, i) => total * heights[i] + GAP * (best.lines[i] - 1)));
+  best.lines.forEach((length, line) => {
+    let x = Math.max(0, (width - widest) / 2);
+    for (let i = 0; i < length; i++, image++) {
+      const size = { width: aspects[image] * heights[line], height: heights[line], patch: heights[line] / grids[image][0] };
+      places.push({ x, y, ...size });
+      x += size.width + GAP;
+    }
+    y += heights[line] + GAP;
+  });
+  return { places, lines: best.lines, height };
+}
+
+/** Sum of the aspects in each line. */
+function totals(aspects, lines) {
+  let from = 0;
+  return lines.map((length) => aspects.slice(from, (from += length)).reduce((a, b) => a + b, 0));
+}
+
+/** How high lines are that fill the width, all together no higher than allowed. */
+function filled(aspects, lines, width, maxHeight) {
+  const gaps = GAP * (lines.length - 1);
+  const own = totals(aspects, lines).map((total, i) => Math.min(maxHeight, (width - GAP * (lines[i] - 1)) / total));
+  const sum = own.reduce((a, b) => a + b, 0);
+  const shrunk = Math.min(1, Math.max(8 * lines.length, maxHeight - gaps) / sum);
+  const heights = own.map((height) => Math.max(2, height * shrunk));
+  return { heights, height: heights.reduce((a, b) => a + b, 0) + gaps };
+}
+
+/** Break a list into so many lines, in order, the longest of them as short as it can be. */
+function broken(aspects, count) {
+  const n = aspects.length;
+  const sums = [0];
+  for (const aspect of aspects) sums.push(sums[sums.length - 1] + aspect);
+  // least[k][i]: the longest of k lines with the first i images; from[k][i]: where the last begins.
+  const least = [[0, ...Array(n).fill(Infinity)]];
+  const from = [[]];
+  for (let k = 1; k <= count; k++) {
+    least.push(Array(n + 1).fill(Infinity));
+    from.push(Array(n + 1).fill(0));
+    for (let i = k; i <= n; i++) {
+      for (let j = k - 1; j < i; j++) {
+        const longest = Math.max(least[k - 1][j], sums[i] - sums[j]);
+        if (longest < least[k][i]) [least[k][i], from[k][i]] = [longest, j];
+      }
+    }
+  }
+  const lines = [];
+  for (let k = count, end = n; k > 0; end = from[k][end], k--) lines.unshift(end - from[k][end]);
+  return lines;
 }

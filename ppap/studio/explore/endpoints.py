@@ -63,8 +63,9 @@ class Endpoints:
             images: with source "folder": numbers of the images, from 0, instead of the next.
 
         Returns:
-            The batch: its id, image names, grid of patches, what could not be read, and notes on
-            the folder and the images.
+            The batch: its id, image names, grids (rows and columns of patches) and shapes (height
+            and width in pixels) of the images, the side of a patch, what could not be read, and
+            notes on the folder and the images.
         """
         given = locals()
         return self._load({name: value for name, value in given.items() if name != "self"})
@@ -80,8 +81,9 @@ class Endpoints:
             backbone: a name from the page's list, or any timm ViT.
 
         Returns:
-            The batch: its id, image names, grid of patches, what could not be read, and notes on
-            the images.
+            The batch: its id, image names, grids (rows and columns of patches) and shapes (height
+            and width in pixels) of the images, the side of a patch, what could not be read, and
+            notes on the images.
         """
         # gradio hands over what a client sent: dictionaries, if it was gradio_client.
         given: Any = files
@@ -197,9 +199,9 @@ class Endpoints:
         return {
             "batch": held.key,
             "names": list(batch.names),
-            "rows": batch.rows,
-            "columns": batch.columns,
-            "size": batch.size,
+            "grids": [list(grid) for grid in batch.grids],
+            "shapes": [list(image.shape[:2]) for image in batch.images],
+            "patch": batch.patch,
             "backbone": batch.backbone.name,
             "backbone_note": batch.backbone.note,
             "notes": list(batch.notes),

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ppap.backbones.naming import called
-from ppap.batches import Batch
+from ppap.batches import Batch, rounded_size
 from ppap.rivals import RULES, Choice
 from ppap.settings import RANGES
-from ppap.studio.explore.pictures import Look, Panel, as_png, legend
+from ppap.studio.explore.layout import Lines
+from ppap.studio.explore.looks.base import Look, Panel
+from ppap.studio.explore.pictures import as_png, legend
 from ppap.studio.explore.svg import as_svg
 from ppap.studio.explore.views import View
 from ppap.studio.store import Held
@@ -33,6 +35,8 @@ class Shown(NamedTuple):
 
     choice: Choice
     view: View
+    features: str = ""
+    """What they are called in captions; empty where only one set of them is shown."""
 
 
 class File(NamedTuple):
@@ -44,16 +48,16 @@ class File(NamedTuple):
 
 
 def export(
-    held: Held, format: str, own: Shown, rival: Shown | None, step: int, look: Look, across: int
+    held: Held, format: str, own: Shown, rival: Shown | None, step: int, look: Look, lines: Lines
 ) -> File:
     """Make a file in one of the formats of TYPES."""
     both = [own] if rival is None else [own, rival]
     if format in ("png", "svg"):
         panels = [panel(held.batch, shown, step, look, format == "svg") for shown in both]
         if format == "png":
-            data = as_png(held.batch, panels, look, across)
+            data = as_png(held.batch, panels, look, lines)
         else:
-            data = as_svg(held.batch, panels, look, across).encode()
+            data = as_svg(held.batch, panels, look, lines).encode()
     elif format == "json":
         data = json.dumps(as_json(held, both), ensure_ascii=False, indent=1).encode()
     elif format == "npz":
@@ -83,7 +87,7 @@ def panel(batch: Batch, shown: Shown, step: int, look: Look, symbols: bool) -> P
     nearest = numbers.nearest[0] if t and numbers.nearest else None
     key = legend(look, labelled=batch.labels is not None, ring=nearest is not None)
     lines = [
-        f"{RULES[shown.choice.rule].title}: {counts}",
+        f"{shown.features or RULES[shown.choice.rule].title}: {counts}",
         f"anchor {place}; {described(shown.choice, t, symbols)}",
         key if symbols else key.replace("−", "-"),
     ]
@@ -107,12 +111,12 @@ def as_json(held: Held, shown: list[Shown]) -> dict[str, Any]:
     batch = held.batch
     view = shown[0].view
     return {
-        "format": "ppap-studio sets 1",
+        "format": "ppap-studio sets 2",
         "batch": {
             "images": list(batch.names),
-            "size": batch.size,
-            "rows": batch.rows,
-            "columns": batch.columns,
+            "shapes": [list(image.shape[:2]) for image in batch.images],
+            "grids": [list(grid) for grid in batch.grids],
+            "patch": batch.patch,
             "backbone": batch.backbone.name,
             "backbone_note": batch.backbone.note,
             **{k: v for k, v in held.recipe.items() if k in ("source", "folder", "split", "seed")},
@@ -140,10 +144,14 @@ def rule_json(shown: Shown) -> dict[str, Any]:
 
 
 def as_npz(batch: Batch, shown: list[Shown]) -> bytes:
-    """Arrays of every rule, named rule_array; proxies and thresholds by step."""
+    """Arrays of every rule, named rule_array; proxies and thresholds by step.
+
+    ``grid`` is int64 ``(B, 2)``: rows and columns of every image's patches; a patch's index counts
+    through them image by image, row by row.
+    """
     arrays: dict[str, np.ndarray] = {
         "images": np.array(batch.names),
-        "grid": np.array([len(batch), batch.rows, batch.columns]),
+        "grid": np.array(batch.grids),
         "anchor": shown[0].view.sets.anchors.numpy(),
     }
     for one in shown:
@@ -172,7 +180,7 @@ def as_python(held: Held, shown: list[Shown]) -> str:
     lines += ["import torch", "import ppap", "from ppap.backbones import load_backbone"]
     lines += source_lines(recipe, batch.names)
     lines += [
-        f"batch = ppap.make_batch(examples, load_backbone({backbone}), size={batch.size})",
+        f"batch = ppap.make_batch(examples, load_backbone({backbone}), {fit_of(held)})",
         f"anchor = batch.index(image={where.image}, row={where.row}, column={where.column})",
     ]
     for one in shown:
@@ -181,6 +189,13 @@ def as_python(held: Held, shown: list[Shown]) -> str:
             "print(*(int(s.sum()) for s in (sets.positive, sets.ambiguous, sets.negative)))"
         )
     return "\n".join(lines) + "\n"
+
+
+def fit_of(held: Held) -> str:
+    """The arguments of ``make_batch`` that bring the images to their sizes."""
+    size = rounded_size(held.recipe.get("size", 448), held.batch.patch)
+    whole = held.recipe.get("picture") == "whole"
+    return f"size={size}" + (', picture="whole"' if whole else "")
 
 
 def source_lines(recipe: dict[str, Any], names: tuple[str, ...]) -> list[str]:
@@ -230,6 +245,6 @@ def rule_lines(choice: Choice) -> list[str]:
         "from ppap.rivals import Choice, gather_unit, prepare",
         "from ppap.settings import Settings",
         f"choice = Choice({rule.key!r}, Settings({settings}){own})",
-        "prepared = prepare(choice, batch.features, images=len(batch))",
+        "prepared = prepare(choice, batch.features, images=batch.counts)",
         "sets = gather_unit(choice, batch.features, torch.tensor([anchor]), prepared)",
     ]

@@ -8,7 +8,8 @@ from typing import Any
 from ppap.rivals import RULES, Choice
 from ppap.settings import SettingError, excerpt
 from ppap.studio.explore.exports import TYPES
-from ppap.studio.explore.pictures import Look
+from ppap.studio.explore.looks.base import Look
+from ppap.studio.explore.looks.registry import read_style
 from ppap.studio.requests import MAX_IMAGES, RequestError, mapping
 
 
@@ -40,11 +41,18 @@ def read_step(value: Any, last: int) -> int:
     return last if value == -1 else value
 
 
-def read_across(value: Any, images: int) -> int:
-    """How many images stand in a row; as near to a square as it goes where none is named."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_IMAGES:
-        return value
-    return max(1, round(images**0.5))
+def read_lines(value: Any, images: int) -> tuple[int, ...]:
+    """How many images stand in each line of a picture, from the number in all lines but the last,
+    or from a list; as near to a square as it goes where neither makes sense."""
+    whole = all(_is_count(one) for one in value) if isinstance(value, list) else _is_count(value)
+    if whole and isinstance(value, list) and sum(value) == images:
+        return tuple(value)
+    across = value if whole and isinstance(value, int) else max(1, round(images**0.5))
+    return tuple(min(across, images - done) for done in range(0, images, across))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_IMAGES
 
 
 def read_look(raw: Any) -> Look:
@@ -54,9 +62,10 @@ def read_look(raw: Any) -> Look:
     shown = shown if isinstance(shown, Mapping) else {}
     opacity = raw.get("opacity", 0.6)
     fine = isinstance(opacity, int | float) and 0 <= opacity <= 1
-    style = raw.get("style")
+    style, options = read_style(raw)
     return Look(
-        style=style if style in ("sets", "boxes", "similarity", "labels") else "sets",
+        style=style.key,
+        options=options,
         opacity=float(opacity) if fine else 0.6,
         grid=bool(raw.get("grid")),
         **{name: bool(shown.get(name, True)) for name in ("positive", "ambiguous", "negative")},

@@ -20,7 +20,7 @@ def routes(server: Server) -> list[Route]:
             held = server.store.get(request.path_params["key"])
         except BatchGone as error:
             return Response(html.escape(str(error)), 404)
-        data, _ = server.picture(held)
+        data = server.picture(held).data
         # The id in the address is the key to the pictures: no shared cache may keep them.
         headers = {"Cache-Control": "private, max-age=3600"}
         return Response(data, media_type="image/jpeg", headers=headers)

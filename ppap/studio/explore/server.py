@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import base64
 import secrets
-import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from ppap.embedding.service import MapService, MapStatus, pca_map
+from ppap.embedding.service import MapService
 from ppap.propagation import PatchSets, initial_positives
 from ppap.rivals import Choice, gather_unit, prepare
 from ppap.settings import RANGES, SettingError, number, read_settings
 from ppap.studio.answers import answering, jpeg
 from ppap.studio.explore import views as explorer
+from ppap.studio.explore.beside import Second, attempt, beside_reply, gather_beside
+from ppap.studio.explore.beside_files import export_pair, with_difference
+from ppap.studio.explore.device import Device
 from ppap.studio.explore.exports import File, Shown, export
+from ppap.studio.explore.lasso import Lasso
+from ppap.studio.explore.layout import sheet_of
 from ppap.studio.explore.lists import lists, preset_for
-from ppap.studio.explore.pictures import atlas
-from ppap.studio.explore.requests import read_across, read_choice, read_format, read_look, read_step
+from ppap.studio.explore.looks.base import Look, Wanted
+from ppap.studio.explore.looks.registry import STYLES
+from ppap.studio.explore.maps import Maps
+from ppap.studio.explore.requests import read_choice, read_format, read_lines, read_look, read_step
+from ppap.studio.explore.several import Several
+from ppap.studio.explore.surveys import Surveys
+from ppap.studio.explore.trust import Trusting
 from ppap.studio.loading import Loader
 from ppap.studio.requests import Mistakes, RequestError, mapping, read_request, refusal
 from ppap.studio.store import BatchStore, Held
@@ -34,19 +44,26 @@ from ppap.study.advice import Advice, advise_unit
 SAMPLES_START = (0.55, 0.45)
 # What the work that a rule does once for a batch depends on.
 PREPARED = {"hp": ("pool_size", "seed"), "kmeans": ("clusters", "seed")}
-MAP_STATES = {
-    "warming": "Getting UMAP ready",
-    "queued": "UMAP is waiting",
-    "fitting": "Fitting UMAP",
-}
 
 
 class Views(NamedTuple):
-    """What is asked for: PPAP's view, a rival's beside it, or why there is none."""
+    """What is asked for: PPAP's view; beside it a rival's or other features', or why not."""
 
     own: Shown
     rival: Shown | None = None
     rival_error: str | None = None
+    second: Second | None = None
+    second_refused: dict[str, Any] | None = None
+
+
+class Picture(NamedTuple):
+    """The sheet of a batch's images as a JPEG."""
+
+    data: bytes
+    corners: tuple[tuple[int, int], ...]
+    """x and y of each image in it."""
+    patch: int
+    """Side of a patch in its pixels."""
 
 
 class Server:
@@ -63,8 +80,15 @@ class Server:
     ) -> None:
         self.store, self.loader, self.maps = store, loader, maps
         self.first_backbone, self.folders = backbone, folders
-        # Torch spreads one product over all cores: two at once would only slow each other down.
-        self._device = threading.Lock()
+        self._device = Device()
+        self.surveys = Surveys(self._device)
+        self.trusting = Trusting(store, self.surveys)
+        self._parts = (
+            Maps(store, maps),
+            Several(store, self._device),
+            Lasso(store),
+            self.trusting,
+        )
 
     def calls(self) -> list[Callable[[Any], Any]]:
         """What the page may call, by its name."""
@@ -77,8 +101,8 @@ class Server:
             self.gather,
             self.preview,
             self.suggest,
-            self.map,
             self.take,
+            *(call for part in self._parts for call in part.calls()),
         ]
 
     @answering
@@ -122,14 +146,17 @@ class Server:
 
     @answering
     def gather(self, request: Any) -> dict[str, Any]:
-        """PPAP's sets for an anchor, and a rival's beside them."""
+        """PPAP's sets for an anchor, and beside them a rival's or those of other features."""
         request = mapping(request)
         held = self.store.get(request.get("batch"))
-        own, rival, rival_error = self.shown(held, request)
+        shown = self.shown(held, request)
+        rival, second = shown.rival, shown.second
         return {
-            "view": explorer.view_reply(own.view),
+            "view": explorer.view_reply(shown.own.view),
             "rival": None if rival is None else explorer.view_reply(rival.view),
-            "rival_error": rival_error,
+            "rival_error": shown.rival_error,
+            "beside": None if second is None else beside_reply(second),
+            "beside_refused": shown.second_refused,
         }
 
     @answering
@@ -151,34 +178,6 @@ class Server:
         return self.suggestion(self.store.get(key))
 
     @answering
-    def map(self, request: Any) -> dict[str, Any]:
-        """The map as far as it is: the stand-in at once, UMAP when it is ready."""
-        request = mapping(request)
-        held = self.store.get(request.get("batch"))
-        status = self.maps.status(held.key)
-        # Asked for once: to submit again would move it before the others that wait. One that failed
-        # is tried again where a page asks anew, not each time it looks again.
-        anew = status.state == "failed" and request.get("have") is None
-        if status.state == "unknown" or anew:
-            self.maps.submit(held.key, held.batch.features.numpy())
-            status = self.maps.status(held.key)
-        fitted = self.maps.result(held.key)
-        version = "pca" if fitted is None else "umap"
-        reply: dict[str, Any] = {
-            "version": version,
-            "finished": status.state in ("ready", "failed"),
-            "share": None if status.state in ("ready", "failed") else status.progress or 0.0,
-            "text": map_text(status),
-            "xy": None,
-        }
-        if request.get("have") != version:
-            points = fitted
-            if points is None:
-                points = held.derive("pca", lambda: pca_map(held.batch.features.numpy()))
-            reply["xy"] = base64.b64encode(points.astype("<f4").tobytes()).decode()
-        return reply
-
-    @answering
     def take(self, request: Any) -> dict[str, Any]:
         """One file of what is shown, as base64."""
         file = self.file(mapping(request))
@@ -192,7 +191,7 @@ class Server:
 
         def made() -> Advice:
             with self._device:
-                return advise_unit(held.batch.features, images=len(held.batch))
+                return advise_unit(held.batch.features, images=held.batch.counts)
 
         advice: Advice = held.derive("advice", made)
         return {"settings": advice.settings.as_dict(), "reasons": list(advice.reasons)}
@@ -200,13 +199,30 @@ class Server:
     def file(self, request: Mapping[str, Any]) -> File:
         """The file that a request describes."""
         held = self.store.get(request.get("batch"))
-        own, rival, rival_error = self.shown(held, request)
-        if rival_error:
-            raise RequestError(rival_error)
+        shown = self.shown(held, request)
+        if shown.rival_error:
+            raise RequestError(shown.rival_error)
+        if shown.second_refused:
+            raise RequestError(shown.second_refused["error"])
+        own, rival, second = shown.own, shown.rival, shown.second
         step = read_step(request.get("step"), len(own.view.steps) - 1)
-        across = read_across(request.get("across"), len(held.batch))
+        lines = read_lines(request.get("across"), len(held.batch))
         look = read_look(request.get("look"))
-        return export(held, read_format(request.get("format")), own, rival, step, look, across)
+        here = with_difference(self.with_data(look, held, request), held, own, rival, step)
+        format = read_format(request.get("format"))
+        if second is None:
+            return export(held, format, own, rival, step, here, lines)
+        there = self.with_data(look, second.held, {**request, **second.request()})
+        return export_pair(held, format, own, second, step, (here, there), lines)
+
+    def with_data(self, look: Look, held: Held, request: Mapping[str, Any]) -> Look:
+        """A look with what its style draws beside the sets, for this batch."""
+        style = STYLES[look.style]
+        if style.data is None:
+            return look
+        anchor = explorer.check_anchor(held.batch, request.get("anchor"))
+        wanted = Wanted(self, held, anchor, look.options, request)
+        return replace(look, data=style.data(wanted))
 
     def shown(self, held: Held, request: Mapping[str, Any]) -> Views:
         """PPAP's view, the rival's if one is asked for, and why the rival could not be run."""
@@ -214,7 +230,13 @@ class Server:
         anchor = explorer.check_anchor(held.batch, request.get("anchor"))
         with self._device:
             own = Shown(Choice("ppap", settings), explorer.gather(held.batch, anchor, settings))
-        rival = request.get("rival")
+        rival, beside = request.get("rival"), request.get("beside")
+        if rival and beside:
+            raise RequestError("Beside PPAP stands a rule or other features, not both.")
+        if beside:
+            args = (self.store, self._device, held, anchor, beside)
+            second, refused = attempt(lambda: gather_beside(*args))
+            return Views(own, second=second, second_refused=refused)
         if not rival:
             return Views(own)
         try:
@@ -229,7 +251,7 @@ class Server:
         batch = held.batch
 
         def prepared() -> Any:
-            return prepare(choice, batch.features, images=len(batch))
+            return prepare(choice, batch.features, images=batch.counts)
 
         ready = None
         if choice.rule in PREPARED:
@@ -240,38 +262,30 @@ class Server:
 
     def batch_reply(self, held: Held) -> dict[str, Any]:
         """What a page must know of a batch."""
-        _, across = self.picture(held)
+        sheet = self.picture(held)
         return {
             **explorer.batch_reply(held),
             "picture": f"studio/batch/{held.key}.jpg",
-            "atlas_columns": across,
-            "preset": preset_for(held.batch.backbone.name, held.batch.size // held.batch.rows),
+            "atlas": [list(corner) for corner in sheet.corners],
+            "atlas_patch": sheet.patch,
+            "preset": preset_for(held.batch.backbone.name, held.batch.patch),
             "anchor": starting_anchor(held),
         }
 
-    def picture(self, held: Held) -> tuple[bytes, int]:
-        """All images of a batch in one JPEG, and how many stand in a row."""
+    def picture(self, held: Held) -> Picture:
+        """All images of a batch in one JPEG, and where each is in it."""
 
-        def make() -> tuple[bytes, int]:
-            sheet, across = atlas(held.batch.images)
-            return jpeg(sheet), across
+        def make() -> Picture:
+            sheet = sheet_of(held.batch)
+            return Picture(jpeg(sheet.image), sheet.corners, sheet.patch)
 
-        made: tuple[bytes, int] = held.derive("picture", make)
+        made: Picture = held.derive("picture", make)
         return made
 
 
 def starting_anchor(held: Held) -> int:
     """A patch worth looking at first: a face on the samples, else the first image's middle."""
     batch = held.batch
-    row, column = SAMPLES_START if held.recipe["source"] == "samples" else (0.5, 0.5)
-    return batch.index(0, int(row * batch.rows), int(column * batch.columns))
-
-
-def map_text(status: MapStatus) -> str:
-    """What the page says about the map."""
-    if status.state == "ready":
-        return status.note or "UMAP of all patches. Proxies stand among their nearest patches."
-    if status.state == "failed":
-        return f"UMAP failed, so this is a PCA map. {status.error or ''}".strip()
-    doing = MAP_STATES.get(status.state, "Preparing UMAP")
-    return f"{doing} ({status.seconds:.0f} s). Until then this is a PCA map."
+    down, across = SAMPLES_START if held.recipe["source"] == "samples" else (0.5, 0.5)
+    rows, columns = batch.grids[0]
+    return batch.index(0, int(down * rows), int(across * columns))

@@ -11,30 +11,28 @@ import numpy as np
 from PIL import Image
 
 from ppap.batches import Batch
+from ppap.studio.explore.layout import LINE, MARGIN, Layout, Lines, Place
+from ppap.studio.explore.looks.base import Look, Panel
 from ppap.studio.explore.pictures import (
-    LINE,
-    MARGIN,
-    Layout,
-    Look,
-    Panel,
     Shape,
-    lay_out,
+    arrange,
     patch_rgba,
     shapes,
     wrapped,
 )
 
 
-def as_svg(batch: Batch, panels: list[Panel], look: Look, across: int) -> str:
+def as_svg(batch: Batch, panels: list[Panel], look: Look, lines: Lines) -> str:
     """The panels side by side as an SVG: photographs embedded, every run of patches a shape."""
-    layout = lay_out(batch, panels, across)
+    layout = arrange(batch, panels, lines)
     width = layout.width * len(panels)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{layout.height}" '
         f'viewBox="0 0 {width} {layout.height}" font-family="sans-serif" font-size="15">',
         f'<rect width="{width}" height="{layout.height}" fill="white"/>',
     ]
-    photos = [photo_uri(image, layout.tile) for image in batch.images]
+    placed = zip(batch.images, layout.places, strict=True)
+    photos = [photo_uri(image, place) for image, place in placed]
     for i, panel in enumerate(panels):
         parts.append(f'<g transform="translate({i * layout.width} 0)">')
         parts.extend(svg_panel(batch, panel, look, layout, photos))
@@ -42,10 +40,10 @@ def as_svg(batch: Batch, panels: list[Panel], look: Look, across: int) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def photo_uri(image: np.ndarray, side: int) -> str:
+def photo_uri(image: np.ndarray, place: Place) -> str:
     """An image as a JPEG data address."""
     out = io.BytesIO()
-    small = Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS)
+    small = Image.fromarray(image).resize((place.width, place.height), Image.Resampling.LANCZOS)
     small.save(out, "JPEG", quality=90)
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
 
@@ -57,33 +55,33 @@ def svg_panel(
     for n, line in enumerate(wrapped(panel.lines, layout.width)):
         y = MARGIN + n * LINE + 15
         yield f'<text x="{MARGIN}" y="{y}" fill="#141822">{html.escape(line)}</text>'
-    colours = patch_rgba(batch, panel, look).reshape(len(batch), batch.rows, batch.columns, 4)
-    patch = layout.tile // batch.rows
-    for i, photo in enumerate(photos):
-        x0, y0 = layout.origin(i)
+    colours = batch.by_image(patch_rgba(batch, panel, look))
+    for name, place, photo, colour in zip(batch.names, layout.places, photos, colours, strict=True):
         yield (
-            f'<image x="{x0}" y="{y0}" width="{layout.tile}" height="{layout.tile}" href="{photo}">'
-            f"<title>{html.escape(batch.names[i])}</title></image>"
+            f'<image x="{place.x}" y="{place.y}" width="{place.width}" height="{place.height}" '
+            f'href="{photo}"><title>{html.escape(name)}</title></image>'
         )
-        yield f'<g transform="translate({x0} {y0})" shape-rendering="crispEdges">'
-        for row, line in enumerate(colours[i]):
-            yield from runs(line, row, patch)
+        yield f'<g transform="translate({place.x} {place.y})" shape-rendering="crispEdges">'
+        for row in range(place.rows):
+            yield from runs(colour[row], row, place)
         yield "</g>"
     for shape in shapes(batch, panel, look, layout):
         yield svg_shape(shape)
 
 
-def runs(line: np.ndarray, row: int, patch: int) -> Iterator[str]:
+def runs(line: np.ndarray, row: int, place: Place) -> Iterator[str]:
     """Patches of one row that look alike, as one rectangle each."""
     start = 0
+    xs = (place.xs - place.x).tolist()
+    top, low = (place.ys[row : row + 2] - place.y).tolist()
     for column in range(1, len(line) + 1):
         if column < len(line) and (line[column] == line[start]).all():
             continue
         *rgb, alpha = line[start].tolist()
         if alpha:
             yield (
-                f'<rect x="{start * patch}" y="{row * patch}" width="{(column - start) * patch}" '
-                f'height="{patch}" fill="{hexadecimal(rgb)}" '
+                f'<rect x="{xs[start]}" y="{top}" width="{xs[column] - xs[start]}" '
+                f'height="{low - top}" fill="{hexadecimal(rgb)}" '
                 f'fill-opacity="{alpha:.3g}"/>'
             )
         start = column

@@ -299,7 +299,7 @@ def test_hidden_positives_of_the_sample_photos_have_positives() -> None:
     photos = samples_dataset()
     examples = [photos.load(i) for i in range(len(photos))]
     batch = make_batch(examples, load_backbone("embedded"), size=224)
-    assert (batch.rows, batch.columns) == (14, 14)
+    assert batch.grids == ((14, 14),) * len(batch)
     # The cheetah's muzzle, and the middles of three other photos.
     places = ((0, 7, 6), (1, 7, 7), (3, 7, 7), (5, 7, 7))
     anchors = torch.tensor([batch.index(*place) for place in places])

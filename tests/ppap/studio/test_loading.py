@@ -59,7 +59,7 @@ def test_the_files_of_a_batch_load_again_by_its_id_alone(studio: SmallStudio) ->
     first = studio.load(source="files", files=[studio.upload("beach.png", 1)])
     again = studio.load(source="files", of=first["batch"], size=320)
     assert again["names"] == ("beach.png",)
-    assert (first["size"], again["size"]) == (224, 320)
+    assert (first["shapes"], again["shapes"]) == ([[224, 224]], [[320, 320]])
     third = studio.load(source="files", of=again["batch"])  # a batch made so serves in its turn
     assert third["names"] == ("beach.png",)
 
@@ -474,7 +474,7 @@ def test_samples_are_found_again_and_uploads_are_not(studio: SmallStudio) -> Non
 def test_a_size_is_rounded_to_what_the_backbone_takes(studio: SmallStudio) -> None:
     files = [studio.upload("a.png")]
     reply = studio.load(source="files", files=files, size=320, backbone="tiny14")
-    assert (reply["size"], reply["rows"]) == (322, 23)
+    assert (reply["shapes"], reply["grids"]) == ([[322, 322]], [[23, 23]])
     assert reply["recipe"]["size"] == 320
 
 

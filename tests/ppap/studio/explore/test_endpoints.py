@@ -153,7 +153,8 @@ def test_every_endpoint_is_documented_and_nothing_else_is_listed(launched: Launc
 
 def test_samples_are_loaded(samples: dict[str, Any]) -> None:
     assert samples["names"] == ["cheetah1", "lion", "cheetah", "china", "tower", "flower"]
-    assert (samples["rows"], samples["columns"], samples["size"]) == (14, 14, 224)
+    assert (samples["grids"], samples["patch"]) == ([[14, 14]] * 6, 16)
+    assert samples["shapes"] == [[224, 224]] * 6
     assert samples["backbone"] == "embedded"
     assert "ImageNet labels" in samples["backbone_note"]
 

@@ -19,7 +19,7 @@ from ppap.propagation import propagate
 from ppap.rivals import RULES
 from ppap.studio import loading
 from ppap.studio.explore.exports import TYPES, as_python, panel
-from ppap.studio.explore.pictures import Look, Panel
+from ppap.studio.explore.looks.base import Look, Panel
 from ppap.studio.store import Held
 from tests.support.small_studio import SmallStudio, load_tiny
 
@@ -90,7 +90,7 @@ def test_npz_holds_what_propagate_gives(tiny: SmallStudio) -> None:
     sets = propagate(held.batch.features, torch.tensor([batch["anchor"]]), **SETTINGS)  # type: ignore[arg-type]
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         assert arrays["images"].tolist() == list(held.batch.names)
-        assert arrays["grid"].tolist() == [6, held.batch.rows, held.batch.columns]
+        assert arrays["grid"].tolist() == [[7, 7]] * 6
         assert arrays["anchor"].tolist() == [batch["anchor"]]
         for name in SEEN:
             expected = torch.stack([getattr(sets.at(t), name)[0] for t in range(4)])
@@ -107,7 +107,7 @@ def test_npz_holds_what_propagate_gives(tiny: SmallStudio) -> None:
 def test_every_format_is_a_file_of_its_kind(tiny: SmallStudio, format: str) -> None:
     batch = samples(tiny)
     file = tiny.server.file(request(batch, "knn", format=format))
-    row, column = divmod(batch["anchor"], batch["columns"])
+    row, column = divmod(batch["anchor"], 7)
     assert file.name == f"ppap-0-{row}-{column}-step3.{format}"
     assert file.type == TYPES[format]
     starts = {"png": b"\x89PNG", "svg": b"<svg", "json": b"{", "npz": b"PK", "py": b"import torch"}

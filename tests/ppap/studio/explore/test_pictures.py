@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -16,22 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 from ppap.batches import Batch
 from ppap.places import ASSETS
 from ppap.studio.explore import pictures
-from ppap.studio.explore.pictures import (
-    FILL,
-    GAP,
-    LINE,
-    MARGIN,
-    NAMES,
-    PALETTE,
-    Look,
-    Panel,
-    as_png,
-    atlas,
-    heat,
-    lay_out,
-    legend,
-    wrapped,
-)
+from ppap.studio.explore.layout import LINE, MARGIN
+from ppap.studio.explore.looks.base import FILL, NAMES, PALETTE, Look, Panel
+from ppap.studio.explore.looks.similarity import heat
+from ppap.studio.explore.pictures import arrange, as_png, legend, wrapped
 from ppap.studio.explore.svg import as_svg, hexadecimal
 from ppap.studio.explore.views import AMBIGUOUS, ANCHOR, NEGATIVE, POSITIVE
 from tests.support.small_font import installed
@@ -48,8 +35,8 @@ ANCHOR_AT = 5
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    grey = np.full((2, 128, 128, 3), 100, np.uint8)
-    return replace(small_batch(2), images=grey)
+    grey = np.full((128, 128, 3), 100, np.uint8)
+    return replace(small_batch(2), images=(grey, grey))
 
 
 @pytest.fixture
@@ -66,10 +53,8 @@ def opened(data: bytes) -> np.ndarray:
 
 def inside(batch: Batch, panels: list[Panel], image: int, row: int, column: int) -> tuple[int, int]:
     """y, x of a spot within a patch that no outline, hatching or grid line crosses."""
-    layout = lay_out(batch, panels, 2)
-    patch = layout.tile // batch.rows
-    x0, y0 = layout.origin(image)
-    return y0 + row * patch + patch // 4, x0 + column * patch + patch // 4
+    x1, y1, x2, y2 = arrange(batch, panels, [2]).places[image].square(row, column)
+    return y1 + (y2 - y1) // 4, x1 + (x2 - x1) // 4
 
 
 def blend(colour: tuple[int, int, int], alpha: float, under: int = 100) -> list[int]:
@@ -98,48 +83,28 @@ def test_the_strength_of_the_fill_is_the_page_s() -> None:
     assert page == {NAMES[code]: FILL[code] for code in NAMES}
 
 
-def test_heat_is_the_page_s_formula() -> None:
-    formula = "[Math.round(255 * x ** 0.9), Math.round(32 + 200 * x), "
-    formula += "Math.round(76 + 60 * Math.sin(Math.PI * x) - 30 * x)]"
-    assert formula in OVERLAY.read_text()
-    assert "(level / 127.5 - 1 + 0.2) / 1.2" in OVERLAY.read_text()
-    by_hand = {
-        -1.0: (0, 32, 76),  # x = 0
-        -0.2: (0, 32, 76),  # x = 0
-        0.4: (round(255 * 0.5**0.9), 132, 121),  # x = ½: 76 + 60 − 15
-        1.0: (255, 232, 46),  # x = 1
-        0.1: (
-            round(255 * 0.25**0.9),
-            82,
-            round(76 + 60 * math.sin(math.pi / 4) - 7.5),
-        ),
-    }
-    for cosine, rgb in by_hand.items():
-        assert tuple(heat(np.array([cosine]))[0].tolist()) == rgb
-
-
 def test_each_set_is_blended_with_its_colour(batch: Batch, panel: Panel) -> None:
     look = Look(opacity=0.5)
-    pixels = opened(as_png(batch, [panel], look, 2))
+    pixels = opened(as_png(batch, [panel], look, [2]))
     for row, column, code in ((0, 0, POSITIVE), (0, 2, AMBIGUOUS), (0, 3, NEGATIVE)):
         expected = blend(PALETTE[code], FILL[code] * 0.5)
         assert pixels[inside(batch, [panel], 0, row, column)].tolist() == expected
     assert pixels[inside(batch, [panel], 1, 2, 2)].tolist() == blend(PALETTE[NEGATIVE], 0.45)
     # The anchor is in none of the sets: its patch shows the photo, with a frame around it.
     assert pixels[inside(batch, [panel], 0, 1, 1)].tolist() == [100, 100, 100]
-    patch = lay_out(batch, [panel], 2).tile // 4
-    x0, y0 = lay_out(batch, [panel], 2).origin(0)
+    patch = arrange(batch, [panel], [2]).places[0].width // 4
+    x0, y0 = arrange(batch, [panel], [2]).places[0][:2]
     assert pixels[y0 + patch, x0 + patch + patch // 2].tolist() == list(PALETTE[ANCHOR])
 
 
 def test_a_hidden_set_is_not_drawn(batch: Batch, panel: Panel) -> None:
     for name, row, column in (("positive", 0, 0), ("ambiguous", 0, 2), ("negative", 0, 3)):
         look = replace(Look(), **{name: False})  # type: ignore[arg-type]
-        pixels = opened(as_png(batch, [panel], look, 2))
+        pixels = opened(as_png(batch, [panel], look, [2]))
         assert pixels[inside(batch, [panel], 0, row, column)].tolist() == [100, 100, 100]
         # Neither are its hatching and its outline.
-        patch = lay_out(batch, [panel], 2).tile // 4
-        x0, y0 = lay_out(batch, [panel], 2).origin(0)
+        patch = arrange(batch, [panel], [2]).places[0].width // 4
+        x0, y0 = arrange(batch, [panel], [2]).places[0][:2]
         if name != "negative":
             tile = pixels[
                 y0 + 4 : y0 + patch - 4, x0 + column * patch + 4 : x0 + (column + 1) * patch - 4
@@ -148,9 +113,9 @@ def test_a_hidden_set_is_not_drawn(batch: Batch, panel: Panel) -> None:
 
 
 def test_ambiguous_patches_are_hatched(batch: Batch, panel: Panel) -> None:
-    pixels = opened(as_png(batch, [panel], Look(opacity=1), 2))
-    patch = lay_out(batch, [panel], 2).tile // 4
-    x0, y0 = lay_out(batch, [panel], 2).origin(0)
+    pixels = opened(as_png(batch, [panel], Look(opacity=1), [2]))
+    patch = arrange(batch, [panel], [2]).places[0].width // 4
+    x0, y0 = arrange(batch, [panel], [2]).places[0][:2]
     middle = pixels[
         y0 + patch // 2, x0 + 2 * patch + patch // 2 - 2 : x0 + 2 * patch + patch // 2 + 3
     ]
@@ -159,38 +124,38 @@ def test_ambiguous_patches_are_hatched(batch: Batch, panel: Panel) -> None:
 
 
 def test_boxes_leave_the_photo_visible(batch: Batch, panel: Panel) -> None:
-    pixels = opened(as_png(batch, [panel], Look(style="boxes", opacity=1), 2))
-    patch = lay_out(batch, [panel], 2).tile // 4
-    x0, y0 = lay_out(batch, [panel], 2).origin(0)
+    pixels = opened(as_png(batch, [panel], Look(style="boxes", opacity=1), [2]))
+    patch = arrange(batch, [panel], [2]).places[0].width // 4
+    x0, y0 = arrange(batch, [panel], [2]).places[0][:2]
     for column, code in ((0, POSITIVE), (2, AMBIGUOUS)):
         assert pixels[inside(batch, [panel], 0, 0, column)].tolist() == [100, 100, 100]
         top = pixels[y0, x0 + column * patch + patch // 2]
         assert top.tolist() == list(PALETTE[code])
     assert pixels[y0, x0 + 3 * patch + patch // 2].tolist() == [100, 100, 100]
-    hidden = opened(as_png(batch, [panel], Look(style="boxes", positive=False), 2))
+    hidden = opened(as_png(batch, [panel], Look(style="boxes", positive=False), [2]))
     assert hidden[y0, x0 + patch // 2].tolist() == [100, 100, 100]
 
 
 def test_similarity_and_labels_are_coloured(batch: Batch, panel: Panel) -> None:
-    pixels = opened(as_png(batch, [panel], Look(style="similarity", opacity=1), 2))
+    pixels = opened(as_png(batch, [panel], Look(style="similarity", opacity=1), [2]))
     for row, column in ((0, 0), (2, 3)):
         rgb = heat(panel.similarity)[row * 4 + column].tolist()
         assert pixels[inside(batch, [panel], 0, row, column)].tolist() == rgb
-    pixels = opened(as_png(batch, [panel], Look(style="labels", opacity=0.5), 2))
+    pixels = opened(as_png(batch, [panel], Look(style="labels", opacity=0.5), [2]))
     assert pixels[inside(batch, [panel], 0, 0, 0)].tolist() == blend((200, 10, 20), 0.5)
     assert pixels[inside(batch, [panel], 0, 0, 3)].tolist() == blend((30, 220, 40), 0.5)
     assert pixels[inside(batch, [panel], 0, 3, 0)].tolist() == [100, 100, 100]  # void
     bare = replace(batch, labels=None)
-    pixels = opened(as_png(bare, [panel], Look(style="labels"), 2))
+    pixels = opened(as_png(bare, [panel], Look(style="labels"), [2]))
     assert pixels[inside(batch, [panel], 0, 0, 0)].tolist() == [100, 100, 100]
 
 
 def test_the_grid_is_drawn_on_request(batch: Batch, panel: Panel) -> None:
-    x0, y0 = lay_out(batch, [panel], 2).origin(1)
-    patch = lay_out(batch, [panel], 2).tile // 4
+    x0, y0 = arrange(batch, [panel], [2]).places[1][:2]
+    patch = arrange(batch, [panel], [2]).places[0].width // 4
     at = (y0 + 2 * patch, x0 + patch // 2)
     plain, lined = (
-        opened(as_png(batch, [panel], Look(opacity=0, grid=grid), 2))[at].tolist()
+        opened(as_png(batch, [panel], Look(opacity=0, grid=grid), [2]))[at].tolist()
         for grid in (False, True)
     )
     assert plain == [100, 100, 100]
@@ -199,8 +164,8 @@ def test_the_grid_is_drawn_on_request(batch: Batch, panel: Panel) -> None:
 
 def test_two_panels_stand_side_by_side(batch: Batch, panel: Panel) -> None:
     other = panel._replace(codes=np.where(CODES == 2, 0, CODES).astype(np.uint8))
-    layout = lay_out(batch, [panel, other], 2)
-    pixels = opened(as_png(batch, [panel, other], Look(opacity=1), 2))
+    layout = arrange(batch, [panel, other], [2])
+    pixels = opened(as_png(batch, [panel, other], Look(opacity=1), [2]))
     assert pixels.shape == (layout.height, 2 * layout.width, 3)
     y, x = inside(batch, [panel, other], 0, 0, 0)
     assert pixels[y, x].tolist() == blend(PALETTE[POSITIVE], FILL[POSITIVE])
@@ -208,7 +173,7 @@ def test_two_panels_stand_side_by_side(batch: Batch, panel: Panel) -> None:
 
 
 def test_captions_are_written(batch: Batch, panel: Panel) -> None:
-    pixels = opened(as_png(batch, [panel], Look(), 2))
+    pixels = opened(as_png(batch, [panel], Look(), [2]))
     for line in range(2):
         band = pixels[MARGIN + line * LINE : MARGIN + (line + 1) * LINE]
         assert band.min() < 60
@@ -216,25 +181,29 @@ def test_captions_are_written(batch: Batch, panel: Panel) -> None:
 
 def test_long_captions_are_broken_into_lines_above_the_pictures(batch: Batch, panel: Panel) -> None:
     long = panel._replace(lines=["PPAP: 5 positive", "word " * 40])
-    layout = lay_out(batch, [long], 2)
-    texts = list(parsed(as_svg(batch, [long], Look(), 2)).iter(f"{SVG}text"))
+    layout = arrange(batch, [long], [2])
+    texts = list(parsed(as_svg(batch, [long], Look(), [2])).iter(f"{SVG}text"))
     assert " ".join(text.text or "" for text in texts) == " ".join(long.lines).strip()
     assert len(texts) > 3
-    assert max(int(text.get("y", "")) for text in texts) < layout.origin(0)[1]
+    assert max(int(text.get("y", "")) for text in texts) < layout.places[0][:2][1]
     font = ImageFont.load_default(15)
     assert all(font.getlength(t.text or "") <= layout.width - 2 * MARGIN for t in texts)
-    pixels = opened(as_png(batch, [long], Look(opacity=0), 2))
-    assert pixels[layout.origin(0)[1] - LINE - 6 : layout.origin(0)[1]].min() < 60
-    assert pixels[layout.origin(0)[1] + 3, layout.origin(0)[0] + 3].tolist() == [100, 100, 100]
+    pixels = opened(as_png(batch, [long], Look(opacity=0), [2]))
+    assert pixels[layout.places[0][:2][1] - LINE - 6 : layout.places[0][:2][1]].min() < 60
+    assert pixels[layout.places[0][:2][1] + 3, layout.places[0][:2][0] + 3].tolist() == [
+        100,
+        100,
+        100,
+    ]
 
 
 def test_a_ring_marks_the_patch_nearest_to_the_proxy(batch: Batch, panel: Panel) -> None:
     ringed = panel._replace(nearest=16 + 4 + 2)  # second image, (1, 2)
-    layout = lay_out(batch, [panel], 2)
-    patch, (x0, y0) = layout.tile // 4, layout.origin(1)
+    layout = arrange(batch, [panel], [2])
+    patch, (x0, y0) = layout.places[0].width // 4, layout.places[1][:2]
     assert patch == 32
     look = Look(opacity=0)
-    pixels, plain = (opened(as_png(batch, [one], look, 2)) for one in (ringed, panel))
+    pixels, plain = (opened(as_png(batch, [one], look, [2])) for one in (ringed, panel))
     y, x = y0 + patch + patch // 2, x0 + 2 * patch + patch // 2
     assert np.abs(np.argwhere((pixels != plain).any(axis=2)).mean(axis=0) - (y, x)).max() < 1
     radius = round(0.42 * patch + 1)
@@ -243,13 +212,13 @@ def test_a_ring_marks_the_patch_nearest_to_the_proxy(batch: Batch, panel: Panel)
     for off in (-2, 1):
         assert pixels[y, x - radius + off].tolist() == [255, 255, 255]
     assert pixels[y, x].tolist() == [100, 100, 100]
-    (white, pink) = parsed(as_svg(batch, [ringed], look, 2)).iter(f"{SVG}circle")
+    (white, pink) = parsed(as_svg(batch, [ringed], look, [2])).iter(f"{SVG}circle")
     assert (white.get("stroke"), white.get("stroke-width")) == ("#ffffff", "4")
     assert (pink.get("stroke"), pink.get("stroke-width")) == ("#dc267f", "2")
     for circle in (white, pink):
         at = [float(circle.get(name, "")) for name in ("cx", "cy", "r")]
         assert at == [x, y, radius]
-    assert not list(parsed(as_svg(batch, [panel], look, 2)).iter(f"{SVG}circle"))
+    assert not list(parsed(as_svg(batch, [panel], look, [2])).iter(f"{SVG}circle"))
 
 
 @pytest.mark.parametrize(
@@ -277,39 +246,6 @@ def test_the_legend_says_what_is_drawn(
     assert legend(look, labelled=labelled, ring=ring) == whole
 
 
-@pytest.mark.parametrize("across", [1, 2, 5, 64])
-def test_images_fill_rows_of_the_length_asked_for(batch: Batch, panel: Panel, across: int) -> None:
-    many = replace(batch, names=tuple("abcde"), images=np.zeros((5, 128, 128, 3), np.uint8))
-    layout = lay_out(many, [panel], across)
-    assert layout.across == min(across, 5)
-    assert layout.down == math.ceil(5 / layout.across)
-    assert layout.tile % many.rows == 0
-    corners = [layout.origin(i) for i in range(5)]
-    assert len(set(corners)) == 5
-    assert max(x for x, _ in corners) + layout.tile + MARGIN == layout.width
-    assert max(y for _, y in corners) + layout.tile + MARGIN == layout.height
-    if layout.across > 1:
-        assert corners[1][0] - corners[0][0] == layout.tile + GAP
-
-
-def test_64_images_make_no_giant(batch: Batch, panel: Panel) -> None:
-    images = np.zeros((64, 448, 448, 3), np.uint8)
-    many = replace(batch, names=("a",) * 64, images=images, rows=56, columns=56)
-    layout = lay_out(many, [panel, panel], 8)
-    assert 2 * layout.width <= 3000 + 2 * 8 * 56
-    assert layout.tile % 56 == 0
-
-
-def test_the_atlas_holds_every_image_once(batch: Batch) -> None:
-    images = np.stack([np.full((4, 4, 3), 10 * i, np.uint8) for i in range(5)])
-    sheet, across = atlas(images)
-    pixels = np.asarray(sheet)
-    assert (across, pixels.shape) == (3, (8, 12, 3))
-    for i in range(5):
-        y, x = i // 3 * 4, i % 3 * 4
-        assert (pixels[y : y + 4, x : x + 4] == 10 * i).all()
-
-
 def parsed(text: str) -> ET.Element:
     return ET.fromstring(text)
 
@@ -326,8 +262,8 @@ def area_by_colour(root: ET.Element, patch: int) -> dict[str, float]:
 
 
 def test_the_svg_covers_as_many_patches_as_each_set_has(batch: Batch, panel: Panel) -> None:
-    root = parsed(as_svg(batch, [panel], Look(), 2))
-    patch = lay_out(batch, [panel], 2).tile // 4
+    root = parsed(as_svg(batch, [panel], Look(), [2]))
+    patch = arrange(batch, [panel], [2]).places[0].width // 4
     expected = {
         hexadecimal(PALETTE[code]): float(np.equal(CODES, code).sum())
         for code in (POSITIVE, AMBIGUOUS, NEGATIVE)
@@ -343,7 +279,7 @@ def test_the_svg_covers_as_many_patches_as_each_set_has(batch: Batch, panel: Pan
 
 def test_the_svg_draws_hatching_outline_grid_and_anchor(batch: Batch, panel: Panel) -> None:
     def count(tag: str, look: Look, **wanted: str) -> int:
-        elements = parsed(as_svg(batch, [panel], look, 2)).iter(f"{SVG}{tag}")
+        elements = parsed(as_svg(batch, [panel], look, [2])).iter(f"{SVG}{tag}")
         return sum(all(e.get(k) == v for k, v in wanted.items()) for e in elements)
 
     assert count("line", Look(), stroke="#3c1e00") == 3
@@ -359,14 +295,14 @@ def test_the_svg_draws_hatching_outline_grid_and_anchor(batch: Batch, panel: Pan
 
 
 def test_a_hidden_set_is_not_in_the_svg(batch: Batch, panel: Panel) -> None:
-    text = as_svg(batch, [panel], Look(negative=False), 2)
+    text = as_svg(batch, [panel], Look(negative=False), [2])
     assert "#080c18" not in text
     assert "#3d7bff" in text
 
 
 def test_two_panels_of_svg_do_not_overlap(batch: Batch, panel: Panel) -> None:
-    layout = lay_out(batch, [panel, panel], 2)
-    root = parsed(as_svg(batch, [panel, panel], Look(), 2))
+    layout = arrange(batch, [panel, panel], [2])
+    root = parsed(as_svg(batch, [panel, panel], Look(), [2]))
     assert root.get("width") == str(2 * layout.width)
     shifts = [g.get("transform") for g in root.findall(f"{SVG}g")]
     assert shifts == ["translate(0 0)", f"translate({layout.width} 0)"]
@@ -376,7 +312,7 @@ def test_markup_in_names_stays_text(panel: Panel) -> None:
     names = ('<script>alert("1")</script>&', "]]>'\"</title></image>")
     odd = small_batch(2, names=names)
     lines = [f"anchor {names[0]}", "a & b < c"]
-    root = parsed(as_svg(odd, [panel._replace(lines=lines)], Look(), 2))
+    root = parsed(as_svg(odd, [panel._replace(lines=lines)], Look(), [2]))
     assert [title.text for title in root.iter(f"{SVG}title")] == list(names)
     written = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
     assert written.replace(" ", "") == "".join(lines).replace(" ", "")

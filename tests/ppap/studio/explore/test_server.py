@@ -218,7 +218,8 @@ def test_a_batch_is_described_once_it_is_loaded(studio: SmallStudio) -> None:
     is_fine(reply)
     assert reply["names"] == ("cheetah1", "lion", "cheetah", "china", "tower", "flower")
     assert reply["picture"] == f"studio/batch/{reply['batch']}.jpg"
-    assert reply["atlas_columns"] == 3
+    assert reply["atlas"] == [[224 * x, 224 * y] for y in (0, 1) for x in (0, 1, 2)]
+    assert reply["atlas_patch"] == 32
     # The cheetah's muzzle, 0.55 down and 0.45 across 7 × 7 patches.
     assert reply["anchor"] == 3 * 7 + 3
     recalled = studio.ask("recall", reply["batch"])
@@ -377,8 +378,7 @@ def test_a_step_that_is_not_there_is_refused(
 
 def test_the_picture_of_a_batch_is_a_jpeg_made_once(studio: SmallStudio) -> None:
     held = studio.store.get(studio.load()["batch"])
-    data, across = studio.server.picture(held)
+    data = studio.server.picture(held).data
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.size) == ("JPEG", (3 * 224, 2 * 224))
-    assert across == 3
-    assert studio.server.picture(held)[0] is data
+    assert studio.server.picture(held).data is data

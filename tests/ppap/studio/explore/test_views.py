@@ -152,7 +152,9 @@ def test_a_batch_s_reply_is_json_with_labels_as_the_page_reads_them(batch: Batch
     assert batch.labels is not None
     assert labels.tolist() == batch.labels.tolist()
     assert reply["recipe"] == {"source": "samples"}
-    assert (reply["rows"], reply["columns"], reply["size"]) == (4, 4, 128)
+    assert reply["grids"] == [[4, 4]] * 3
+    assert reply["starts"] == [0, 16, 32, 48]
+    assert (reply["shapes"], reply["patch"]) == ([[128, 128]] * 3, 32)
     assert reply["classes"] == ["left", "right"]
     bare = explorer.batch_reply(Held("key", small_batch(1, labelled=False), {}))
     assert bare["labels"] is None
