@@ -6,23 +6,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
+from ppap.checks import check_count
 from ppap.data import ClassList
 from ppap.data.classes import Colour
 from ppap.data.fitting import Picture, answered, as_rgb, at_size, resized, seen_whole, work_size
 from ppap.evaluation.crf import CrfInput, CrfPool, require_crf, smooth
 from ppap.evaluation.metrics import UNMATCHED
+from ppap.evaluation.pamr import pamr
 from ppap.segmenter import Prediction, Segmenter, predict
+from ppap.segmenter.inference import PLAIN, Inference, check_fits, look
 from ppap.segmenter.prediction import largest
 from ppap.segmenter.probes import upsampled
+from ppap.settings import SettingError
 
 PROBABILITY_BYTES = 2**31
+REFINEMENTS = ("none", "pamr", "crf")
+Refine = Literal["none", "pamr", "crf"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +67,7 @@ class Segmentation:
 
 
 class Answers(NamedTuple):
-    """What the probes, or a CRF after them, say of one picture."""
+    """What the probes, or a refinement after them, say of one picture."""
 
     clusters: Tensor
     """int64 ``(H, W)``."""
@@ -78,7 +84,7 @@ class Predictor:
 
         from ppap import Predictor
 
-        predictor = Predictor("runs/camvid/checkpoints/last.pt", crf=True)
+        predictor = Predictor("runs/camvid/checkpoints/last.pt", refine="crf")
         found = predictor.segment("street.jpg")
         print(found.classes.shape, found.names[found.classes[100, 200]])
 
@@ -94,6 +100,9 @@ class Predictor:
         device: str | torch.device = "cpu",
         crf: bool = False,
         *,
+        refine: Refine | None = None,
+        size: int | None = None,
+        inference: Inference = PLAIN,
         backbone: str | Path | None = None,
         classes: ClassList | None = None,
         assignment: Sequence[int] | None = None,
@@ -106,7 +115,12 @@ class Predictor:
                 ``load_segmenter`` returned; then ``device``, ``backbone`` and ``classes`` are its
                 own.
             device: where the network runs.
-            crf: whether ``segment`` refines its predictions unless told otherwise.
+            crf: the same as ``refine="crf"``.
+            refine: how ``segment`` refines its predictions unless told otherwise: "none", "pamr"
+                (plain torch, on the device) or "crf" (as in the paper; needs pydensecrf).
+            size: pixels of the shorter side of pictures as the network sees them, rounded to whole
+                patches; left out, what the checkpoint is evaluated at.
+            inference: whether pictures are looked at more than once; see ``Inference``.
             backbone: see ``load_segmenter``.
             classes: see ``load_segmenter``.
             assignment: the class of each cluster, −1 for none. Left out, that of the checkpoint's
@@ -114,10 +128,12 @@ class Predictor:
             pool: processes for the CRF; left out, it runs in this one.
 
         Raises:
-            BackboneError, ValueError: as ``load_segmenter``.
-            CrfUnavailableError: ``crf`` is asked for and pydensecrf cannot be imported.
+            BackboneError, ValueError: as ``load_segmenter``; a ``refine``, ``size`` or
+                ``inference`` that cannot be (SettingError names the field).
+            CrfUnavailableError: the CRF is asked for and pydensecrf cannot be imported.
         """
-        if crf:
+        self.refine = checked_refine(refine, crf)
+        if self.refine == "crf":
             require_crf()
         if isinstance(checkpoint, LoadedSegmenter):
             self.loaded = checkpoint
@@ -125,7 +141,12 @@ class Predictor:
             self.loaded = load_segmenter(
                 checkpoint, device=device, backbone=backbone, classes=classes
             )
-        self.crf = crf
+        patch = self.loaded.segmenter.backbone.patch_size
+        if size is not None:
+            check_count("size", size, patch)
+        self.size = self.loaded.size if size is None else round(size / patch) * patch
+        check_fits(inference, patch)
+        self.inference = inference
         self._pool = pool
         self._assignments = self._known_assignments(assignment)
 
@@ -135,7 +156,12 @@ class Predictor:
         return self.loaded.segmenter
 
     def segment(
-        self, image: Picture, crf: bool | None = None, *, probabilities: bool = False
+        self,
+        image: Picture,
+        crf: bool | None = None,
+        *,
+        refine: Refine | None = None,
+        probabilities: bool = False,
     ) -> Segmentation:
         """Both probes' predictions, at the picture's own size.
 
@@ -143,43 +169,43 @@ class Predictor:
             image: a file (turned as its EXIF says), a file's bytes, a Pillow image, or a uint8
                 array: RGB ``(H, W, 3)``, RGBA ``(H, W, 4)`` or grey ``(H, W)``. Transparent pixels
                 are seen on white.
-            crf: refine with the CRF, at the size the network sees; left out, as ``Predictor`` was
-                told.
+            crf: True is ``refine="crf"``, False ``refine="none"``.
+            refine: with the CRF or PAMR, at the size the network sees; left out, as ``Predictor``
+                was told.
             probabilities: also give these, 4·(K + C)·H·W bytes.
 
         Raises:
             TypeError: not a picture.
             ValueError: an array of another shape, or probabilities of more than 2 GB; ImageError,
                 which is one, for a file that cannot be read and for more than 64 million pixels.
-            CrfUnavailableError: pydensecrf cannot be imported.
+            CrfUnavailableError: the CRF is asked for and pydensecrf cannot be imported.
         """
         rgb = as_rgb(image)
-        refine = self.crf if crf is None else crf
+        how = self.refine if refine is None and crf is None else checked_refine(refine, bool(crf))
         height, width = rgb.shape[:2]
         if probabilities:
             self._check_memory(height, width)
-        work = work_size(height, width, self.loaded.size, self.segmenter.backbone.patch_size)
-        seen = resized(rgb, work)
-        features = seen_whole(
-            self.segmenter.features,
-            seen,
-            patch=self.segmenter.backbone.patch_size,
-            size=self.loaded.size,
-        )
+        patch = self.segmenter.backbone.patch_size
+        seen = resized(rgb, work_size(height, width, self.size, patch))
+        features = seen_whole(self._look, seen, patch=patch, size=self.size)
         size = (height, width) if probabilities else answered(height, width)
-        if refine:
-            found = self._refined(features, seen, size, probabilities)
-        else:
+        if how == "none":
             found = self._plain(features, size, probabilities)
+        else:
+            found = self._refined(features, seen, size, probabilities, how)
         return Segmentation(
             clusters=at_size(found.clusters, height, width),
             classes=at_size(found.classes, height, width),
             names=self.loaded.classes,
             colours=self.loaded.class_list.colours,
-            assignment=self._assignments[refine],
+            assignment=self._assignments[how],
             cluster_probabilities=array(found.cluster_probabilities),
             class_probabilities=array(found.class_probabilities),
         )
+
+    def _look(self, images: Tensor) -> Tensor:
+        patch = self.segmenter.backbone.patch_size
+        return look(self.segmenter.features, images, self.inference, patch=patch)
 
     def _predicted(self, features: Tensor, size: tuple[int, int], logs: bool) -> Prediction:
         probes = (self.segmenter.cluster_probe, self.segmenter.linear_probe)
@@ -196,17 +222,24 @@ class Predictor:
         )
 
     def _refined(
-        self, features: Tensor, seen: np.ndarray, size: tuple[int, int], probabilities: bool
+        self,
+        features: Tensor,
+        seen: np.ndarray,
+        size: tuple[int, int],
+        probabilities: bool,
+        how: Refine,
     ) -> Answers:
-        """What the CRF makes of what the probes say.
+        """What the CRF or PAMR makes of what the probes say.
 
-        Its widths are in pixels of the size it is evaluated at, so it works on the picture as the
-        network sees it.
+        Their widths are in pixels of the size they are evaluated at, so they work on the picture
+        as the network sees it.
         """
         found = self._predicted(features, (seen.shape[0], seen.shape[1]), True)
         logs = (found.cluster_log_probabilities, found.class_log_probabilities)
         inputs = [CrfInput(seen, one[0]) for one in logs if one is not None]
-        if self._pool is None:
+        if how == "pamr":
+            refined = [pamr(*one) for one in inputs]
+        elif self._pool is None:
             refined = [smooth(*one) for one in inputs]
         else:
             refined = list(self._pool.map(inputs))
@@ -226,8 +259,8 @@ class Predictor:
                 "probabilities out"
             )
 
-    def _known_assignments(self, given: Sequence[int] | None) -> dict[bool, tuple[int, ...] | None]:
-        """The class of each cluster, without and with CRF, which are matched each by itself."""
+    def _known_assignments(self, given: Sequence[int] | None) -> dict[str, tuple[int, ...] | None]:
+        """The class of each cluster by refinement, which are matched each by itself."""
         clusters = self.segmenter.n_classes + self.segmenter.extra_clusters
         if given is not None:
             checked = as_assignment(list(given), clusters, self.segmenter.n_classes)
@@ -236,19 +269,33 @@ class Predictor:
                     f"assignment must be {clusters} classes from 0 to "
                     f"{self.segmenter.n_classes - 1}, or −1 for none, not {list(given)!r}"
                 )
-            return {False: checked, True: checked}
+            return dict.fromkeys(REFINEMENTS, checked)
         folder = self.loaded.file.parent
         for file in (folder / "report.json", folder.parent / "report.json"):
             report = read_report(file)
             if report.get("digest") != self.loaded.digest:
                 continue
-            found: dict[bool, tuple[int, ...] | None] = {}
-            for crf, scores in ((False, report), (True, report.get("crf"))):
+            found: dict[str, tuple[int, ...] | None] = {}
+            for how in REFINEMENTS:
+                scores = report if how == "none" else report.get(how)
                 cluster = scores.get("cluster") if isinstance(scores, dict) else None
                 stored = cluster.get("assignment") if isinstance(cluster, dict) else None
-                found[crf] = as_assignment(stored, clusters, self.segmenter.n_classes)
-            return {False: found[False], True: found[True] or found[False]}
-        return {False: None, True: None}
+                found[how] = as_assignment(stored, clusters, self.segmenter.n_classes)
+            return {how: found[how] or found["none"] for how in REFINEMENTS}
+        return dict.fromkeys(REFINEMENTS, None)
+
+
+def checked_refine(refine: object, crf: bool) -> Refine:
+    """The refinement that both arguments ask for; SettingError for what is none."""
+    if refine is None:
+        return "crf" if crf else "none"
+    if refine not in REFINEMENTS:
+        raise SettingError(
+            "refine", f"refine must be one of {', '.join(REFINEMENTS)}, not {refine!r}"
+        )
+    if crf and refine != "crf":
+        raise SettingError("refine", f"crf=True and refine={refine!r} contradict each other")
+    return refine  # type: ignore[return-value]
 
 
 def array(tensor: Tensor | None) -> np.ndarray | None:

@@ -13,8 +13,8 @@ MOST = 65_536
 
 DESCRIPTION = """\
 Score a trained checkpoint on a split of a data set: the clusters, matched one to one with the
-classes (Hungarian), and the linear probe; accuracy, mIoU and the IoU of every class, without and
-with CRF. Prints a table with the paper's figures for that row, where it has any.
+classes (Hungarian), and the linear probe; accuracy, mIoU and the IoU of every class, as predicted
+and refined. Prints a table with the paper's figures for that row, where it has any.
 
 RUN is the folder of a training run: its reported checkpoint is taken (checkpoints/reported.pt), or
 the last one while there is none (checkpoints/last.pt). CHECKPOINT is a file that the training
@@ -34,8 +34,9 @@ examples:
   python -m trainers.evaluate runs/in_s50 --data /data/ImageNetS50 --split validation
 
 JSON: "cluster" and "linear", each with "accuracy" and "miou" (per cent), "iou" (by class name),
-"assignment" and "confusion"; the same under "crf"; "distance" for ImageNet-S; "groups", "images",
-"paper", "notes" and what was evaluated on what. null stands for what was not measured.
+"assignment" and "confusion"; the same under "crf" and "pamr"; "distance" for ImageNet-S;
+"groups", "images", "paper", "notes" and what was evaluated on what. null stands for what was not
+measured.
 
 exit status: 0 done; 1 it failed half way (a process ended, a file could not be written); 2 wrong
 arguments, or files that are missing, broken or do not fit; 130 stopped by Ctrl+C.
@@ -66,7 +67,16 @@ def parser() -> Parser:
         help="kind of data set: cocostuff27, cityscapes27, potsdam3, imagenet_s, camvid, folder, "
         "… (default: found out from the folder)",
     )
-    made.add_argument("--crf", action="store_true", help="also with CRF, on all cores")
+    made.add_argument(
+        "--refine",
+        choices=("crf", "pamr"),
+        nargs="+",
+        default=[],
+        metavar="HOW",
+        help="also refined: crf (as in the paper, on all cores), pamr (on the device), or both",
+    )
+    made.add_argument("--crf", action="store_true", help="the same as --refine crf")
+    add_looks(made)
     made.add_argument("--json", metavar="FILE", type=expanded, help="write the report as JSON")
     made.add_argument(
         "--pictures",
@@ -135,10 +145,45 @@ def parser() -> Parser:
     return made
 
 
+def add_looks(made: argparse.ArgumentParser) -> None:
+    """Options on how images are looked at; none is part of PPAP."""
+    looks = made.add_argument_group(
+        "more than one look",
+        "PPAP and HP are evaluated on one look at each image; STEGO, EAGLE, CAUSE and PriMaPs on\n"
+        "the mean of image and mirror. The report names what was on.",
+    )
+    looks.add_argument("--mirror", action="store_true", help="mean of image and mirror")
+    looks.add_argument(
+        "--scales",
+        metavar="X",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        help="mean over these sizes of the image, such as 0.75 1 1.25",
+    )
+    looks.add_argument(
+        "--window",
+        metavar="N",
+        type=whole_number(0, MOST),
+        default=0,
+        help="through sliding windows with sides of N pixels, neighbours sharing at least half",
+    )
+    looks.add_argument(
+        "--shifts",
+        metavar="N",
+        type=whole_number(1, MOST),
+        default=1,
+        help="shift the image by fractions of a patch, N along each side: a grid N times as fine",
+    )
+
+
 @as_command
 def main(given: Sequence[str] | None = None) -> int:
     """Parse the arguments and run; returns the exit status."""
     args = parser().parse_args(given)
+    args.refine = tuple(dict.fromkeys([*args.refine, *(["crf"] if args.crf else [])]))
+    args.scales = tuple(args.scales)
+    del args.crf
     try:
         from trainers.reporting.report import report  # takes seconds: --help should not
         from trainers.reporting.wanted import Wanted

@@ -203,6 +203,8 @@ class CrfPool:
         ValueError: a setting outside its range.
     """
 
+    name = "crf"
+
     def __init__(self, workers: int | None = None, settings: CrfSettings | None = None) -> None:
         """``workers``: how many processes at most; left out, ``usual_workers()``.
 

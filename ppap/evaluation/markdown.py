@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from ppap.evaluation.report import Report, comparable
+from ppap.evaluation.report import Report, comparable, refinements
 
 NOTHING = "—"
 MEASURES = ("U-Acc", "U-mIoU", "L-Acc", "L-mIoU")
@@ -52,8 +52,10 @@ def score_rows(report: Report) -> list[tuple[str, list[float | None]]]:
     rows: list[tuple[str, list[float | None]]] = []
     if report["cluster"] is not None:
         rows.append(("measured here", four(report)))
-    if "crf" in report:
-        rows.append(("measured here, with CRF", four(report["crf"])))
+    rows += [
+        (f"measured here, with {title}", four(scores))
+        for title, scores in refinements(report).items()
+    ]
     for row in comparable(report):
         crf = "with" if row["crf"] else "without"
         label = f"paper, Table {row['table']}: {row['method']}, {row['backbone']}, {crf} CRF"
@@ -137,11 +139,11 @@ def frequency_rows(report: Report) -> list[tuple[str, list[float | None]]]:
     """Table 8: a label, and mIoU of the few, medium, many and all."""
     names = ("few", "medium", "many")
     rows: list[tuple[str, list[float | None]]] = []
-    for scores, crf in ((report, ""), (report.get("crf"), ", with CRF")):
-        if scores is not None:
-            for probe, title in (("cluster", "clusters"), ("linear", "linear probe")):
-                values = [scores["groups"][name][probe] for name in names]
-                rows.append((title + crf, [*values, scores[probe]["miou"]]))
+    better = {f", with {title}": scores for title, scores in refinements(report).items()}
+    for how, scores in {"": report, **better}.items():
+        for probe, title in (("cluster", "clusters"), ("linear", "linear probe")):
+            values = [scores["groups"][name][probe] for name in names]
+            rows.append((title + how, [*values, scores[probe]["miou"]]))
     if paper := report["paper_groups"]:
         values = [paper[name] for name in (*names, "all")]
         rows.append((f"paper, Table 8: {paper['method']}", values))
@@ -156,12 +158,12 @@ def groups_table(report: Report) -> str:
 
 def iou_columns(report: Report) -> list[tuple[str, Report]]:
     """Everything that has an IoU for each class, with its title."""
-    crf = report.get("crf")
     columns = []
     for probe, title in (("cluster", "clusters"), ("linear", "linear")):
         columns.append((title, report[probe]))
-        if crf is not None:
-            columns.append((f"{title}, CRF", crf[probe]))
+        columns += [
+            (f"{title}, {name}", scores[probe]) for name, scores in refinements(report).items()
+        ]
     return columns
 
 

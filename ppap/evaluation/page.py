@@ -25,7 +25,7 @@ from ppap.evaluation.markdown import (
     subject,
 )
 from ppap.evaluation.pictures import UNMATCHED_COLOUR, Pictured, panels
-from ppap.evaluation.report import Report
+from ppap.evaluation.report import Report, refinements
 from ppap.places import ASSETS
 
 STYLE = ASSETS / "report.css"
@@ -152,10 +152,10 @@ def _images(report: Report, pictures: Iterable[Pictured]) -> Iterator[str]:
     if not shown:
         yield '<p class="quiet">No pictures were made.</p>'
         return
-    crf = " after the CRF" if "crf" in report else ""
+    how = next((f", with {title}" for title in refinements(report)), "")
     yield (
         '<p class="quiet">The best, the median and the worst images by the share of pixels that '
-        f"the matched clusters get right{crf}.</p>"
+        f"the matched clusters get right{how}.</p>"
     )
     yield from _legend(report, shown)
     measured = {one["index"]: one for one in report["images"]}
@@ -164,13 +164,10 @@ def _images(report: Report, pictures: Iterable[Pictured]) -> Iterator[str]:
 
 
 def _image(one: Pictured, measured: Report, colours: Sequence[Sequence[int]]) -> Iterator[str]:
-    crf = measured.get("crf")
-    captions = {
-        "clusters": measured["cluster"],
-        "linear": measured["linear"],
-        "clusters, CRF": crf and crf["cluster"],
-        "linear, CRF": crf and crf["linear"],
-    }
+    captions = {"clusters": measured["cluster"], "linear": measured["linear"]}
+    for name, scores in refinements(measured).items():
+        captions[f"clusters, {name}"] = scores["cluster"]
+        captions[f"linear, {name}"] = scores["linear"]
     found = panels(one, colours)
     yield f"<article><h3><b>{one.kind}</b> {escape(one.name)}</h3>"
     yield f'<div class="panels" style="--panels:{len(found)}">'

@@ -10,12 +10,12 @@ from PIL import Image
 
 from ppap.data import VOID, VOID_COLOUR, Dataset
 from ppap.data.classes import Colour
-from ppap.evaluation.crf import CrfPool
 from ppap.evaluation.metrics import UNMATCHED
-from ppap.evaluation.report import Report, chosen_images
+from ppap.evaluation.report import REFINEMENTS, Report, chosen_images
 from ppap.evaluation.source import batches_of
-from ppap.evaluation.split import examined
+from ppap.evaluation.split import Refiner, examined
 from ppap.segmenter import Segmenter
+from ppap.segmenter.inference import PLAIN, Inference
 
 # A cluster that the matching left without a class; nearly black, as no class is.
 UNMATCHED_COLOUR: Colour = (22, 22, 26)
@@ -37,7 +37,11 @@ class Pictured(NamedTuple):
 
 
 def pictured(
-    segmenter: Segmenter, dataset: Dataset, report: Report, crf: CrfPool | None = None
+    segmenter: Segmenter,
+    dataset: Dataset,
+    report: Report,
+    refiners: Sequence[Refiner] = (),
+    inference: Inference = PLAIN,
 ) -> Iterator[Pictured]:
     """The best, the median and the worst images of a report, predicted once more.
 
@@ -45,25 +49,27 @@ def pictured(
         segmenter: the one that the report is about.
         dataset: the split that it is about.
         report: with scores.
-        crf: where the report has scores with a CRF.
+        refiners: those that the report has scores of.
+        inference: how the report's images were looked at.
 
     Raises:
         DataError: an image cannot be read any more.
     """
     chosen = [(kind, i) for kind, some in chosen_images(report).items() for i in some]
     assignment = np.array(report["cluster"]["assignment"])
-    after = np.array(report["crf"]["cluster"]["assignment"]) if crf is not None else assignment
+    after = {one.name: np.array(report[one.name]["cluster"]["assignment"]) for one in refiners}
     batches = batches_of(dataset, [index for _, index in chosen], size=report["size"], batch=1)
     for (kind, index), (one, refined) in zip(
-        chosen, examined(segmenter, batches, crf), strict=True
+        chosen, examined(segmenter, batches, refiners, inference), strict=True
     ):
         assert one.rgb is not None
         predictions = {"clusters": assignment[one.clusters.cpu().numpy()]}
-        if refined is not None:
-            predictions["clusters, CRF"] = after[refined.clusters.cpu().numpy()]
+        for name, better in refined.items():
+            title = f"clusters, {REFINEMENTS[name]}"
+            predictions[title] = after[name][better.clusters.cpu().numpy()]
         predictions["linear"] = one.classes.cpu().numpy()
-        if refined is not None:
-            predictions["linear, CRF"] = refined.classes.cpu().numpy()
+        for name, better in refined.items():
+            predictions[f"linear, {REFINEMENTS[name]}"] = better.classes.cpu().numpy()
         truth = one.labels.cpu().numpy()
         yield Pictured(kind, index, one.name, one.rgb, truth, predictions)
 

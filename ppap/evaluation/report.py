@@ -16,11 +16,18 @@ from ppap.evaluation.distance_split import DistanceScores
 from ppap.evaluation.metrics import Scores, group_means, number
 from ppap.evaluation.paper import distance_for, frequency_for, rows_for
 from ppap.evaluation.split import ImageScore, Measures, SplitScores
+from ppap.segmenter.inference import PLAIN, Inference
+from ppap.segmenter.inference import in_words as looks_in_words
 from ppap.writing import writing
 
 FORMAT = "ppap-studio report"
 VERSION = 1
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "pydensecrf2")
+# What may come after the probes: its name in reports, and its title.
+REFINEMENTS = {"crf": "CRF", "pamr": "PAMR"}
+NOT_AS_PPAP = (
+    "PPAP's and HP's published numbers are of one look, STEGO's and EAGLE's of mirrors, too."
+)
 FLATTERS = "That flatters every number here."
 Report = dict[str, Any]
 
@@ -71,6 +78,7 @@ def build_report(
     found: SplitScores | None,
     *,
     size: int,
+    inference: Inference = PLAIN,
     distance: DistanceScores | None = None,
     seconds: float | None = None,
     left_out: int = 0,
@@ -82,14 +90,16 @@ def build_report(
         dataset: on what; with its class names.
         found: the probes' scores; None where they could not be measured.
         size: side of the squares.
+        inference: how the images were looked at.
         distance: ImageNet-S distance matching, where it was done.
         seconds: how long it took.
         left_out: training images that the run could not read.
 
     Returns:
         Plain values: ``cluster`` and ``linear``, each with ``accuracy`` and ``miou`` in per cent,
-        ``iou`` by class name, ``assignment`` and ``confusion``; the same under ``crf`` where there
-        was one; ``groups``, ``images``, ``paper``, ``notes`` and what was evaluated on what.
+        ``iou`` by class name, ``assignment`` and ``confusion``; the same under ``crf`` and
+        ``pamr`` where there was one; ``inference``, empty for one look; ``groups``, ``images``,
+        ``paper``, ``notes`` and what was evaluated on what.
         None stands for what was not measured.
     """
     info = loaded.segmenter.backbone.info
@@ -116,6 +126,7 @@ def build_report(
             "notes": list(dataset.notes),
         },
         "size": size,
+        "inference": inference.record(),
         "classes": list(dataset.classes),
         "colours": [list(colour) for colour in dataset.colours],
         "cluster": None,
@@ -130,6 +141,9 @@ def build_report(
     report["paper_groups"] = None if frequency is None else frequency._asdict()
     report["left_out"] = left_out
     report["notes"] = notes(loaded, dataset, selection, found)
+    if not inference.plain:
+        how = looks_in_words(report["inference"])
+        report["notes"].insert(1, f"More than one look at each image: {how}. {NOT_AS_PPAP}")
     if left_out:
         images = "1 training image was" if left_out == 1 else f"{left_out} training images were"
         report["notes"].append(f"Warning: {images} left out: unreadable.")
@@ -151,11 +165,11 @@ def probes(found: SplitScores, dataset: Dataset) -> Report:
             for one in found.skipped
         ],
     }
-    if found.cluster_crf is not None and found.linear_crf is not None:
-        record["crf"] = {
-            "cluster": found.cluster_crf.record(),
-            "linear": found.linear_crf.record(),
-            "groups": groups(found, found.cluster_crf, found.linear_crf),
+    for name, (cluster, linear) in found.refined.items():
+        record[name] = {
+            "cluster": cluster.record(),
+            "linear": linear.record(),
+            "groups": groups(found, cluster, linear),
         }
     return record
 
@@ -177,10 +191,10 @@ def image_record(one: ImageScore) -> Report:
         "cluster": measures_record(one.cluster),
         "linear": measures_record(one.linear),
     }
-    if one.cluster_crf is not None and one.linear_crf is not None:
-        record["crf"] = {
-            "cluster": measures_record(one.cluster_crf),
-            "linear": measures_record(one.linear_crf),
+    for name, (cluster, linear) in one.refined.items():
+        record[name] = {
+            "cluster": measures_record(cluster),
+            "linear": measures_record(linear),
         }
     return record
 
@@ -262,6 +276,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def refinements(report: Report) -> dict[str, Report]:
+    """What was measured after a refinement, by its title."""
+    return {title: report[name] for name, title in REFINEMENTS.items() if name in report}
+
+
 def write_json(report: Report, file: Path) -> None:
     """Write a report whole or not at all; OSError where that is impossible."""
     write_text(json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n", file)
@@ -278,14 +297,14 @@ def write_text(text: str, file: Path) -> None:
 def chosen_images(report: Report, each: int = 3) -> dict[str, list[int]]:
     """The best, the median and the worst images by their clusters' accuracy: item indices.
 
-    With CRF where there was one. No image is chosen twice: of fewer than three times ``each``,
-    there are fewer of each kind.
+    Refined where there was a refinement. No image is chosen twice: of fewer than three times
+    ``each``, there are fewer of each kind.
     """
-    crf = "crf" in report
+    name = next((name for name in REFINEMENTS if name in report), None)
     known = [
         (accuracy, one["index"])
         for one in report.get("images", ())
-        if (accuracy := (one["crf"] if crf else one)["cluster"]["accuracy"]) is not None
+        if (accuracy := (one[name] if name else one)["cluster"]["accuracy"]) is not None
     ]
     order = [index for _, index in sorted(known, key=lambda pair: (-pair[0], pair[1]))]
     take = min(each, max(1, len(order) // 3))

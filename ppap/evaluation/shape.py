@@ -35,6 +35,7 @@ SHAPE: dict[str, Any] = {
     "cluster": Maybe(MEASURES),
     "linear": Maybe(MEASURES),
     "crf": BOTH,
+    "pamr": BOTH,
     "images": [{"index": WHOLE, "name": TEXT, **BOTH}],
     "paper": [{"method": TEXT}],
     "notes": [TEXT],

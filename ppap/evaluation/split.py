@@ -1,18 +1,19 @@
-"""A segmenter on a whole split → the scores of both probes, with and without CRF."""
+"""A segmenter on a whole split → the scores of both probes, as they are and refined."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 
+from ppap.backbones import TrunkOutput
 from ppap.data import Dataset
-from ppap.evaluation.crf import CrfInput, CrfPool
+from ppap.evaluation.crf import CrfInput
 from ppap.evaluation.metrics import FrequencyGroups, Scores, frequency_groups
 from ppap.evaluation.source import (
     BATCH,
@@ -25,13 +26,38 @@ from ppap.evaluation.source import (
 )
 from ppap.evaluation.tally import Counts, Measures
 from ppap.segmenter import Prediction, Segmenter, predict
+from ppap.segmenter.inference import PLAIN, Inference, look
 
-# Log-probabilities that exist at once beside those that the CRF works on.
+# Log-probabilities that exist at once beside those that are being refined.
 LOGS_BYTES = 256 * 2**20
 
 
 class EvaluationStoppedError(RuntimeError):
     """``stopped`` said so; there are no scores."""
+
+
+class Refiner(Protocol):
+    """What makes predictions follow the colours of their image: a CrfPool, or Pamr."""
+
+    name: str
+    """Under which reports keep its scores."""
+
+    def map(self, inputs: Iterable[CrfInput]) -> Generator[Tensor, None, None]:
+        """Probabilities or their logarithms, ``(C, H, W)`` each, in the order of the inputs."""
+
+
+class BothMeasures(NamedTuple):
+    """Of one image, by probe."""
+
+    cluster: Measures
+    linear: Measures
+
+
+class BothScores(NamedTuple):
+    """Of a split, by probe."""
+
+    cluster: Scores
+    linear: Scores
 
 
 @dataclass(frozen=True)
@@ -43,8 +69,8 @@ class ImageScore:
     name: str
     cluster: Measures
     linear: Measures
-    cluster_crf: Measures | None = None
-    linear_crf: Measures | None = None
+    refined: dict[str, BothMeasures] = field(default_factory=dict)
+    """The same after each refinement, by its name."""
 
 
 class SplitScores(NamedTuple):
@@ -52,9 +78,9 @@ class SplitScores(NamedTuple):
 
     cluster: Scores
     linear: Scores
-    cluster_crf: Scores | None
-    """None without a CRF. Matched by itself, from its own confusion matrix."""
-    linear_crf: Scores | None
+    refined: dict[str, BothScores]
+    """The same after each refinement, by its name: matched by itself, from its own confusion
+    matrix."""
     images: list[ImageScore]
     """In the order they were read."""
     groups: FrequencyGroups
@@ -80,7 +106,7 @@ class Predicted:
 
 
 class Refined(NamedTuple):
-    """What the CRF makes of one image, int64 ``(H, W)`` each, on the CPU."""
+    """What a refinement makes of one image, int64 ``(H, W)`` each."""
 
     clusters: Tensor
     classes: Tensor
@@ -92,7 +118,8 @@ def evaluate_split(
     *,
     size: int = SIZE,
     batch: int = BATCH,
-    crf: CrfPool | None = None,
+    refiners: Sequence[Refiner] = (),
+    inference: Inference = PLAIN,
     indices: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] | None = None,
@@ -105,7 +132,8 @@ def evaluate_split(
         dataset: images without a label map are passed over.
         size: side in pixels of the squares, cut from the middle, and of their label maps.
         batch: images at a time.
-        crf: also refine both probes' predictions with it.
+        refiners: also refine both probes' predictions, with each by itself.
+        inference: how images are looked at; left out, once, as published.
         indices: only these items; left out, all.
         progress: told after every image how many are done, and of how many.
         stopped: asked before every image; True ends the evaluation.
@@ -124,7 +152,8 @@ def evaluate_split(
             segmenter,
             source,
             dataset.classes,
-            crf=crf,
+            refiners=refiners,
+            inference=inference,
             total=len(chosen),
             progress=progress,
             stopped=stopped,
@@ -136,7 +165,8 @@ def evaluate_batches(
     source: Iterable[EvaluationBatch],
     names: Sequence[str],
     *,
-    crf: CrfPool | None = None,
+    refiners: Sequence[Refiner] = (),
+    inference: Inference = PLAIN,
     total: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] | None = None,
@@ -147,7 +177,9 @@ def evaluate_batches(
         segmenter: as in ``evaluate_split``.
         source: batches, taken one at a time.
         names: of the classes.
-        crf: as in ``evaluate_split``; every batch must then have its ``rgb``.
+        refiners: as in ``evaluate_split``; every batch must then have its ``rgb``.
+        inference: as in ``evaluate_split``; anything beyond one look needs images, not trunk
+            outputs.
         total: how many images there will be, for ``progress`` (left out, 0).
         progress: as in ``evaluate_split``.
         stopped: as in ``evaluate_split``.
@@ -161,17 +193,18 @@ def evaluate_batches(
             f"the segmenter knows {segmenter.n_classes} classes, but the data set has {len(names)}"
         )
     clusters = segmenter.n_classes + segmenter.extra_clusters
-    plain, smooth = (Counts(segmenter.n_classes, clusters) for _ in range(2))
+    plain = Counts(segmenter.n_classes, clusters)
+    after = {one.name: Counts(segmenter.n_classes, clusters) for one in refiners}
     read: list[tuple[int, str]] = []
     skipped: list[Skipped] = []
-    # Closed, so that what the CRF has not begun is dropped, whatever ends this.
-    with closing(examined(segmenter, readable(source, skipped), crf)) as each:
+    # Closed, so that what no refiner has begun is dropped, whatever ends this.
+    with closing(examined(segmenter, readable(source, skipped), refiners, inference)) as each:
         for one, better in each:
             if stopped is not None and stopped():
                 raise EvaluationStoppedError("the evaluation was stopped")
             plain.add(one.labels, one.clusters, one.classes)
-            if better is not None:
-                smooth.add(one.labels, better.clusters, better.classes)
+            for name, refined in better.items():
+                after[name].add(one.labels, refined.clusters, refined.classes)
             read.append((one.index, one.name))
             if progress is not None:
                 progress(len(read) + len(skipped), total or 0)
@@ -179,16 +212,18 @@ def evaluate_batches(
         reason = f": {skipped[0].reason}" if skipped else ""
         raise ValueError(f"there are no images to evaluate{reason}")
     found = plain.scores(names)
-    with_crf = None if crf is None else smooth.scores(names)
-    pairs = [(None, None)] * len(read) if with_crf is None else with_crf.images
+    others = {name: counts.scores(names) for name, counts in after.items()}
     return SplitScores(
         found.cluster,
         found.linear,
-        None if with_crf is None else with_crf.cluster,
-        None if with_crf is None else with_crf.linear,
+        {name: BothScores(one.cluster, one.linear) for name, one in others.items()},
         [
-            ImageScore(*which, *measures, *others)
-            for which, measures, others in zip(read, found.images, pairs, strict=True)
+            ImageScore(
+                *which,
+                *measures,
+                {name: BothMeasures(*one.images[place]) for name, one in others.items()},
+            )
+            for place, (which, measures) in enumerate(zip(read, found.images, strict=True))
         ],
         frequency_groups(plain.linear.whole, names),
         tuple(skipped),
@@ -206,26 +241,41 @@ def readable(
 
 
 def examined(
-    segmenter: Segmenter, source: Iterable[EvaluationBatch], crf: CrfPool | None
-) -> Generator[tuple[Predicted, Refined | None], None, None]:
-    """Images one by one: what the probes say, and what a CRF makes of that."""
-    found = predicted(segmenter, source, logs=crf is not None)
-    if crf is None:
-        yield from ((one, None) for one in found)
+    segmenter: Segmenter,
+    source: Iterable[EvaluationBatch],
+    refiners: Sequence[Refiner] = (),
+    inference: Inference = PLAIN,
+) -> Generator[tuple[Predicted, dict[str, Refined]], None, None]:
+    """Images one by one: what the probes say, and what each refiner makes of that."""
+    found = predicted(segmenter, source, logs=bool(refiners), inference=inference)
+    if not refiners:
+        yield from ((one, {}) for one in found)
+    elif len(refiners) == 1:
+        with closing(refined(found, refiners[0])) as each:
+            yield from ((one, {refiners[0].name: better}) for one, better in each)
     else:
-        with closing(refined(found, crf)) as each:
-            yield from each
+        # One image at a time: each refiner would run ahead of the others otherwise.
+        for one in found:
+            better = {}
+            for refiner in refiners:
+                with closing(refined([one], refiner)) as each:
+                    better[refiner.name] = next(each)[1]
+            yield one, better
 
 
 def predicted(
-    segmenter: Segmenter, source: Iterable[EvaluationBatch], *, logs: bool
+    segmenter: Segmenter,
+    source: Iterable[EvaluationBatch],
+    *,
+    logs: bool,
+    inference: Inference = PLAIN,
 ) -> Iterator[Predicted]:
     """Images one by one with their predictions, with log-probabilities where ``logs`` says so."""
     maps = 2 * segmenter.n_classes + segmenter.extra_clusters
     for batch in source:
         if logs and batch.rgb is None:
-            raise ValueError("a CRF needs the pictures: give every batch its rgb")
-        features = segmenter.features(batch.inputs)
+            raise ValueError("a refinement needs the pictures: give every batch its rgb")
+        features = features_of(segmenter, batch.inputs, inference)
         height, width = batch.labels.shape[1:]
         at_once = len(features)
         if logs:
@@ -241,6 +291,18 @@ def predicted(
             )
             for place in range(len(part.clusters)):
                 yield _one(batch, labels, part, start + place, place)
+
+
+def features_of(segmenter: Segmenter, inputs: Tensor | TrunkOutput, inference: Inference) -> Tensor:
+    """The features of a batch, ``(B, h, w, D)``; ValueError for looks that a kept trunk output
+    cannot give."""
+    if inference.plain:
+        return segmenter.features(inputs)
+    if isinstance(inputs, TrunkOutput):
+        raise ValueError(
+            "mirror, scales, windows and shifts need the images, not what was kept of them"
+        )
+    return look(segmenter.features, inputs, inference, patch=segmenter.backbone.patch_size)
 
 
 def _one(
@@ -261,9 +323,9 @@ def _one(
 
 
 def refined(
-    found: Iterable[Predicted], crf: CrfPool
+    found: Iterable[Predicted], refiner: Refiner
 ) -> Generator[tuple[Predicted, Refined], None, None]:
-    """Every image with the clusters and classes that the CRF makes of its log-probabilities."""
+    """Every image with the clusters and classes that a refiner makes of its log-probabilities."""
     waiting: deque[Predicted] = deque()
 
     def inputs() -> Iterator[CrfInput]:
@@ -275,7 +337,7 @@ def refined(
             yield CrfInput(one.rgb, one.cluster_logs)
             yield CrfInput(one.rgb, one.class_logs)
 
-    with closing(crf.map(inputs())) as results:
+    with closing(refiner.map(inputs())) as results:
         for clusters in results:
             classes = next(results)
             yield waiting.popleft(), Refined(clusters.argmax(dim=0), classes.argmax(dim=0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from ppap.checkpoints.opening import load_segmenter
 from ppap.data import ImageError, fitting
 from ppap.data.fitting import answered, at_size, ramp, seen_whole, windows_of, work_size
 from ppap.evaluation.crf import CrfPool, smooth
+from ppap.evaluation.pamr import pamr
 from ppap.predictor import Predictor
 from ppap.segmenter import Segmenter
+from ppap.segmenter.inference import Inference
 from tests.support.small_segmenters import NAMES, save_small, small_segmenter
 
 SIZE, PATCH = 64, 16
@@ -380,3 +383,49 @@ def test_nearest_answers() -> None:
     assert at_size(ids, 4, 3).tolist() == [[0, 1, 2], [0, 1, 2], [3, 4, 5], [3, 4, 5]]
     assert at_size(ids, 1, 3).tolist() == [[3, 4, 5]]
     assert at_size(ids, 2, 1).tolist() == [[1], [4]]
+
+
+def test_pamr_refines_without_the_crfs_package(
+    file: Path, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", None)
+    rgb = picture(SIZE, SIZE)
+    image = torch.from_numpy(rgb).permute(2, 0, 1)[None] / 255
+    said = segmenter.predict(image, log_probabilities=True)
+    assert said.class_log_probabilities is not None
+    wanted = pamr(rgb, said.class_log_probabilities[0])
+    found = Predictor(file, refine="pamr").segment(rgb, probabilities=True)
+    assert np.array_equal(found.classes, wanted.argmax(0))
+    assert found.class_probabilities is not None
+    assert np.allclose(found.class_probabilities, wanted, atol=1e-6)
+    other = Predictor(file).segment(rgb, refine="pamr")
+    assert np.array_equal(other.classes, found.classes)
+    plain = Predictor(file, refine="pamr").segment(rgb, refine="none")
+    assert not np.array_equal(plain.classes, found.classes)
+
+
+def test_another_size_and_more_than_one_look(file: Path, segmenter: Segmenter) -> None:
+    rgb = picture(SIZE, SIZE)
+    larger = Predictor(file, size=2 * SIZE + 3)
+    assert larger.size == 2 * SIZE
+    work = np.array(Image.fromarray(rgb).resize((2 * SIZE, 2 * SIZE), Image.Resampling.BICUBIC))
+    image = torch.from_numpy(work).permute(2, 0, 1)[None] / 255
+    said = segmenter.predict(image, (SIZE, SIZE))
+    assert np.array_equal(larger.segment(rgb).classes, said.classes[0])
+    mirror = Predictor(file, inference=Inference(mirror=True))
+    turned = mirror.segment(np.ascontiguousarray(rgb[:, ::-1]))
+    assert (turned.classes[:, ::-1] == mirror.segment(rgb).classes).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"refine": "dcrf"}, "refine must be one of none, pamr, crf"),
+        ({"refine": "pamr", "crf": True}, "contradict"),
+        ({"size": 0}, "size"),
+        ({"inference": Inference(window=100)}, "multiple of the patch size"),
+    ],
+)
+def test_switches_that_cannot_be_are_refused(file: Path, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Predictor(file, **given)

@@ -19,9 +19,11 @@ from ppap.backbones import load_backbone
 from ppap.checkpoints.opening import load_segmenter
 from ppap.checkpoints.own import Checkpoint, load_checkpoint, save_checkpoint, weights_digest
 from ppap.data import open_dataset, palette
+from ppap.evaluation.pamr import Pamr
 from ppap.evaluation.split import evaluate_split
 from ppap.predictor import Predictor
 from ppap.segmenter import Segmenter
+from ppap.segmenter.inference import Inference
 from tests.conftest import ROOT
 from tests.ppap.checkpoints.test_published import CLASSES, Source, source
 from tests.ppap.evaluation.test_distance_split import write_imagenet_s
@@ -471,3 +473,42 @@ def test_camvid(shared_data: Path, tmp_path: Path) -> None:
     assert len(made["images"]) == 101
     assert made["dataset"]["kind"] == "camvid"
     assert sum(map(sum, made["linear"]["confusion"])) > 0.9 * 101 * SIZE * SIZE
+
+
+def test_refinements_and_looks_are_measured_and_named(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", data, "--refine", "pamr", "--mirror", "--shifts", "2", "--pictures"]
+    made = report_of(run, *words, tmp_path / "pages", folder=tmp_path)
+    dataset = open_dataset(data, split="val")
+    wanted = evaluate_split(
+        load_segmenter(run / "checkpoints/last.pt").segmenter,
+        dataset,
+        size=SIZE,
+        refiners=[Pamr()],
+        inference=Inference(mirror=True, shifts=2),
+    )
+    assert made["inference"] == {"mirror": True, "shifts": 2}
+    assert made["cluster"] == wanted.cluster.record()
+    assert made["pamr"]["linear"] == wanted.refined["pamr"].linear.record()
+    assert "crf" not in made
+    assert "More than one look at each image: mean of image and mirror; 2 × 2 shifts" in str(
+        made["notes"]
+    )
+    assert "measured here, with PAMR" in capsys.readouterr().out
+    assert "linear, PAMR" in (tmp_path / "pages/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--refine", "pamr", "--shifts", "3"], "shifts must be one of 1"),
+        (["--window", "50"], "window must be a multiple of the patch size"),
+        (["--scales", "9"], "scales must be 1 to 8 numbers"),
+    ],
+)
+def test_looks_that_cannot_be_are_refused(
+    run: Path, data: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(run), "--data", str(data), *words]) == 2
+    assert said in capsys.readouterr().err

@@ -18,9 +18,11 @@ from ppap.evaluation.crf import CrfPool, CrfUnavailableError, CrfWorkerError, re
 from ppap.evaluation.distance_split import DistanceMatching, DistanceScores
 from ppap.evaluation.files import write_report
 from ppap.evaluation.markdown import as_summary
+from ppap.evaluation.pamr import Pamr
 from ppap.evaluation.pictures import pictured
 from ppap.evaluation.report import build_report, write_json
-from ppap.evaluation.split import SplitScores, evaluate_split
+from ppap.evaluation.split import Refiner, SplitScores, evaluate_split
+from ppap.segmenter.inference import check_fits
 from ppap.settings import SettingError
 from trainers.command import DONE, FAILED, WRONG, expanded, say
 from trainers.devices import choose_device
@@ -85,21 +87,24 @@ def sound_target(name: str, given: Path | None) -> Path | None:
 def evaluate(wanted: Wanted) -> int:
     """Everything, once the arguments are known to be sound."""
     began = time.monotonic()
-    if wanted.crf:
+    if "crf" in wanted.refine:
         require_crf()
+    inference = wanted.inference
     task = task_of(wanted)
     dataset = sound(task, task.split)
     bank = sound(task, BANK) if dataset.name == "imagenet_s" else None
     loaded = load(wanted, task)
     size = size_of(wanted, loaded)
-    with crf_pool(wanted, loaded) as crf:
-        scored = probes(wanted, loaded, dataset, size, crf)
+    check_fits(inference, loaded.segmenter.backbone.patch_size)
+    with refiners_of(wanted, loaded) as refiners:
+        scored = probes(wanted, loaded, dataset, size, refiners)
         matched = None if bank is None else distances(wanted, loaded, bank, dataset, size)
         report = build_report(
             loaded,
             dataset,
             scored,
             size=size,
+            inference=inference,
             distance=matched,
             seconds=time.monotonic() - began,
             left_out=task.left_out,
@@ -109,7 +114,8 @@ def evaluate(wanted: Wanted) -> int:
             say(f"Written: {wanted.json}")
         print(as_summary(report), flush=True)
         if wanted.pictures is not None:
-            shown = () if scored is None else pictured(loaded.segmenter, dataset, report, crf)
+            how = (refiners, inference)
+            shown = () if scored is None else pictured(loaded.segmenter, dataset, report, *how)
             say(f"Written: {write_report(report, wanted.pictures, shown)}")
     return DONE
 
@@ -148,10 +154,11 @@ def size_of(wanted: Wanted, loaded: LoadedSegmenter) -> int:
 
 
 @contextmanager
-def crf_pool(wanted: Wanted, loaded: LoadedSegmenter) -> Iterator[CrfPool | None]:
-    """Processes for the CRF, where it was asked for."""
-    if not wanted.crf:
-        yield None
+def refiners_of(wanted: Wanted, loaded: LoadedSegmenter) -> Iterator[tuple[Refiner, ...]]:
+    """What refines, as asked for; the CRF in processes of its own."""
+    others = (Pamr(),) if "pamr" in wanted.refine else ()
+    if "crf" not in wanted.refine:
+        yield others
         return
 
     threads = torch.get_num_threads()
@@ -160,7 +167,7 @@ def crf_pool(wanted: Wanted, loaded: LoadedSegmenter) -> Iterator[CrfPool | None
         torch.set_num_threads(1)
     try:
         with CrfPool() as pool:
-            yield pool
+            yield (pool, *others)
     finally:
         torch.set_num_threads(threads)
 
@@ -170,7 +177,7 @@ def probes(
     loaded: LoadedSegmenter,
     dataset: Dataset,
     size: int,
-    crf: CrfPool | None,
+    refiners: tuple[Refiner, ...],
 ) -> SplitScores | None:
     """The probes' scores; None where ImageNet-S has other classes than the linear probe.
 
@@ -198,7 +205,8 @@ def probes(
             dataset,
             size=size,
             batch=wanted.batch,
-            crf=crf,
+            refiners=refiners,
+            inference=wanted.inference,
             progress=progress.at,
             workers=wanted.workers,
         )

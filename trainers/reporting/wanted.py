@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ppap.segmenter.inference import Inference
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -19,7 +21,13 @@ class Wanted:
     """None: the run's ``eval_split``, or val."""
     kind: str | None = None
     """The kind of data set; None: found out from the folder."""
-    crf: bool = False
+    refine: tuple[Literal["crf", "pamr"], ...] = ()
+    """Refinements that are measured, too, each by itself."""
+    mirror: bool = False
+    """This and the next three: see ``Inference``."""
+    scales: tuple[float, ...] = (1.0,)
+    window: int = 0
+    shifts: int = 1
     json: Path | None = None
     """The file to write the report to."""
     pictures: Path | None = None
@@ -41,3 +49,8 @@ class Wanted:
     """What distance matching on ImageNet-S matches."""
     progress_every: float = 15.0
     """Seconds between progress lines, where the output is no terminal."""
+
+    @property
+    def inference(self) -> Inference:
+        """How images are looked at; SettingError, naming the option, for what cannot be."""
+        return Inference(self.mirror, self.scales, self.window, self.shifts)

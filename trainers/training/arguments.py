@@ -113,7 +113,7 @@ def wanted_report(given: argparse.Namespace, target: Run, config: Config) -> Wan
         data=given.data,
         split=config.eval_split,
         kind=config.dataset or None,
-        crf=config.crf,
+        refine=("crf",) if config.crf else (),
         json=target.folder / "report.json",
         pictures=target.folder / "report",
         device=config.device,

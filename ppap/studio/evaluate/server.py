@@ -24,6 +24,7 @@ from ppap.evaluation.report import Report
 from ppap.evaluation.source import batches_of
 from ppap.evaluation.split import examined
 from ppap.places import ROOT
+from ppap.segmenter.inference import Inference
 from ppap.settings import excerpt
 from ppap.studio.answers import answering, packed
 from ppap.studio.answers import jpeg as as_jpeg
@@ -242,9 +243,10 @@ class Evaluating:
                 "its pictures."
             )
         dataset = self._dataset(report)
-        pool = self.crf.pool() if crf else None
+        refiners = [self.crf.pool()] if crf else []
         batches = batches_of(dataset, [index], size=report["size"], batch=1, workers=0)
-        one, refined = next(iter(examined(loaded.segmenter, batches, pool)))
+        how = Inference.of(report.get("inference", {}))
+        one, refined = next(iter(examined(loaded.segmenter, batches, refiners, how)))
         assert one.rgb is not None
         assignment = np.array(report["cluster"]["assignment"])
         maps = {
@@ -252,10 +254,10 @@ class Evaluating:
             "cluster": assignment[one.clusters.cpu().numpy()],
             "linear": one.classes.cpu().numpy(),
         }
-        if refined is not None:
-            after = np.array(report["crf"]["cluster"]["assignment"])
-            maps["cluster_crf"] = after[refined.clusters.cpu().numpy()]
-            maps["linear_crf"] = refined.classes.cpu().numpy()
+        for name, better in refined.items():
+            after = np.array(report[name]["cluster"]["assignment"])
+            maps[f"cluster_{name}"] = after[better.clusters.cpu().numpy()]
+            maps[f"linear_{name}"] = better.classes.cpu().numpy()
         photo = base64.b64encode(as_jpeg(Image.fromarray(one.rgb))).decode()
         return {
             "size": report["size"],

@@ -63,7 +63,7 @@ def pool() -> Iterator[CrfPool]:
 
 @pytest.fixture(scope="module")
 def found(loaded: LoadedSegmenter, dataset: Dataset, pool: CrfPool) -> SplitScores:
-    return evaluate_split(loaded.segmenter, dataset, size=SIZE, crf=pool)
+    return evaluate_split(loaded.segmenter, dataset, size=SIZE, refiners=[pool])
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +72,15 @@ def report(loaded: LoadedSegmenter, dataset: Dataset, found: SplitScores) -> Rep
 
 
 def without_crf(found: SplitScores) -> SplitScores:
-    images = [replace(one, cluster_crf=None, linear_crf=None) for one in found.images]
-    return found._replace(cluster_crf=None, linear_crf=None, images=images)
+    images = [replace(one, refined={}) for one in found.images]
+    return found._replace(refined={}, images=images)
 
 
 def test_scores_are_where_other_programs_look(report: Report, found: SplitScores) -> None:
-    assert found.cluster_crf is not None
     for place, whole in (
         (report["cluster"], found.cluster),
         (report["linear"], found.linear),
-        (report["crf"]["cluster"], found.cluster_crf),
+        (report["crf"]["cluster"], found.refined["crf"].cluster),
     ):
         assert place["accuracy"] == whole.accuracy
         assert place["miou"] == whole.miou
@@ -111,8 +110,7 @@ def test_images_and_groups(report: Report, found: SplitScores) -> None:
     one, measured = report["images"][3], found.images[3]
     assert (one["index"], one["name"]) == (3, "p3")
     assert one["cluster"]["accuracy"] == measured.cluster.accuracy
-    assert measured.linear_crf is not None
-    assert one["crf"]["linear"]["miou"] == measured.linear_crf.miou
+    assert one["crf"]["linear"]["miou"] == measured.refined["crf"].linear.miou
     names = [name for group in report["groups"].values() for name in group["classes"]]
     assert sorted(names) == sorted(NAMES)
     for group in report["groups"].values():
@@ -146,7 +144,7 @@ def test_what_was_not_measured_is_null(loaded: LoadedSegmenter, dataset: Dataset
     assert math.isnan(whole.accuracy)
     unknown = Measures(math.nan, math.nan)
     image = ImageScore(0, "p0", unknown, unknown)
-    found = SplitScores(whole, whole, None, None, [image], frequency_groups(empty, NAMES))
+    found = SplitScores(whole, whole, {}, [image], frequency_groups(empty, NAMES))
     made = build_report(loaded, dataset, found, size=SIZE)
     assert made["cluster"]["accuracy"] is None
     assert made["groups"]["few"]["cluster"] is None
@@ -326,7 +324,7 @@ def test_pictures_show_what_was_scored(
 ) -> None:
     scored = found if crf else without_crf(found)
     made = build_report(loaded, dataset, scored, size=SIZE)
-    shown = list(pictured(loaded.segmenter, dataset, made, pool if crf else None))
+    shown = list(pictured(loaded.segmenter, dataset, made, [pool] if crf else []))
     assert [one.kind for one in shown] == ["best"] * 3 + ["median"] * 3 + ["worst"] * 3
     measured = {one["index"]: one for one in made["images"]}
     for one in shown:
@@ -393,7 +391,7 @@ def test_names_are_no_markup(nasty: tuple[LoadedSegmenter, Dataset], tmp_path: P
 def test_the_page_stands_alone(
     report: Report, loaded: LoadedSegmenter, dataset: Dataset, pool: CrfPool
 ) -> None:
-    page = as_page(report, pictured(loaded.segmenter, dataset, report, pool))
+    page = as_page(report, pictured(loaded.segmenter, dataset, report, [pool]))
     elements = Elements(page)
     for _, attrs in elements.tags:
         for name in ("src", "href", "srcset"):
@@ -421,7 +419,7 @@ def test_of_many_classes_there_is_no_matrix(loaded: LoadedSegmenter, dataset: Da
     confusion = Confusion(80)
     confusion.counts += torch.eye(80, dtype=torch.int64)
     whole = scores(confusion, names)
-    found = SplitScores(whole, whole, None, None, [], frequency_groups(confusion, names))
+    found = SplitScores(whole, whole, {}, [], frequency_groups(confusion, names))
     data = replace(dataset, class_list=ClassList(names, palette(80)))
     page = as_page(build_report(loaded, data, found, size=SIZE), ())
     assert "--share:" not in page
@@ -432,7 +430,7 @@ def test_of_many_classes_there_is_no_matrix(loaded: LoadedSegmenter, dataset: Da
 def test_files(
     report: Report, loaded: LoadedSegmenter, dataset: Dataset, pool: CrfPool, tmp_path: Path
 ) -> None:
-    page = write_report(report, tmp_path / "r", pictured(loaded.segmenter, dataset, report, pool))
+    page = write_report(report, tmp_path / "r", pictured(loaded.segmenter, dataset, report, [pool]))
     assert page == tmp_path / "r/report.html"
     names = sorted(file.name for file in page.parent.iterdir())
     assert {"report.html", "report.json", "report.md"} < set(names)

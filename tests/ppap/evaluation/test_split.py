@@ -16,7 +16,16 @@ from torch import Tensor
 from ppap.data import DataError, Dataset, open_dataset, square, square_labels
 from ppap.evaluation import split as module
 from ppap.evaluation.crf import CrfPool, smooth
-from ppap.evaluation.source import EvaluationBatch, batches_of, in_order, labelled
+from ppap.evaluation.metrics import Confusion
+from ppap.evaluation.pamr import Pamr, pamr
+from ppap.evaluation.source import (
+    EvaluationBatch,
+    as_images,
+    batches_of,
+    in_order,
+    labelled,
+    read_square,
+)
 from ppap.evaluation.split import (
     EvaluationStoppedError,
     SplitScores,
@@ -24,6 +33,7 @@ from ppap.evaluation.split import (
     evaluate_split,
 )
 from ppap.segmenter import Segmenter
+from ppap.segmenter.inference import Inference
 from tests.support.small_segmenters import NAMES, small_segmenter, write_folder
 
 SIZE = 48
@@ -49,7 +59,7 @@ def pool() -> Iterator[CrfPool]:
 
 @pytest.fixture(scope="module")
 def found(segmenter: Segmenter, dataset: Dataset, pool: CrfPool) -> SplitScores:
-    return evaluate_split(segmenter, dataset, size=SIZE, batch=2, crf=pool)
+    return evaluate_split(segmenter, dataset, size=SIZE, batch=2, refiners=[pool])
 
 
 def truth_and_predictions(
@@ -101,8 +111,8 @@ def test_scores_equal_those_worked_out_from_all_pixels(
         np.concatenate([p.ravel() for p in ps]) for ps in zip(*parts, strict=True)
     )
     assert (truth < 0).any()
-    cluster = found.cluster_crf if crf else found.cluster
-    linear = found.linear_crf if crf else found.linear
+    cluster = found.refined["crf"].cluster if crf else found.cluster
+    linear = found.refined["crf"].linear if crf else found.linear
     assert cluster is not None
     assert linear is not None
     accuracy, miou, assignment = by_hand(truth, clusters, best=True)
@@ -118,14 +128,14 @@ def test_scores_equal_those_worked_out_from_all_pixels(
 def test_images_are_scored_under_the_splits_assignment(
     segmenter: Segmenter, dataset: Dataset, found: SplitScores, crf: bool
 ) -> None:
-    whole = found.cluster_crf if crf else found.cluster
+    whole = found.refined["crf"].cluster if crf else found.cluster
     assert whole is not None
     assignment = whole.assignment.numpy()
     right = known = 0
     for one, (labels, clusters, _) in zip(
         found.images, truth_and_predictions(segmenter, dataset, crf=crf), strict=True
     ):
-        measures = one.cluster_crf if crf else one.cluster
+        measures = one.refined["crf"].cluster if crf else one.cluster
         assert measures is not None
         pixels = labels >= 0
         hits = (assignment[clusters] == labels)[pixels].sum()
@@ -142,9 +152,8 @@ def test_which_images_were_scored(dataset: Dataset, found: SplitScores) -> None:
 
 def test_without_a_crf(segmenter: Segmenter, dataset: Dataset, found: SplitScores) -> None:
     plain = evaluate_split(segmenter, dataset, size=SIZE, batch=3, workers=0)
-    assert plain.cluster_crf is None
-    assert plain.linear_crf is None
-    assert plain.images[0].cluster_crf is None
+    assert plain.refined == {}
+    assert plain.images[0].refined == {}
     assert plain.cluster.record() == found.cluster.record()
     assert plain.linear.record() == found.linear.record()
 
@@ -157,10 +166,8 @@ def test_few_images_at_a_time_change_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "LOGS_BYTES", 1)  # one image's log-probabilities at once
-    again = evaluate_split(segmenter, dataset, size=SIZE, batch=4, crf=pool)
-    assert again.cluster_crf is not None
-    assert found.cluster_crf is not None
-    assert again.cluster_crf.record() == found.cluster_crf.record()
+    again = evaluate_split(segmenter, dataset, size=SIZE, batch=4, refiners=[pool])
+    assert again.refined["crf"].cluster.record() == found.refined["crf"].cluster.record()
     assert again.images == found.images
 
 
@@ -180,7 +187,7 @@ def test_kept_trunk_outputs_give_the_same(
 def test_a_crf_needs_pictures(segmenter: Segmenter, dataset: Dataset, pool: CrfPool) -> None:
     batches = (b._replace(rgb=None) for b in batches_of(dataset, [0], size=SIZE))
     with pytest.raises(ValueError, match="needs the pictures"):
-        evaluate_batches(segmenter, batches, NAMES, crf=pool)
+        evaluate_batches(segmenter, batches, NAMES, refiners=[pool])
 
 
 def test_some_items_and_progress(segmenter: Segmenter, dataset: Dataset) -> None:
@@ -207,7 +214,7 @@ def test_it_can_be_stopped(
             dataset,
             size=SIZE,
             batch=1,
-            crf=pool if crf else None,
+            refiners=[pool] if crf else [],
             progress=lambda done, total: told.append(done),
             stopped=lambda: len(told) == 2,
         )
@@ -320,3 +327,44 @@ def test_what_cannot_be_read_is_skipped_and_counted(segmenter: Segmenter, tmp_pa
         item.image.write_text("no picture")
     with pytest.raises(DataError, match="is not an image"):
         evaluate_split(segmenter, forgiving, size=SIZE)
+
+
+def test_two_refinements_are_each_measured_by_itself(
+    segmenter: Segmenter, dataset: Dataset, pool: CrfPool, found: SplitScores
+) -> None:
+    both = evaluate_split(segmenter, dataset, size=SIZE, refiners=[pool, Pamr()])
+    alone = evaluate_split(segmenter, dataset, size=SIZE, refiners=[Pamr()])
+    assert both.refined["crf"].linear.record() == found.refined["crf"].linear.record()
+    assert both.refined["pamr"].linear.record() == alone.refined["pamr"].linear.record()
+    assert [one.refined["pamr"] for one in both.images] == [
+        one.refined["pamr"] for one in alone.images
+    ]
+    by_hand = Confusion(len(NAMES), len(NAMES))
+    for index in range(len(alone.images)):
+        square = read_square(dataset, index, SIZE)
+        said = segmenter.predict(as_images(square.rgb[None]), log_probabilities=True)
+        assert said.class_log_probabilities is not None
+        refined = pamr(square.rgb, said.class_log_probabilities[0]).argmax(dim=0)
+        by_hand.update(torch.from_numpy(square.labels), refined)
+    assert torch.equal(alone.refined["pamr"].linear.confusion[:, : len(NAMES)], by_hand.counts)
+
+
+def test_mirrored_images_have_the_same_scores_under_a_mirror(
+    segmenter: Segmenter, dataset: Dataset, found: SplitScores
+) -> None:
+    def turned() -> Iterator[EvaluationBatch]:
+        for batch in batches_of(dataset, labelled(dataset), size=SIZE, batch=2):
+            assert isinstance(batch.inputs, Tensor)
+            yield batch._replace(inputs=batch.inputs.flip(3), labels=batch.labels.flip(2))
+
+    mirror = Inference(mirror=True)
+    once = evaluate_split(segmenter, dataset, size=SIZE, inference=mirror)
+    again = evaluate_batches(segmenter, turned(), NAMES, inference=mirror)
+    assert again.linear.accuracy == pytest.approx(once.linear.accuracy, abs=0.2)
+    assert once.linear.record() != found.linear.record()
+    kept = (
+        batch._replace(inputs=segmenter.trunk(batch.inputs))  # type: ignore[arg-type]
+        for batch in batches_of(dataset, labelled(dataset), size=SIZE, batch=2)
+    )
+    with pytest.raises(ValueError, match="need the images"):
+        evaluate_batches(segmenter, kept, NAMES, inference=mirror)
