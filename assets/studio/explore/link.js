@@ -1,11 +1,15 @@
 // The state of the page as a link, and back.
+import { MOST } from "./kept.js";
 import { isStyle } from "./styles/index.js";
 
 const SETS = ["positive", "ambiguous", "negative"];
 const REQUEST = ["source", "folder", "split", "count", "seed", "images", "size", "backbone", "checkpoint"];
 const NUMBERS = new Set(["count", "seed", "size"]);
 
-export function writeLink(location, { batch, anchor, settings, step, look, rival }) {
+/** Whether these are an image, a row and a column. */
+const isPlace = (numbers) => numbers.length === 3 && numbers.every((n) => Number.isInteger(n) && n >= 0);
+
+export function writeLink(location, { batch, anchor, settings, step, look, rival, kept = [], measure = null }) {
   const query = new URLSearchParams();
   for (const name of REQUEST) {
     const value = batch.recipe[name];
@@ -20,6 +24,8 @@ export function writeLink(location, { batch, anchor, settings, step, look, rival
   query.set("opacity", String(look.opacity));
   query.set("show", SETS.filter((set) => look.show[set]).join(","));
   if (look.grid) query.set("grid", "1");
+  if (kept.length) query.set("anchors", kept.map((where) => where?.join(",") ?? "").join(";"));
+  if (measure) query.set("trust", measure);
   if (rival) {
     query.set("rule", rival.rule);
     for (const [name, value] of Object.entries(rival.parameters)) query.set(`rule.${name}`, String(value));
@@ -35,6 +41,7 @@ export function readLink(search, config) {
     if (query.has(name) && !fine) link.ignored.push(name);
     return query.has(name) && fine;
   };
+  check("tab", false); // a tab that there is has been read by then
   if (query.has("batch")) link.batch = query.get("batch");
   if (query.has("source")) {
     link.request = {};
@@ -45,7 +52,10 @@ export function readLink(search, config) {
     }
   }
   const anchor = (query.get("anchor") ?? "").split(",").map(Number);
-  if (check("anchor", anchor.length === 3 && anchor.every((n) => Number.isInteger(n) && n >= 0))) link.anchor = anchor;
+  if (check("anchor", isPlace(anchor))) link.anchor = anchor;
+  const kept = (query.get("anchors") ?? "").split(";").map((one) => (one === "" ? null : one.split(",").map(Number)));
+  if (check("anchors", kept.length <= MOST && kept.every((one) => one === null || isPlace(one)))) link.kept = kept;
+  if (check("trust", config.measures.some(({ key }) => key === query.get("trust")))) link.measure = query.get("trust");
   const step = Number(query.get("step"));
   if (check("step", Number.isInteger(step) && step >= 0)) link.step = step;
   const settings = {};

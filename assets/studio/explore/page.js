@@ -1,4 +1,5 @@
 // The Explore page: puts the parts together and keeps the state they share.
+import { Anchors } from "./anchors.js";
 import { BatchBar } from "./batchbar.js";
 import { Camera } from "./camera.js";
 import { int16, readView } from "../shared/codec.js";
@@ -69,15 +70,17 @@ class Explore {
     this.ask = latestOnly(() => this.gather());
     const actions = this.actions();
     this.toolbar = new Toolbar(this.state.look, this.compare.element, actions);
-    this.stage = new Stage(server, this.state, this.camera, this.toolbar, this.compare, { pick: (patch) => this.pick(patch) });
+    this.stage = new Stage(server, this.state, this.camera, this.toolbar, this.compare, { pick: (patch, event) => this.clicked(patch, event) });
     this.mosaic = this.stage.own;
+    this.anchors = new Anchors(this, server, config);
+    Object.assign(actions, this.anchors.actions());
     for (const mosaic of this.stage.both) listenToKeys(mosaic.element, actions);
     this.tour = new Tour(this, root);
     root.replaceChildren(
       this.tour.element,
       h("div", { class: "side" }, this.bar.element, this.controls.element),
       h("div", { class: "main" }, this.stage.element, this.steps.element),
-      h("div", { class: "right" }, this.map.element, this.histogram.element),
+      h("div", { class: "right" }, this.anchors.bar.element, this.histogram.element),
       this.take.element,
       this.keys,
     );
@@ -217,6 +220,7 @@ class Explore {
     this.compare.fitTo(this.patches);
     this.camera.fit();
     this.stage.setBatch(batch, picture);
+    this.anchors.setBatch(batch, picture, link);
     await this.gather();
     // Plotly takes a second to load, in which nothing is painted: the photographs come first.
     await painted();
@@ -228,6 +232,12 @@ class Explore {
     this.ownSettings = true;
     this.state.settings = settings;
     this.ask();
+  }
+
+  /** A click on a mosaic: with Shift it keeps the patch. */
+  clicked(patch, event) {
+    if (event?.shiftKey) this.anchors.kept.toggle(patch);
+    else this.pick(patch);
   }
 
   pick(patch) {
@@ -245,7 +255,7 @@ class Explore {
       const rival = this.compare.request;
       const reply = await call(this.server, "gather", { batch: batch.batch, anchor, settings, rival });
       if (state.batch !== batch) return;
-      state.view = { ...readView(reply.view, this.patches), anchor };
+      state.view = { ...readView(reply.view, this.patches), anchor, settings };
       state.rivalView = reply.rival ? readView(reply.rival, this.patches) : null;
       // An answer to an older choice of rival leaves the pane waiting for the newer one.
       if (JSON.stringify(rival) === JSON.stringify(this.compare.request)) this.stage.setStale(false);
@@ -256,6 +266,7 @@ class Explore {
       if (state.follow || state.step > last) state.step = last;
       state.follow = state.step === last;
       this.showAll();
+      this.anchors.follow();
     } catch (error) {
       if (state.batch !== batch) return;
       if (error.field in this.controls.fields) this.controls.fail(error.field, error.message);
@@ -284,6 +295,7 @@ class Explore {
     this.toolbar.setCounts(view.steps[step]);
     if (rivalView) this.compare.setViews(view, rivalView, step, Boolean(batch.labels));
     this.histogram.setView(view, step);
+    this.anchors.showStep();
     this.map.recolourSoon();
     this.stage.announce();
     this.remember();
@@ -311,6 +323,7 @@ class Explore {
     if (this.state.view) this.remember();
     this.stage.showLegend();
     this.stage.invalidate();
+    this.anchors?.lookChanged();
   }
 
   /** What a style had asked the server for is there. */
@@ -322,6 +335,7 @@ class Explore {
 
   select(patches) {
     this.state.selection = patches;
+    this.anchors.lasso.show();
     this.stage.invalidate();
   }
 
@@ -334,13 +348,13 @@ class Explore {
 
   exportState() {
     const { batch, anchor, settings, step, look } = this.state;
-    return { batch: batch.batch, anchor, settings, step, look, across: this.mosaic.tiles.lines, rival: this.compare.request };
+    return { batch: batch.batch, anchor, settings, step, look, across: this.mosaic.tiles.lines, rival: this.compare.request, ...this.anchors.exported };
   }
 
   link() {
     const { batch, anchor, settings, step, look } = this.state;
     const where = this.mosaic.position(anchor);
-    return writeLink(location, { batch, anchor: where, settings, step, look, rival: this.compare.request });
+    return writeLink(location, { batch, anchor: where, settings, step, look, rival: this.compare.request, ...this.anchors.linked });
   }
 }
 
