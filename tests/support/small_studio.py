@@ -94,7 +94,7 @@ class StillMaps:
         self.points: np.ndarray | None = None
         self.submitted: list[str] = []
 
-    def submit(self, key: str, features: np.ndarray) -> None:
+    def submit(self, key: str, features: np.ndarray, start: np.ndarray | None = None) -> None:
         self.submitted.append(key)
         if self.said.state in ("unknown", "failed"):
             self.said = MapStatus("queued", seconds=2.0)
@@ -133,8 +133,8 @@ class SmallStudio:
 
     def ask(self, name: str, argument: Any) -> dict[str, Any]:
         """Call the server as the page does."""
-        reply: dict[str, Any] = getattr(self.server, name)(argument)
-        return reply
+        calls = {call.__name__: call for call in self.server.calls()}
+        return calls[name](argument)  # type: ignore[no-any-return]
 
     def load(self, **request: Any) -> dict[str, Any]:
         """Load a batch to its end; the page's last reply."""

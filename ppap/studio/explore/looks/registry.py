@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ppap.studio.explore.looks.base import Style
+from ppap.studio.explore.looks.difference import DIFFERENCE
 from ppap.studio.explore.looks.labels import LABELS
 from ppap.studio.explore.looks.sets import BOXES, SETS
 from ppap.studio.explore.looks.similarity import SIMILARITY
@@ -17,6 +18,7 @@ STYLES: dict[str, Style] = {
         BOXES,
         SIMILARITY,
         LABELS,
+        DIFFERENCE,
     )
 }
 
