@@ -65,7 +65,7 @@ import(new URL('studio/static/PAGE/page.js', document.baseURI))
 STYLES = (
     "shared/studio.css",
     "shared/folders.css",
-    *(f"{page}/page.css" for page in ("segment", "evaluate", "train", "study")),
+    *(f"{page}/page.css" for page in ("explore", "segment", "evaluate", "train", "study")),
 )
 MASTHEAD = """
 <header class="masthead">

@@ -1,6 +1,6 @@
 // Mouse, pen and touch on a mosaic: hover, click, drag, pinch, and Ctrl with the wheel.
 
-/** on: {pick(x, y), hover(x, y), leave()} in pixels of the canvas. */
+/** on: {pick(x, y, event), hover(x, y), leave()} in pixels of the canvas. */
 export function listenToPointers(element, canvas, camera, on) {
   const pointers = new Map();
   let dragged = 0;
@@ -38,7 +38,7 @@ export function listenToPointers(element, canvas, camera, on) {
     const known = pointers.delete(event.pointerId);
     if (event.type !== "pointerup" || !known || dragged > 8) return;
     element.focus({ preventScroll: true });
-    on.pick(...place(event));
+    on.pick(...place(event), event);
   };
   element.addEventListener("pointerup", release);
   element.addEventListener("pointercancel", release);

@@ -45,7 +45,7 @@ export class PatchMap {
     this.tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" }, this.thumb, this.tipText);
     body.append(h("div", { class: "plot-holder" }, this.plot, this.tip), h("div", { class: "map-status" }, h("div", { class: "row" }, this.status, this.clear), this.bar, this.legend));
     this.element = element;
-    new ResizeObserver(() => this.drawn && window.Plotly?.Plots.resize(this.plot)).observe(this.plot);
+    new ResizeObserver(() => this.drawn && this.plot.clientWidth && window.Plotly?.Plots.resize(this.plot)).observe(this.plot);
   }
 
   async setBatch(batch, picture) {

@@ -2,6 +2,7 @@
 import { AMBIGUOUS, ANCHOR, POSITIVE } from "../shared/codec.js";
 import { h } from "../shared/dom.js";
 import { listenToPointers } from "./gestures.js";
+import { drawKeptNumbers, drawKeptSets } from "./keptmarks.js";
 import { PALETTE, boxes, hatch, lattice, outline, tintSheet } from "./overlay.js";
 import { patchColours } from "./styles/index.js";
 import { Tiles, whereIs } from "./tiles.js";
@@ -10,7 +11,7 @@ const rgb = ([r, g, b], alpha = 1) => `rgba(${r},${g},${b},${alpha})`;
 
 export class Mosaic {
   /**
-   * options: {id, label, camera, describedBy, onPick(patch), onHover(patch or null)}
+   * options: {id, label, camera, describedBy, onPick(patch, event), onHover(patch or null)}
    * getState() returns the page's state, getView() the view this mosaic shows.
    */
   constructor(options, getState, getView) {
@@ -47,9 +48,9 @@ export class Mosaic {
       this.invalidate();
     });
     listenToPointers(this.element, this.canvas, this.camera, {
-      pick: (x, y) => {
+      pick: (x, y, event) => {
         const patch = this.patchAt(x, y);
-        if (patch !== null) options.onPick(patch);
+        if (patch !== null) options.onPick(patch, event);
       },
       hover: (x, y) => options.onHover(this.patchAt(x, y)),
       leave: () => options.onHover(null),
@@ -217,6 +218,7 @@ export class Mosaic {
       context.lineWidth = this.thin(2);
       context.stroke(path);
     }
+    if (state.kept?.length && view === state.view && state.look.style !== "trust") drawKeptSets(context, this.tiles, state, this.thin);
     const nearest = view.steps[step].nearest[0];
     if (step > 0 && nearest !== undefined) {
       const [x, y] = this.tiles.corner(nearest);
@@ -230,6 +232,7 @@ export class Mosaic {
       }
     }
     this.square(context, state.anchor, [[5, "#fff"], [2.5, rgb(PALETTE.anchor)]]);
+    if (state.kept?.length) drawKeptNumbers(context, this.tiles, state, this.thin);
   }
 
   square(context, patch, strokes) {

@@ -8,14 +8,16 @@ from ppap.backbones.embedded import is_embedded
 from ppap.rivals import RULES
 from ppap.settings import EMBEDDED_PRESET, PRESETS, RANGES
 from ppap.studio.choices import backbone_choices
-from ppap.studio.requests import MAX_IMAGES, SIZES
+from ppap.studio.requests import EXPLORE_SIZES, LEAST_SIZE, MAX_IMAGES, MOST_SIZE
+from ppap.study.every_anchor import MEASURES
 
 
 def lists(backbone: str) -> dict[str, Any]:
     """All of them, for a studio that was started with ``backbone``."""
     presets = [(p, True) for p in PRESETS] + [(EMBEDDED_PRESET, False)]
     return {
-        "sizes": SIZES,
+        "sizes": EXPLORE_SIZES,
+        "size_range": (LEAST_SIZE, MOST_SIZE),
         "max_images": MAX_IMAGES,
         "backbone": backbone,
         "backbones": backbone_choices(backbone),
@@ -25,6 +27,7 @@ def lists(backbone: str) -> dict[str, Any]:
             for p, paper in presets
         ],
         "default_preset": preset_for(backbone),
+        "measures": [{"key": key, "labels": one.labels} for key, one in MEASURES.items()],
         "rules": [rule_reply(key) for key in RULES if key != "ppap"],
     }
 

@@ -23,13 +23,13 @@ MOST = FEW_ANCHORS
 # Okabe and Ito's: told apart under every common colour-vision deficiency. assets/studio/explore/
 # kept.js has the same.
 COLOURS: tuple[tuple[int, int, int], ...] = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
     (213, 94, 0),
+    (86, 180, 233),
+    (240, 228, 66),
     (204, 121, 167),
+    (0, 158, 115),
+    (230, 159, 0),
+    (0, 114, 178),
     (0, 0, 0),
 )
 

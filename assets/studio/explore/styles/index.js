@@ -15,11 +15,13 @@
 //   marked(state)         patches that are framed: an array of indices
 // What has to come from the server is read with state.fetched, see fetched.js.
 import { boxes } from "./boxes.js";
+import { anchors, intersection, union } from "./kept.js";
 import { labels } from "./labels.js";
 import { sets } from "./sets.js";
 import { similarity } from "./similarity.js";
+import { trust } from "./trust.js";
 
-export const STYLES = [sets, boxes, similarity, labels];
+export const STYLES = [sets, boxes, similarity, labels, trust, anchors, union, intersection];
 
 const byKey = new Map(STYLES.map((style) => [style.key, style]));
 

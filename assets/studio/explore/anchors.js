@@ -1,0 +1,123 @@
+// More than the one anchor: those that are kept, every patch as the anchor, and what a lasso holds.
+import { Kept } from "./kept.js";
+import { KeptCard } from "./keptcard.js";
+import { LassoCard } from "./lassocard.js";
+import { RightBar } from "./rightbar.js";
+import { patchAt, whereIs } from "./tiles.js";
+import { thumb } from "./thumb.js";
+import { Trust } from "./trust.js";
+import { TrustBar } from "./trustbar.js";
+import { Worth } from "./worth.js";
+
+export class Anchors {
+  /** page is Explore, whose map, toolbar and stage are there already. */
+  constructor(page, server, config) {
+    this.page = page;
+    this.config = config;
+    this.state = page.state;
+    Object.assign(page.state, { kept: [], trust: null });
+    const getState = () => page.state;
+    const onPick = (patch) => page.pick(patch);
+    const cut = (patch) => thumb(page.state.batch, this.picture, patch);
+    this.kept = new Kept(server, { getState, onPick, onChange: () => this.keptChanged(), say: (text) => page.stage.fail(text) });
+    this.keptCard = new KeptCard({ getState, onPick, thumb: cut, onRemove: (slot) => this.kept.remove(slot), onClear: () => this.kept.clear(), onStyle: (style) => page.setLook({ style }) });
+    this.trust = new Trust(server, config.page, { getState, wanted: () => this.looksAtEvery, onChange: () => this.trustChanged() });
+    this.trustBar = new TrustBar(this.trust);
+    this.worth = new Worth(this.trust, { getState, onPick, thumb: cut, onOpen: () => this.bar.choose("worth") });
+    this.lasso = new LassoCard(server, getState);
+    page.map.element.querySelector(".card-body").append(this.lasso.element);
+    this.bar = new RightBar(
+      [
+        ["map", "Map", page.map.element],
+        ["worth", "Worth a look", this.worth.element],
+        ["kept", "Kept", this.keptCard.element],
+      ],
+      () => this.trust.follow(),
+    );
+    page.compare.element.after(this.kept.strip);
+    page.stage.classes.before(this.trustBar.element);
+  }
+
+  /** Whether anything is shown that needs every anchor. */
+  get looksAtEvery() {
+    return this.state.look.style === "trust" || this.bar.chosen === "worth";
+  }
+
+  /** positions: [image, row, column] of kept anchors by colour, null where one is free. */
+  setBatch(batch, picture, { kept = [], measure } = {}) {
+    this.picture = picture;
+    const known = this.config.measures.find(({ key }) => key === measure);
+    this.trust.setBatch();
+    this.trust.measure = known && (batch.labels || !known.labels) ? measure : null;
+    this.worth.setBatch(batch);
+    this.lasso.show();
+    this.kept.set(distinct(kept.map((where) => where && patchAt(batch, where))));
+  }
+
+  /** The view is new: kept anchors and the survey are asked for only where settings changed. */
+  follow() {
+    this.kept.follow();
+    this.trust.follow();
+  }
+
+  /** Another step is shown, or another view. */
+  showStep() {
+    this.keptCard.show();
+    this.worth.mark();
+  }
+
+  lookChanged() {
+    this.keptCard.overlay.set(this.state.look.style);
+    this.trustBar.show(this.state.look.style === "trust");
+    this.trust.follow();
+  }
+
+  keptChanged() {
+    const { kept, batch } = this.state;
+    const many = kept.filter(Boolean).length;
+    this.bar.note("kept", many ? String(many) : "");
+    if (batch) this.keptCard.show();
+    this.page.stage.own.element.dataset.kept = this.kept.patches.map((patch) => (patch === null ? "" : whereIs(batch, patch).join(","))).join(";");
+    this.page.stage.showLegend();
+    this.page.stage.invalidate();
+    if (this.state.view) this.page.remember();
+  }
+
+  trustChanged() {
+    const shown = this.state.look.style === "trust";
+    this.trustBar.show(shown);
+    this.worth.show();
+    const { trust } = this.state;
+    const seen = trust && `${trust.text} ${trust.measure}`;
+    this.page.stage.own.element.dataset.trust = trust ? `${trust.measure} ${trust.finished ? "whole" : "coarse"}` : "";
+    if (shown && seen !== this.seen) this.page.fetched();
+    this.seen = seen;
+  }
+
+  /** What requests for files carry of it. */
+  get exported() {
+    const { selection } = this.state;
+    return { kept: this.kept.patches, lasso: selection.size ? [...selection] : null };
+  }
+
+  /** What the address says of it. */
+  get linked() {
+    const { batch, look } = this.state;
+    const kept = this.kept.patches.map((patch) => (patch === null ? null : whereIs(batch, patch)));
+    return { kept, measure: look.style === "trust" ? (this.trust.shownMeasure ?? this.trust.measure) : null };
+  }
+
+  /** What keys do. */
+  actions() {
+    return {
+      keep: () => this.kept.toggle(this.state.anchor),
+      letGo: () => this.kept.clear(),
+      worth: (by) => this.worth.go(by),
+    };
+  }
+}
+
+/** A link may name a patch twice, or one that this batch does not have. */
+function distinct(patches) {
+  return patches.map((patch, i) => (patch === null || patch === undefined || patches.indexOf(patch) < i ? null : patch));
+}
