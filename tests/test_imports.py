@@ -39,6 +39,7 @@ LIBRARY = (
     "output",
     "batches",
     "own_features",
+    "inspection",
     "study",
     "studio",
 )

@@ -108,6 +108,10 @@ class Backbone(nn.Module, ABC):
         """Images ``(B, 3, H, W)`` in [0, 1] → features, float32 ``(B, h, w, D)``."""
         return self.finish(self.trunk(images))
 
+    def attending(self) -> tuple[Backbone, nn.Module]:
+        """The backbone, and the block after its trunk, whose attention the features come from."""
+        return self, self.last_block
+
     def grid(self, height: int, width: int) -> Grid:
         """Patches of an image of ``height`` × ``width`` pixels.
 

@@ -76,6 +76,10 @@ class CheckpointFeatures(Backbone):
             return tuned
         return self.segmenter.head.project(tuned).unflatten(0, tuned.shape[:3])
 
+    def attending(self) -> tuple[Backbone, nn.Module]:
+        """See ``Backbone.attending``: the block that was trained, after the frozen trunk."""
+        return self.segmenter.backbone, self.last_block
+
 
 def features_of(loaded: LoadedSegmenter, output: str = "backbone") -> Backbone:
     """The features of a segmenter that was opened already.

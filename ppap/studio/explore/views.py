@@ -151,6 +151,9 @@ def batch_reply(held: Held) -> dict[str, Any]:
         "backbone_title": batch.backbone.title,
         "backbone_note": batch.backbone.note,
         "labels": None,
+        # What the styles must know to say whether they can be shown.
+        "lengths": batch.norms is not None,
+        "attends": None if batch.attends is None else batch.attends._asdict(),
     }
     if batch.labels is not None:
         reply["labels"] = base64.b64encode(batch.labels.numpy().astype("<i2").tobytes()).decode()
