@@ -11,7 +11,7 @@ from typing import Any
 
 from ppap.backbones import Backbone, as_path, called, load_backbone
 from ppap.backbones.naming import absolute
-from ppap.batches import make_batch
+from ppap.batches import fitted, make_batch, rounded_size
 from ppap.studio.access.shares import Shares, Turns
 from ppap.studio.access.visitor import asking, current, on_page
 from ppap.studio.requests import (
@@ -174,12 +174,18 @@ class Loader:
                 return known, []
         with at_field("backbone" if file is None else "checkpoint"):
             backbone = self.backbone(request.backbone if file is None else file, progress)
-        size = self._size(request.size, backbone)
-        loaded = self.sources.read(request, size, lambda text, share: progress(text, share * 0.2))
+        size = rounded_size(request.size, backbone.patch_size)
+        loaded = self.sources.read(
+            request,
+            # At once: many whole photos would not fit in memory.
+            lambda example: fitted(example, size, backbone.patch_size, request.picture),
+            lambda text, share: progress(text, share * 0.2),
+        )
         batch = make_batch(
             loaded.examples,
             backbone,
             size=size,
+            picture=request.picture,
             classes=loaded.classes,
             colours=loaded.colours,
             progress=lambda text, share: progress(text, 0.2 + 0.8 * share),
@@ -190,12 +196,6 @@ class Loader:
         # Everybody has the same sample photos; a file of somebody's makes another batch of them.
         shared = request.source == "samples" and file is None
         return self.store.add(batch, recipe, request.files, shared=shared), loaded.problems
-
-    @staticmethod
-    def _size(size: int, backbone: Backbone) -> int:
-        """The nearest size the backbone can take: 14-pixel patches do not divide 320."""
-        patch = backbone.patch_size
-        return max(1, round(size / patch)) * patch
 
     def _file(self, request: Request) -> str | Path | None:
         """The checkpoint that a request names, if pages may read it, in full, with the model's name

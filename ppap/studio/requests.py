@@ -10,7 +10,7 @@ from typing import Any
 from unicodedata import category
 
 from ppap.backbones import BackboneError
-from ppap.batches import BatchError, PatchError
+from ppap.batches import BatchError, PatchError, Picture
 from ppap.data import DataError, printable
 from ppap.settings import SettingError, excerpt
 from ppap.studio.store import BatchGone, Upload
@@ -20,6 +20,10 @@ from trainers.runs.folder import RunError
 log = logging.getLogger(__name__)
 
 SIZES = (224, 320, 448)
+# In Explore others, too, from the least to the most.
+EXPLORE_SIZES = (*SIZES, 640, 896)
+LEAST_SIZE, MOST_SIZE = 64, 2048
+PICTURES: tuple[Picture, ...] = ("square", "whole")
 MAX_IMAGES = 64
 LONGEST_TEXT = 4096
 # Of scripts and emoji that are written with them; they are not seen by themselves.
@@ -131,6 +135,7 @@ class Request:
     split: str
     count: int
     seed: int
+    picture: Picture = "square"
     images: tuple[int, ...] = ()
     """Which items of the folder; empty: the next ``count``."""
 
@@ -139,6 +144,7 @@ class Request:
         recipe: dict[str, Any] = {
             "source": self.source,
             "size": self.size,
+            "picture": self.picture,
             "backbone": self.backbone,
             "checkpoint": self.checkpoint,
         }
@@ -157,14 +163,15 @@ def read_request(raw: Any) -> Request:
     source = raw.get("source", "samples")
     if source not in ("samples", "files", "folder"):
         raise RequestError("The source must be samples, files or folder.")
-    size = raw.get("size", 448)
-    if isinstance(size, bool) or size not in SIZES:
-        raise RequestError(f"The resolution must be one of {', '.join(map(str, SIZES))}.")
+    picture = raw.get("picture") or "square"
+    if picture not in PICTURES:
+        raise RequestError("The picture must be square or whole.", field="picture")
     backbone = _text(raw, "backbone", "The backbone") or "embedded"
     checkpoint = _text(raw, "checkpoint", "The checkpoint")
     return Request(
         source=source,
-        size=int(size),
+        size=_whole(raw.get("size", 448), LEAST_SIZE, MOST_SIZE, "The resolution", "size"),
+        picture=picture,
         backbone=backbone,
         # Of no meaning for the others: two requests that differ in it alone are the same.
         checkpoint=checkpoint if backbone == "checkpoint" else "",

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from ppap.backbones.folders import has_weights
 from ppap.backbones.naming import called
-from ppap.batches import squared
 from ppap.data import (
     DataError,
     Dataset,
@@ -34,6 +33,7 @@ from ppap.studio.store import Upload
 from ppap.studio.temporary import use
 
 Progress = Callable[[str, float], None]
+Fit = Callable[[Example], Example]
 GONE = (
     "{} is no longer here, since uploads that nobody uses are kept for a day. Choose the images "
     "again."
@@ -78,31 +78,31 @@ class Sources:
         self.any_folder = any_folder
         self._hides = hides
 
-    def read(self, request: Request, size: int, progress: Progress) -> Loaded:
-        """Read the photos that a request names, cut to squares of ``size`` pixels.
+    def read(self, request: Request, fit: Fit, progress: Progress) -> Loaded:
+        """Read the photos that a request names, each brought to its size by ``fit``.
 
         RequestError when there is none to show.
         """
         if request.source == "files":
-            loaded = self._files(request, size, progress)
+            loaded = self._files(request, fit, progress)
         else:
-            loaded = self._dataset(request, size, progress)
+            loaded = self._dataset(request, fit, progress)
         if not loaded.examples:
             raise RequestError("\n".join(loaded.problems) or "There is no image to show.")
         return loaded
 
-    def _files(self, request: Request, size: int, progress: Progress) -> Loaded:
+    def _files(self, request: Request, fit: Fit, progress: Progress) -> Loaded:
         examples, problems = [], []
         for i, file in enumerate(request.files):
             progress(f"Reading image {i + 1} of {len(request.files)}", i / len(request.files))
             path = self.upload(file)
             try:
-                examples.append(squared(Example(read_image(path, name=file.name)), size))
+                examples.append(fit(Example(read_image(path, name=file.name))))
             except DataError as error:
                 problems.append(str(error) if path.exists() else GONE.format(file.name))
         return Loaded(examples, problems)
 
-    def _dataset(self, request: Request, size: int, progress: Progress) -> Loaded:
+    def _dataset(self, request: Request, fit: Fit, progress: Progress) -> Loaded:
         dataset = self._open(request)
         if request.source == "samples":
             chosen = list(range(len(dataset)))
@@ -120,7 +120,7 @@ class Sources:
         for i, index in enumerate(chosen):
             progress(f"Reading image {i + 1} of {len(chosen)}", i / len(chosen))
             try:
-                examples.append(squared(dataset.load(index), size))
+                examples.append(fit(dataset.load(index)))
                 read.append(index)
             except DataError as error:
                 problems.append(str(error))

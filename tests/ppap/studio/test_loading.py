@@ -47,6 +47,7 @@ def test_uploads_load_under_their_own_names_and_no_path_gets_out(studio: SmallSt
     assert reply["recipe"] == {
         "source": "files",
         "size": 224,
+        "picture": "square",
         "backbone": "embedded",
         "checkpoint": "",
         "files": ["beach.png", "../../etc/<b>.png"],

@@ -186,7 +186,7 @@ def test_a_fault_of_the_studio_is_told_without_its_details(
 
 def test_hello_is_json_and_names_the_rules_and_ranges(studio: SmallStudio) -> None:
     hello = json.loads(json.dumps(studio.ask("hello", None), allow_nan=False))
-    assert hello["sizes"] == [224, 320, 448]
+    assert hello["sizes"] == [224, 320, 448, 640, 896]
     assert hello["max_images"] == 64
     assert [rule["key"] for rule in hello["rules"]] == [key for key in RULES if key != "ppap"]
     assert [r["name"] for r in hello["ranges"]] == list(SETTINGS)
