@@ -11,10 +11,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ppap.backbones import Backbone, BackboneInfo, Grid
+from ppap.backbones.attention import Attends, attends
 from ppap.data import Example, patch_labels, square, square_labels
+from ppap.data.squares import nearest
 from ppap.data.whole import whole, whole_labels
 from ppap.propagation import unit
 from ppap.settings import excerpt
@@ -71,6 +74,8 @@ class Batch:
     colours: tuple[tuple[int, int, int], ...] = ()
     norms: Tensor | None = None
     """Length of every feature before it was normalised, float32 ``(N,)``; None where unknown."""
+    attends: Attends | None = None
+    """What attention the features come from; None where that is unknown."""
 
     def __len__(self) -> int:
         """Number of images."""
@@ -182,29 +187,87 @@ def make_batch(
         raise BatchError("A batch needs at least one image.")
     backbone.grid(size, size)
     ready = [fitted(example, size, backbone.patch_size, picture) for example in examples]
-    images = tuple(one.photo.rgb for one in ready)
-    grids = tuple(backbone.grid(*image.shape[:2]) for image in images)
-    embedded = embed(images, backbone, progress=progress)
-    pixel_labels = labels = None
+    pixel_labels = None
     if any(one.labels is not None for one in ready):
         pixel_labels = tuple(
-            np.full(image.shape[:2], -1, np.int64) if one.labels is None else one.labels
-            for one, image in zip(ready, images, strict=True)
+            np.full(one.photo.rgb.shape[:2], -1, np.int64) if one.labels is None else one.labels
+            for one in ready
         )
-        by_patch = (patch_labels(m, *grid) for m, grid in zip(pixel_labels, grids, strict=True))
-        labels = torch.from_numpy(np.concatenate([one.reshape(-1) for one in by_patch]))
-    return Batch(
+    blank = Batch(
         names=tuple(example.photo.name for example in examples),
         notes=tuple(f"{e.photo.name}: {note}" for e in examples for note in e.photo.notes),
-        images=images,
-        features=embedded.features,
-        grids=grids,
+        images=tuple(one.photo.rgb for one in ready),
+        features=torch.empty(0),
+        grids=(),
         backbone=backbone.info,
         pixel_labels=pixel_labels,
-        labels=labels,
         classes=tuple(classes),
         colours=tuple(colours),
+    )
+    return _embedded(blank, backbone, progress)
+
+
+def with_features_of(
+    batch: Batch, backbone: Backbone, *, progress: Progress | None = None
+) -> Batch:
+    """The same images and labels with the features of another network.
+
+    Images stay as they are where its patches divide them; others are brought to the nearest size
+    that they do divide, which ``notes`` then tells.
+
+    Raises:
+        BatchError: features that are not finite.
+    """
+    patch = backbone.patch_size
+    sides = [[rounded_size(side, patch) for side in image.shape[:2]] for image in batch.images]
+    changed = [i for i, image in enumerate(batch.images) if list(image.shape[:2]) != sides[i]]
+    if changed:
+        images, labels = list(batch.images), list(batch.pixel_labels or ())
+        for i in changed:
+            images[i] = resized(images[i], *sides[i])
+            if labels:
+                labels[i] = resized_labels(labels[i], *sides[i])
+        said = f"{len(changed)} of {len(batch)} images were resized for patches of {patch} pixels."
+        batch = replace(
+            batch,
+            images=tuple(images),
+            pixel_labels=tuple(labels) or None,
+            notes=(*batch.notes, said),
+        )
+    return _embedded(batch, backbone, progress)
+
+
+def resized(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
+    """uint8 ``(H, W, 3)`` at another size, bicubic with antialiasing."""
+    return np.array(Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def resized_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Class ids ``(H, W)`` at another size: the nearest pixel's."""
+    rows, columns = (
+        nearest(0, height, height, len(labels)),
+        nearest(0, width, width, labels.shape[1]),
+    )
+    return labels[rows[:, None], columns]
+
+
+def _embedded(batch: Batch, backbone: Backbone, progress: Progress | None) -> Batch:
+    """A batch's images with the features of a backbone, and the labels of its patches."""
+    grids = tuple(backbone.grid(*image.shape[:2]) for image in batch.images)
+    embedded = embed(batch.images, backbone, progress=progress)
+    labels = None
+    if batch.pixel_labels is not None:
+        maps = zip(batch.pixel_labels, grids, strict=True)
+        by_patch = [patch_labels(pixels, *grid).reshape(-1) for pixels, grid in maps]
+        labels = torch.from_numpy(np.concatenate(by_patch))
+    return replace(
+        batch,
+        features=embedded.features,
         norms=embedded.norms,
+        attends=attends(backbone),
+        grids=grids,
+        backbone=backbone.info,
+        labels=labels,
     )
 
 

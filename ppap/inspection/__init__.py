@@ -1,1 +1,1 @@
-"""What there is to see in the features of a batch beside the sets: components, lengths, clusters."""
+"""What there is to see in features beside the sets: components, lengths, clusters."""
