@@ -14,6 +14,7 @@ from PIL import Image
 from ppap.studio.explore import beside
 from ppap.studio.explore.beside import GAINED, KEPT, LOST, Right, Second, right_of
 from ppap.studio.explore.exports import File, Shown, export
+from ppap.studio.explore.extras import NONE, Extras
 from ppap.studio.explore.layout import Lines
 from ppap.studio.explore.looks.base import Look
 from ppap.studio.explore.looks.difference import DIFFERENCE, Change
@@ -30,6 +31,7 @@ def export_pair(
     step: int,
     looks: tuple[Look, Look],
     lines: Lines,
+    extras: Extras = NONE,
 ) -> File:
     """Make a file in one of the formats of ``exports.TYPES`` of both sets of features.
 
@@ -41,6 +43,7 @@ def export_pair(
         step: of the first features.
         looks: how each of the two is drawn.
         lines: images in every line.
+        extras: of the first features.
     """
     first, other = own, second.shown
     if held is not second.held:
@@ -53,7 +56,7 @@ def export_pair(
         here = replace(here, data=Change(codes, counts))
         there = replace(there, data=Change(codes_beside, counts))
     step_beside = beside.step_beside(step, own.view, other.view)
-    left = export(held, format, first, None, step, here, lines)
+    left = export(held, format, first, None, step, here, lines, extras)
     right = export(second.held, format, other, None, step_beside, there, lines)
     return joined(format, left, right, held, own, second)
 

@@ -13,6 +13,7 @@ from ppap.backbones.naming import called
 from ppap.batches import Batch, rounded_size
 from ppap.rivals import RULES, Choice
 from ppap.settings import RANGES
+from ppap.studio.explore.extras import NONE, Extras, arrays_of, json_of, lines_of, with_kept
 from ppap.studio.explore.layout import Lines
 from ppap.studio.explore.looks.base import Look, Panel
 from ppap.studio.explore.pictures import as_png, legend
@@ -48,22 +49,31 @@ class File(NamedTuple):
 
 
 def export(
-    held: Held, format: str, own: Shown, rival: Shown | None, step: int, look: Look, lines: Lines
+    held: Held,
+    format: str,
+    own: Shown,
+    rival: Shown | None,
+    step: int,
+    look: Look,
+    lines: Lines,
+    extras: Extras = NONE,
 ) -> File:
     """Make a file in one of the formats of TYPES."""
     both = [own] if rival is None else [own, rival]
     if format in ("png", "svg"):
         panels = [panel(held.batch, shown, step, look, format == "svg") for shown in both]
+        panels[0] = with_kept(panels[0], extras, step)
         if format == "png":
             data = as_png(held.batch, panels, look, lines)
         else:
             data = as_svg(held.batch, panels, look, lines).encode()
     elif format == "json":
-        data = json.dumps(as_json(held, both), ensure_ascii=False, indent=1).encode()
+        found = as_json(held, both) | json_of(held.batch, extras, steps_json)
+        data = json.dumps(found, ensure_ascii=False, indent=1).encode()
     elif format == "npz":
-        data = as_npz(held.batch, both)
+        data = as_npz(held.batch, both, extras)
     else:
-        data = as_python(held, both).encode()
+        data = as_python(held, both, extras).encode()
     where = held.batch.position(int(own.view.sets.anchors[0]))
     name = f"ppap-{where.image}-{where.row}-{where.column}-step{step}.{format}"
     return File(name, TYPES[format], data)
@@ -132,18 +142,24 @@ def as_json(held: Held, shown: list[Shown]) -> dict[str, Any]:
 def rule_json(shown: Shown) -> dict[str, Any]:
     """One rule: its settings, and every step's numbers and patch indices."""
     rule = RULES[shown.choice.rule]
-    steps = []
-    for t, numbers in enumerate(shown.view.steps):
-        entry = {k: v for k, v in numbers._asdict().items() if k not in ("nearest", "weights")}
-        for name, members in shown.view.sets.at(t)._asdict().items():
-            entry[f"{name}_patches"] = members[0].nonzero().flatten().tolist()
-        steps.append({"step": t, **entry})
     settings = {name: getattr(shown.choice.settings, name) for name in rule.settings}
     settings |= {p.name: getattr(shown.choice, p.name) for p in rule.parameters}
+    steps = steps_json(shown.view)
     return {"rule": rule.key, "title": rule.title, "settings": settings, "steps": steps}
 
 
-def as_npz(batch: Batch, shown: list[Shown]) -> bytes:
+def steps_json(view: View) -> list[dict[str, Any]]:
+    """Every step's numbers and patch indices."""
+    steps = []
+    for t, numbers in enumerate(view.steps):
+        entry = {k: v for k, v in numbers._asdict().items() if k not in ("nearest", "weights")}
+        for name, members in view.sets.at(t)._asdict().items():
+            entry[f"{name}_patches"] = members[0].nonzero().flatten().tolist()
+        steps.append({"step": t, **entry})
+    return steps
+
+
+def as_npz(batch: Batch, shown: list[Shown], extras: Extras = NONE) -> bytes:
     """Arrays of every rule, named rule_array; proxies and thresholds by step.
 
     ``grid`` is int64 ``(B, 2)``: rows and columns of every image's patches; a patch's index counts
@@ -162,12 +178,13 @@ def as_npz(batch: Batch, shown: list[Shown]) -> bytes:
         for name in ("proxies", "phi", "psi", "moved"):
             arrays[f"{key}_{name}"] = getattr(sets, name)[:, 0].numpy()
         arrays[f"{key}_similarity"] = one.view.similarity
+    arrays |= arrays_of(extras)
     out = io.BytesIO()
     np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
     return out.getvalue()
 
 
-def as_python(held: Held, shown: list[Shown]) -> str:
+def as_python(held: Held, shown: list[Shown], extras: Extras = NONE) -> str:
     """Lines that compute the same sets with the library."""
     batch, recipe = held.batch, held.recipe
     anchor = int(shown[0].view.sets.anchors[0])
@@ -188,6 +205,7 @@ def as_python(held: Held, shown: list[Shown]) -> str:
         lines.append(
             "print(*(int(s.sum()) for s in (sets.positive, sets.ambiguous, sets.negative)))"
         )
+    lines += lines_of(batch, extras, shown[0].choice.settings)
     return "\n".join(lines) + "\n"
 
 

@@ -6,15 +6,16 @@ import io
 import textwrap
 import unicodedata
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ppap.batches import Batch
+from ppap.studio.explore.keptmarks import draw_badge, kept_badges, kept_borders
 from ppap.studio.explore.layout import LINE, MARGIN, Layout, Lines, Place, lay_out
 from ppap.studio.explore.looks.base import PALETTE, Look, Panel
 from ppap.studio.explore.looks.registry import STYLES
+from ppap.studio.explore.shape import Shape
 from ppap.studio.explore.views import AMBIGUOUS, ANCHOR, POSITIVE
 from ppap.study.fonts import runs
 
@@ -91,6 +92,8 @@ def draw_panel(batch: Batch, panel: Panel, look: Look, layout: Layout) -> Image.
             draw.ellipse(around, outline=shape.rgba, width=shape.width)
         else:
             draw.line(shape.points, fill=shape.rgba, width=shape.width)
+    for badge in kept_badges(batch, panel, layout):
+        draw_badge(draw, badge)
     for n, line in enumerate(wrapped(panel.lines, layout.width)):
         write(draw, MARGIN, MARGIN + n * LINE, line)
     return sheet
@@ -108,15 +111,6 @@ def write(draw: ImageDraw.ImageDraw, x: float, y: float, line: str) -> None:
         # All on one line, whatever their fonts' heights.
         draw.text((x, y + ascent), part, fill=INK, font=font, anchor="ls")
         x += font.getlength(part)
-
-
-class Shape(NamedTuple):
-    """A line, a box or a ring within a box on top of the patches."""
-
-    points: tuple[int, int, int, int]
-    rgba: tuple[int, int, int, int]
-    width: int
-    form: Literal["line", "box", "ring"] = "line"
 
 
 def shapes(batch: Batch, panel: Panel, look: Look, layout: Layout) -> Iterator[Shape]:
@@ -137,6 +131,8 @@ def shapes(batch: Batch, panel: Panel, look: Look, layout: Layout) -> Iterator[S
                 yield Shape((int(left), y, int(right), y), (255, 255, 255, 70), 1)
             for x in place.xs.tolist():
                 yield Shape((x, int(top), x, int(low)), (255, 255, 255, 70), 1)
+    if look.style != "trust":
+        yield from kept_borders(batch, panel, layout)
     yield from marks(batch, panel, layout)
 
 

@@ -15,30 +15,19 @@ from ppap.settings import Settings, read_settings
 from ppap.studio.answers import answering
 from ppap.studio.explore import views
 from ppap.studio.explore.device import Device
+from ppap.studio.explore.looks.base import KEPT_COLOURS
 from ppap.studio.requests import RequestError, mapping
 from ppap.studio.store import BatchStore
 
 # As many as there are colours, and as keep the cosines of every step.
 MOST = FEW_ANCHORS
-# Okabe and Ito's: told apart under every common colour-vision deficiency. assets/studio/explore/
-# kept.js has the same.
-COLOURS: tuple[tuple[int, int, int], ...] = (
-    (213, 94, 0),
-    (86, 180, 233),
-    (240, 228, 66),
-    (204, 121, 167),
-    (0, 158, 115),
-    (230, 159, 0),
-    (0, 114, 178),
-    (0, 0, 0),
-)
 
 
 class Kept(NamedTuple):
     """One kept anchor with its sets at every step."""
 
     slot: int
-    """Its colour in COLOURS; its number is one more."""
+    """Its colour in KEPT_COLOURS; its number is one more."""
     view: views.View
 
     @property
@@ -140,7 +129,7 @@ def as_json(
         "anchors": [
             {
                 "number": one.number,
-                "colour": "#{:02x}{:02x}{:02x}".format(*COLOURS[one.slot]),
+                "colour": "#{:02x}{:02x}{:02x}".format(*KEPT_COLOURS[one.slot]),
                 "index": one.anchor,
                 **batch.position(one.anchor)._asdict(),
                 "steps": steps(one.view),

@@ -11,15 +11,16 @@ import numpy as np
 from PIL import Image
 
 from ppap.batches import Batch
+from ppap.studio.explore.keptmarks import kept_badges, svg_badge
 from ppap.studio.explore.layout import LINE, MARGIN, Layout, Lines, Place
 from ppap.studio.explore.looks.base import Look, Panel
 from ppap.studio.explore.pictures import (
-    Shape,
     arrange,
     patch_rgba,
     shapes,
     wrapped,
 )
+from ppap.studio.explore.shape import Shape
 
 
 def as_svg(batch: Batch, panels: list[Panel], look: Look, lines: Lines) -> str:
@@ -67,6 +68,7 @@ def svg_panel(
         yield "</g>"
     for shape in shapes(batch, panel, look, layout):
         yield svg_shape(shape)
+    yield from (svg_badge(badge) for badge in kept_badges(batch, panel, layout))
 
 
 def runs(line: np.ndarray, row: int, place: Place) -> Iterator[str]:

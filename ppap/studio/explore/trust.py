@@ -141,14 +141,17 @@ class Trusting:
 
     # What exports and scripts share with the above.
 
-    def shown(self, held: Held, settings: Settings, measure: str, page: object) -> np.ndarray:
-        """The values that the page shows, or all where it shows none, float32 ``(N,)``."""
+    def shown(
+        self, held: Held, settings: Settings, measure: str
+    ) -> tuple[np.ndarray, float, float, str]:
+        """What pages show of a measure, or all of it where none does: values float32 ``(N,)``, the
+        ends of their scale, and of which patches they are."""
         survey = self.surveys.known(held, settings)
         if survey is None or not survey.level:
             survey = self.surveys.whole(held, settings)
         shot = survey.shot()
         values: np.ndarray = shot.values[measure][shot.fill]
-        return values
+        return (values, *scale(measure, values), coverage(survey))
 
     def file(self, held: Held, settings: Settings, stride: int, format: str) -> bytes:
         """Every anchor's row as a file; RequestError for another format."""

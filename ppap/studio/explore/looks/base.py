@@ -21,6 +21,18 @@ PALETTE: dict[int, Colour] = {
     NEGATIVE: (8, 12, 24),
     ANCHOR: (220, 38, 127),
 }
+# Okabe and Ito's: told apart under every common colour-vision deficiency. assets/studio/explore/
+# kept.js has the same.
+KEPT_COLOURS: tuple[Colour, ...] = (
+    (213, 94, 0),
+    (86, 180, 233),
+    (240, 228, 66),
+    (204, 121, 167),
+    (0, 158, 115),
+    (230, 159, 0),
+    (0, 114, 178),
+    (0, 0, 0),
+)
 FILL = {POSITIVE: 0.8, AMBIGUOUS: 0.72, NEGATIVE: 0.9}
 NAMES = {POSITIVE: "positive", AMBIGUOUS: "ambiguous", NEGATIVE: "negative"}
 
@@ -45,6 +57,16 @@ class Look:
         return code in NAMES and bool(getattr(self, NAMES[code]))
 
 
+class KeptSets(NamedTuple):
+    """A kept anchor at the step that a picture shows."""
+
+    slot: int
+    """Its colour in KEPT_COLOURS; its number is one more."""
+    anchor: int
+    codes: np.ndarray
+    """uint8 ``(N,)``."""
+
+
 class Panel(NamedTuple):
     """One mosaic with its caption lines."""
 
@@ -56,6 +78,7 @@ class Panel(NamedTuple):
     anchor: int
     nearest: int | None = None
     """The patch nearest to the proxy once it has moved."""
+    kept: tuple[KeptSets, ...] = ()
 
 
 class Wanted(NamedTuple):
@@ -84,6 +107,8 @@ class Style(NamedTuple):
     """Its options from untrusted values; what makes no sense falls back to the usual."""
     data: Callable[[Wanted], Any] | None = None
     """What ``Look.data`` holds; RequestError where the batch does not have it."""
+    marked: Callable[[Look], np.ndarray] | None = None
+    """Patches that are framed, int64 ``(M,)``."""
 
 
 def blank(panel: Panel) -> np.ndarray:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ppap.studio.explore.looks.attention import ATTENTION
 from ppap.studio.explore.looks.base import Style
+from ppap.studio.explore.looks.clusters import CLUSTERS
+from ppap.studio.explore.looks.components import COMPONENTS
 from ppap.studio.explore.looks.difference import DIFFERENCE
+from ppap.studio.explore.looks.kept import ANCHORS, INTERSECTION, UNION
 from ppap.studio.explore.looks.labels import LABELS
+from ppap.studio.explore.looks.lengths import LENGTHS
 from ppap.studio.explore.looks.sets import BOXES, SETS
 from ppap.studio.explore.looks.similarity import SIMILARITY
+from ppap.studio.explore.looks.trust import TRUST
 
 STYLES: dict[str, Style] = {
     style.key: style
@@ -18,7 +24,15 @@ STYLES: dict[str, Style] = {
         BOXES,
         SIMILARITY,
         LABELS,
+        COMPONENTS,
+        CLUSTERS,
+        LENGTHS,
+        ATTENTION,
         DIFFERENCE,
+        TRUST,
+        ANCHORS,
+        UNION,
+        INTERSECTION,
     )
 }
 
