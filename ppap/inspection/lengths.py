@@ -2,7 +2,7 @@
 
 Large ViTs write what concerns the whole image into a few patches of little content, whose features
 become several times as long as all others ("Vision Transformers Need Registers", Darcet et al.,
-2024). Such a feature tells nothing of its patch: as an anchor it gathers its like, wherever that is.
+2024). Such a feature tells nothing of its patch: as an anchor it gathers its like, from anywhere.
 """
 
 from __future__ import annotations

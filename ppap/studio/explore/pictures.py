@@ -13,8 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from ppap.batches import Batch
 from ppap.studio.explore.keptmarks import draw_badge, kept_badges, kept_borders
 from ppap.studio.explore.layout import LINE, MARGIN, Layout, Lines, Place, lay_out
-from ppap.studio.explore.looks.base import PALETTE, Look, Panel
+from ppap.studio.explore.looks.base import MARKED, PALETTE, Look, Panel
 from ppap.studio.explore.looks.registry import STYLES
+from ppap.studio.explore.looks.scales import grey
 from ppap.studio.explore.shape import Shape
 from ppap.studio.explore.views import AMBIGUOUS, ANCHOR, POSITIVE
 from ppap.study.fonts import runs
@@ -59,6 +60,11 @@ def patch_rgba(batch: Batch, panel: Panel, look: Look) -> np.ndarray:
     return STYLES[look.style].rgba(batch, panel, look)
 
 
+def photos(batch: Batch, look: Look) -> list[np.ndarray]:
+    """The photographs under a look, uint8 ``(H_i, W_i, 3)`` each: some take their colours away."""
+    return [grey(image) if STYLES[look.style].grey else image for image in batch.images]
+
+
 def as_png(batch: Batch, panels: list[Panel], look: Look, lines: Lines) -> bytes:
     """The panels side by side as a PNG."""
     layout = arrange(batch, panels, lines)
@@ -74,7 +80,7 @@ def draw_panel(batch: Batch, panel: Panel, look: Look, layout: Layout) -> Image.
     """One mosaic with its caption."""
     sheet = Image.new("RGB", (layout.width, layout.height), "white")
     colours = batch.by_image(patch_rgba(batch, panel, look))
-    for image, place, colour in zip(batch.images, layout.places, colours, strict=True):
+    for image, place, colour in zip(photos(batch, look), layout.places, colours, strict=True):
         sides = (place.width, place.height)
         tile = Image.fromarray(image).resize(sides, Image.Resampling.LANCZOS)
         tint = colour.repeat(np.diff(place.ys), 0).repeat(np.diff(place.xs), 1)
@@ -133,7 +139,18 @@ def shapes(batch: Batch, panel: Panel, look: Look, layout: Layout) -> Iterator[S
                 yield Shape((x, int(top), x, int(low)), (255, 255, 255, 70), 1)
     if look.style != "trust":
         yield from kept_borders(batch, panel, layout)
+    yield from frames(batch, look, layout)
     yield from marks(batch, panel, layout)
+
+
+def frames(batch: Batch, look: Look, layout: Layout) -> Iterator[Shape]:
+    """Red frames upon white around the patches that a style marks."""
+    marked = STYLES[look.style].marked
+    for index in [] if marked is None else marked(look).tolist():
+        image, row, column = batch.position(index)
+        x1, y1, x2, y2 = layout.places[image].square(row, column)
+        yield Shape((x1 + 1, y1 + 1, x2 - 1, y2 - 1), (255, 255, 255, 255), 3, "box")
+        yield Shape((x1 + 2, y1 + 2, x2 - 2, y2 - 2), (*MARKED, 255), 2, "box")
 
 
 def marks(batch: Batch, panel: Panel, layout: Layout) -> Iterator[Shape]:

@@ -23,8 +23,12 @@ from ppap.studio.answers import answering, jpeg
 from ppap.studio.explore import views as explorer
 from ppap.studio.explore.beside import Second, attempt, beside_reply, gather_beside
 from ppap.studio.explore.beside_files import export_pair, with_difference
+from ppap.studio.explore.cost import Costing
+from ppap.studio.explore.describing import Describing
 from ppap.studio.explore.device import Device
 from ppap.studio.explore.exports import File, Shown, export
+from ppap.studio.explore.extras import read_extras
+from ppap.studio.explore.inspecting import Inspector
 from ppap.studio.explore.lasso import Lasso
 from ppap.studio.explore.layout import sheet_of
 from ppap.studio.explore.lists import lists, preset_for
@@ -81,13 +85,16 @@ class Server:
         self.store, self.loader, self.maps = store, loader, maps
         self.first_backbone, self.folders = backbone, folders
         self._device = Device()
+        self.inspector = Inspector(loader, self._device)
         self.surveys = Surveys(self._device)
         self.trusting = Trusting(store, self.surveys)
         self._parts = (
+            Costing(loader),
             Maps(store, maps),
             Several(store, self._device),
             Lasso(store),
             self.trusting,
+            Describing(store, self.inspector),
         )
 
     def calls(self) -> list[Callable[[Any], Any]]:
@@ -210,10 +217,11 @@ class Server:
         look = read_look(request.get("look"))
         here = with_difference(self.with_data(look, held, request), held, own, rival, step)
         format = read_format(request.get("format"))
+        extras = read_extras(request, held.batch, self._device)
         if second is None:
-            return export(held, format, own, rival, step, here, lines)
+            return export(held, format, own, rival, step, here, lines, extras)
         there = self.with_data(look, second.held, {**request, **second.request()})
-        return export_pair(held, format, own, second, step, (here, there), lines)
+        return export_pair(held, format, own, second, step, (here, there), lines, extras)
 
     def with_data(self, look: Look, held: Held, request: Mapping[str, Any]) -> Look:
         """A look with what its style draws beside the sets, for this batch."""

@@ -17,6 +17,7 @@ from ppap.studio.explore.looks.base import Look, Panel
 from ppap.studio.explore.pictures import (
     arrange,
     patch_rgba,
+    photos,
     shapes,
     wrapped,
 )
@@ -32,11 +33,11 @@ def as_svg(batch: Batch, panels: list[Panel], look: Look, lines: Lines) -> str:
         f'viewBox="0 0 {width} {layout.height}" font-family="sans-serif" font-size="15">',
         f'<rect width="{width}" height="{layout.height}" fill="white"/>',
     ]
-    placed = zip(batch.images, layout.places, strict=True)
-    photos = [photo_uri(image, place) for image, place in placed]
+    placed = zip(photos(batch, look), layout.places, strict=True)
+    uris = [photo_uri(image, place) for image, place in placed]
     for i, panel in enumerate(panels):
         parts.append(f'<g transform="translate({i * layout.width} 0)">')
-        parts.extend(svg_panel(batch, panel, look, layout, photos))
+        parts.extend(svg_panel(batch, panel, look, layout, uris))
         parts.append("</g>")
     return "\n".join([*parts, "</svg>", ""])
 

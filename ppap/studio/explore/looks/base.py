@@ -33,6 +33,8 @@ KEPT_COLOURS: tuple[Colour, ...] = (
     (0, 114, 178),
     (0, 0, 0),
 )
+# Frames of patches that a style points at.
+MARKED: Colour = (226, 61, 40)
 FILL = {POSITIVE: 0.8, AMBIGUOUS: 0.72, NEGATIVE: 0.9}
 NAMES = {POSITIVE: "positive", AMBIGUOUS: "ambiguous", NEGATIVE: "negative"}
 

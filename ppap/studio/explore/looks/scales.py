@@ -13,6 +13,15 @@ CIVIDIS = (
 STOPS = np.frombuffer(bytes.fromhex(CIVIDIS), np.uint8).reshape(-1, 3).astype(float)
 
 
+# How bright each channel is; a canvas that takes colours away weighs them so.
+LIGHT = np.array([0.3, 0.59, 0.11])
+
+
+def grey(rgb: np.ndarray) -> np.ndarray:
+    """uint8 ``(H, W, 3)`` without its colours: what a continuous scale is drawn over."""
+    return np.rint(rgb @ LIGHT).astype(np.uint8)[..., None].repeat(3, -1)
+
+
 def cividis(x: np.ndarray) -> np.ndarray:
     """Numbers 0 to 1 ``(…)`` → uint8 ``(…, 3)``, dark blue to yellow; beyond, the nearer end."""
     at = np.clip(x, 0, 1) * (len(STOPS) - 1)
