@@ -28,7 +28,7 @@ export class Anchors {
     page.map.element.querySelector(".card-body").append(this.lasso.element);
     this.bar = new RightBar(
       [
-        ["map", "Map", page.map.element],
+        ["map", "Map", page.beside.maps.element],
         ["worth", "Worth a look", this.worth.element],
         ["kept", "Kept", this.keptCard.element],
       ],
@@ -97,7 +97,7 @@ export class Anchors {
   /** What requests for files carry of it. */
   get exported() {
     const { selection } = this.state;
-    return { kept: this.kept.patches, lasso: selection.size ? [...selection] : null };
+    return { kept: this.kept.patches, lasso: selection.size ? [...selection] : null, measure: this.trust.shownMeasure ?? null };
   }
 
   /** What the address says of it. */

@@ -43,6 +43,7 @@ export class Trust {
     this.turn++;
     this.asked = null;
     this.filter = {};
+    this.measures = this.shownMeasure = null;
     this.hooks.getState().trust = null;
     this.text = this.problem = "";
     this.share = null;

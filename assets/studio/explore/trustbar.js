@@ -14,7 +14,8 @@ export class TrustBar {
   }
 
   show(shown) {
-    const { share, problem, measures = [], shownMeasure } = this.trust;
+    const { share, problem, shownMeasure } = this.trust;
+    const measures = this.trust.measures ?? [];
     this.element.hidden = !shown;
     this.bar.hidden = share === null;
     if (share !== null) this.bar.value = share;

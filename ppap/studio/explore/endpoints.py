@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ppap.settings import PRESETS, RANGES
+from ppap.studio.explore.anchor_endpoints import AnchorEndpoints, read_anchors
 from ppap.studio.explore.exports import File
 from ppap.studio.explore.server import Server
 from ppap.studio.publishing import publish, refusing, sent
@@ -20,13 +21,15 @@ _DEFAULT = PRESETS[1].settings
 
 def add_endpoints(blocks: gr.Blocks, server: Server) -> None:
     """Add every endpoint to the blocks that are being built."""
-    endpoints = Endpoints(server)
+    endpoints, anchors = Endpoints(server), AnchorEndpoints(server)
     for function in (
         endpoints.load_batch,
         endpoints.load_images,
         endpoints.suggest_settings,
         endpoints.propagate,
         endpoints.save,
+        anchors.propagate_several,
+        anchors.every_anchor,
     ):
         publish(blocks, function)
 
@@ -162,6 +165,8 @@ class Endpoints:
         style: str = "sets",
         opacity: float = 0.6,
         grid: bool = False,
+        anchors: list[list[int]] | None = None,
+        measure: str = "",
     ) -> gr.FileData:
         """Save what the page would show: a picture, the sets, or the lines of Python.
 
@@ -179,9 +184,15 @@ class Endpoints:
             steps: T, 0 to 20.
             rival: "", "tps", "ans", "baseline", "hp", "knn" or "kmeans".
             rival_parameters: the rival's own, such as {"k": 100}.
-            style: "sets", "boxes", "similarity" or "labels".
+            style: "sets", "boxes", "similarity", "labels", "trust", "anchors", "union" or
+                "intersection".
             opacity: of the overlay, 0 to 1.
             grid: whether the borders of patches are drawn.
+            anchors: image, row and column of up to eight more anchors, kept in the file beside
+                the first; styles "anchors", "union" and "intersection" draw their positives.
+            measure: with style "trust": "precision", "recall", "false_negatives", "cohesion",
+                "positives", "moved" or "ambiguous_share"; "" for precision where there are labels,
+                else cohesion.
 
         Returns:
             The file.
@@ -212,6 +223,7 @@ class Endpoints:
         """The file for an endpoint's arguments, by their names in its signature."""
         with refusing():
             batch = self.server.store.get(given["batch"]).batch
+            kept = read_anchors(given["anchors"], batch) if given.get("anchors") else None
             rival = {"rule": given["rival"], "parameters": given["rival_parameters"]}
             return self.server.file(
                 {
@@ -221,6 +233,8 @@ class Endpoints:
                     "rival": rival if given["rival"] else None,
                     "format": given["format"],
                     "step": given["step"],
+                    "kept": kept,
+                    "measure": given.get("measure") or None,
                     "look": {name: given.get(name) for name in ("style", "opacity", "grid")},
                 }
             )

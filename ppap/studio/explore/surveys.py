@@ -20,7 +20,7 @@ from ppap.settings import Settings
 from ppap.studio.access.shares import Shares, Turns
 from ppap.studio.access.visitor import current
 from ppap.studio.explore.device import Device
-from ppap.studio.explore.lattice import finest, lattice, nearest
+from ppap.studio.explore.lattice import finest, lattice, len_of, nearest
 from ppap.studio.requests import RequestError
 from ppap.studio.store import Held
 from ppap.study.every_anchor import AnchorTable, anchor_parts
@@ -61,7 +61,6 @@ class Survey:
         self.grids = grids_of(batch)
         work = work_of(batch, settings)
         self.stride = finest(self.grids, max(1, MOST_WORK // work))
-        self.planned = len(lattice(self.grids, self.stride))
         self.state = "waiting"
         self.error: Exception | None = None
         self.version = 0
@@ -72,6 +71,11 @@ class Survey:
         self._values = {name: np.full(self.patches, np.nan, np.float32) for name in COLUMNS}
         self._seen = np.zeros(self.patches, bool)
         self._watching: dict[str, float] = {}
+
+    @property
+    def planned(self) -> int:
+        """How many anchors it takes in all."""
+        return len_of(self.grids, self.stride)
 
     @property
     def bytes(self) -> int:
@@ -209,8 +213,7 @@ class Surveys:
             RequestError: it was given up.
         """
         survey = Survey(held.batch, settings)
-        if stride > survey.stride:
-            survey.stride = stride
+        survey.stride = max(survey.stride, stride)
         who = "script"
         survey.watch(who)
         future = self._submit(survey, held.batch, lambda: survey.watch(who))
