@@ -45,6 +45,7 @@ from ppap.studio.segment import routes as segment_routes
 from ppap.studio.segment.endpoints import add_segment_endpoints
 from ppap.studio.segment.server import Segmenting
 from ppap.studio.sources import Sources
+from ppap.studio.stages import Stages
 from ppap.studio.store import BatchStore
 from ppap.studio.study import routes as study_routes
 from ppap.studio.study.ablations import Ablating
@@ -64,7 +65,9 @@ import(new URL('studio/static/PAGE/page.js', document.baseURI))
 # Links of our own: gradio rewrites the selectors of styles that it is handed.
 STYLES = (
     "shared/studio.css",
+    "shared/sample.css",
     "shared/folders.css",
+    "explore/beside.css",
     *(f"{page}/page.css" for page in ("explore", "segment", "evaluate", "train", "study")),
 )
 MASTHEAD = """
@@ -139,7 +142,9 @@ class Studio:
             hides=partial(ownership.hides, runs.resolve()),
         )
         self.browsing = Browsing(sources, folders=folders, runs=runs)
-        self.loader = Loader(self.store, sources, backbone=backbone)
+        self.checkpoints, self.crf = Checkpoints(runs, sources, ownership), CrfProcesses()
+        stages = Stages(self.checkpoints)
+        self.loader = Loader(self.store, sources, backbone=backbone, stages=stages)
         self.maps = MapService()
         self.server = Server(
             self.store,
@@ -149,7 +154,6 @@ class Studio:
             folders=[str(folder) for folder in folders],
         )
         trains = local if trains is None else trains
-        self.checkpoints, self.crf = Checkpoints(runs, sources, ownership), CrfProcesses()
         self.segmenting = Segmenting(
             self.loader, self.checkpoints, self.crf, backbone=backbone, trains=trains
         )

@@ -17,6 +17,7 @@ const HIDDEN_MS = 500; // how soon a page that is looked at again notices
 const REDRAW_MS = 190; // at least so long between drawings, for each run that is drawn
 const MOST_POINTS = 6000; // of a curve that a page keeps
 const NEXT = "This run was trained on the six sample photos. To make the same here, press Start: it takes a few minutes; to train on your own images, choose their folder and another recipe first.";
+const LOOK = "This run was trained on the six sample photos. Whoever runs this studio has to allow training before others can be started here.";
 const VIEW = ["run", "filter", "state", "order", "drawn", "at"];
 
 /** gradio calls this once when the component is on the page. */
@@ -44,7 +45,7 @@ class Train {
     this.followed = new Map(); // by name: {cursor, series}
     this.charts = new Charts();
     this.form = new OrderForm(server, lists, { started: (run) => this.started(run), explore: () => explore()?.state.settings ?? null, typed: () => refined("train") });
-    this.sample = new Sample("train", NEXT, () => this.sampleChanged());
+    this.sample = new Sample("train", lists.closed ? LOOK : NEXT, () => this.sampleChanged());
     this.list = new RunList({ open: (name) => this.open(name, true), drawn: () => this.pollNow(), compare: (names) => this.compare(names), looked: () => refined("train"), sample: this.sample });
     this.view = new RunView(server, this.charts, {
       changed: () => this.pollNow(),

@@ -72,14 +72,18 @@ class EvaluateEndpoints:
         """
         return said(self.evaluating.cancel(None))
 
-    def reports(self) -> dict[str, Any]:
+    def reports(self, samples: bool = False) -> dict[str, Any]:
         """List the reports of runs and evaluations, the newest first.
+
+        Args:
+            samples: whether the report that comes with the studio is listed, too, as ".sample".
 
         Returns:
             Under "reports": key, title, data set and split, accuracy and mIoU of the clusters.
         """
         with refusing():
-            return {"reports": self.evaluating.reports.listed()}
+            shipped = self.evaluating.reports.sample() if samples is True else None
+            return {"reports": [*self.evaluating.reports.listed(), *([shipped] if shipped else [])]}
 
     def report(self, key: str) -> dict[str, Any]:
         """Read a whole report.

@@ -12,6 +12,7 @@ from ppap.evaluation.files import JSON, PAGE
 from ppap.evaluation.report import FORMAT, Report
 from ppap.evaluation.shape import misfit
 from ppap.settings import excerpt
+from ppap.studio import sample
 from ppap.studio.access.owners import EVERYBODYS, Ownership
 from ppap.studio.jobs import folders_in
 from ppap.studio.requests import RequestError
@@ -57,6 +58,15 @@ class Reports:
             )
         return sorted(found, key=lambda one: -one["time"])
 
+    def sample(self) -> dict[str, Any] | None:
+        """The report that comes with the project, as ``listed`` has others, in short."""
+        report = read_json(sample.RUN / JSON) if sample.there() else None
+        if report is None:
+            return None
+        scores = report["cluster"]
+        measured = f"U-Acc {scores['accuracy']:.1f}, U-mIoU {scores['miou']:.1f}"
+        return sample.listed("Sample photos", measured)
+
     def _runs(self) -> list[Path]:
         return list(filter(self.ownership.sees_run, folders_in(self.runs)))
 
@@ -65,6 +75,8 @@ class Reports:
 
     def folder_of(self, key: object) -> Path:
         """The folder of a report; RequestError where there is none of that id."""
+        if key == sample.KEY and sample.there():
+            return sample.RUN
         name = key.removeprefix(f"{FOLDER}/") if isinstance(key, str) else ""
         inside = isinstance(key, str) and key != name
         # Found by listing, so that no id leads elsewhere.
@@ -86,6 +98,7 @@ class Reports:
 
         RequestError where there is none of that id.
         """
+        sample.refuse(key)
         folder = self.folder_of(key)
         if folder.parent != self.folder:
             raise RequestError("This is the run's own report: it goes when the run is deleted.")

@@ -6,7 +6,6 @@ disk is what pages show, whoever made it. Single images are predicted again when
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 from collections import OrderedDict
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ppap.data import Dataset, open_dataset
 from ppap.evaluation.files import JSON, PAGE
@@ -26,12 +24,13 @@ from ppap.evaluation.split import examined
 from ppap.places import ROOT
 from ppap.segmenter.inference import Inference
 from ppap.settings import excerpt
-from ppap.studio.answers import answering, packed
-from ppap.studio.answers import jpeg as as_jpeg
+from ppap.studio import sample
+from ppap.studio.answers import answering
 from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
 from ppap.studio.evaluate import requests as evaluations
 from ppap.studio.evaluate.reports import FOLDER, Reports
 from ppap.studio.evaluate.requests import Wanted, own_data
+from ppap.studio.evaluate.shown import image_reply, sample_image
 from ppap.studio.jobs import Job, OneAtATime, begin, new_folder
 from ppap.studio.requests import Mistakes, RequestError, mapping, require_allowed
 from ppap.studio.sources import is_folder
@@ -89,6 +88,7 @@ class Evaluating:
             "files": self.checkpoints.sources.any_folder,
             "crf": self.crf.why_not(),
             "reports": self.reports.listed(),
+            "sample": self.reports.sample(),
             "current": self._jobs.told(),
         }
 
@@ -155,6 +155,8 @@ class Evaluating:
         crf = bool(request.get("crf"))
         if crf and "crf" not in report:
             raise RequestError("This report was made without CRF.")
+        if request.get("report") == sample.KEY:
+            return {"name": measured[index]["name"], **sample_image(index)}
         folder = self.reports.folder_of(request.get("report"))
         with self._device:
             found = self._predicted(report, folder, index, crf)
@@ -258,14 +260,7 @@ class Evaluating:
             after = np.array(report[name]["cluster"]["assignment"])
             maps[f"cluster_{name}"] = after[better.clusters.cpu().numpy()]
             maps[f"linear_{name}"] = better.classes.cpu().numpy()
-        photo = base64.b64encode(as_jpeg(Image.fromarray(one.rgb))).decode()
-        return {
-            "size": report["size"],
-            "photo": f"data:image/jpeg;base64,{photo}",
-            "maps": {
-                name: base64.b64encode(packed(ids).data).decode() for name, ids in maps.items()
-            },
-        }
+        return image_reply(one.rgb, maps)
 
     def _dataset(self, report: Report) -> Dataset:
         about = report["dataset"]

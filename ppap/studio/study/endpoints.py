@@ -88,14 +88,18 @@ class StudyEndpoints:
         """
         return said(self.studying.cancel(None))
 
-    def studies(self) -> dict[str, Any]:
+    def studies(self, samples: bool = False) -> dict[str, Any]:
         """List the saved studies, the newest first.
+
+        Args:
+            samples: whether the study that comes with the studio is listed, too, as ".sample".
 
         Returns:
             Under "studies": key, title, what was studied, and when.
         """
         with refusing():
-            return {"studies": self.studying.studies.listed()}
+            shipped = self.studying.studies.sample() if samples is True else None
+            return {"studies": [*self.studying.studies.listed(), *([shipped] if shipped else [])]}
 
     def study(self, key: str) -> dict[str, Any]:
         """Read a whole study.

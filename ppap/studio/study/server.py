@@ -14,6 +14,7 @@ from typing import Any
 
 from ppap.backbones import as_path
 from ppap.settings import RANGES, Range, SettingError, excerpt, number, read_settings
+from ppap.studio import sample
 from ppap.studio.answers import answering
 from ppap.studio.choices import backbone_choices
 from ppap.studio.jobs import EVERY, Job, OneAtATime, begin, new_folder
@@ -93,6 +94,7 @@ class Studying:
         """Lists that the page needs before anything else, and what is under way."""
         return {
             "studies": self.studies.listed(),
+            "sample": self.studies.sample(),
             "data": self.folders,
             "backbone": self.backbone,
             "backbones": backbone_choices(self.backbone),
@@ -161,6 +163,7 @@ class Studying:
     def remove(self, key: Any) -> dict[str, Any]:
         """Delete a study."""
         require_allowed(self.allowed, "delete studies")
+        sample.refuse(key)
         shutil.rmtree(self.studies.folder_of(key))
         return {"studies": self.studies.listed()}
 

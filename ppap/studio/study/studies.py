@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ppap.backbones import as_path, with_file
 from ppap.settings import RANGES, Settings, excerpt
+from ppap.studio import sample
 from ppap.studio.access.owners import EVERYBODYS, Ownership
 from ppap.studio.jobs import command, folders_in
 from ppap.studio.requests import MAX_IMAGES, SIZES, RequestError
@@ -131,8 +132,16 @@ class Studies:
                 continue  # being made, or no longer readable
         return sorted(found, key=lambda one: (-one["time"], one["key"]))
 
+    def sample(self) -> dict[str, Any] | None:
+        """The study that comes with the project, as ``listed`` has others."""
+        if not sample.there():
+            return None
+        return sample.listed("Sample photos", subject(read_study(sample.STUDY)))
+
     def folder_of(self, key: object) -> Path:
         """Where a study is; RequestError where there is none of that name."""
+        if key == sample.KEY and sample.there():
+            return sample.study_folder()
         # Found by listing, so that no name leads elsewhere.
         for folder in self._folders():
             if folder.name == key and (folder / VALUES).is_file():
@@ -142,6 +151,8 @@ class Studies:
     def read(self, key: object) -> Study:
         """A study by its name; RequestError where there is none."""
         try:
+            if key == sample.KEY and sample.there():
+                return read_study(sample.STUDY)
             return read_study(self.folder_of(key))
         except StudyError as error:
             raise RequestError(str(error)) from None
@@ -156,4 +167,6 @@ class Studies:
 
     def files(self, key: object) -> list[str]:
         """The names of a study's files."""
+        if key == sample.KEY and sample.there():
+            return sample.study_files()
         return sorted(f.name for f in self.folder_of(key).iterdir() if f.suffix in KINDS)

@@ -82,14 +82,19 @@ class TrainingEndpoints:
         with refusing():
             return self.training.begin(self._request(recipe, name, data, settings)).as_dict()
 
-    def list_runs(self) -> dict[str, Any]:
+    def list_runs(self, samples: bool = False) -> dict[str, Any]:
         """List all runs, the newest first.
+
+        Args:
+            samples: whether the run that comes with the studio is listed, too, as ".sample".
 
         Returns:
             The runs: for each its name, state, reason, recipe, step, time left and so on.
         """
         with refusing():
-            return {"runs": [one.as_dict() for one in self.training.runner.runs()]}
+            runs = [one.as_dict() for one in self.training.runner.runs()]
+            shipped = self.training.sample.standing if samples is True else None
+            return {"runs": [*runs, *([shipped] if shipped else [])]}
 
     def run_changes(self, name: str, cursor: dict[str, Any] | None = None) -> dict[str, Any]:
         """Tell what is new of a run: numbers, log, pictures.
@@ -102,7 +107,7 @@ class TrainingEndpoints:
             The next cursor, series by kind and name, new text of the log, steps of pictures.
         """
         with refusing():
-            standing = self.training.runner.standing(name).as_dict()
+            standing = self.training.standing(name)
             return {**self.training.changes(name, cursor), "run": standing}
 
     def stop_run(self, name: str, now: bool = False) -> dict[str, Any]:

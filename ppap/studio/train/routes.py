@@ -17,7 +17,10 @@ def routes(training: Training) -> list[Route]:
         found = training.picture(**request.path_params)
         if found is None:
             return Response("There is no such picture.", 404)
-        return FileResponse(found, media_type="image/png", headers={"Cache-Control": "no-cache"})
+        headers = {"Cache-Control": "no-cache"}
+        if isinstance(found, bytes):
+            return Response(found, media_type="image/png", headers=headers)
+        return FileResponse(found, media_type="image/png", headers=headers)
 
     return [
         Route("/studio/run/{name}/{step:int}/{image:int}.png", prediction),

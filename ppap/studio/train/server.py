@@ -16,10 +16,12 @@ from typing import Any
 from ppap.backbones import as_path
 from ppap.data import DataError, open_dataset, preflight
 from ppap.settings import SettingError, excerpt
+from ppap.studio import sample
 from ppap.studio.answers import answering
 from ppap.studio.requests import CLOSED, LONGEST_TEXT, RequestError, mapping, refusal
 from ppap.studio.sources import Sources
 from ppap.studio.train.lists import training_lists
+from ppap.studio.train.sample import SampleRun
 from trainers.launching.estimates import as_reply
 from trainers.launching.orders import Order, command_line, plain_text, read_order
 from trainers.launching.runner import Runner, free_name
@@ -49,6 +51,7 @@ class Training:
 
     def __init__(self, runner: Runner, sources: Sources, *, allowed: bool = True) -> None:
         self.runner, self.sources, self.allowed = runner, sources, allowed
+        self.sample = SampleRun()
         # An estimate loads a backbone: two at once would take twice the memory.
         self._estimating = threading.Lock()
 
@@ -114,13 +117,19 @@ class Training:
             except SettingError:
                 continue  # it was deleted or renamed meanwhile, as the list tells
         same = request.get("known") == version
-        return {"version": version, "runs": None if same else runs, "changes": changes}
+        return {
+            "version": version,
+            "runs": None if same else runs,
+            "changes": changes,
+            "sample": self.sample.standing,
+        }
 
     @answering
     def act(self, request: Any) -> dict[str, Any]:
         """Stop, kill, resume, rename or delete a run."""
         request = mapping(request)
         action, name = request.get("action"), request.get("name")
+        sample.refuse(name)
         if action == "contents":
             return {"contents": self.runner.contents(name)._asdict()}
         self.require_allowed()
@@ -137,6 +146,8 @@ class Training:
     @answering
     def details(self, name: Any) -> dict[str, Any]:
         """A run's settings, its command, the end of its log, and a name for one like it."""
+        if name == sample.KEY:
+            return self.sample.details(free_name(self.runner.root, "samples"))
         about = self.runner.about(name)
         return {
             **about,
@@ -153,6 +164,8 @@ class Training:
         words = request.get("words")
         if not isinstance(words, str) or not 0 < len(words) <= LONGEST_TEXT:
             raise RequestError("Say what to look for.")
+        if request.get("name") == sample.KEY:
+            return {"lines": self.sample.search(words)}
         return {"lines": search_log(self.runner.folder(request.get("name")), words)}
 
     @answering
@@ -255,8 +268,16 @@ class Training:
 
     def changes(self, name: object, cursor: object, *, log: bool = True) -> dict[str, Any]:
         """What is new of a run since a cursor, which may be None."""
+        if name == sample.KEY and self.sample.standing:
+            return self.sample.changes(read_cursor(cursor), log=log)
         folder = self.runner.folder(name)
         return self.runner.watching.changes(folder, read_cursor(cursor), log=log)
+
+    def standing(self, name: object) -> dict[str, Any]:
+        """Where a run stands; SettingError where there is none."""
+        if name == sample.KEY and self.sample.standing:
+            return self.sample.standing
+        return self.runner.standing(name).as_dict()
 
     def compared(self, names: object) -> dict[str, Any]:
         """Runs side by side; errors as ``Runner.compare``."""
@@ -264,8 +285,10 @@ class Training:
             raise RequestError("Name the runs in a list.")
         return self.runner.compare(names[:WATCHED])
 
-    def picture(self, name: str, step: int, image: int) -> Path | None:
-        """The file of one prediction; None where there is none."""
+    def picture(self, name: str, step: int, image: int) -> Path | bytes | None:
+        """One prediction, as a file or as a PNG's bytes; None where there is none."""
+        if name == sample.KEY:
+            return self.sample.picture(step, image)
         try:
             return picture_file(self.runner.folder(name), step, image)
         except SettingError:
