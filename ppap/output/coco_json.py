@@ -6,7 +6,7 @@ class of an image, not one for each connected piece.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
@@ -94,17 +94,38 @@ def as_coco(
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    for image, own in described(maps, len(names)):
+        images.append(image)
+        annotations += own
+    return document(images, annotations, names, supercategory, description)
+
+
+def described(
+    maps: Iterable[LabelMap], classes: int
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Of one label map after another: its image, and the annotations of the classes in it.
+
+    Args:
+        maps: taken one at a time.
+        classes: how many there are.
+
+    Raises:
+        TypeError, ValueError: as ``as_coco``.
+    """
+    known = 0
     for number, (name, ids) in enumerate(maps, 1):
         check_ids(ids)
         height, width = ids.shape
-        images.append({"id": number, "file_name": name, "height": height, "width": width})
+        image = {"id": number, "file_name": name, "height": height, "width": width}
+        annotations = []
         for label in np.unique(ids).tolist():
-            if not 0 <= label < len(names):
+            if not 0 <= label < classes:
                 continue
             mask = ids == label
+            known += 1
             annotations.append(
                 {
-                    "id": len(annotations) + 1,
+                    "id": known,
                     "image_id": number,
                     "category_id": label,
                     "segmentation": encode_mask(mask),
@@ -113,6 +134,17 @@ def as_coco(
                     "iscrowd": 0,
                 }
             )
+        yield image, annotations
+
+
+def document(
+    images: list[dict[str, Any]],
+    annotations: list[dict[str, Any]],
+    names: Sequence[str],
+    supercategory: str = "segment",
+    description: str = "",
+) -> dict[str, Any]:
+    """The COCO document of what ``described`` gives; ``annotations`` comes last in it."""
     categories = [
         {"id": label, "name": name, "supercategory": supercategory}
         for label, name in enumerate(names)

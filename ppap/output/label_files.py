@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,12 +16,14 @@ from PIL import Image
 from ppap.checks import check_share
 from ppap.data import VOID_COLOUR, ClassList
 from ppap.data.classes import Colour
-from ppap.output.coco_json import LabelMap, as_coco, check_ids
+from ppap.output.coco_json import LabelMap, check_ids, described, document
 from ppap.output.naming import file_names
 
 # What label files store for pixels of no class, and how many classes leave room for it: with a byte
 # a pixel, and with two.
 STORED_VOID, MOST_IN_A_BYTE = 255, 255
+# Bytes of run lengths that stay in memory.
+SPOOLED = 32 * 2**20
 DEEP_VOID, MOST_CLASSES = 65535, 65535
 README = """\
 labels/            a PNG for every image: class ids, with the classes' colours as its palette
@@ -212,11 +215,33 @@ def write_zip(
                 if progress is not None:
                     progress(i + 1)
 
-        document = as_coco(maps(), classes.names, description="Segmented with PPAP Studio")
-        archive.writestr("annotations.json", as_json(document))
+        write_annotations(archive, maps(), classes.names)
         lines = "".join(f"{one_line(name)}\n" for name in classes.names)
         archive.writestr("classes.txt", lines)
         archive.writestr("README.txt", README)
+
+
+def write_annotations(
+    archive: zipfile.ZipFile, maps: Iterable[LabelMap], names: Sequence[str]
+) -> None:
+    """Add COCO's JSON. The run lengths of many images wait on disk: they may take gigabytes, and
+    the archive gets one file at a time."""
+    images: list[dict[str, Any]] = []
+    comma = ""
+    with tempfile.SpooledTemporaryFile(max_size=SPOOLED, mode="w+", encoding="utf-8") as spool:
+        for image, annotations in described(maps, len(names)):
+            images.append(image)
+            for one in annotations:
+                spool.write(comma + as_json(one))
+                comma = ","
+        whole = as_json(document(images, [], names, description="Segmented with PPAP Studio"))
+        spool.seek(0)
+        with archive.open("annotations.json", "w", force_zip64=True) as entry:
+            # It ends with the empty list of the annotations.
+            entry.write(whole.removesuffix("]}").encode())
+            while part := spool.read(2**20):
+                entry.write(part.encode())
+            entry.write(b"]}")
 
 
 def stored(name: str) -> zipfile.ZipInfo:

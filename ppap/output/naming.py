@@ -36,10 +36,11 @@ def file_names(names: Sequence[str]) -> list[FileNames]:
         stems.append(None if folded(stem) in taken else stem)
         taken.add(folded(stem))
     found, seen = [], set()
+    last: dict[str, int] = {}  # number given to a name: thousands of images may share one
     for (stem, suffix), unique, name in zip(own, stems, names, strict=True):
-        number = 1
+        number = last.get(folded(stem), 1)
         while unique is None:
-            number += 1
+            number = last[folded(stem)] = number + 1
             candidate = numbered(stem, number)
             if folded(candidate) not in taken:
                 unique = candidate

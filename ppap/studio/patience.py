@@ -62,7 +62,7 @@ class Patience:
         if answer.error is not None:
             raise answer.error
         result: Any = answer.value
-        return result  # type: ignore[no-any-return]
+        return result
 
     def _do(self, work: Callable[[], T], answer: _Answer[T], share: str) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 from gradio.context import LocalContext
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import save_bytes_to_cache, save_file_to_cache
 from gradio.utils import get_function_description, get_upload_folder
 
 from ppap.studio.access.uploads import own_folder
@@ -47,6 +47,12 @@ def for_visitor(function: Callable[..., Any]) -> Callable[..., Any]:
 def sent(data: bytes, name: str) -> gr.FileData:
     """A file for whoever asks, in gradio's own folder, where it is tidied up."""
     path = save_bytes_to_cache(data, name, str(own_folder(Path(get_upload_folder()))))
+    return gr.FileData(path=path, orig_name=name)
+
+
+def sent_file(file: Path, name: str) -> gr.FileData:
+    """The same for what lies in a file, however large."""
+    path = save_file_to_cache(file, str(own_folder(Path(get_upload_folder()))))
     return gr.FileData(path=path, orig_name=name)
 
 

@@ -1,8 +1,9 @@
 // The Segment page: pictures, what segments them, and what the segments are called.
 import { call, follow } from "../shared/client.js";
-import { choice, download, h, newId, whenBack } from "../shared/dom.js";
+import { choice, h, newId, whenBack } from "../shared/dom.js";
 import { fieldError, tell } from "../shared/messages.js";
 import { SegmentLegend } from "./legend.js";
+import { Pager } from "./pager.js";
 import { SegmentSource } from "./source.js";
 import { SegmentView, colourTable } from "../shared/label-view.js";
 
@@ -32,12 +33,13 @@ class Segment {
     this.views = [];
     this.edits = new Map(); // names and colours by hand, as long as the page is open
     this.focused = null;
-    this.source = new SegmentSource(server, config, { upload, onRequest: (request) => this.segment(request) });
+    this.source = new SegmentSource(server, config, { upload, onRequest: (request) => this.segment(request), stop: () => this.stop() });
+    this.pager = new Pager((start) => this.turnTo(start));
     this.legend = new SegmentLegend({ change: (id, changes) => this.change(id, changes), focus: (id) => this.focus(id) });
     this.readout = h("p", { class: "readout", role: "status" }, "Point at a picture to see what a segment is called; click it to name it.");
     this.grid = h("div", { class: "segment-grid" });
     this.failure = fieldError("take");
-    this.stage = h("section", { class: "card stage", "aria-label": "Segments", dataset: { ready: "false" } }, this.toolbar(), this.readout, this.failure, this.grid);
+    this.stage = h("section", { class: "card stage", "aria-label": "Segments", dataset: { ready: "false" } }, this.toolbar(), this.readout, this.failure, this.grid, this.pager.element);
     root.replaceChildren(this.source.element, h("div", { class: "main" }, this.stage), h("div", { class: "right" }, this.legend.element), this.legend.editor.element);
     this.source.fill();
     // Runs go on while another tab is looked at.
@@ -68,10 +70,26 @@ class Segment {
     const { source } = this;
     const mine = source.begin("Segmenting");
     this.grid.classList.add("waiting");
+    this.part = null;
     try {
-      const result = await follow(this.server, { page: this.config.page, ...request }, (text, share) => source.show(text, share), () => mine === source.turn);
-      if (!result || mine !== source.turn) return;
-      await this.useResult(result, mine);
+      const progress = (text, share, status, job) => {
+        source.show(text, share);
+        this.job = job;
+        source.stop.hidden = false;
+        source.stop.disabled &&= this.stopping === job;
+        if (status.part) this.showPart(status.part, mine);
+      };
+      const result = await follow(this.server, { page: this.config.page, ...request }, progress, () => mine === source.turn);
+      if (mine !== source.turn) return;
+      if (!result) {
+        source.busy.hidden = true; // cancelled: what was there stays
+        this.grid.classList.remove("waiting");
+        return;
+      }
+      // Whoever has turned a page meanwhile stays there.
+      const start = this.result?.result === result.result ? this.result.start : 0;
+      await this.useResult(start ? await call(this.server, "pictures", { result: result.result, start }) : result, mine);
+      source.done(result);
     } catch (error) {
       if (mine !== source.turn) return;
       this.grid.classList.remove("waiting");
@@ -84,21 +102,65 @@ class Segment {
     }
   }
 
+  /** Let the job do no more; what it has done is shown. */
+  async stop() {
+    this.stopping = this.job;
+    this.source.stop.disabled = true;
+    await call(this.server, "stop", this.job).catch((error) => this.source.fail([error.message]));
+  }
+
+  /** What is done of a folder's pictures: the first page as it fills, later only their number. */
+  async showPart({ result, done }, mine) {
+    const known = this.part?.result === result ? this.part : { result, shown: 0 };
+    this.part = known;
+    const most = this.result?.result === result ? this.result.start + this.result.per_page : Infinity;
+    if (this.showing || done === 0 || known.shown >= Math.min(done, most)) {
+      if (known.shown) this.pager.show({ ...this.result, total: done });
+      return;
+    }
+    this.showing = true;
+    try {
+      const start = this.result?.result === result ? this.result.start : 0;
+      const reply = await call(this.server, "pictures", { result, start });
+      if (mine !== this.source.turn) return;
+      await this.useResult(reply, mine);
+      known.shown = reply.start + reply.pictures.length;
+    } catch {
+      return; // it has ended meanwhile, and comes as a whole
+    } finally {
+      this.showing = false;
+    }
+  }
+
+  /** Another page of the pictures. */
+  async turnTo(start) {
+    const { turn } = this.source;
+    try {
+      const reply = await call(this.server, "pictures", { result: this.result.result, start });
+      if (turn !== this.source.turn) return;
+      await this.useResult(reply, turn);
+      this.stage.scrollIntoView({ block: "start" });
+    } catch (error) {
+      this.fail(error.message);
+    }
+  }
+
   async useResult(result, mine) {
     const kinds = result.layers.map((layer) => layer.kind);
     const kind = kinds.includes(this.shown?.kind) ? this.shown.kind : kinds[0];
-    const same = this.result?.set === result.set;
-    const views = same ? this.views : result.pictures.map((picture) => this.view(picture));
+    // Of a result that grows, those that are there stay.
+    const same = this.result?.set === result.set && this.result.start === result.start;
+    const kept = same ? this.views.slice(0, result.pictures.length) : [];
+    const views = result.pictures.map((picture, i) => kept[i] ?? this.view(picture));
     const layer = result.layers.find((one) => one.kind === kind);
     await Promise.all(views.map((view, i) => view.load(result.pictures[i], layer.maps[i])));
     if (mine !== this.source.turn) return;
     this.views = views;
     this.result = result;
-    if (!same) {
-      this.grid.replaceChildren(...views.map((view) => view.element));
-      this.grid.dataset.count = String(Math.min(views.length, 3));
-    }
-    this.source.done(result);
+    this.pager.show(result);
+    if (!same) this.grid.replaceChildren();
+    this.grid.replaceChildren(...views.map((view) => view.element));
+    this.grid.dataset.count = String(Math.min(views.length, 3));
     this.grid.classList.remove("waiting");
     this.kind.group.hidden = kinds.length < 2;
     this.save.disabled = false;
@@ -213,6 +275,18 @@ class Segment {
     });
   }
 
+  /** Where the ZIP is; of many pictures it takes a while. */
+  async packed(request) {
+    const reply = await call(this.server, "take", request);
+    if (!reply.job) return reply;
+    for (;;) {
+      const status = await call(this.server, "progress", reply.job);
+      if (status.state === "done") return status.result;
+      this.save.textContent = `Making the ZIP… ${Math.round(100 * status.share)} %`;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+
   fail(text) {
     tell(this.failure, text);
   }
@@ -223,10 +297,12 @@ class Segment {
     try {
       const { names, colours } = this.edit;
       const request = { result: this.result.result, kind: this.shown.kind, names, colours, ...this.look };
-      const { url, name } = await call(this.server, "take", request);
-      const answer = await fetch(url);
-      if (!answer.ok) throw new Error("The ZIP could not be fetched from the studio.");
-      download(name, await answer.blob());
+      const { url, name } = await this.packed(request);
+      // The browser writes it to disk itself, however large it is.
+      const link = h("a", { href: url, download: name });
+      document.body.append(link);
+      link.click();
+      link.remove();
       this.fail("");
     } catch (error) {
       this.fail(error.message);

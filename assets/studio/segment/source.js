@@ -5,12 +5,17 @@ import { choice, h, newId, relist, select } from "../shared/dom.js";
 import { fileDrop, uploadAll } from "../shared/drop.js";
 import { FieldErrors } from "../shared/fields.js";
 import { errorBox, fieldError, noteBox, say, tell } from "../shared/messages.js";
+import { PathField } from "../shared/path-field.js";
 
 const FROZEN = "frozen";
 const FILE = "file";
+const CHECK_AFTER_MS = 300;
+
+// Pictures of one source are nothing to another.
+const NO_PICTURES = { files: undefined, of: undefined, folder: undefined, split: undefined };
 
 export class SegmentSource {
-  /** hooks: {upload(file), onRequest(changes)}: asks for a segmentation with these changes. */
+  /** hooks: {upload(file), onRequest(request): asks for a segmentation, stop()}. */
   constructor(server, config, hooks) {
     this.server = server;
     this.config = config;
@@ -26,7 +31,8 @@ export class SegmentSource {
     };
     this.status = h("p", { class: "status", role: "status" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "Segmenting" });
-    this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
+    this.stop = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.hooks.stop() }, "Cancel");
+    this.busy = h("div", { class: "busy", hidden: true }, h("div", { class: "inline" }, this.status, this.stop), this.bar);
     this.errors = errorBox();
     this.fields = new FieldErrors();
     this.remarks = noteBox();
@@ -35,31 +41,74 @@ export class SegmentSource {
   }
 
   pictures() {
-    this.source = choice("Pictures", [["samples", "Sample photos"], ["files", "Your images"]], "samples", (key) => {
+    this.source = choice("Pictures", [["samples", "Sample photos"], ["files", "Your images"], ["folder", "Folder"]], "samples", (key) => {
       this.filesBox.hidden = key !== "files";
-      if (key === "samples") this.ask({ source: "samples", files: undefined, of: undefined });
+      this.folderBox.hidden = key !== "folder";
+      if (key === "samples") this.ask({ source: "samples", ...NO_PICTURES });
     });
     const { element } = fileDrop(this.config.max_images, (files) => this.useFiles(files));
     this.filesBox = element;
     this.filesBox.hidden = true;
+    this.folderBox = this.folderPanel();
     return h(
       "section",
       { class: "card", "aria-label": "Pictures" },
       h("header", {}, h("h2", {}, "Pictures")),
-      h("div", { class: "card-body" }, this.source.group, this.filesBox, this.busy, this.errors, this.remarks),
+      h("div", { class: "card-body" }, this.source.group, this.filesBox, this.folderBox, this.busy, this.errors, this.remarks),
     );
+  }
+
+  folderPanel() {
+    const [folderId, splitId] = [newId("folder"), newId("split")];
+    this.folder = h("input", { id: folderId, type: "text" });
+    this.splits = h("datalist", { id: newId("splits") });
+    this.split = h("input", { id: splitId, type: "text", list: this.splits.id, placeholder: "all", autocomplete: "off", spellcheck: "false" });
+    this.submit = h("button", { type: "submit", class: "primary" }, "Segment");
+    const offerSplits = (look) => this.splits.replaceChildren(...(look?.splits ?? []).map(([name]) => h("option", { value: name })));
+    this.place = new PathField(this.server, this.folder, { about: true, chosen: () => this.submit.focus(), seen: offerSplits });
+    return h(
+      "form",
+      { class: "source-panel", hidden: true, novalidate: true, onsubmit: (event) => this.useFolder(event), oninput: () => this.checkSoon() },
+      h("div", { class: "field" }, h("label", { for: folderId }, "Folder on this server"), this.place.element, this.fields.add("folder", this.folder)),
+      h("div", { class: "field" }, h("label", { for: splitId }, "Split"), this.split, this.splits, this.fields.add("split", this.split)),
+      h("div", { class: "inline" }, this.submit),
+    );
+  }
+
+  useFolder(event) {
+    event.preventDefault();
+    this.fields.sent = true;
+    this.ask({ source: "folder", ...NO_PICTURES, folder: this.folder.value.trim(), split: this.split.value.trim() });
+  }
+
+  checkSoon() {
+    clearTimeout(this.checking);
+    this.checking = setTimeout(() => this.check(), CHECK_AFTER_MS);
+  }
+
+  /** What is wrong with the folder is said at its field while it is typed. */
+  async check() {
+    const { value } = this.folder;
+    try {
+      const { errors, offers } = await call(this.server, "check", { folder: value.trim(), split: this.split.value.trim() });
+      if (value === this.folder.value) this.fields.show(errors, offers);
+    } catch {
+      return; // segmenting it will say what is in the way
+    }
   }
 
   model() {
     const { config } = this;
     this.with = select("Segment with", this.options(), FROZEN, (key) => this.choose(key));
     const pathId = newId("checkpoint");
-    this.path = h("input", { id: pathId, type: "text", autocomplete: "off", spellcheck: "false" });
+    this.path = h("input", { id: pathId, type: "text" });
+    this.pathPlace = new PathField(this.server, this.path, { want: "checkpoint", chosen: (path) => this.usePath(path) });
     this.file = h(
       "form",
       { class: "field", hidden: true, onsubmit: (event) => this.useFile(event) },
       h("label", { for: pathId }, "Path of the file on this server"),
-      h("div", { class: "inline" }, this.path, h("button", { type: "submit" }, "Use")),
+      this.pathPlace.element,
+      h("div", { class: "inline" }, h("button", { type: "submit" }, "Use")),
     );
     const clustersId = newId("clusters");
     this.number = h("input", { id: clustersId, type: "number", min: "2", max: String(config.most_clusters), value: String(config.clusters), dataset: { part: "clusters" }, onchange: () => this.setClusters(this.number.value) });
@@ -221,7 +270,7 @@ export class SegmentSource {
     this.said = files.length > most ? [`${files.length} files were chosen. The first ${most} are used.`] : [];
     try {
       const sent = await uploadAll(files.slice(0, most), this.hooks.upload, (text, share) => this.show(text, share), () => mine === this.turn);
-      if (sent) this.ask({ source: "files", files: sent, of: undefined });
+      if (sent) this.ask({ source: "files", ...NO_PICTURES, files: sent });
     } catch (error) {
       this.fail([`The upload failed: ${error?.message ?? error}`]);
     }
@@ -233,9 +282,11 @@ export class SegmentSource {
   }
 
   begin(text) {
+    clearTimeout(this.checking);
     say(this.errors, []);
     say(this.remarks, []);
     this.fields.show({});
+    this.stop.hidden = this.stop.disabled = true;
     this.show(text, 0);
     return ++this.turn;
   }
@@ -261,6 +312,7 @@ export class SegmentSource {
   done(result) {
     this.busy.hidden = true;
     this.request.of = result.set;
+    if (this.request.source === "folder") this.place.remember();
     say(this.errors, [...(this.said ?? []), ...result.problems]);
     say(this.remarks, result.notes);
     this.said = [];

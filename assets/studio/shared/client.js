@@ -52,7 +52,7 @@ export function latestOnly(work) {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Start a job on the server and follow it: onProgress(text, share) until it is done. */
+/** Start a job on the server and follow it: onProgress(text, share, status, job) until it is done. */
 export async function follow(server, request, onProgress, isCurrent) {
   const { job } = await call(server, "load", request);
   for (let wait = 60; ; wait = Math.min(wait * 1.3, 500)) {
@@ -60,7 +60,7 @@ export async function follow(server, request, onProgress, isCurrent) {
     if (!isCurrent()) return null;
     if (status.state === "done") return status.result;
     if (status.state === "cancelled") return null;
-    onProgress(status.text, status.share);
+    onProgress(status.text, status.share, status, job);
     await pause(wait);
   }
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from ppap.studio.publishing import publish, refusing, sent
+from ppap.studio.publishing import publish, refusing, sent_file
 from ppap.studio.requests import RequestError
 from ppap.studio.segment.requests import CLUSTERS
 from ppap.studio.segment.server import Segmenting
@@ -22,6 +22,7 @@ def add_segment_endpoints(blocks: gr.Blocks, segmenting: Segmenting) -> None:
         endpoints.checkpoints,
         endpoints.segment_samples,
         endpoints.segment_images,
+        endpoints.segment_folder,
         endpoints.make_sample_checkpoint,
     ):
         publish(blocks, function)
@@ -121,6 +122,45 @@ class SegmentEndpoints:
             ]
         return self._zip({**given, "source": "files"})
 
+    def segment_folder(
+        self,
+        folder: str,
+        split: str = "",
+        run: str = "",
+        which: str = "reported",
+        checkpoint: str = "",
+        backbone: str = "",
+        clusters: int = CLUSTERS,
+        size: int = 448,
+        crf: bool = False,
+        kind: str = "clusters",
+        names: list[str] | None = None,
+        opacity: float = 0.6,
+        outline: bool = False,
+    ) -> gr.FileData:
+        """Segment the pictures of a folder on the server, up to 10,000 of them.
+
+        Args:
+            folder: its path on the server.
+            split: train, val, … of a data set; empty for all its pictures.
+            run: a run's name; with neither run nor checkpoint the frozen backbone is taken.
+            which: the run's "reported" or "last" checkpoint.
+            checkpoint: a checkpoint file's path on the server.
+            backbone: frozen backbone: its name; left out, the one the studio was started with.
+            clusters: frozen backbone: how many, 2 to 64.
+            size: frozen backbone: pixels of the shorter side, 224, 320 or 448.
+            crf: whether a CRF refines the borders.
+            kind: "clusters", or with a checkpoint "classes" (the linear probe's).
+            names: of the segments, one for each; equal names become one class.
+            opacity: of the overlays, 0 to 1.
+            outline: whether the overlays have lines between segments.
+
+        Returns:
+            A ZIP of label maps, overlays and COCO's JSON.
+        """
+        given = {name: value for name, value in locals().items() if name != "self"}
+        return self._zip({**given, "source": "folder"})
+
     def make_sample_checkpoint(self) -> dict[str, Any]:
         """Begin to train a small checkpoint on the sample photos; it goes on by itself.
 
@@ -135,7 +175,7 @@ class SegmentEndpoints:
 
     def _zip(self, given: dict[str, Any]) -> gr.FileData:
         """The ZIP for an endpoint's arguments, by their names in its signature."""
-        file = Path(self.segmenting.folder) / f"{secrets.token_hex(12)}.zip"
+        file = Path(self.segmenting.packing.folder) / f"{secrets.token_hex(12)}.zip"
         with refusing():
             if given["run"]:
                 given["checkpoint"] = {"run": given["run"], "which": given["which"]}
@@ -144,8 +184,7 @@ class SegmentEndpoints:
                 given["checkpoint"] = {"file": text} if text else None
             result = self.segmenting.run(given)
             try:
-                self.segmenting.zip({**given, "result": result.key}, file)
-                data = file.read_bytes()
+                self.segmenting.packing.zip({**given, "result": result.key}, file)
+                return sent_file(file, "segments.zip")
             finally:
                 file.unlink(missing_ok=True)
-        return sent(data, "segments.zip")

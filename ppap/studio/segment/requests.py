@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppap.backbones import as_path
@@ -42,11 +43,20 @@ class Wanted(NamedTuple):
     """A request once it is read."""
 
     files: tuple[Upload, ...]
-    """Empty for the sample photos."""
+    """Empty for the sample photos, and for a folder."""
     of: PictureSet | None
     """Pictures that are here already."""
     model: Segmenter
     crf: bool
+    folder: Path | None = None
+    """Of this server."""
+    split: str = ""
+    """Of the folder; empty for all its pictures."""
+
+    @property
+    def many(self) -> bool:
+        """Whether there may be more pictures than stay in memory."""
+        return self.folder is not None or (self.of is not None and self.of.shelf is not None)
 
 
 def read_model(raw: Mapping[str, Any], checkpoints: Checkpoints, usual: str) -> Segmenter:

@@ -33,7 +33,7 @@ def routes(segmenting: Segmenting) -> list[Route]:
 
     def archive(request: Request) -> Response:
         try:
-            taken = segmenting.taken(request.path_params["key"])
+            taken = segmenting.packing.taken(request.path_params["key"])
         except RequestError as error:
             return Response(html.escape(str(error)), 404)
         return FileResponse(taken.file, media_type="application/zip", filename=taken.name)

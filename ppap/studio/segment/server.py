@@ -7,57 +7,55 @@ opacity are the page's own: the server hears of them when something is taken awa
 from __future__ import annotations
 
 import secrets
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ppap.evaluation.crf import CrfWorkerError
-from ppap.output.label_files import Segmented, merged, write_zip
-from ppap.output.naming import file_stems
 from ppap.settings import SettingError
-from ppap.studio.access.shares import Shares, Turns
+from ppap.studio.access.shares import Turns
 from ppap.studio.access.visitor import asking, current, on_page
 from ppap.studio.answers import answering
+from ppap.studio.browsing import read_path
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.choices import backbone_choices
 from ppap.studio.loading import Cancelled, Job, Jobs, Loader
 from ppap.studio.requests import (
     MAX_IMAGES,
     SIZES,
+    Mistakes,
     RequestError,
+    at_field,
     mapping,
     read_request,
     refused,
     require_allowed,
 )
-from ppap.studio.segment.requests import (
-    CLUSTERS,
-    MOST_CLUSTERS,
-    Wanted,
-    read_colours,
-    read_model,
-    read_names,
-    read_opacity,
-)
+from ppap.studio.segment.packing import Packing
+from ppap.studio.segment.replies import making_reply, result_reply
+from ppap.studio.segment.requests import CLUSTERS, MOST_CLUSTERS, Wanted, read_model
 from ppap.studio.segment.store import Result, SegmentStore
-from ppap.studio.segment.work import Work
+from ppap.studio.segment.work import Follow, Work
+from ppap.studio.sources import Progress
 from ppap.studio.store import Upload
-from ppap.studio.temporary import FILES
 
-# Of one user, or where nobody logs in, of one set of pictures; and of all together.
-MAX_DOWNLOADS, MAX_ALL_DOWNLOADS = 8, 64
 RECIPE = "samples"
+LONGEST_SPLIT = 200
 
 
-class Taken(NamedTuple):
-    """A ZIP that can be fetched."""
+@dataclass
+class SegmentJob(Job):
+    """A segmentation, or a ZIP, under way."""
 
-    file: Path
-    name: str
-    owner: str
-    """The user whose it is; empty where nobody logs in."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set where what is done by then shall do."""
+    growing: str = ""
+    """The result's id, while its pictures are segmented."""
+    taken: str = ""
+    """Done: the id of the ZIP."""
 
 
 class Segmenting:
@@ -85,21 +83,26 @@ class Segmenting:
         self.first_backbone = backbone
         self.store = SegmentStore()
         self.work = Work(loader, checkpoints, crf, self.store)
+        # Whoever segments a whole folder, or takes it away, delays nobody else.
         self._jobs, self._turns = Jobs(), Turns("segmenting")
+        self._long, self._packing = Turns("folders"), Turns("packing")
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        FILES.open(self)
-        self._folder = tempfile.TemporaryDirectory(prefix="segment-", dir=FILES.folder)
-        self._taken: Shares[Taken] = Shares(MAX_DOWNLOADS, MAX_ALL_DOWNLOADS)
-
-    @property
-    def folder(self) -> str:
-        """A folder for files on their way out; it goes when the studio is closed."""
-        return self._folder.name
+        self.packing = Packing(self.store)
 
     def calls(self) -> list[Callable[[Any], Any]]:
         """What the page may call, by its name."""
-        return [self.hello, self.load, self.progress, self.take, self.make, self.making]
+        return [
+            self.hello,
+            self.check,
+            self.load,
+            self.progress,
+            self.stop,
+            self.pictures,
+            self.take,
+            self.make,
+            self.making,
+        ]
 
     @answering
     def hello(self, _: Any) -> dict[str, Any]:
@@ -119,45 +122,80 @@ class Segmenting:
         }
 
     @answering
+    def check(self, request: Any) -> dict[str, Any]:
+        """What is wrong with a folder and its split, by field; from names alone."""
+        mistakes = Mistakes()
+        with mistakes.at("folder"):
+            self.read_folder(mapping(request))
+        return mistakes.reply()
+
+    @answering
     def load(self, request: Any) -> dict[str, Any]:
         """Begin to segment; the newest request of a page cancels its older one."""
         wanted = self.read(request)
         with asking(on_page(mapping(request).get("page"))) as who:
-            job = Job(page=who.page, owner=who.user)
+            job = SegmentJob(page=who.page, owner=who.user)
             job.text = "Waiting for other pictures"
             key = self._jobs.add(job)
-            self._turns.submit(who.share, self._run, job, wanted)
+            turns = self._long if wanted.many else self._turns
+            turns.submit(who.share, self._run, job, wanted)
         return {"job": key}
 
     @answering
     def progress(self, job: Any) -> dict[str, Any]:
-        """How far a job is, and what it found when it is done."""
+        """How far a job is, what is done of it, and what it found in the end."""
         found = self._jobs.get(job)
-        if found is None:
+        if not isinstance(found, SegmentJob):
             raise RequestError("This request is no longer known. Segment again.")
         if found.state == "failed":
             return found.refused or {"error": found.error}
         reply: dict[str, Any] = {"state": found.state, "text": found.text, "share": found.share}
-        if found.state == "done":
+        if found.state == "done" and found.taken:
+            reply["result"] = self.packing.taken_reply(found.taken)
+        elif found.state == "done":
             reply["result"] = result_reply(self.store.result(found.batch))
+        elif found.growing:
+            with suppress(RequestError):  # it has ended meanwhile
+                result = self.store.result(found.growing)
+                reply["part"] = {"result": result.key, "done": len(result.done)}
         return reply
 
     @answering
+    def stop(self, job: Any) -> dict[str, Any]:
+        """Let a job do no more: what it has done by now is its result."""
+        found = self._jobs.get(job)
+        if isinstance(found, SegmentJob):
+            found.stop.set()
+            if not found.growing:
+                found.cancelled.set()
+        return {}
+
+    @answering
+    def pictures(self, request: Any) -> dict[str, Any]:
+        """A result from one of its pictures on; also of one that is not finished."""
+        request = mapping(request)
+        result = self.store.result(request.get("result"))
+        start = request.get("start", 0)
+        if isinstance(start, bool) or not isinstance(start, int) or not 0 <= start <= 10**6:
+            raise RequestError("The start must be the number of a picture.")
+        return result_reply(result, min(start, max(0, len(result.done) - 1)))
+
+    @answering
     def take(self, request: Any) -> dict[str, Any]:
-        """Make a ZIP of a result, in the page's names and colours; where it can be fetched."""
-        key = secrets.token_urlsafe(12)
-        file = Path(self.folder) / f"{key}.zip"
-        result = self.zip(mapping(request), file)
-        stem = file_stems([one.name for one in result.pictures.pictures])[0][:80]
-        many = len(result.pictures.pictures) > 1
-        name = f"segments-{stem}{'-and-more' if many else ''}.zip"
-        user = current().user
-        share = user or f"set {result.pictures.key}"
-        taken = Taken(file, name, user)
-        with self._lock:
-            for gone in self._taken.put(key, taken, share):
-                gone.file.unlink(missing_ok=True)
-        return {"url": f"studio/segment/{key}.zip", "name": taken.name}
+        """Make a ZIP of a result, in the page's names and colours; where it can be fetched.
+
+        Of many pictures it takes a while: then it is the result of a job.
+        """
+        request = mapping(request)
+        result = self.store.result(request.get("result"))
+        if len(result.done) <= MAX_IMAGES:
+            return self.packing.taken_reply(self.packing.pack(request))
+        self.packing.read_take(request, result)  # refused at once, if it is
+        who = current()
+        job = SegmentJob(page="", owner=who.user)
+        key = self._jobs.add(job)
+        self._packing.submit(who.share, self._run_packing, job, request)
+        return {"job": key}
 
     @answering
     def make(self, _: Any) -> dict[str, Any]:
@@ -195,80 +233,86 @@ class Segmenting:
         """Check a request; RequestError says which part is wrong."""
         raw = mapping(raw)
         source = raw.get("source", "samples")
-        if source not in ("samples", "files"):
-            raise RequestError("The source must be samples or files.")
+        if source not in ("samples", "files", "folder"):
+            raise RequestError("The source must be samples, files or folder.")
         kept = None if raw.get("of") is None else self.store.set(raw["of"])
         files: tuple[Upload, ...] = ()
         if source == "files" and kept is None:
             files = read_request({"source": "files", "files": raw.get("files")}).files
+        folder, split = None, ""
+        if source == "folder" and kept is None:
+            folder, split = self.read_folder(raw)
         model = read_model(raw, self.checkpoints, self.first_backbone)
         crf = raw.get("crf", False)
         if not isinstance(crf, bool):
             raise RequestError("CRF must be true or false.")
         if crf and (reason := self.crf.why_not()):
             raise RequestError(reason)
-        return Wanted(files, kept, model, crf)
+        return Wanted(files, kept, model, crf, folder, split)
+
+    def read_folder(self, raw: Mapping[str, Any]) -> tuple[Path, str]:
+        """The folder and the split of a request; RequestError where they cannot be used."""
+        text, split = raw.get("folder"), raw.get("split") or ""
+        sources = self.loader.sources
+        with at_field("folder"):
+            folder = sources.folder(read_path(text).strip())
+            if not isinstance(split, str) or len(split) > LONGEST_SPLIT:
+                raise RequestError("The split must be a name such as train.", field="split")
+            with sources.links():
+                sources.check_split(folder, split.strip())
+        return folder, split.strip()
 
     def run(self, raw: Any) -> Result:
         """Segment to the end (scripts); RequestError where that fails."""
         who = current()
-        job = Job(page="", owner=who.user)
-        self._turns.submit(who.share, self._run, job, self.read(raw)).result()
+        job, wanted = SegmentJob(page="", owner=who.user), self.read(raw)
+        turns = self._long if wanted.many else self._turns
+        turns.submit(who.share, self._run, job, wanted).result()
         if job.error:
             raise RequestError(job.error)
         return self.store.result(job.batch)
 
-    def zip(self, request: Mapping[str, Any], file: Path) -> Result:
-        """Write a result's ZIP; the result."""
-        result = self.store.result(request.get("result"))
-        layer = result.layer(request.get("kind", "clusters"))
-        names, colours = read_names(request, layer), read_colours(request, layer)
-        opacity = read_opacity(request)
-        classes, table = merged(names, colours)
-
-        def pictures() -> Iterator[Segmented]:
-            for one, map_ in zip(result.pictures.pictures, layer.maps, strict=True):
-                yield Segmented(one.name, one.rgb, table[map_.ids()])
-
-        with file.open("wb") as stream:
-            write_zip(
-                stream,
-                pictures(),
-                classes,
-                names=[one.name for one in result.pictures.pictures],
-                opacity=opacity,
-                outline=bool(request.get("outline")),
-            )
-        return result
-
-    def taken(self, key: str) -> Taken:
-        """A ZIP by the id in its address; RequestError when it is gone."""
-        with self._lock:
-            taken = self._taken.get(key)
-        if taken is None or not current().owns(taken.owner) or not taken.file.is_file():
-            raise RequestError("This file is no longer here. Download it again.")
-        return taken
-
     def close(self) -> None:
         """Give up what is under way and what waits."""
         self._closing.set()
-        self._turns.shutdown(wait=True)
-        self._folder.cleanup()
-        FILES.close(self)
+        for turns in (self._turns, self._long, self._packing):
+            turns.shutdown(wait=True)
+        self.packing.close()
 
-    # The work itself, in a thread of its own.
+    # The work itself, in threads of its own.
 
-    def _run(self, job: Job, wanted: Wanted) -> None:
+    def _progress_of(self, job: SegmentJob) -> Progress:
         def progress(text: str, share: float) -> None:
             if job.cancelled.is_set() or self._closing.is_set():
                 raise Cancelled
             job.text, job.share = text, share
 
+        return progress
+
+    def _run(self, job: SegmentJob, wanted: Wanted) -> None:
+        def begun(result: Result) -> None:
+            if wanted.many:
+                job.growing = result.key
+
+        def work() -> None:
+            job.batch = self.work.segment(
+                wanted, Follow(self._progress_of(job), begun, job.stop)
+            ).key
+
+        self._do(job, "Reading the pictures", work)
+        job.growing = ""
+
+    def _run_packing(self, job: SegmentJob, request: Mapping[str, Any]) -> None:
+        def work() -> None:
+            job.taken = self.packing.pack(request, self._progress_of(job))
+
+        self._do(job, "Packing the pictures", work)
+
+    def _do(self, job: SegmentJob, text: str, work: Callable[[], None]) -> None:
         try:
-            progress("Reading the pictures", 0)
+            self._progress_of(job)(text, 0)
             job.state = "running"
-            result = self.work.segment(wanted, progress)
-            job.batch = result.key
+            work()
             job.state = "done"
         except Cancelled:
             job.state = "cancelled"
@@ -283,42 +327,6 @@ class Segmenting:
             job.error, job.state = job.refused["error"], "failed"
 
 
-def result_reply(result: Result) -> dict[str, Any]:
-    """What the page must know of a result; pictures and maps come by address."""
-    pictures = result.pictures.pictures
-    return {
-        "set": result.pictures.key,
-        "result": result.key,
-        "title": result.title,
-        "crf": result.crf,
-        "problems": result.pictures.problems,
-        "notes": result.notes,
-        "pictures": [
-            {
-                "name": one.name,
-                "width": one.width,
-                "height": one.height,
-                "shown": [one.shown.width, one.shown.height],
-                "photo": f"studio/segment/{result.key}/{i}/photo",
-            }
-            for i, one in enumerate(pictures)
-        ],
-        "layers": [
-            {
-                "kind": layer.kind,
-                "title": layer.title,
-                "names": layer.names,
-                "colours": layer.colours,
-                "shares": layer.shares(),
-                "maps": [
-                    f"studio/segment/{result.key}/{i}/{layer.kind}" for i in range(len(pictures))
-                ],
-            }
-            for layer in result.layers.values()
-        ],
-    }
-
-
 def can_make() -> bool:
     """Whether the trainer can be started from here."""
     try:
@@ -326,14 +334,3 @@ def can_make() -> bool:
     except ImportError:
         return False
     return True
-
-
-def making_reply(standing: Any) -> dict[str, Any]:
-    """Where the training of the sample checkpoint stands."""
-    return {
-        "name": standing.name,
-        "state": standing.state,
-        "text": standing.text,
-        "share": standing.step / standing.steps if standing.steps else 0.0,
-        "time_left": standing.time_left,
-    }

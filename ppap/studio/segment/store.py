@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from bisect import insort
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from ppap.data import DataError, Photo
 from ppap.data.classes import Colour
 from ppap.data.fitting import at_size
 from ppap.studio.access.shares import Shares
 from ppap.studio.access.visitor import current
-from ppap.studio.answers import Packed, packed
+from ppap.studio.answers import Packed, jpeg, packed
 from ppap.studio.requests import RequestError
+from ppap.studio.segment.shelf import Maps, Shelf, Slip
 
 # Sides of what a page draws, for few pictures and for many.
 SHOWN, SHOWN_OF_MANY, MANY = 1024, 640, 12
@@ -25,6 +29,9 @@ MAX_SETS, MAX_ALL_SETS = 3, 64
 MAX_RESULTS, MAX_RESULT_BYTES = 16, 2**30
 # Sets that keep what makes them fast; others make it again when they are segmented again.
 MAX_FULL = 4
+# Reduced label maps of a result.
+MAX_DRAWN = 256
+MAX_PROBLEMS = 20
 # Decoded pictures of a set that stay in memory; others are read again.
 MAX_PIXELS = 40_000_000
 
@@ -68,8 +75,10 @@ class Picture:
     height: int
     width: int
     notes: tuple[str, ...] = ()
-    photo: bytes = b""
+    photo: bytes | Slip = b""
     """JPEG, at ``shown``."""
+    number: int = 0
+    """Which of the set's readers it comes from."""
     shown: Size = field(default_factory=lambda: Size(1, 1))
     kept: np.ndarray | None = None
 
@@ -80,17 +89,72 @@ class Picture:
         return self.read() if kept is None else kept
 
 
+class Reader(NamedTuple):
+    """A picture that can be read."""
+
+    name: str
+    read: Callable[[], Photo]
+
+
 @dataclass(eq=False)
 class PictureSet:
-    """Pictures that are segmented together."""
+    """Pictures that are segmented together, read when each is first needed."""
 
     pictures: list[Picture]
+    """Those that have been read, in the order of the readers."""
     problems: list[str]
+    """On those that cannot be read; MAX_PROBLEMS at most."""
+    readers: Sequence[Reader] = ()
+    notes: tuple[str, ...] = ()
+    """On the folder they come from."""
+    shelf: Shelf | None = None
+    """Has their previews, where there are many."""
+    unread: int = 0
+    """How many cannot be read."""
     key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     seen: tuple[object, Any] = (None, None)
     """Features of the frozen backbone: which, and what they are."""
     owner: str = field(default_factory=lambda: current().user)
     """The user whose it is; empty where nobody logs in."""
+    _by_number: dict[int, Picture | None] = field(default_factory=dict)
+    _pixels: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many there are, readable or not."""
+        return len(self.readers) or len(self.pictures)
+
+    def take(self, number: int) -> tuple[Picture, np.ndarray] | None:
+        """A picture and what it shows, uint8 ``(H, W, 3)``; None where it cannot be read."""
+        if number in self._by_number:
+            known = self._by_number[number]
+            return None if known is None else (known, known.rgb)
+        name, read = self.readers[number]
+        try:
+            photo = read()
+        except DataError as error:
+            self._by_number[number] = None
+            self.unread += 1
+            if len(self.problems) < MAX_PROBLEMS:
+                self.problems.append(str(error))
+            return None
+        rgb = photo.rgb
+        height, width = rgb.shape[:2]
+        one = Picture(name, lambda: read().rgb, height, width, photo.notes, number=number)
+        one.shown = shown_size(height, width, len(self.readers))
+        drawn = jpeg(reduced_photo(rgb, one.shown))
+        one.photo = drawn if self.shelf is None else self.shelf.put(drawn)
+        self._pixels += height * width
+        if self._pixels <= MAX_PIXELS:
+            one.kept = rgb
+        self._by_number[number] = one
+        insort(self.pictures, one, key=lambda each: each.number)
+        return one, rgb
+
+    def said(self) -> list[str]:
+        """What could not be read."""
+        more = self.unread - len(self.problems)
+        return [*self.problems, *([f"{more} more pictures cannot be read."] if more > 0 else [])]
 
     def lighten(self) -> None:
         """Let go of what can be made again; results still know the pictures."""
@@ -107,18 +171,7 @@ class Layer(NamedTuple):
     title: str
     names: tuple[str, ...]
     colours: tuple[Colour, ...]
-    maps: Sequence[Packed]
-
-    def shares(self) -> list[float]:
-        """Of all pixels of all pictures, by id."""
-        counts = np.zeros(len(self.names))
-        for one in self.maps:
-            # Shifted by one: of no class comes first.
-            counts += np.bincount(one.ids().ravel() + 1, minlength=len(counts) + 1)[
-                1 : len(counts) + 1
-            ]
-        total = counts.sum() or 1
-        return [float(share) for share in counts / total]
+    maps: Maps
 
 
 @dataclass(eq=False)
@@ -132,6 +185,8 @@ class Result:
     crf: bool
     notes: list[str] = field(default_factory=list)
     key: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    done: list[Picture] = field(default_factory=list)
+    """The pictures that are segmented; those of every layer's maps."""
     drawn: dict[tuple[int, str], Packed] = field(default_factory=dict)
     owner: str = field(default_factory=lambda: current().user)
     """The user whose it is; empty where nobody logs in."""
@@ -139,14 +194,17 @@ class Result:
     @property
     def memory(self) -> int:
         """Bytes of the large parts."""
-        maps = sum(len(one.data) for layer in self.layers.values() for one in layer.maps)
-        return maps + sum(len(one.photo) for one in self.pictures.pictures)
+        previews = [one.photo for one in self.pictures.pictures]
+        photos = sum(len(one) for one in previews if isinstance(one, bytes))
+        shelved = 0 if self.pictures.shelf is None else self.pictures.shelf.size // 4
+        return photos + shelved + sum(layer.maps.memory for layer in self.layers.values())
 
     def photo(self, image: int) -> bytes:
         """A picture as JPEG; RequestError where there is none."""
-        if not 0 <= image < len(self.pictures.pictures):
+        if not 0 <= image < len(self.done):
             raise RequestError("There is no such picture.")
-        return self.pictures.pictures[image].photo
+        found = self.done[image].photo
+        return found if isinstance(found, bytes) else found.read()
 
     def layer(self, kind: object) -> Layer:
         """A segmentation by its kind; RequestError where there is none."""
@@ -160,10 +218,13 @@ class Result:
         if not 0 <= image < len(layer.maps):
             raise RequestError("There is no such picture.")
         key = (image, layer.kind)
-        if key not in self.drawn:
-            size = self.pictures.pictures[image].shown
-            self.drawn[key] = reduced(layer.maps[image], size)
-        return self.drawn[key]
+        found = self.drawn.get(key)
+        if found is None:
+            found = reduced(layer.maps[image], self.done[image].shown)
+            if len(self.drawn) >= MAX_DRAWN:
+                self.drawn.clear()
+            self.drawn[key] = found
+        return found
 
 
 class SegmentStore:
@@ -177,6 +238,7 @@ class SegmentStore:
         self._results: Shares[Result] = Shares(
             MAX_RESULTS, MAX_RESULT_BYTES, lambda one: one.memory
         )
+        self._growing: dict[str, Result] = {}
         self._lock = threading.Lock()
 
     def add_set(self, one: PictureSet) -> None:
@@ -195,6 +257,17 @@ class SegmentStore:
         with self._lock:
             self._results.put(one.key, one, current().share)
 
+    @contextmanager
+    def growing(self, one: Result) -> Iterator[None]:
+        """Meanwhile the result can be looked at, as far as it is."""
+        with self._lock:
+            self._growing[one.key] = one
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._growing[one.key]
+
     def set(self, key: object) -> PictureSet:
         """A set by its id; RequestError when it is gone."""
         with self._lock:
@@ -208,6 +281,8 @@ class SegmentStore:
         """A result by its id; RequestError when it is gone."""
         with self._lock:
             found = self._results.get(key)
+            if found is None and isinstance(key, str):
+                found = self._growing.get(key)
         if found is not None and current().owns(found.owner):
             return found
         raise RequestError("This segmentation is no longer in memory. Segment again.")

@@ -1,36 +1,44 @@
-"""The work behind the Segment page: reading pictures, and segmenting them."""
+"""The work behind the Segment page: looking at pictures, and segmenting them."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ppap.backbones import Backbone
 from ppap.clustering import Seen, clusters_of, find_clusters, see
-from ppap.data import ClassList, DataError, palette, read_image, samples_dataset
+from ppap.data import ClassList, palette
 from ppap.evaluation.crf import CrfPool
 from ppap.predictor import Predictor
-from ppap.studio.answers import Packed, packed
 from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
-from ppap.studio.loading import Loader
-from ppap.studio.requests import RequestError, at_field
+from ppap.studio.loading import Cancelled, Loader
+from ppap.studio.requests import MAX_IMAGES, RequestError, at_field
+from ppap.studio.segment import reading
 from ppap.studio.segment.requests import Segmenter, Wanted
-from ppap.studio.segment.store import (
-    MAX_PIXELS,
-    Layer,
-    Picture,
-    PictureSet,
-    Result,
-    SegmentStore,
-    reduced_photo,
-    shown_size,
-)
+from ppap.studio.segment.shelf import Maps, Shelf
+from ppap.studio.segment.store import Layer, PictureSet, Result, SegmentStore
 from ppap.studio.sources import Progress
-from ppap.studio.store import Upload
+
+# Of more pictures, clusters are found in so many, spread over all of them: what the backbone saw of
+# each takes megabytes.
+MOST_SEEN = MAX_IMAGES
+MAX_NOTES = 100
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Whoever waits for a segmentation."""
+
+    progress: Progress
+    """Told how far it is; raises Cancelled where nobody waits any more."""
+    begun: Callable[[Result], None] = lambda _: None
+    """Told of the result before its first picture."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set where what is done by then shall do."""
 
 
 class Work:
@@ -48,91 +56,82 @@ class Work:
     ) -> None:
         self.loader, self.checkpoints, self.crf, self.store = loader, checkpoints, crf, store
 
-    def segment(self, wanted: Wanted, progress: Progress) -> Result:
+    def segment(self, wanted: Wanted, follow: Follow) -> Result:
         """Segment and keep the result; RequestError where that cannot be done."""
         pictures = wanted.of
         if pictures is None:
-            pictures = self._pictures(wanted.files, lambda text, share: progress(text, 0.2 * share))
+            pictures = self._pictures(wanted)
             self.store.add_set(pictures)
         pool = self.crf.pool() if wanted.crf else None
-        rest: Progress = lambda text, share: progress(text, 0.2 + 0.8 * share)  # noqa: E731
         if wanted.model.chosen is None:
-            result = self._frozen(pictures, wanted.model, pool, rest)
+            result = self._frozen(pictures, wanted.model, pool, follow)
         else:
-            result = self._trained(pictures, wanted.model, wanted.model.chosen, pool, rest)
-        result.notes += [f"{p.name}: {note}" for p in pictures.pictures for note in p.notes]
+            result = self._trained(pictures, wanted.model, wanted.model.chosen, pool, follow)
+        result.notes = [*pictures.notes, *result.notes, *notes_of(pictures)]
         self.store.add_result(result)
         return result
 
-    def _pictures(self, files: tuple[Upload, ...], progress: Progress) -> PictureSet:
-        """Read what was uploaded, or the sample photos; RequestError when nothing can be read."""
-        readers = self._uploads(files) if files else sample_readers()
-        found, problems, pixels = [], [], 0
-        for i, (name, read) in enumerate(readers):
-            progress(f"Reading picture {i + 1} of {len(readers)}", i / len(readers))
-            try:
-                photo = read()
-            except DataError as error:
-                problems.append(str(error))
-                continue
-            height, width = photo.rgb.shape[:2]
-            one = Picture(name, partial(rgb_of, read), height, width, photo.notes)
-            one.shown = shown_size(height, width, len(readers))
-            one.photo = jpeg(photo.rgb, one.shown)
-            pixels += height * width
-            if pixels <= MAX_PIXELS:
-                one.kept = photo.rgb
-            found.append(one)
-        if not found:
-            raise RequestError("\n".join(problems) or "There is no picture to segment.")
-        return PictureSet(found, problems)
-
-    def _uploads(self, files: tuple[Upload, ...]) -> list[tuple[str, Callable[[], Any]]]:
-        readers: list[tuple[str, Callable[[], Any]]] = []
-        for file in files:
-            path = self.checkpoints.sources.upload(file)
-            readers.append((file.name, partial(read_image, path, name=file.name)))
-        return readers
+    def _pictures(self, wanted: Wanted) -> PictureSet:
+        """What was asked for; nothing is read yet."""
+        sources = self.checkpoints.sources
+        if wanted.folder is not None:
+            return reading.of_folder(sources, wanted.folder, wanted.split)
+        return reading.uploads(sources, wanted.files) if wanted.files else reading.samples()
 
     def _frozen(
-        self, pictures: PictureSet, model: Segmenter, pool: CrfPool | None, progress: Progress
+        self, pictures: PictureSet, model: Segmenter, pool: CrfPool | None, follow: Follow
     ) -> Result:
         """Clusters of the frozen backbone's features."""
         with at_field("backbone"):
-            backbone = self.loader.backbone(model.backbone, progress)
+            backbone = self.loader.backbone(model.backbone, follow.progress)
         patch = backbone.patch_size
         size = max(1, round(model.size / patch)) * patch
-        seen = self._seen(pictures, backbone, size, progress)
-        progress("Finding clusters", 0.5)
-        patches = sum(one.features[..., 0].numel() for one in seen)
+        seen = self._seen(pictures, backbone, size, follow.progress)
+        follow.progress("Finding clusters", 0.4)
+        patches = sum(one.features[..., 0].numel() for one in seen.values())
         if model.clusters > patches:
             raise RequestError(
                 f"There are only {patches} patches: ask for fewer clusters.", field="clusters"
             )
-        centres = find_clusters(seen, model.clusters)
-        maps: list[Packed] = []
-        for i, one in enumerate(seen):
-            progress(f"Segmenting picture {i + 1} of {len(seen)}", 0.6 + 0.4 * i / len(seen))
-            maps.append(packed(clusters_of(one, centres, crf=pool is not None, pool=pool)))
+        centres = find_clusters(list(seen.values()), model.clusters)
+
+        def segmented(number: int, rgb: np.ndarray) -> dict[str, np.ndarray]:
+            one = seen.get(number) or see(backbone, rgb, size=size)
+            return {"clusters": clusters_of(one, centres, crf=pool is not None, pool=pool)}
+
         names = tuple(f"cluster {i + 1}" for i in range(model.clusters))
+        maps = Maps(model.clusters, shelf_for(pictures))
         layer = Layer("clusters", "Clusters", names, palette(model.clusters), maps)
-        note = f"{backbone.info.title}, not trained further. {backbone.info.note}".strip()
-        return Result(pictures, {"clusters": layer}, model.title, pool is not None, [note])
+        notes = [f"{backbone.info.title}, not trained further. {backbone.info.note}".strip()]
+        if pictures.total > len(seen) + pictures.unread:
+            notes.insert(
+                0,
+                f"The clusters were found in {len(seen)} of the {pictures.total:,} pictures, "
+                "spread over all of them.",
+            )
+        result = Result(pictures, {"clusters": layer}, model.title, pool is not None, notes)
+        self._fill(result, segmented, follow, 0.45)
+        return result
 
     def _seen(
         self, pictures: PictureSet, backbone: Backbone, size: int, progress: Progress
-    ) -> list[Seen]:
-        """The pictures' features, which another number of clusters needs again."""
+    ) -> dict[int, Seen]:
+        """Features of the pictures that clusters are found in, by their number; another number of
+        clusters needs them again. RequestError where none can be read."""
         which = (backbone.info.name, size)
         known, kept = pictures.seen
         if known == which:
-            found: list[Seen] = kept
+            found: dict[int, Seen] = kept
             return found
-        seen = []
-        for i, one in enumerate(pictures.pictures):
-            count = len(pictures.pictures)
-            progress(f"Looking at picture {i + 1} of {count}", 0.5 * i / count)
-            seen.append(see(backbone, one.rgb, size=size))
+        count = min(MOST_SEEN, pictures.total)
+        seen: dict[int, Seen] = {}
+        for i in range(count):
+            progress(f"Looking at picture {i + 1} of {count}", 0.4 * i / count)
+            number = i * pictures.total // count
+            if (taken := pictures.take(number)) is not None:
+                seen[number] = see(backbone, taken[1], size=size)
+        if not seen:
+            raise RequestError(nothing_in(pictures))
         pictures.seen = (which, seen)
         return seen
 
@@ -142,24 +141,29 @@ class Work:
         model: Segmenter,
         chosen: Chosen,
         pool: CrfPool | None,
-        progress: Progress,
+        follow: Follow,
     ) -> Result:
         """What the probes of a checkpoint say."""
         with at_field("checkpoint"):
-            loaded = self.checkpoints.load(chosen.file, progress)
+            loaded = self.checkpoints.load(chosen.file, follow.progress)
         predictor = Predictor(loaded, pool=pool)
-        assignment: tuple[int, ...] | None = None
-        clusters: list[Packed] = []
-        classes: list[Packed] = []
-        for i, one in enumerate(pictures.pictures):
-            count = len(pictures.pictures)
-            progress(f"Segmenting picture {i + 1} of {count}", i / count)
-            said = predictor.segment(one.rgb, crf=pool is not None)
-            clusters.append(packed(said.clusters))
-            classes.append(packed(said.classes))
-            assignment = said.assignment
+        # The first says which class each cluster was matched with.
+        first = next((n for n in range(pictures.total) if pictures.take(n) is not None), None)
+        if first is None:
+            raise RequestError(nothing_in(pictures))
+        shown = pictures.take(first)
+        assert shown is not None
+        beginning = predictor.segment(shown[1], crf=pool is not None)
+        assignment = beginning.assignment
+
+        def segmented(number: int, rgb: np.ndarray) -> dict[str, np.ndarray]:
+            again = number != first
+            said = predictor.segment(rgb, crf=pool is not None) if again else beginning
+            return {"clusters": said.clusters, "classes": said.classes}
+
         known = loaded.class_list
         probe = loaded.segmenter.n_classes + loaded.segmenter.extra_clusters
+        clusters, classes = (Maps(n, shelf_for(pictures)) for n in (probe, len(known)))
         layers = {
             "clusters": cluster_layer(clusters, probe, assignment, known),
             "classes": Layer("classes", "Linear classes", known.names, known.colours, classes),
@@ -169,11 +173,65 @@ class Work:
             notes.append(
                 "This checkpoint was not evaluated, so that nothing says which class a cluster is."
             )
-        return Result(pictures, layers, model.title, pool is not None, notes)
+        result = Result(pictures, layers, model.title, pool is not None, notes)
+        self._fill(result, segmented, follow, 0.0)
+        return result
+
+    def _fill(
+        self,
+        result: Result,
+        segmented: Callable[[int, np.ndarray], Mapping[str, np.ndarray]],
+        follow: Follow,
+        begin: float,
+    ) -> None:
+        """Segment one picture after another; what is done can be looked at meanwhile.
+
+        Cancelled where it shall stop before the first.
+        """
+        pictures = result.pictures
+        total = pictures.total
+        with self.store.growing(result):
+            follow.begun(result)
+            for number in range(total):
+                if follow.stop.is_set():
+                    break
+                share = begin + (1 - begin) * number / total
+                follow.progress(f"Segmenting picture {number + 1} of {total}", share)
+                taken = pictures.take(number)
+                if taken is None:
+                    continue
+                for kind, ids in segmented(number, taken[1]).items():
+                    result.layers[kind].maps.append(ids)
+                result.done.append(taken[0])
+        if follow.stop.is_set() and not result.done:
+            raise Cancelled
+        if follow.stop.is_set() and len(result.done) + pictures.unread < total:
+            done = f"Cancelled: {len(result.done):,} of {total:,} pictures are segmented."
+            result.notes.insert(0, done)
+        if not result.done:
+            raise RequestError(nothing_in(pictures))
+
+
+def nothing_in(pictures: PictureSet) -> str:
+    """Why there is nothing to segment."""
+    return "\n".join(pictures.said()) or "There is no picture to segment."
+
+
+def shelf_for(pictures: PictureSet) -> Shelf | None:
+    """Where label maps of these pictures are kept; None for memory."""
+    return None if pictures.shelf is None else Shelf()
+
+
+def notes_of(pictures: PictureSet) -> list[str]:
+    """What had to be done to read the pictures; of many pictures together."""
+    if len(pictures.pictures) <= MAX_IMAGES:
+        return [f"{p.name}: {note}" for p in pictures.pictures for note in p.notes]
+    counted = Counter(note for p in pictures.pictures for note in p.notes)
+    return [f"{count} pictures: {note}" for note, count in counted.most_common(MAX_NOTES)]
 
 
 def cluster_layer(
-    maps: list[Packed], count: int, assignment: tuple[int, ...] | None, known: ClassList
+    maps: Maps, count: int, assignment: tuple[int, ...] | None, known: ClassList
 ) -> Layer:
     """Clusters with the names and colours of the classes that they were matched with."""
     names, colours = [], []
@@ -183,26 +241,3 @@ def cluster_layer(
         names.append(known.names[label] if label >= 0 else f"cluster {i + 1}")
         colours.append(known.colours[label] if label >= 0 else next(spare))
     return Layer("clusters", "Clusters", tuple(names), tuple(colours), maps)
-
-
-def sample_readers() -> list[tuple[str, Callable[[], Any]]]:
-    """The sample photos, by name."""
-    photos = samples_dataset()
-
-    def read(index: int) -> Any:
-        return photos.load(index).photo
-
-    return [(f"{item.name}.jpg", partial(read, i)) for i, item in enumerate(photos.items)]
-
-
-def rgb_of(read: Callable[[], Any]) -> np.ndarray:
-    """What a reader's photo shows."""
-    rgb: np.ndarray = read().rgb
-    return rgb
-
-
-def jpeg(rgb: np.ndarray, size: Any) -> bytes:
-    """A picture as the page draws it."""
-    out = io.BytesIO()
-    reduced_photo(rgb, size).save(out, "JPEG", quality=88)
-    return out.getvalue()

@@ -80,7 +80,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    monkeypatch.setattr("ppap.studio.loading.load_backbone", load_tiny)
+    monkeypatch.setattr("ppap.studio.networks.load_backbone", load_tiny)
     made = Place(tmp_path)
     yield made
     made.close()
@@ -201,7 +201,7 @@ def test_without_a_crf_the_reason_is_said(place: Place, monkeypatch: pytest.Monk
 def taken(place: Place, **request: Any) -> zipfile.ZipFile:
     reply = place.segmenting.take(request)
     key = reply["url"].removeprefix("studio/segment/").removesuffix(".zip")
-    found = place.segmenting.taken(key)
+    found = place.segmenting.packing.taken(key)
     assert found.name == reply["name"]
     return zipfile.ZipFile(found.file)
 
@@ -249,7 +249,10 @@ def test_what_cannot_be_taken(place: Place, changes: dict[str, Any], part: str) 
 def test_refusals_are_sentences(place: Place, trained: Path, tmp_path: Path) -> None:
     outside = {"path": str(draw(tmp_path / "secret.png", 1)), "name": "secret.png"}
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"source": "folder"}, "samples or files"),
+        ({"source": "web"}, "samples, files or folder"),
+        ({"source": "folder"}, "Name a folder"),
+        ({"source": "folder", "folder": 5}, "path must be a text"),
+        ({"source": "folder", "folder": str(tmp_path / "none")}, "There is no folder"),
         ({"files": []}, "Choose at least one image"),
         ({"files": [outside]}, "was not uploaded"),
         ({"of": "gone"}, "no longer in memory"),
@@ -336,7 +339,8 @@ def test_runs_are_listed_newest_first_and_links_are_not(
 def test_sets_and_results_are_let_go_of(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "MAX_SETS", 1)
     monkeypatch.setattr(segments, "MAX_RESULTS", 2)
-    place.segmenting.store = place.segmenting.work.store = segments.SegmentStore()
+    store = segments.SegmentStore()
+    place.segmenting.store = place.segmenting.work.store = place.segmenting.packing.store = store
     first = place.load(place.request())
     kept = place.segmenting.store.result(first["result"])
     assert kept.pictures.pictures[0].kept is not None
