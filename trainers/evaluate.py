@@ -31,12 +31,14 @@ examples:
       with CRF; report.html shows the best, the median and the worst images
   python -m trainers.evaluate best.pth --data /data/cocostuff --crf --json scores.json
       a published checkpoint; its 27 classes get the names of the data set
+  python -m trainers.evaluate runs/camvid --clusters 11 50 100 --refine pamr --mirror
+      clusters beyond the number of classes; refined with PAMR; mean of image and mirror
   python -m trainers.evaluate runs/in_s50 --data /data/ImageNetS50 --split validation
 
 JSON: "cluster" and "linear", each with "accuracy" and "miou" (per cent), "iou" (by class name),
 "assignment" and "confusion"; the same under "crf" and "pamr"; "distance" for ImageNet-S;
-"groups", "images", "paper", "notes" and what was evaluated on what. null stands for what was not
-measured.
+"clusterings" for --clusters; "groups", "images", "paper", "notes" and what was evaluated on what.
+null stands for what was not measured.
 
 exit status: 0 done; 1 it failed half way (a process ended, a file could not be written); 2 wrong
 arguments, or files that are missing, broken or do not fit; 130 stopped by Ctrl+C.
@@ -76,6 +78,7 @@ def parser() -> Parser:
         help="also refined: crf (as in the paper, on all cores), pamr (on the device), or both",
     )
     made.add_argument("--crf", action="store_true", help="the same as --refine crf")
+    add_clusters(made)
     add_looks(made)
     made.add_argument("--json", metavar="FILE", type=expanded, help="write the report as JSON")
     made.add_argument(
@@ -145,6 +148,50 @@ def parser() -> Parser:
     return made
 
 
+def add_clusters(made: argparse.ArgumentParser) -> None:
+    """Options on any number of clusters."""
+    group = made.add_argument_group(
+        "any number of clusters",
+        "Centroids are found anew on training images. Each cluster stands for the class that most\n"
+        "of its pixels have there; with as many clusters as classes, also matched one to one.",
+    )
+    group.add_argument(
+        "--clusters",
+        metavar="K",
+        type=whole_number(1, MOST),
+        nargs="+",
+        default=[],
+        help="numbers of clusters, such as 27 100 300 500",
+    )
+    group.add_argument(
+        "--cluster-by",
+        metavar="METHOD",
+        choices=("merged", "kmeans", "probe"),
+        nargs="+",
+        default=[],
+        help="merged (k-means pieces, merged by average linkage), kmeans, probe (a cluster probe "
+        "from a spread start); default: all",
+    )
+    group.add_argument(
+        "--cluster-features",
+        choices=("tuned", "frozen"),
+        default="tuned",
+        help="of the trained stream, or of the frozen backbone (default: %(default)s)",
+    )
+    group.add_argument(
+        "--cluster-split",
+        metavar="SPLIT",
+        help="where centroids are found (default: the run's train_split, or train)",
+    )
+    group.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole_number(0, 2**31),
+        default=0,
+        help="of the draw of patches and of k-means (default: %(default)s)",
+    )
+
+
 def add_looks(made: argparse.ArgumentParser) -> None:
     """Options on how images are looked at; none is part of PPAP."""
     looks = made.add_argument_group(
@@ -182,7 +229,8 @@ def main(given: Sequence[str] | None = None) -> int:
     """Parse the arguments and run; returns the exit status."""
     args = parser().parse_args(given)
     args.refine = tuple(dict.fromkeys([*args.refine, *(["crf"] if args.crf else [])]))
-    args.scales = tuple(args.scales)
+    for name in ("scales", "clusters", "cluster_by"):
+        setattr(args, name, tuple(dict.fromkeys(getattr(args, name))))
     del args.crf
     try:
         from trainers.reporting.report import report  # takes seconds: --help should not

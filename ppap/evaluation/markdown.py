@@ -103,11 +103,63 @@ def distance_text(report: Report) -> str | None:
     )
 
 
+CLUSTERINGS = (
+    "Centroids found on {images} images of the split '{split}' ({features} features, seed {seed}). "
+    "Acc and mIoU with each cluster standing for the class that most of its pixels have on those "
+    "images; 1:1 matched one to one on the scored split (with more clusters than classes the rest "
+    "count as wrong); optimistic: the map learnt on the scored split itself, no number to compare."
+)
+
+
+def clustering_rows(report: Report) -> list[tuple[str, ...]]:
+    """A row for each method and number of clusters, as text."""
+    return [
+        (
+            f"{one['clusters']}, {one['method']}",
+            per_cent(one["learnt"]["accuracy"]),
+            per_cent(one["learnt"]["miou"]),
+            per_cent(one["hungarian"]["accuracy"]),
+            per_cent(one["hungarian"]["miou"]),
+            per_cent(one["optimistic"]["miou"]),
+            per_cent(one["purity"]),
+            NOTHING if one["nmi"] is None else f"{one['nmi']:.3f}",
+            NOTHING if one["ari"] is None else f"{one['ari']:.3f}",
+            str(one["unused"]),
+            str(one["missed"]),
+        )
+        for one in report["clusterings"]["rows"]
+    ]
+
+
+CLUSTERING_HEAD = (
+    "K",
+    "Acc",
+    "mIoU",
+    "Acc 1:1",
+    "mIoU 1:1",
+    "optimistic mIoU",
+    "purity",
+    "NMI",
+    "ARI",
+    "unused clusters",
+    "classes not found",
+)
+
+
+def clusterings_text(report: Report) -> list[str | None]:
+    """The table of any number of clusters, where there is one."""
+    if "clusterings" not in report:
+        return []
+    about = CLUSTERINGS.format(**report["clusterings"])
+    return [table(CLUSTERING_HEAD, clustering_rows(report)), about]
+
+
 def as_summary(report: Report) -> str:
     """The shortest account, for a terminal."""
     parts: list[str | None] = [subject(report)]
     if report["cluster"] is not None:
         parts += [scores_table(report), KEY, no_paper_row(report)]
+    parts += clusterings_text(report)
     parts += [distance_text(report), *report["notes"]]
     return "\n\n".join(part for part in parts if part)
 
@@ -118,6 +170,8 @@ def as_markdown(report: Report) -> str:
     parts.append("\n".join(f"- {text(note)}" for note in report["notes"]))
     if report["cluster"] is not None:
         parts += ["## Scores", scores_table(report), KEY, no_paper_row(report)]
+    if "clusterings" in report:
+        parts += ["## Any number of clusters", *clusterings_text(report)]
     if "distance" in report:
         parts += ["## Distance matching", distance_text(report)]
     if report["cluster"] is not None:

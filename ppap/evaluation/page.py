@@ -11,10 +11,14 @@ import numpy as np
 from PIL import Image
 
 from ppap.data import VOID_COLOUR
+from ppap.evaluation.curve import curve
 from ppap.evaluation.markdown import (
+    CLUSTERING_HEAD,
+    CLUSTERINGS,
     FREQUENCY,
     KEY,
     MEASURES,
+    clustering_rows,
     distance_text,
     facts,
     frequency_rows,
@@ -47,6 +51,8 @@ def as_page(report: Report, pictures: Iterable[Pictured]) -> str:
     sections: list[str] = []
     if report["cluster"] is not None:
         sections.append(section("Scores", _scores(report)))
+    if "clusterings" in report:
+        sections.append(section("Any number of clusters", _clusterings(report)))
     if distance := distance_text(report):
         sections.append(section("Distance matching", [f"<p>{escape(distance)}</p>"]))
     if report["cluster"] is not None:
@@ -113,6 +119,16 @@ def _scores(report: Report) -> Iterator[str]:
     yield f'<p class="quiet">{escape(KEY)}</p>'
     if sentence := no_paper_row(report):
         yield f'<p class="quiet">{escape(sentence)}</p>'
+
+
+def _clusterings(report: Report) -> Iterator[str]:
+    rows = (
+        f"<tr><th>{escape(label)}</th>{''.join(f'<td>{one}</td>' for one in cells)}</tr>"
+        for label, *cells in clustering_rows(report)
+    )
+    yield from table("scores", CLUSTERING_HEAD, rows)
+    yield curve(report["clusterings"]["rows"])
+    yield f'<p class="quiet">{escape(CLUSTERINGS.format(**report["clusterings"]))}</p>'
 
 
 def _frequency(report: Report) -> Iterator[str]:

@@ -36,6 +36,26 @@ SHAPE: dict[str, Any] = {
     "linear": Maybe(MEASURES),
     "crf": BOTH,
     "pamr": BOTH,
+    "clusterings": {
+        "split": TEXT,
+        "images": WHOLE,
+        "features": TEXT,
+        "seed": WHOLE,
+        "rows": [
+            {
+                "method": TEXT,
+                "clusters": WHOLE,
+                "learnt": MEASURES,
+                "hungarian": MEASURES,
+                "optimistic": MEASURES,
+                "purity": Maybe(NUMBER),
+                "nmi": Maybe(NUMBER),
+                "ari": Maybe(NUMBER),
+                "unused": WHOLE,
+                "missed": WHOLE,
+            }
+        ],
+    },
     "images": [{"index": WHOLE, "name": TEXT, **BOTH}],
     "paper": [{"method": TEXT}],
     "notes": [TEXT],

@@ -19,7 +19,9 @@ from ppap.backbones import load_backbone
 from ppap.checkpoints.opening import load_segmenter
 from ppap.checkpoints.own import Checkpoint, load_checkpoint, save_checkpoint, weights_digest
 from ppap.data import open_dataset, palette
+from ppap.evaluation.counting import count_clusters
 from ppap.evaluation.pamr import Pamr
+from ppap.evaluation.shape import misfit
 from ppap.evaluation.split import evaluate_split
 from ppap.predictor import Predictor
 from ppap.segmenter import Segmenter
@@ -512,3 +514,34 @@ def test_looks_that_cannot_be_are_refused(
 ) -> None:
     assert main([str(run), "--data", str(data), *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_any_number_of_clusters_is_scored(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = tmp_path / "pages"
+    words = ["--data", data, "--clusters", "3", "6", "6", "--cluster-by", "merged", "kmeans"]
+    made = report_of(
+        run, *words, "--cluster-split", "val", "--seed", "4", "--pictures", pages, folder=tmp_path
+    )
+    loaded, dataset = load_segmenter(run / "checkpoints/last.pt"), open_dataset(data, split="val")
+    methods = ["merged", "kmeans"]
+    wanted = count_clusters(
+        loaded.segmenter, dataset, dataset, [3, 6], methods=methods, seed=4, size=SIZE
+    )
+    assert made["clusterings"]["rows"] == [one.record() for one in wanted]
+    assert made["clusterings"]["images"] == 3
+    out = capsys.readouterr().out
+    assert "| 6, kmeans " in out
+    assert "Centroids found on 3 images of the split 'val'" in out
+    page = (pages / "report.html").read_text(encoding="utf-8")
+    assert page.count("<polyline") == 2
+    assert "Any number of clusters" in (pages / "report.md").read_text(encoding="utf-8")
+    assert misfit(made) is None
+
+
+def test_fewer_clusters_than_classes_are_refused(
+    run: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(run), "--data", str(data), "--clusters", "2"]) == 2
+    assert "--clusters 2 is less than the 3 classes" in capsys.readouterr().err

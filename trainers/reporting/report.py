@@ -27,6 +27,7 @@ from ppap.settings import SettingError
 from trainers.command import DONE, FAILED, WRONG, expanded, say
 from trainers.devices import choose_device
 from trainers.progress import Progress
+from trainers.reporting.clusters import clusterings
 from trainers.reporting.target import BANK, Task, sound, task_of
 from trainers.reporting.wanted import Wanted
 from trainers.runs.folder import RunError
@@ -109,6 +110,8 @@ def evaluate(wanted: Wanted) -> int:
             seconds=time.monotonic() - began,
             left_out=task.left_out,
         )
+        if wanted.clusters:
+            report["clusterings"] = clusterings(wanted, loaded, task, dataset, size)
         if wanted.json is not None:
             write_json(report, wanted.json)
             say(f"Written: {wanted.json}")

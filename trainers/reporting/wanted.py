@@ -23,6 +23,14 @@ class Wanted:
     """The kind of data set; None: found out from the folder."""
     refine: tuple[Literal["crf", "pamr"], ...] = ()
     """Refinements that are measured, too, each by itself."""
+    clusters: tuple[int, ...] = ()
+    """Numbers of clusters, found anew on training images, that are scored, too."""
+    cluster_by: tuple[str, ...] = ()
+    """Methods that find them; empty: all."""
+    cluster_features: Literal["tuned", "frozen"] = "tuned"
+    cluster_split: str | None = None
+    """Where they are found; None: the run's ``train_split``, or train."""
+    seed: int = 0
     mirror: bool = False
     """This and the next three: see ``Inference``."""
     scales: tuple[float, ...] = (1.0,)
