@@ -1,4 +1,4 @@
-// A rival rule beside PPAP for the same anchor: its choice, its settings, its mosaic and numbers.
+// What stands beside PPAP: its choice, a rule or other features; a rule's settings and numbers.
 import { count, fixed, h, newId, percent, select } from "../shared/dom.js";
 
 export class Compare {
@@ -11,7 +11,11 @@ export class Compare {
     );
     this.picker = select(
       "Compare with",
-      [["none", "Nothing"], ...rules.map((rule) => [rule.key, rule.title])],
+      [
+        ["none", "Nothing"],
+        { group: "Another rule", options: rules.map((rule) => [rule.key, rule.title]) },
+        { group: "Features", options: [["same", "The same, other settings"], ["features", "Other features…"]] },
+      ],
       "none",
       () => {
         this.showParameters();
@@ -31,7 +35,19 @@ export class Compare {
     return this.rules.find((rule) => rule.key === this.picker.input.value) ?? null;
   }
 
-  /** What the server needs to know, or null. */
+  /** "same" or "features" where features stand beside, not a rule; null otherwise. */
+  get features() {
+    const { value } = this.picker.input;
+    return value === "same" || value === "features" ? value : null;
+  }
+
+  /** Say what stands beside, without asking for it. */
+  show(value) {
+    this.picker.input.value = value;
+    this.showParameters();
+  }
+
+  /** What the server needs to know of a rule, or null. */
   get request() {
     return this.rule && { rule: this.rule.key, parameters: this.values[this.rule.key] };
   }

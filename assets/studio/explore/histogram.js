@@ -17,8 +17,8 @@ function svg(tag, attributes, text) {
 }
 
 export class Histogram {
-  constructor() {
-    const { card: element, body } = card("Similarity to the proxy", { class: "card histogram" });
+  constructor(title = "Similarity to the proxy") {
+    const { card: element, body } = card(title, { class: "card histogram" });
     this.plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", preserveAspectRatio: "none" });
     this.bars = Array.from({ length: BINS }, () => svg("rect", {}));
     this.lines = ["psi", "phi"].map((name) => ({

@@ -1,15 +1,17 @@
 // The state of the page as a link, and back.
 import { MOST } from "./kept.js";
-import { isStyle } from "./styles/index.js";
+import { readBeside, writeBeside } from "./besidelink.js";
+import { isStyle, styleOf } from "./styles/index.js";
+import { linked, unlinked } from "./styles/options.js";
 
 const SETS = ["positive", "ambiguous", "negative"];
-const REQUEST = ["source", "folder", "split", "count", "seed", "images", "size", "backbone", "checkpoint"];
+const REQUEST = ["source", "folder", "split", "count", "seed", "images", "size", "picture", "backbone", "checkpoint"];
 const NUMBERS = new Set(["count", "seed", "size"]);
 
 /** Whether these are an image, a row and a column. */
 const isPlace = (numbers) => numbers.length === 3 && numbers.every((n) => Number.isInteger(n) && n >= 0);
 
-export function writeLink(location, { batch, anchor, settings, step, look, rival, kept = [], measure = null }) {
+export function writeLink(location, { batch, anchor, settings, step, look, rival, beside = null, kept = [], measure = null }) {
   const query = new URLSearchParams();
   for (const name of REQUEST) {
     const value = batch.recipe[name];
@@ -21,6 +23,7 @@ export function writeLink(location, { batch, anchor, settings, step, look, rival
   query.set("step", String(step));
   for (const [name, value] of Object.entries(settings)) query.set(name, String(value));
   query.set("style", look.style);
+  for (const [name, value] of linked(styleOf(look.style), { look, batch })) query.set(name, value);
   query.set("opacity", String(look.opacity));
   query.set("show", SETS.filter((set) => look.show[set]).join(","));
   if (look.grid) query.set("grid", "1");
@@ -30,6 +33,7 @@ export function writeLink(location, { batch, anchor, settings, step, look, rival
     query.set("rule", rival.rule);
     for (const [name, value] of Object.entries(rival.parameters)) query.set(`rule.${name}`, String(value));
   }
+  writeBeside(query, beside);
   return `${location.origin}${location.pathname}?${query}`;
 }
 
@@ -66,7 +70,11 @@ export function readLink(search, config) {
   }
   if (Object.keys(settings).length === config.ranges.length) link.settings = settings;
   const look = {};
-  if (check("style", isStyle(query.get("style")))) look.style = query.get("style");
+  if (check("style", isStyle(query.get("style")))) {
+    look.style = query.get("style");
+    const options = unlinked(styleOf(look.style), query, link.ignored);
+    if (Object.keys(options).length) look.options = { [look.style]: options };
+  }
   const opacity = Number(query.get("opacity"));
   if (check("opacity", opacity >= 0 && opacity <= 1)) look.opacity = opacity;
   if (query.has("show")) {
@@ -82,5 +90,6 @@ export function readLink(search, config) {
       if (name.startsWith("rule.")) link.parameters[name.slice(5)] = value;
     }
   }
+  link.beside = readBeside(query, config.ranges, check);
   return link;
 }

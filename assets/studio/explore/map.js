@@ -19,10 +19,15 @@ const imageColour = (i) => `hsl(${(i * 137.5) % 360} 70% ${i % 2 ? 42 : 60}%)`;
 const isDark = () => document.body.classList.contains("dark");
 
 export class PatchMap {
-  /** hooks: {onPick(patch), onSelect(Set), getState()}; server answers "map". */
-  constructor(server, hooks) {
-    this.server = server;
+  /**
+   * hooks: {onPick(patch), onSelect(Set), getState()}, and where wanted onHover(patch or null),
+   * onPlaced(), onColour(key); ask(have) fetches the places, by default with the server's "map".
+   */
+  constructor(server, hooks, { id = "map", title = "Map", label = "Map of all patches", ask } = {}) {
     this.hooks = hooks;
+    this.ask = ask ?? ((have) => call(server, "map", { batch: this.batch.batch, have }));
+    this.target = null; // where every point goes, {x, y}
+    this.share = 0; // how far it has gone
     this.colourBy = "set";
     this.by = choice(
       "Colour by",
@@ -32,18 +37,20 @@ export class PatchMap {
         this.colourBy = key;
         this.showLegend();
         this.recolourSoon();
+        this.hooks.onColour?.(key);
       },
     );
     this.clear = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.select(new Set()) }, "Clear lasso");
     this.legend = h("p", { class: "classes", hidden: true });
-    const { card: element, body } = card("Map", { class: "card map" }, this.by.group);
-    this.plot = h("div", { id: "map", class: "plot", role: "img", "aria-label": "Map of all patches", dataset: { state: "empty" } });
+    const { card: element, body } = card(title, { class: "card map" }, this.by.group);
+    this.plot = h("div", { id, class: "plot", role: "img", "aria-label": label, dataset: { state: "empty" } });
     this.status = h("p", { class: "help", role: "status" });
     this.bar = h("progress", { max: 1, hidden: true, "aria-label": "Fitting the map" });
+    this.ring = h("i", { class: "map-ring", hidden: true, "aria-hidden": "true" });
     this.thumb = h("canvas", { width: THUMB, height: THUMB });
     this.tipText = h("span", {});
     this.tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" }, this.thumb, this.tipText);
-    body.append(h("div", { class: "plot-holder" }, this.plot, this.tip), h("div", { class: "map-status" }, h("div", { class: "row" }, this.status, this.clear), this.bar, this.legend));
+    body.append(h("div", { class: "plot-holder" }, this.plot, this.ring, this.tip), h("div", { class: "map-status" }, h("div", { class: "row" }, this.status, this.clear), this.bar, this.legend));
     this.element = element;
     new ResizeObserver(() => this.drawn && this.plot.clientWidth && window.Plotly?.Plots.resize(this.plot)).observe(this.plot);
   }
@@ -53,7 +60,8 @@ export class PatchMap {
     this.picture = picture;
     this.version = null;
     this.drawn = false;
-    this.points = null;
+    this.points = this.target = null;
+    this.mark(null);
     this.clear.hidden = true;
     this.by.group.querySelector("[data-value=label]").disabled = !batch.labels;
     if (!batch.labels && this.colourBy === "label") {
@@ -82,7 +90,7 @@ export class PatchMap {
 
   async poll(mine) {
     for (;;) {
-      const reply = await call(this.server, "map", { batch: this.batch.batch, have: this.version });
+      const reply = await this.ask(this.version);
       if (mine !== this.turn) return;
       if (reply.xy) this.place(reply);
       this.status.textContent = reply.text;
@@ -100,6 +108,67 @@ export class PatchMap {
     this.version = reply.version;
     this.plot.dataset.state = reply.version;
     this.draw();
+    this.hooks.onPlaced?.();
+  }
+
+  /** Stop asking; what is drawn is no longer looked at. */
+  leave() {
+    this.turn = (this.turn ?? 0) + 1;
+    this.points = this.target = null;
+    this.drawn = false;
+  }
+
+  /** Where the points can go, {x, y} of every patch; null: nowhere, they are where they belong. */
+  setTarget(target) {
+    if (!target && this.target && this.share > 0 && this.drawn) this.moveTo(0);
+    this.target = target;
+    if (!target) this.share = 0;
+  }
+
+  /** Put every point so far on its way to its target, 0 to 1. */
+  moveTo(share) {
+    if (!this.drawn || !this.target) return;
+    this.share = share;
+    const { x, y } = this.spots();
+    window.Plotly.update(this.plot, { x: [x], y: [y] }, { ...this.proxyMarks(), ...this.frame(share) }, [0]);
+    this.plot.dataset.share = String(share);
+  }
+
+  /** Axes that hold still while points move, unless somebody has zoomed. */
+  frame(share) {
+    const { xaxis, yaxis } = this.plot._fullLayout;
+    if (share > 0 && !this.framed && xaxis.autorange && yaxis.autorange) {
+      this.framed = true;
+      const reach = (name) => {
+        const all = [...this.points[name], ...this.target[name]];
+        const [low, high] = [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
+        return [low - 0.04 * (high - low), high + 0.04 * (high - low)];
+      };
+      return { "xaxis.range": reach("x"), "yaxis.range": reach("y") };
+    }
+    if (share > 0 || !this.framed) return {};
+    this.framed = false;
+    return { "xaxis.autorange": true, "yaxis.autorange": true };
+  }
+
+  /** Where the points are drawn. */
+  spots() {
+    const { points, target, share } = this;
+    if (!target || share === 0) return points;
+    const between = (from, to) => from.map((value, j) => value + share * (to[j] - value));
+    return { x: between(points.x, target.x), y: between(points.y, target.y) };
+  }
+
+  /** Put a ring around a patch; null takes it away. */
+  mark(patch) {
+    const axes = this.plot._fullLayout;
+    this.ring.hidden = patch === null || patch === undefined || !this.drawn || !axes?.xaxis;
+    if (this.ring.hidden) return;
+    const { points, target, share } = this;
+    const at = (name) => points[name][patch] + (target ? share * (target[name][patch] - points[name][patch]) : 0);
+    this.ring.style.left = `${axes.xaxis._offset + axes.xaxis.l2p(at("x"))}px`;
+    this.ring.style.top = `${axes.yaxis._offset + axes.yaxis.l2p(at("y"))}px`;
+    this.ring.dataset.patch = String(patch);
   }
 
   colours() {
@@ -127,9 +196,10 @@ export class PatchMap {
 
   /** Where the proxies are: the weighted mean of their nearest patches on the map. */
   path() {
+    const spots = this.spots();
     return (this.hooks.getState().view?.steps ?? []).map(({ nearest, weights }) => ({
-      x: nearest.reduce((sum, j, i) => sum + weights[i] * this.points.x[j], 0),
-      y: nearest.reduce((sum, j, i) => sum + weights[i] * this.points.y[j], 0),
+      x: nearest.reduce((sum, j, i) => sum + weights[i] * spots.x[j], 0),
+      y: nearest.reduce((sum, j, i) => sum + weights[i] * spots.y[j], 0),
     }));
   }
 
@@ -180,8 +250,7 @@ export class PatchMap {
     const patches = {
       type: "scattergl",
       mode: "markers",
-      x: this.points.x,
-      y: this.points.y,
+      ...this.spots(),
       marker: { size: marks, color: this.colours(), line: { width: 0 } },
       hoverinfo: "none",
       // What is not in the lasso is greyed by colour, so that it stays visible.
@@ -228,21 +297,35 @@ export class PatchMap {
     this.plot.on("plotly_deselect", () => this.select(new Set()));
     this.plot.on("plotly_hover", ({ points, event }) => {
       const point = points.find((p) => p.curveNumber === 0);
-      if (point) this.showTip(point.pointIndex ?? point.pointNumber, event);
+      if (!point) return;
+      this.showTip(point.pointIndex ?? point.pointNumber, event);
+      this.hooks.onHover?.(point.pointIndex ?? point.pointNumber);
     });
-    this.plot.on("plotly_unhover", () => (this.tip.hidden = true));
+    this.plot.on("plotly_unhover", () => {
+      this.tip.hidden = true;
+      this.hooks.onHover?.(null);
+    });
     this.element.addEventListener("pointerleave", () => (this.tip.hidden = true));
   }
 
   select(patches) {
-    this.clear.hidden = patches.size === 0;
-    this.clear.textContent = `Clear lasso (${count(patches.size)} patches, framed green)`;
-    if (patches.size === 0 && this.drawn) {
-      window.Plotly.restyle(this.plot, { selectedpoints: [null] }, [0]);
-      window.Plotly.relayout(this.plot, { selections: [] });
-    }
+    this.showSelection(patches.size);
     this.hooks.onSelect(patches);
     this.recolourSoon();
+  }
+
+  /** Say how many patches are chosen, and offer to let go of them. */
+  showSelection(number) {
+    this.clear.hidden = number === 0;
+    this.clear.textContent = `Clear lasso (${count(number)} patches, framed green)`;
+    if (number === 0) this.forgetLasso();
+  }
+
+  /** Take away the lasso's line. */
+  forgetLasso() {
+    if (!this.drawn || !this.plot.layout.selections?.length) return;
+    window.Plotly.restyle(this.plot, { selectedpoints: [null] }, [0]);
+    window.Plotly.relayout(this.plot, { selections: [] });
   }
 
   /** The hovered point's patch with some of its surroundings. */

@@ -1,6 +1,8 @@
 // The Explore page: puts the parts together and keeps the state they share.
 import { Anchors } from "./anchors.js";
 import { BatchBar } from "./batchbar.js";
+import { Beside } from "./beside.js";
+import { BesideChooser } from "./besidechooser.js";
 import { Camera } from "./camera.js";
 import { int16, readView } from "../shared/codec.js";
 import { join, refined } from "../shared/address.js";
@@ -12,6 +14,7 @@ import { Histogram } from "./histogram.js";
 import { keySheet, listenToKeys } from "./keys.js";
 import { readLink, writeLink } from "./link.js";
 import { PatchMap } from "./map.js";
+import { loadPicture } from "./pictures.js";
 import { Stage } from "./stage.js";
 import { Steps } from "./steps.js";
 import { TakeAway } from "./takeaway.js";
@@ -56,7 +59,7 @@ class Explore {
     this.state.fetched = new Fetched(server, () => this.fetched());
     this.camera = new Camera();
     this.bar = new BatchBar(server, config, { onBatch: (batch) => this.useBatch(batch), upload });
-    this.controls = new Controls(config, (settings) => this.changeSettings(settings), () => call(this.server, "suggest", this.state.batch?.batch));
+    this.controls = new Controls(config, (settings) => this.changeSettings(settings), () => call(this.server, "suggest", this.beside.editedBatch?.batch));
     this.steps = new Steps((step) => this.setStep(step));
     this.histogram = new Histogram();
     this.compare = new Compare(config.rules, () => this.compareChanged());
@@ -65,12 +68,15 @@ class Explore {
       onPick: (patch) => this.pick(patch),
       onSelect: (patches) => this.select(patches),
     });
+    this.beside = new Beside(this, new BesideChooser(config, (fields) => this.beside.load(fields)));
+    this.beside.makeMaps(server, this.map);
+    this.controls.element.querySelector(".card-body").prepend(this.beside.whoseField);
     this.take = new TakeAway(server, () => this.exportState(), () => this.link());
     this.keys = keySheet();
     this.ask = latestOnly(() => this.gather());
     const actions = this.actions();
     this.toolbar = new Toolbar(this.state.look, this.compare.element, actions);
-    this.stage = new Stage(server, this.state, this.camera, this.toolbar, this.compare, { pick: (patch, event) => this.clicked(patch, event) });
+    this.stage = new Stage(server, this.state, this.camera, this.toolbar, this.compare, this.beside, { pick: (patch, event) => this.clicked(patch, event) });
     this.mosaic = this.stage.own;
     this.anchors = new Anchors(this, server, config);
     Object.assign(actions, this.anchors.actions());
@@ -80,7 +86,7 @@ class Explore {
       this.tour.element,
       h("div", { class: "side" }, this.bar.element, this.controls.element),
       h("div", { class: "main" }, this.stage.element, this.steps.element),
-      h("div", { class: "right" }, this.anchors.bar.element, this.histogram.element),
+      h("div", { class: "right" }, this.anchors.bar.element, this.histogram.element, this.beside.histogram.element),
       this.take.element,
       this.keys,
     );
@@ -142,12 +148,15 @@ class Explore {
     this.wanted = link;
     if (link.look) this.setLook(link.look);
     this.compare.set(link.rule ?? null, link.parameters);
+    if (link.beside) this.compare.show(link.beside.kind);
+    this.beside.adopt(link.beside);
   }
 
   /** Show an anchor [image, row, column] at a step, with these settings and beside this rival. */
   async show({ anchor, step, settings, rival }) {
     const { state } = this;
     this.steps.setPlaying(false);
+    this.beside.choose(null);
     this.controls.set(settings);
     this.compare.set(rival?.rule ?? null, rival?.parameters);
     this.stage.forgetPreview();
@@ -172,6 +181,12 @@ class Explore {
     }
     this.wanted = null;
     await this.show({ anchor: link.anchor, step: link.step, settings: link.settings, rival: this.compare.request });
+    if (!link.beside) return;
+    this.compare.show(link.beside.kind);
+    this.beside.adopt(link.beside);
+    this.beside.follow(batch);
+    this.beside.begin();
+    await this.gather();
   }
 
   /** What the address says of this page. */
@@ -204,6 +219,7 @@ class Explore {
     this.wanted = null;
     const picture = await loadPicture(batch.picture);
     if (batch.labels) batch.labels = int16(batch.labels);
+    this.picture = picture;
     this.patches = patchCount(batch);
     Object.assign(state, { batch, view: null, rivalView: null, anchor: batch.anchor, selection: new Set(), hovered: null, follow: true });
     this.steps.setPlaying(false);
@@ -221,16 +237,20 @@ class Explore {
     this.camera.fit();
     this.stage.setBatch(batch, picture);
     this.anchors.setBatch(batch, picture, link);
+    this.beside.follow(batch);
     await this.gather();
+    this.beside.begin();
     // Plotly takes a second to load, in which nothing is painted: the photographs come first.
     await painted();
-    if (state.batch === batch) this.map.setBatch(batch, picture);
+    if (state.batch !== batch) return;
+    this.map.setBatch(batch, picture);
+    this.beside.maps.firstSet();
   }
 
   /** Settings moved by hand stay when the backbone changes. */
   changeSettings(settings) {
     this.ownSettings = true;
-    this.state.settings = settings;
+    if (!this.beside.takes(settings)) this.state.settings = settings;
     this.ask();
   }
 
@@ -253,10 +273,12 @@ class Explore {
     const { batch, anchor, settings } = state;
     try {
       const rival = this.compare.request;
-      const reply = await call(this.server, "gather", { batch: batch.batch, anchor, settings, rival });
+      const beside = this.beside.request;
+      const reply = await call(this.server, "gather", { batch: batch.batch, anchor, settings, rival, beside });
       if (state.batch !== batch) return;
       state.view = { ...readView(reply.view, this.patches), anchor, settings };
       state.rivalView = reply.rival ? readView(reply.rival, this.patches) : null;
+      this.beside.take(reply, beside);
       // An answer to an older choice of rival leaves the pane waiting for the newer one.
       if (JSON.stringify(rival) === JSON.stringify(this.compare.request)) this.stage.setStale(false);
       this.compare.say(reply.rival_error ?? "");
@@ -291,10 +313,12 @@ class Explore {
   }
 
   showNumbers() {
-    const { view, rivalView, step, batch } = this.state;
+    const { view, rivalView, step, batch, look } = this.state;
     this.toolbar.setCounts(view.steps[step]);
     if (rivalView) this.compare.setViews(view, rivalView, step, Boolean(batch.labels));
     this.histogram.setView(view, step);
+    this.beside.showNumbers();
+    if (look.style === "difference") this.stage.showLegend();
     this.anchors.showStep();
     this.map.recolourSoon();
     this.stage.announce();
@@ -336,11 +360,13 @@ class Explore {
   select(patches) {
     this.state.selection = patches;
     this.anchors.lasso.show();
+    this.beside.maps.selected(patches);
     this.stage.invalidate();
   }
 
   compareChanged() {
     this.state.rivalView = null;
+    this.beside.choose(this.compare.features);
     this.stage.setStale(Boolean(this.compare.rule));
     this.stage.draw();
     this.ask();
@@ -348,13 +374,13 @@ class Explore {
 
   exportState() {
     const { batch, anchor, settings, step, look } = this.state;
-    return { batch: batch.batch, anchor, settings, step, look, across: this.mosaic.tiles.lines, rival: this.compare.request, ...this.anchors.exported };
+    return { batch: batch.batch, anchor, settings, step, look, across: this.mosaic.tiles.lines, rival: this.compare.request, beside: this.beside.request, ...this.anchors.exported };
   }
 
   link() {
     const { batch, anchor, settings, step, look } = this.state;
     const where = this.mosaic.position(anchor);
-    return writeLink(location, { batch, anchor: where, settings, step, look, rival: this.compare.request, ...this.anchors.linked });
+    return writeLink(location, { batch, anchor: where, settings, step, look, rival: this.compare.request, beside: this.beside.link(), ...this.anchors.linked });
   }
 }
 
@@ -362,13 +388,4 @@ class Explore {
 function painted() {
   const frame = new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
   return Promise.race([frame, new Promise((resolve) => setTimeout(resolve, UNSEEN_MS))]);
-}
-
-function loadPicture(url) {
-  return new Promise((resolve, reject) => {
-    const picture = new Image();
-    picture.onload = () => resolve(picture);
-    picture.onerror = () => reject(new Error("The pictures of this batch could not be loaded."));
-    picture.src = url;
-  });
 }

@@ -3,7 +3,7 @@ import { cosine, unpackCodes } from "../shared/codec.js";
 import { call, latestOnly } from "../shared/client.js";
 import { count, fixed, h } from "../shared/dom.js";
 import { Mosaic } from "./mosaic.js";
-import { styleOf } from "./styles/index.js";
+import { styleOf, whyNot } from "./styles/index.js";
 import { patchCount, whereIs } from "./tiles.js";
 
 const REST_MS = 60;
@@ -11,17 +11,21 @@ const NARROW = 760;
 
 export class Stage {
   /**
-   * state is the page's; on: {pick(patch)}; compare is the rival's chooser, toolbar stands above.
+   * state is the page's; on: {pick(patch, event), act: what styles may do, see styles/options.js}; compare is the rival's chooser, beside the second
+   * features; toolbar stands above.
    */
-  constructor(server, state, camera, toolbar, compare, on) {
+  constructor(server, state, camera, toolbar, compare, beside, on) {
     this.server = server;
     this.state = state;
     this.compare = compare;
+    this.beside = beside;
+    this.act = on.act;
     const common = { camera, describedBy: toolbar.legendId, onPick: on.pick, onHover: (patch) => this.hover(patch) };
     const make = (id, label, view) => new Mosaic({ ...common, id, label }, () => state, view);
     this.own = make("mosaic", "Images of the batch. Click a patch to make it the anchor.", () => state.view);
     this.rival = make("rival-mosaic", "The rival rule for the same anchor.", () => state.rivalView);
-    this.both = [this.own, this.rival];
+    this.second = beside.makeMosaic(common, (patch, second) => this.hover(patch, second));
+    this.both = [this.own, this.rival, this.second];
     for (const mosaic of this.both) mosaic.element.mosaic = mosaic; // for tests and scripts
     this.askPreview = latestOnly((patch) => this.preview(patch));
     this.readout = h("p", { class: "readout", "aria-hidden": "true" });
@@ -31,21 +35,21 @@ export class Stage {
     this.rivalTitle = h("h3", {});
     this.ownTitle = h("h3", { hidden: true }, "PPAP");
     this.rivalPane = h("div", { class: "pane", hidden: true }, this.rivalTitle, this.rival.element, compare.numbers, compare.explanation, compare.error);
-    this.panes = h("div", { class: "panes" }, h("div", { class: "pane" }, this.ownTitle, this.own.element, compare.ownNumbers), this.rivalPane);
-    this.element = h("section", { class: "card stage", "aria-label": "Mosaic" }, toolbar.element, this.classes, this.panes, this.readout, this.problem, this.live);
+    this.panes = h("div", { class: "panes" }, h("div", { class: "pane" }, this.ownTitle, this.own.element, compare.ownNumbers), this.rivalPane, beside.pane.element);
+    this.element = h("section", { class: "card stage", "aria-label": "Mosaic" }, toolbar.element, beside.choosing, this.classes, this.panes, this.readout, beside.table.element, this.problem, this.live);
     window.addEventListener("resize", () => this.resize());
     this.resize();
   }
 
   setBatch(batch, picture) {
     this.showLegend();
-    for (const mosaic of this.both) mosaic.setBatch(batch, picture);
+    for (const mosaic of [this.own, this.rival]) mosaic.setBatch(batch, picture);
   }
 
   /** Give the mosaics the height that the window leaves them. */
   resize() {
     const narrow = window.innerWidth < NARROW;
-    const two = !this.rivalPane.hidden;
+    const two = this.panes.classList.contains("two");
     const room = narrow ? window.innerHeight * 0.7 : Math.max(320, window.innerHeight - 420);
     for (const mosaic of this.both) {
       mosaic.maxHeight = two && !narrow ? Math.max(300, room - 40) : room;
@@ -54,15 +58,25 @@ export class Stage {
   }
 
   draw() {
-    const two = Boolean(this.compare.rule);
+    const rival = Boolean(this.compare.rule);
+    const { beside } = this;
     this.rivalTitle.textContent = this.compare.rule?.title ?? "";
-    if (this.rivalPane.hidden === two) {
-      this.rivalPane.hidden = this.ownTitle.hidden = this.compare.ownNumbers.hidden = !two;
-      this.panes.classList.toggle("two", two);
+    const { first, second } = beside.titles();
+    this.ownTitle.textContent = beside.shown ? first : "PPAP";
+    beside.pane.title.textContent = second;
+    const panes = rival ? "rival" : beside.shown ? "beside" : "one";
+    if (this.panes.dataset.panes !== panes) {
+      this.panes.dataset.panes = panes;
+      this.rivalPane.hidden = this.compare.ownNumbers.hidden = !rival;
+      beside.pane.element.hidden = !beside.shown;
+      this.ownTitle.hidden = panes === "one";
+      this.panes.classList.toggle("two", panes !== "one");
       this.resize();
     }
+    beside.update();
     this.own.draw();
-    if (two) this.rival.draw();
+    if (rival) this.rival.draw();
+    if (beside.shown) this.second.draw();
   }
 
   /** Draw with the next frame: the look or the selection changed. */
@@ -97,17 +111,21 @@ export class Stage {
     return `${batch.names[image]}, row ${row}, column ${column}${label >= 0 ? `, ${batch.classes[label]}` : ""}`;
   }
 
-  hover(patch) {
+  /** second: the patch of the second features, where they are what is hovered. */
+  hover(patch, second = patch === null ? null : this.beside.toSecond(patch)) {
     const { state } = this;
     state.hovered = patch;
     clearTimeout(this.resting);
-    for (const mosaic of this.both) mosaic.hover(patch);
+    for (const mosaic of this.both) mosaic.hover(mosaic === this.second ? second : patch);
+    this.beside.maps.mark(patch, second);
     if (patch === null || !state.view) {
       this.readout.textContent = state.view ? `Anchor: ${this.where(state.anchor)}` : "";
       return;
     }
     const level = state.view.levels[Math.min(state.step, state.view.levels.length - 1)][patch];
-    this.readout.textContent = `${this.where(patch)} · similarity to the proxy ${fixed(cosine(level), 2)}`;
+    const style = styleOf(state.look.style);
+    const more = whyNot(style, state.batch) ? "" : (style.says?.(state, patch) ?? "");
+    this.readout.textContent = [this.where(patch), `similarity to the proxy ${fixed(cosine(level), 2)}`, ...(more ? [more] : [])].join(" · ");
     this.resting = setTimeout(() => this.askPreview(patch), REST_MS);
   }
 
@@ -130,7 +148,8 @@ export class Stage {
     }
     if (state.batch !== batch || state.hovered !== patch) return;
     const [codes] = unpackCodes(reply.codes, patchCount(batch), 1);
-    for (const mosaic of this.both) {
+    this.beside.preview(patch);
+    for (const mosaic of [this.own, this.rival]) {
       mosaic.preview = { patch, codes };
       mosaic.drawGlass();
     }
@@ -141,7 +160,8 @@ export class Stage {
   /** What the colours mean, where the chips above do not say it. */
   showLegend() {
     const { batch, look } = this.state;
-    const items = batch ? (styleOf(look.style).legend?.(this.state) ?? []) : [];
+    const style = styleOf(look.style);
+    const items = batch && !whyNot(style, batch) ? (style.legend?.(this.state, this.act) ?? []) : [];
     this.classes.hidden = items.length === 0;
     this.classes.replaceChildren(...items);
   }

@@ -8,20 +8,27 @@
 //   unavailable(batch)    why it cannot be shown for a batch, as a sentence; "" where it can
 //   colours(state, view, step)
 //                         colour of every patch as RGBA bytes, in patch order; null while there is none
-//   legend(state)         elements that say what the colours mean
-//   options, controls     see options.js; only where the style has parameters
+//   legend(state, act)    elements that say what the colours mean; act: see options.js
+//   options, controls, …  see options.js; only where the style has parameters
 //   says(state, patch)    a few words on the patch under the pointer; "" for none
-//   click(page, patch)    what Alt and a click do
+//   click(state, act, patch)  what Alt and a click do
+//   onMap                 whether the map takes its colours when it is chosen
 //   marked(state)         patches that are framed: an array of indices
 // What has to come from the server is read with state.fetched, see fetched.js.
+import { attention } from "./attention.js";
 import { boxes } from "./boxes.js";
+import { clusters } from "./clusters.js";
+import { components } from "./components.js";
+import { difference } from "./difference.js";
 import { anchors, intersection, union } from "./kept.js";
 import { labels } from "./labels.js";
+import { lengths } from "./lengths.js";
+import { optionsOf } from "./options.js";
 import { sets } from "./sets.js";
 import { similarity } from "./similarity.js";
 import { trust } from "./trust.js";
 
-export const STYLES = [sets, boxes, similarity, labels, trust, anchors, union, intersection];
+export const STYLES = [sets, boxes, similarity, labels, difference, trust, anchors, union, intersection, components, clusters, lengths, attention];
 
 const byKey = new Map(STYLES.map((style) => [style.key, style]));
 
@@ -34,4 +41,10 @@ export const isStyle = (key) => byKey.has(key);
 export const whyNot = (style, batch) => style.unavailable?.(batch) ?? "";
 
 /** Colour of every patch under the chosen style, RGBA bytes in patch order; null for none. */
-export const patchColours = (state, view, step) => styleOf(state.look.style).colours(state, view, step);
+export function patchColours(state, view, step) {
+  const style = styleOf(state.look.style);
+  return whyNot(style, state.batch) ? null : style.colours(state, view, step);
+}
+
+/** The look as requests have it: with the options of the chosen style only, fit for the batch. */
+export const lookOf = (state) => ({ ...state.look, options: optionsOf(styleOf(state.look.style), state) });

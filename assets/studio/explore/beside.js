@@ -1,0 +1,339 @@
+// A second choice of features for the same images, or the same features under other settings: one
+// anchor, and two mosaics, maps and histograms. What changes from the first to the second.
+import { call, follow } from "../shared/client.js";
+import { int16, readView, unpackCodes } from "../shared/codec.js";
+import { choice, h } from "../shared/dom.js";
+import { BesidePane, BesideTable } from "./besidepane.js";
+import { change, stepBeside } from "./difference.js";
+import { Histogram } from "./histogram.js";
+import { MapBeside } from "./mapbeside.js";
+import { Mosaic } from "./mosaic.js";
+import { holding, pulled, sameImages } from "./pairing.js";
+import { loadPicture } from "./pictures.js";
+import { patchCount } from "./tiles.js";
+
+// What of a batch's recipe says which images it has.
+const IMAGES = ["source", "folder", "split", "count", "seed", "images", "files", "size", "picture"];
+const WHOSE = [
+  ["both", "Both", "One set of settings for both features"],
+  ["first", "First", "Settings of the first features only"],
+  ["second", "Second", "Settings of the second features only"],
+];
+
+export class Beside {
+  /** page: the Explore page; chooser: {element, value(), set(fields)}, which features. */
+  constructor(page, chooser) {
+    this.page = page;
+    this.chooser = chooser;
+    this.kind = null; // "same", "features", or null: nothing stands beside
+    this.batch = null;
+    this.view = null;
+    this.difference = null;
+    this.own = null; // settings of the second; null: those of the first
+    this.edited = "both";
+    this.turn = 0;
+    this.whose = choice("Settings of", WHOSE, "both", (key) => this.edit(key));
+    this.whoseField = h("div", { class: "field whose", hidden: true }, h("span", { class: "label" }, "Settings of"), this.whose.group);
+    this.choosing = h("div", { class: "beside-choice", hidden: true }, chooser.element);
+    this.table = new BesideTable();
+    this.histogram = new Histogram("Similarity to the second proxy");
+    this.histogram.element.hidden = true;
+  }
+
+  /** The mosaic, with what all mosaics share; hover(patch of the first, patch of the second). */
+  makeMosaic(common, hover) {
+    const options = {
+      ...common,
+      id: "beside-mosaic",
+      label: "The same images with the second features. Click a patch to make it the anchor.",
+      onPick: (patch, event) => this.batch && common.onPick(this.toFirst(patch), event),
+      onHover: (patch) => (patch === null || !this.batch ? hover(null, null) : hover(this.toFirst(patch), patch)),
+    };
+    this.mosaic = new Mosaic(options, () => this.state, () => this.view);
+    this.pane = new BesidePane(this.mosaic);
+    return this.mosaic;
+  }
+
+  makeMaps(server, first) {
+    this.maps = new MapBeside(server, first, this);
+    return this.maps;
+  }
+
+  get shown() {
+    return this.kind !== null;
+  }
+
+  /** What the server needs to know, or null. */
+  get request() {
+    return this.batch && { batch: this.batch.batch, settings: this.settings };
+  }
+
+  get settings() {
+    return this.own ?? this.page.state.settings;
+  }
+
+  /** The second's anchor: the patch that holds the middle of the first's. */
+  get anchor() {
+    return this.toSecond(this.page.state.anchor);
+  }
+
+  get step() {
+    const { view, step } = this.page.state;
+    return view && this.view ? stepBeside(step, view, this.view) : 0;
+  }
+
+  /** The batch whose settings the sliders show, for Suggest. */
+  get editedBatch() {
+    return this.edited === "second" && this.batch ? this.batch : this.page.state.batch;
+  }
+
+  toFirst = (patch) => this.backward[patch];
+  toSecond = (patch) => this.forward?.[patch] ?? 0;
+
+  /** The page's state as the second pane, its map and the overlays see it. */
+  get state() {
+    const { batch, anchor, settings, view, step, difference } = this;
+    return { ...this.page.state, batch, anchor, settings, view, step, difference, selection: this.selection, kept: [], trust: null };
+  }
+
+  get selection() {
+    const { selection } = this.page.state;
+    if (this.pulledFrom !== selection) {
+      this.pulledFrom = selection;
+      this.pulledTo = this.backward ? pulled(selection, this.backward) : new Set();
+    }
+    return this.pulledTo;
+  }
+
+  /** Patches of the second as those of the first; some, even where its patches are the smaller ones. */
+  selected(patches) {
+    const found = pulled(patches, this.forward);
+    return found.size || !patches.size ? found : new Set([...patches].map(this.toFirst));
+  }
+
+  /** Put nothing (null), the same features or other ones beside the first. */
+  choose(kind) {
+    if (kind === this.kind) return;
+    this.leave();
+    this.kind = kind;
+    if (!kind) return this.showChoice();
+    if (kind === "same") this.edit("second");
+    this.showChoice();
+    if (!this.page.state.batch) return;
+    this.follow(this.page.state.batch);
+    this.begin();
+  }
+
+  leave() {
+    this.turn++;
+    this.drop();
+    this.kind = null;
+    this.own = null;
+    this.edited = "both";
+    this.whose.set("both");
+    this.page.controls.set(this.page.state.settings);
+    this.pane.progress(null);
+    this.pane.fail("");
+  }
+
+  /** Forget the second features, not that there are to be some. */
+  drop() {
+    this.batch = this.view = this.difference = this.forward = this.backward = null;
+    this.pulledFrom = null;
+    this.page.state.difference = null;
+    this.table.element.hidden = true;
+    this.histogram.element.hidden = true;
+    this.maps.drop();
+  }
+
+  showChoice() {
+    this.choosing.hidden = this.kind !== "features";
+    this.whoseField.hidden = !this.kind;
+  }
+
+  /** What a link says; loading begins with the first batch. */
+  adopt(link) {
+    this.leave();
+    this.kind = link?.kind ?? null;
+    this.own = link?.settings ?? null;
+    this.edited = link?.edited ?? "both";
+    this.whose.set(this.edited);
+    if (this.kind === "features") this.chooser.set(link.fields);
+    this.maps.morph.set(link?.morph ?? 0);
+    this.showChoice();
+    this.page.controls.set(this.edited === "second" ? this.own : this.page.state.settings);
+  }
+
+  /** What a link must say, or null. */
+  link() {
+    if (!this.kind) return null;
+    const fields = this.kind === "features" ? this.chooser.value() : {};
+    return { kind: this.kind, fields, settings: this.own, edited: this.edited, morph: this.maps.morph.share };
+  }
+
+  /** The first features are others now: keep the second ones where they are of the same images. */
+  follow(batch) {
+    if (!this.kind) return;
+    const images = (recipe) => JSON.stringify(IMAGES.map((name) => recipe[name]));
+    const fits = this.batch && sameImages(this.batch, batch) && images(this.batch.recipe) === images(batch.recipe);
+    if (this.kind === "same") this.put(batch, this.page.picture);
+    else if (fits) this.put(this.batch, this.picture);
+    else {
+      this.drop();
+      this.setStale(true);
+    }
+  }
+
+  /** Load what is to stand beside, where it is not there yet. */
+  begin() {
+    if (this.kind === "features" && !this.batch) this.load(this.chooser.value());
+  }
+
+  /** Load features for the images of the first batch. */
+  async load(fields) {
+    const { page } = this;
+    const mine = ++this.turn;
+    const like = page.state.batch.batch;
+    this.drop();
+    this.setStale(true);
+    this.pane.fail("");
+    this.pane.progress("Loading the second features");
+    try {
+      const request = { ...page.state.batch.recipe, ...fields, page: `${page.config.page} beside`, like };
+      const batch = await follow(page.server, request, (text, share) => mine === this.turn && this.pane.progress(text, share), () => mine === this.turn);
+      if (!batch || mine !== this.turn) return;
+      await this.setBatch(batch);
+    } catch (error) {
+      if (mine !== this.turn) return;
+      this.pane.progress(null);
+      this.pane.fail(error.message);
+    }
+  }
+
+  /** Put a batch of the same images, as the server describes it, beside the first. */
+  async setBatch(batch) {
+    const mine = ++this.turn;
+    this.kind = "features";
+    this.page.compare.show("features");
+    this.showChoice();
+    const picture = await loadPicture(batch.picture);
+    if (mine !== this.turn) return;
+    if (batch.labels && !(batch.labels instanceof Int16Array)) batch.labels = int16(batch.labels);
+    this.chooser.set(batch.recipe);
+    this.put(batch, picture);
+    this.page.stage.draw();
+    this.page.ask();
+  }
+
+  put(batch, picture) {
+    const { page } = this;
+    this.batch = batch;
+    this.picture = picture;
+    this.view = this.difference = null;
+    this.patches = patchCount(batch);
+    this.pair();
+    this.pane.progress(null);
+    this.pane.fail("");
+    this.mosaic.setBatch(batch, picture);
+    this.setStale(true);
+    if (this.edited === "second") page.controls.setDefault(batch.preset);
+    this.maps.setBatch(batch, picture);
+  }
+
+  pair() {
+    const first = this.page.state.batch;
+    this.forward = holding(first, this.batch);
+    this.backward = holding(this.batch, first);
+    this.pulledFrom = null;
+  }
+
+  /** Whose settings the sliders show: of both, the first or the second. */
+  edit(whose) {
+    const { page } = this;
+    this.own = whose === "both" ? null : { ...this.settings };
+    this.edited = whose;
+    this.whose.set(whose);
+    page.controls.setDefault((whose === "second" ? this.batch : page.state.batch)?.preset ?? page.config.default_preset);
+    page.controls.set(whose === "second" ? this.own : page.state.settings);
+    if (page.state.view) page.ask();
+  }
+
+  /** Settings were moved: whether they are the second's. */
+  takes(settings) {
+    if (this.edited !== "second" || !this.kind) return false;
+    this.own = settings;
+    return true;
+  }
+
+  /** The server's answer to a request for both; `asked` is what was asked for beside. */
+  take(reply, asked) {
+    if (!this.kind || !asked || asked.batch !== this.batch?.batch) return;
+    const refused = reply.beside_refused;
+    this.pane.fail(refused?.error ?? "");
+    if (refused) {
+      this.view = this.difference = this.page.state.difference = null;
+      this.table.element.hidden = true;
+      if (refused.gone && this.kind === "features") this.load(this.chooser.value());
+      else if (this.edited === "second" && refused.field in this.page.controls.fields) this.page.controls.fail(refused.field, refused.error);
+      return;
+    }
+    this.view = { ...readView(reply.beside.view, this.patches), anchor: reply.beside.anchor, settings: asked.settings };
+    if (JSON.stringify(asked) === JSON.stringify(this.request)) this.setStale(false);
+  }
+
+  /** Work out what changes at the step that is shown, before anything is drawn. */
+  update() {
+    const { state } = this.page;
+    const { view, rivalView, step } = state;
+    state.difference = null;
+    if (!view) return;
+    if (this.view) {
+      const before = view.codes[step];
+      const after = this.view.codes[this.step];
+      state.difference = change(before, after, { partnersAfter: this.forward });
+      this.difference = change(before, after, { partnersBefore: this.backward });
+    } else if (rivalView) {
+      state.difference = change(view.codes[step], rivalView.codes[stepBeside(step, view, rivalView)]);
+    }
+  }
+
+  /** What stands above the panes, and the numbers of both. */
+  showNumbers() {
+    const { view, step, batch, anchor, difference } = this.page.state;
+    if (!this.view) return;
+    const other = JSON.stringify(batch.grids) !== JSON.stringify(this.batch.grids);
+    this.table.show({ view, step }, { view: this.view, step: this.step }, difference, { labels: batch.labels, other }, anchor);
+    this.histogram.element.hidden = false;
+    this.histogram.setView(this.view, this.step);
+    this.maps.recolourSoon();
+  }
+
+  titles() {
+    const { batch } = this.page.state;
+    const second = !this.batch ? "other features" : this.kind === "same" ? "the same, other settings" : this.batch.features_title ?? this.batch.backbone_title;
+    return { first: `First: ${batch?.features_title ?? batch?.backbone_title ?? ""}`, second: `Second: ${second}` };
+  }
+
+  /** Until the second's new sets are there, nothing old may pass for them. */
+  setStale(stale) {
+    this.pane.element.classList.toggle("stale", stale);
+    if (stale) this.mosaic.element.dataset.ready = "false";
+  }
+
+  /** What a click would gather first among the second features. */
+  async preview(patch) {
+    const { batch } = this;
+    if (!batch) return;
+    const own = this.toSecond(patch);
+    let reply;
+    try {
+      reply = await call(this.page.server, "preview", { batch: batch.batch, anchor: own, phi0: this.settings.phi0 });
+    } catch {
+      return;
+    }
+    if (this.batch !== batch || this.page.state.hovered !== patch) return;
+    const [codes] = unpackCodes(reply.codes, this.patches, 1);
+    this.mosaic.preview = { patch: this.mosaic.hovered, codes };
+    this.mosaic.drawGlass();
+  }
+}

@@ -1,0 +1,88 @@
+// What the second features look like on the page: their pane, and the table of both.
+import { count, fixed, h, percent } from "../shared/dom.js";
+import { GAINED, LOST, stepBeside, tally } from "./difference.js";
+
+const ROWS = [
+  ["|P|", "Positive patches", "positive"],
+  ["|A|", "Ambiguous patches", "ambiguous"],
+  ["|N|", "Negative patches", "negative"],
+  ["precision", "Share of the labelled patches of P that have the anchor's class", "precision", true],
+  ["recall", "Share of the anchor's class that is in P", "recall", true],
+  ["false in N", "Share of the labelled patches of N that have the anchor's class", "false_negative", true],
+];
+
+/** A number with its sign; a true minus, as in print. */
+const signed = (value, text) => (value > 0 ? `+${text(value)}` : value < 0 ? `−${text(-value)}` : "0");
+
+/** "+1,204 patches" or "−3.2 points"; a dash where one of the two is not there. */
+export function differenceOf(before, after, share) {
+  if (before === null || after === null) return "–";
+  if (!share) return signed(after - before, count);
+  const points = Math.round(1000 * (after - before)) / 10;
+  return points === 0 ? "0 points" : `${signed(points, (value) => fixed(value, 1))} points`;
+}
+
+export class BesideTable {
+  constructor() {
+    this.table = h("table", {});
+    this.words = h("p", { class: "help", dataset: { part: "changes" } });
+    this.element = h(
+      "div",
+      { class: "beside-table", hidden: true },
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Both sets of features in numbers" }, this.table),
+      this.words,
+    );
+  }
+
+  /** first, second: {view, step}; codes: the difference on the first grid. */
+  show(first, second, codes, batch, anchor) {
+    const rows = ROWS.filter((row) => !row[3] || batch.labels);
+    const numbers = [first.view.steps[first.step], second.view.steps[second.step]];
+    const said = (value, share) => (share ? percent(value) : count(value));
+    const head = h("tr", {}, h("th", { scope: "col" }, `t = ${first.step}${second.step === first.step ? "" : ` beside ${second.step}`}`), rows.map(([name, title]) => h("th", { scope: "col", title }, name)));
+    const body = ["First", "Second"].map((title, i) =>
+      h("tr", { dataset: { row: title.toLowerCase() } }, h("th", { scope: "row" }, title), rows.map(([, , key, share]) => h("td", {}, said(numbers[i][key], share)))),
+    );
+    const both = rows.map(([, , key, share]) => h("td", {}, differenceOf(numbers[0][key], numbers[1][key], share)));
+    this.table.replaceChildren(h("thead", {}, head), h("tbody", {}, body, h("tr", { dataset: { row: "difference" } }, h("th", { scope: "row", title: "Second minus first" }, "Difference"), both)));
+    this.words.textContent = `${gainsAndLosses(codes, batch, anchor)}${batch.other ? " Patches differ in size: counted in those of the first." : ""}`;
+    this.element.hidden = false;
+  }
+}
+
+/** "34 patches gained, 29 of 30 labelled ones right; 12 lost, 3 of 10 right." */
+function gainsAndLosses(codes, { labels }, anchor) {
+  const say = (code, word) => {
+    const { count: number, right, labelled } = tally(codes, code, labels, anchor);
+    const share = right === null || labelled === 0 ? "" : `, ${count(right)} of ${count(labelled)} with a label right`;
+    return `${count(number)} ${word}${share}`;
+  };
+  return `Positives, from first to second: ${say(GAINED, "gained")}; ${say(LOST, "lost")}.`;
+}
+
+/** The pane of the second mosaic. */
+export class BesidePane {
+  constructor(mosaic) {
+    this.title = h("h3", {});
+    this.error = h("p", { class: "field-error", role: "alert", hidden: true });
+    this.status = h("p", { class: "status", role: "status" });
+    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Loading the second features" });
+    this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
+    this.element = h("div", { class: "pane", hidden: true, dataset: { part: "beside" } }, this.title, this.busy, this.error, mosaic.element);
+  }
+
+  fail(text) {
+    this.error.textContent = text;
+    this.error.hidden = !text;
+  }
+
+  /** How far loading is; null: it is done. */
+  progress(text, share = 0) {
+    this.busy.hidden = text === null;
+    this.status.textContent = text === null ? "" : `${text}…`;
+    this.bar.value = share;
+  }
+}
+
+/** The step of the second view beside that of the first. */
+export const besideStep = (page, view) => stepBeside(page.step, page.view, view);
