@@ -6,6 +6,7 @@ import { fileDrop, uploadAll } from "../shared/drop.js";
 import { FieldErrors } from "../shared/fields.js";
 import { errorBox, noteBox, say } from "../shared/messages.js";
 import { PathField } from "../shared/path-field.js";
+import { SizeChooser } from "./sizes.js";
 import { patchCount } from "./tiles.js";
 
 const CHECK_AFTER_MS = 300;
@@ -32,12 +33,7 @@ export class BatchBar {
   build() {
     const { config } = this;
     this.source = choice("Images", SOURCES, "samples", (key) => this.chooseSource(key));
-    this.size = choice(
-      "Resolution",
-      config.sizes.map((size) => [size, `${size} px`]),
-      448,
-      (size) => this.reload({ size }),
-    );
+    this.sizes = new SizeChooser(this.server, config, { change: (fields) => this.reload(fields) });
     this.backbone = select(
       "Backbone",
       [...config.backbones.map((b) => [b.name, b.title]), ["other", "Another timm ViT…"], ["checkpoint", "Local checkpoint file…"]],
@@ -59,14 +55,15 @@ export class BatchBar {
     this.summary = h("p", { class: "summary", dataset: { part: "summary" } });
     this.status = h("p", { class: "status", role: "status" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "Loading" });
-    this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
+    this.stop = h("button", { type: "button", class: "quiet", onclick: () => this.cancel() }, "Cancel");
+    this.busy = h("div", { class: "busy", hidden: true }, this.status, this.stop, this.bar);
     this.errors = errorBox();
     this.remarks = noteBox();
     this.element = h(
       "section",
       { class: "card batch", "aria-label": "Batch" },
       h("header", {}, h("h2", {}, "Batch")),
-      h("div", { class: "card-body" }, this.source.group, this.filesPanel(), this.folderPanel(), h("div", { class: "field" }, h("span", { class: "label" }, "Resolution"), this.size.group), this.backbone.field, this.other, backboneErrors, this.note, this.summary, this.busy, this.errors, this.remarks),
+      h("div", { class: "card-body" }, this.source.group, this.filesPanel(), this.folderPanel(), this.sizes.element, this.backbone.field, this.other, backboneErrors, this.note, this.summary, this.busy, this.errors, this.remarks),
     );
     this.chooseSource("samples", false);
   }
@@ -208,6 +205,7 @@ export class BatchBar {
     this.fields.show({});
     this.failure = "";
     this.show(text, 0);
+    this.job = null;
     return ++this.turn;
   }
 
@@ -227,10 +225,10 @@ export class BatchBar {
   fail(sentences, error = null) {
     this.busy.hidden = true;
     this.failure = error?.message ?? sentences.join(" ");
-    const elsewhere = error && !(this.isShown(error.field) && this.fields.refuse(error));
+    const elsewhere = error && !(this.isShown(error.field) && (this.fields.refuse(error) || this.sizes.fields.refuse(error)));
     this.say(elsewhere ? [...sentences, this.failure] : sentences, []);
     // The batch stays, and so does what was typed: a name with a slip in it is mended, not retyped.
-    this.size.set(this.request.size);
+    if (elsewhere || error?.field !== "size") this.sizes.set(this.request);
     if (this.other.hidden) this.adoptModel(this.request);
   }
 
@@ -246,7 +244,10 @@ export class BatchBar {
       const batch = await follow(
         this.server,
         { page: this.config.page, ...request },
-        (text, share) => this.show(text, share),
+        (text, share, _, job) => {
+          this.job = job;
+          this.show(text, share);
+        },
         () => mine === this.turn,
       );
       if (!batch || mine !== this.turn) return false;
@@ -264,6 +265,17 @@ export class BatchBar {
     }
   }
 
+  /** Give up what is being loaded; the batch that is shown stays. */
+  async cancel() {
+    const { job } = this;
+    this.turn += 1;
+    this.job = null;
+    this.busy.hidden = true;
+    this.adopt(this.request);
+    this.say([], ["Loading was stopped."]);
+    if (job) await call(this.server, "cancel", job).catch(() => {}); // it may be done by now
+  }
+
   /** Make the controls show the request that is on screen. */
   adopt(request) {
     this.request = request;
@@ -279,7 +291,7 @@ export class BatchBar {
   }
 
   adoptModel(request) {
-    this.size.set(request.size);
+    this.sizes.set(request);
     const known = this.config.backbones.some((b) => b.name === request.backbone);
     const kind = request.backbone === "checkpoint" ? "checkpoint" : known ? request.backbone : "other";
     this.backbone.input.value = kind;
@@ -293,7 +305,9 @@ export class BatchBar {
     const [rows, columns] = batch.grids[0];
     const alike = batch.grids.every((grid) => grid[0] === rows && grid[1] === columns);
     const each = alike ? ` (${rows} × ${columns} each)` : "";
-    this.summary.textContent = `${images}, ${count(patchCount(batch))} patches${each}, ${batch.dimensions} dimensions. Images are cut to their central square.`;
+    const seen = batch.recipe.picture === "whole" ? "Whole images, in their own proportions." : "Images are cut to their central square.";
+    this.summary.textContent = `${images}, ${count(patchCount(batch))} patches${each}, ${batch.dimensions} dimensions. ${seen}`;
+    this.sizes.priceFor(batch.recipe, batch.names.length);
   }
 
   /** The batch that is on screen by its id: for links to uploads that are still in memory. */

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ppap.studio.answers import answering
+from ppap.studio.costs import duration
 from ppap.studio.loading import Loader
 from ppap.studio.requests import MAX_IMAGES, RequestError, mapping, read_request
 
@@ -52,4 +53,17 @@ class Costing:
             self.loader.costs.check(wanted, images)
         except RequestError as error:
             refused = str(error)
-        return {**found._asdict(), "text": str(found), "refused": refused}
+        short = count_of(found.patches) if found.seconds is None else brief(found.seconds)
+        return {**found._asdict(), "text": str(found), "short": short, "refused": refused}
+
+
+def brief(seconds: float) -> str:
+    """Seconds as they fit on a button."""
+    return "<1 s" if seconds < 1 else duration(seconds)
+
+
+def count_of(patches: int) -> str:
+    """``784``, ``6.3k``, ``50k``: what fits on a button."""
+    if patches < 1000:
+        return str(patches)
+    return f"{patches / 1000:.1f}k" if patches < 9950 else f"{round(patches / 1000)}k"

@@ -35,7 +35,7 @@ def test_a_cost_is_of_the_size_rounded_to_patches() -> None:
     found = Costs(lambda: PLENTY).of(wanted(size=450, backbone="dinov2_vits14"), 3)
     assert (found.size, found.patches) == (448, 3 * 32 * 32)
     assert found.seconds is None
-    assert str(found) == "about 3,072 patches, 450 MB"
+    assert str(found) == "about 3,072 patches, 420 MB"
 
 
 def test_seconds_are_those_that_the_backbone_took_before() -> None:
