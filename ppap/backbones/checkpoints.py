@@ -12,6 +12,10 @@ from ppap.backbones.timm_models import build_vit, is_plain_vit
 from ppap.backbones.unwrapping import vit_in
 
 
+class WholeModelError(BackboneError):
+    """A checkpoint of training where a backbone was expected."""
+
+
 def load_checkpoint(path: Path, *, heads: int | None = None) -> Backbone:
     """A backbone from a local file or folder, frozen, on the CPU.
 
@@ -43,10 +47,10 @@ def load_checkpoint(path: Path, *, heads: int | None = None) -> Backbone:
 
 
 def refuse_models(read: Read) -> None:
-    """Raise for whole segmenters, which are opened elsewhere."""
+    """WholeModelError for whole segmenters, which are opened elsewhere."""
     trained = "net_model_state_dict" in read.content
     if trained or str(read.content.get("format", "")).startswith("ppap-studio"):
-        raise BackboneError(
+        raise WholeModelError(
             f"{read.file.name} is a whole trained PPAP model, not a backbone; open it as a "
             "checkpoint of a training run"
         )

@@ -129,13 +129,6 @@ def load_features(
     return features_of(load_segmenter(file, device=device, **opening), output)
 
 
-def is_trained(content: dict[str, Any]) -> bool:
-    """Whether what ``read_checkpoint`` read is a checkpoint of training, ours or published."""
-    format = content.get("format")
-    ours = isinstance(format, str) and format.startswith("ppap-studio")
-    return ours or "net_model_state_dict" in content
-
-
 def described(loaded: LoadedSegmenter, output: Output) -> BackboneInfo:
     """What a person choosing these features wants to know."""
     frozen = loaded.segmenter.backbone.info

@@ -12,7 +12,6 @@ from torch import Tensor
 from ppap.backbones import Grid
 from ppap.batches import BatchError
 from ppap.data import ClassList, palette, patch_labels, printable
-from ppap.data.squares import nearest
 
 MOST_IMAGES, MOST_PATCHES, MOST_CLASSES = 64, 200_000, 2000
 # Of the features as float32.
@@ -22,8 +21,8 @@ MOST_COUNTS = 50_000_000
 
 
 class OwnFeatures(NamedTuple):
-    """What makes a batch: for each image one array of every kind that there is, in an array of all or
-    in a list."""
+    """What makes a batch: an array of all images of every kind that there is, or a list of one for
+    each image."""
 
     features: Any
     """Floating point ``(h, w, D)`` each."""
@@ -146,14 +145,6 @@ def labels_of(given: Sequence[Any], grids: Sequence[Grid], classes: int) -> Iter
         if grid.rows * grid.columns * len(np.unique(ids)) > MOST_COUNTS:
             raise BatchError(f"The {name} hold too many classes for so many patches.")
         yield LabelMap(ids, patch_labels(ids, *grid))
-
-
-def as_pixels(labels: LabelMap, side: int) -> np.ndarray:
-    """Labels at the size of the pictures that are shown, the nearest pixel's."""
-    rows, columns = (n * side for n in labels.by_patch.shape)
-    height, width = labels.stored.shape
-    down, across = nearest(0, rows, rows, height), nearest(0, columns, columns, width)
-    return labels.stored[down[:, None], across]
 
 
 def class_list(names: Sequence[str]) -> ClassList:

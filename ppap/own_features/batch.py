@@ -6,20 +6,19 @@ import numpy as np
 import torch
 
 from ppap.backbones import BackboneInfo
-from ppap.batches import Batch
+from ppap.batches import Batch, resized, resized_labels
 from ppap.data import printable
 from ppap.own_features.arrays import (
     OwnFeatures,
     as_features,
     as_picture,
-    as_pixels,
     check_count,
     check_grids,
     class_list,
     enough_classes,
     labels_of,
 )
-from ppap.own_features.pictures import notes_on, patch_side, resized, stand_ins
+from ppap.own_features.pictures import notes_on, patch_side, stand_ins
 from ppap.propagation import unit
 
 
@@ -65,7 +64,12 @@ def own_batch(own: OwnFeatures, info: BackboneInfo) -> Batch:
         features=features,
         grids=grids,
         backbone=info,
-        pixel_labels=None if maps is None else tuple(as_pixels(m, side) for m in maps),
+        pixel_labels=None
+        if maps is None
+        else tuple(
+            resized_labels(one.stored, grid.rows * side, grid.columns * side)
+            for one, grid in zip(maps, grids, strict=True)
+        ),
         labels=None
         if maps is None
         else torch.from_numpy(np.concatenate([one.by_patch.reshape(-1) for one in maps])),

@@ -7,7 +7,6 @@ from statistics import median
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ppap.backbones import Grid
@@ -31,13 +30,6 @@ def patch_side(grids: Sequence[Grid], pictures: Sequence[np.ndarray] | None) -> 
     while side > 1 and patches * side**2 > MOST_SHOWN_PIXELS:
         side -= 1
     return side
-
-
-def resized(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The picture at another size; as it is where it has that size."""
-    if rgb.shape[:2] == (height, width):
-        return rgb
-    return np.array(Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def notes_on(pictures: Sequence[np.ndarray] | None, grids: Sequence[Grid]) -> Iterator[str]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import OrderedDict
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ppap.backbones import Backbone, as_path, called, load_backbone
+from ppap.backbones import Backbone, as_path
 from ppap.backbones.naming import absolute
-from ppap.batches import fitted, make_batch, rounded_size
+from ppap.batches import Batch, fitted, make_batch, rounded_size, with_features_of
 from ppap.studio.access.shares import Shares, Turns
 from ppap.studio.access.visitor import asking, current, on_page
+from ppap.studio.alike import FEATURES, Alike
+from ppap.studio.costs import Costs, model_of
+from ppap.studio.networks import Network, Networks
+from ppap.studio.own_source import Own, own_source
 from ppap.studio.requests import (
+    OWN,
     Request,
     RequestError,
     at_field,
@@ -23,16 +28,16 @@ from ppap.studio.requests import (
     refused,
 )
 from ppap.studio.sources import Progress, Sources
-from ppap.studio.store import BatchStore, Held
+from ppap.studio.stages import Stages
+from ppap.studio.store import BatchStore, Held, Upload
 from trainers.command import expanded
 
 # Of one user, or where nobody logs in, of one page; and of all together.
 MAX_JOBS, MAX_ALL_JOBS = 200, 4000
-MAX_BACKBONES = 2
 
 
 class Cancelled(Exception):
-    """A newer request of the same page made this one pointless."""
+    """Whoever asked gave it up, or a newer request of the same page made it pointless."""
 
 
 @dataclass
@@ -92,18 +97,27 @@ class Loader:
         device: where backbones run.
         backbone: the one the studio was started with, which pages may always use, even where it
             is a file that they could not choose themselves.
+        stages: the runs' checkpoints; without, none can be opened.
     """
 
     def __init__(
-        self, store: BatchStore, sources: Sources, *, device: str = "cpu", backbone: str = ""
+        self,
+        store: BatchStore,
+        sources: Sources,
+        *,
+        device: str = "cpu",
+        backbone: str = "",
+        stages: Stages | None = None,
     ) -> None:
-        self.store, self.sources, self.device = store, sources, device
-        self._own = backbone
+        self.store, self.sources = store, sources
+        self.networks = Networks(sources, stages, device=device, own=backbone)
+        self.alike = Alike()
+        self.costs = Costs()
+        self.given: dict[str, Own] = {}
+        """Batches that a script of this process has given, by their names."""
         self._jobs = Jobs()
         self._turns = Turns("batches")
         self._closing = threading.Event()
-        self._backbones: OrderedDict[object, Backbone] = OrderedDict()
-        self._loading = threading.Lock()
 
     def start(self, raw: Any) -> str:
         """Begin a request and return the id of its job; RequestError when it makes no sense."""
@@ -121,6 +135,10 @@ class Loader:
             raise RequestError("This request is no longer known. Load the images again.")
         return found
 
+    def cancel(self, key: object) -> None:
+        """Give up a job, at the next image at the latest; RequestError for an unknown one."""
+        self.job(key).cancelled.set()
+
     def load(self, raw: Any) -> Job:
         """Run a request to its end (scripts and start-up); RequestError as ``start``."""
         who = current()
@@ -133,7 +151,7 @@ class Loader:
         """A request for "the files of that batch" with the files themselves, whose paths a page
         that was opened by a link never learns; BatchGone when the batch is."""
         raw = mapping(raw)
-        if raw.get("source") != "files" or raw.get("of") is None:
+        if raw.get("source") not in ("files", "npz") or raw.get("of") is None:
             return raw
         held = self.store.get(raw["of"])
         return {**raw, "files": [file._asdict() for file in held.uploads]}
@@ -165,86 +183,123 @@ class Loader:
             job.error, job.state = job.refused["error"], "failed"
 
     def _make(self, request: Request, progress: Progress) -> tuple[Held, list[str]]:
-        recipe = request.recipe()
-        file = self._file(request)
+        if request.like:
+            return self._alike(request, progress), []
+        if request.source in OWN:
+            return self._own_features(request, progress), []
         # Files and folders can change between two requests; the sample photos cannot.
-        if request.source == "samples" and file is None:
-            known = self.store.find(recipe)
+        if request.source == "samples" and self.networks.is_everybodys(request):
+            known = self.store.find(request.recipe())
             if known:
                 return known, []
-        with at_field("backbone" if file is None else "checkpoint"):
-            backbone = self.backbone(request.backbone if file is None else file, progress)
-        size = rounded_size(request.size, backbone.patch_size)
+        network = self._network(request, progress)
+        model = model_of(network.backbone)
+        size = rounded_size(request.size, model.patch)
+        begun = time.perf_counter()
         loaded = self.sources.read(
             request,
             # At once: many whole photos would not fit in memory.
-            lambda example: fitted(example, size, backbone.patch_size, request.picture),
+            lambda one: fitted(one, size, model.patch, request.picture),
             lambda text, share: progress(text, share * 0.2),
+            expect=lambda images: self.costs.check(request, images, model),
         )
+        read = time.perf_counter()
         batch = make_batch(
             loaded.examples,
-            backbone,
+            network.backbone,
             size=size,
             picture=request.picture,
             classes=loaded.classes,
             colours=loaded.colours,
             progress=lambda text, share: progress(text, 0.2 + 0.8 * share),
         )
+        self.costs.learn(request, model, batch.counts, (read - begun, time.perf_counter() - read))
         # What the loader says of a folder goes wherever the batch goes.
         batch = replace(batch, notes=(*loaded.notes, *batch.notes))
-        recipe = {**in_full(recipe), "indices": loaded.indices}
+        recipe = in_full({**request.recipe(), **network.recipe, "indices": loaded.indices})
         # Everybody has the same sample photos; a file of somebody's makes another batch of them.
-        shared = request.source == "samples" and file is None
-        return self.store.add(batch, recipe, request.files, shared=shared), loaded.problems
+        shared = request.source == "samples" and not network.own_file
+        held = self._add(batch, recipe, network, request.files, shared=shared)
+        self.alike.remember(held.key, network.key, held.key)
+        return held, loaded.problems
 
-    def _file(self, request: Request) -> str | Path | None:
-        """The checkpoint that a request names, if pages may read it, in full, with the model's name
-        before it where it has one; None for other backbones."""
-        if request.backbone == "checkpoint":
-            with at_field("checkpoint"):
-                return self._weights(request.checkpoint)
-        if as_path(request.backbone) is None:
-            return None
-        if request.backbone == self._own:
-            return as_source(request.backbone)
-        with at_field("backbone"):
-            return self._weights(request.backbone)
+    def _network(self, request: Request, progress: Progress) -> Network:
+        with at_field("checkpoint" if request.backbone == "checkpoint" else "backbone"):
+            return self.networks.open(request, progress)
 
-    def _weights(self, text: str) -> str | Path:
-        if as_path(text) is None:  # a file, whatever it is called
-            return self.sources.file(text)
-        return as_source(self.sources.weights(text))
+    def _add(
+        self,
+        batch: Batch,
+        recipe: dict[str, Any],
+        network: Network | None,
+        uploads: tuple[Upload, ...] = (),
+        *,
+        shared: bool = False,
+    ) -> Held:
+        held = self.store.add(batch, recipe, uploads, shared=shared)
+        held.training = None if network is None else network.training
+        return held
+
+    def _alike(self, request: Request, progress: Progress) -> Held:
+        """The images of a batch that is there already, with other features."""
+        base = self.store.get(request.like)
+        network = self._network(request, progress)
+        known = self.alike.find(base.key, network.key, self.store)
+        if known is not None:
+            return known
+        if base.recipe.get("pictures") is False:
+            raise RequestError(
+                "These features came without pictures, so no network can be shown beside them."
+            )
+        batch = with_features_of(base.batch, network.backbone, progress=progress)
+        images = {name: base.recipe[name] for name in base.recipe if name not in FEATURES}
+        wanted = {name: value for name, value in request.recipe().items() if name in FEATURES}
+        recipe = in_full({**images, **wanted, **network.recipe})
+        shared = base.owner == "" and not network.own_file
+        held = self._add(batch, recipe, network, base.uploads, shared=shared)
+        self.alike.remember(base.key, network.key, held.key)
+        return held
+
+    def _own_features(self, request: Request, progress: Progress) -> Held:
+        """Features of one's own; or, with a backbone, the pictures that came with them."""
+        progress("Reading the features", 0)
+        own = own_source(request, self.sources, self.given)
+        recipe = {**request.recipe(), "pictures": own.pictures}
+        if request.backbone == request.source:
+            return self._add(own.batch, in_full(recipe), None, request.files)
+        if not own.pictures:
+            raise RequestError(
+                "These features came without pictures, so no network can see them.",
+                field="backbone",
+            )
+        network = self._network(request, progress)
+        batch = with_features_of(own.batch, network.backbone, progress=progress)
+        return self._add(batch, in_full({**recipe, **network.recipe}), network, request.files)
+
+    def backbone_of(self, held: Held) -> Backbone:
+        """What gave a batch its features; opened again where it was let go of.
+
+        Raises:
+            RequestError, BackboneError: it cannot be had any more, whoever asks may not use it, or
+                the features came without a network.
+        """
+        recipe = {name: held.recipe[name] for name in FEATURES if name in held.recipe}
+        if recipe["backbone"] in OWN:
+            raise RequestError("These features are your own: there is no network behind them.")
+        request = read_request({"source": "samples", **recipe})
+        return self._network(request, lambda text, share: None).backbone
 
     def backbone(self, source: str | Path, progress: Progress) -> Backbone:
-        """A backbone by name or file; the two used last stay in memory."""
-        key: object = source
-        file = as_path(source)
-        if file is not None and file.is_file():
-            # Training writes the same file again and again.
-            key = (source, file.stat().st_mtime_ns)
-        with self._loading:
-            if key in self._backbones:
-                self._backbones.move_to_end(key)
-                return self._backbones[key]
-            progress("Loading the backbone", 0)
-            loaded = load_backbone(source, device=self.device, progress=progress)
-            self._backbones[key] = loaded
-            while len(self._backbones) > MAX_BACKBONES:
-                self._backbones.popitem(last=False)
-            return loaded
-
-
-def as_source(name: str) -> str | Path:
-    """A file as a path, whatever its name; a file with a model's name before it as it is."""
-    model, file = called(name)
-    return file if file is not None and model is None else name
+        """See ``Networks.backbone``."""
+        return self.networks.backbone(source, progress)
 
 
 def in_full(recipe: dict[str, Any]) -> dict[str, Any]:
     """A recipe whose folder and checkpoint mean the same for a studio started elsewhere."""
     full = dict(recipe)
-    if full.get("folder"):
-        full["folder"] = str(expanded(full["folder"]))
+    for name in ("folder", "npz"):
+        if full.get(name):
+            full[name] = str(expanded(full[name]))
     if full["checkpoint"] and as_path(full["checkpoint"]) is None:  # a file, whatever it is called
         full["checkpoint"] = str(expanded(full["checkpoint"]))
     elif full["checkpoint"]:

@@ -11,7 +11,8 @@ from unicodedata import category
 
 from ppap.backbones import BackboneError
 from ppap.batches import BatchError, PatchError, Picture
-from ppap.data import DataError, printable
+from ppap.checkpoints.features import OUTPUTS
+from ppap.data import KINDS, DataError, printable
 from ppap.settings import SettingError, excerpt
 from ppap.studio.store import BatchGone, Upload
 from trainers.cache import CacheError
@@ -24,6 +25,11 @@ SIZES = (224, 320, 448)
 EXPLORE_SIZES = (*SIZES, 640, 896)
 LEAST_SIZE, MOST_SIZE = 64, 2048
 PICTURES: tuple[Picture, ...] = ("square", "whole")
+# Where images come from; OWN: with features of their own.
+OWN = ("npz", "memory")
+SOURCES = ("samples", "files", "folder", *OWN)
+# Backbones that are, or can be, the result of training.
+TRAINED = ("run", "checkpoint")
 MAX_IMAGES = 64
 LONGEST_TEXT = 4096
 # Of scripts and emoji that are written with them; they are not seen by themselves.
@@ -138,6 +144,18 @@ class Request:
     picture: Picture = "square"
     images: tuple[int, ...] = ()
     """Which items of the folder; empty: the next ``count``."""
+    kind: str = ""
+    """Of the folder's data set; empty: found out."""
+    run: str = ""
+    """With the backbone "run": whose features."""
+    at: int = 0
+    """With a run: the step of a checkpoint that it has kept; 0 for the newest."""
+    output: str = ""
+    """Which features of a run, or of a checkpoint of training; empty for other backbones."""
+    own: str = ""
+    """Features of one's own: an NPZ's path on the server, or a batch that a script has given."""
+    like: str = ""
+    """A batch whose images these shall be."""
 
     def recipe(self) -> dict[str, Any]:
         """What makes the same batch again; goes to the page and into links."""
@@ -148,10 +166,18 @@ class Request:
             "backbone": self.backbone,
             "checkpoint": self.checkpoint,
         }
-        if self.source == "files":
+        if self.backbone == "run":
+            recipe.update(run=self.run, at=self.at)
+        if self.output:
+            recipe["output"] = self.output
+        if self.own:
+            recipe[self.source] = self.own
+        if self.source in ("files", "npz") and self.files:
             recipe["files"] = [file.name for file in self.files]
         if self.source == "folder":
             recipe.update(folder=self.folder, split=self.split, count=self.count, seed=self.seed)
+            if self.kind:
+                recipe["kind"] = self.kind
             if self.images:
                 recipe["images"] = list(self.images)
         return recipe
@@ -161,12 +187,13 @@ def read_request(raw: Any) -> Request:
     """Check a request from a page or a script; RequestError says which part is wrong."""
     raw = mapping(raw)
     source = raw.get("source", "samples")
-    if source not in ("samples", "files", "folder"):
-        raise RequestError("The source must be samples, files or folder.")
+    if source not in SOURCES:
+        raise RequestError("The source must be samples, files, folder or npz.")
     picture = raw.get("picture") or "square"
     if picture not in PICTURES:
         raise RequestError("The picture must be square or whole.", field="picture")
-    backbone = _text(raw, "backbone", "The backbone") or "embedded"
+    usual = source if source in OWN else "embedded"
+    backbone = _text(raw, "backbone", "The backbone") or usual
     checkpoint = _text(raw, "checkpoint", "The checkpoint")
     return Request(
         source=source,
@@ -175,13 +202,51 @@ def read_request(raw: Any) -> Request:
         backbone=backbone,
         # Of no meaning for the others: two requests that differ in it alone are the same.
         checkpoint=checkpoint if backbone == "checkpoint" else "",
-        files=_uploads(raw.get("files")) if source == "files" else (),
+        files=_files(raw, source),
         folder=_text(raw, "folder", "The folder"),
         split=_text(raw, "split", "The split") or "train",
         count=_whole(raw.get("count", 8), 1, MAX_IMAGES, "The number of images", "count"),
         seed=_whole(raw.get("seed", 0), 0, 10**9, "The batch number"),
         images=_numbers(raw.get("images")) if source == "folder" else (),
+        kind=_kind(raw) if source == "folder" else "",
+        run=_run(raw) if backbone == "run" else "",
+        at=_whole(raw.get("at") or 0, 0, 10**12, "The step", "at") if backbone == "run" else 0,
+        output=_output(raw) if backbone in TRAINED else "",
+        own=_text(raw, source, "The file") if source in OWN else "",
+        like=_text(raw, "like", "The batch"),
     )
+
+
+def _run(raw: Mapping[str, Any]) -> str:
+    name = _text(raw, "run", "The run")
+    if not name:
+        raise RequestError("Choose a run.", field="run")
+    return name
+
+
+def _kind(raw: Mapping[str, Any]) -> str:
+    kind = _text(raw, "kind", "The kind of data set")
+    if kind and kind not in KINDS:
+        raise RequestError(f"There is no kind of data set called {excerpt(kind)}.", field="kind")
+    return kind
+
+
+def _output(raw: Mapping[str, Any]) -> str:
+    output = raw.get("output") or OUTPUTS[0]
+    if not isinstance(output, str) or output not in OUTPUTS:
+        raise RequestError(f"The output must be {', '.join(OUTPUTS[:-1])} or {OUTPUTS[-1]}.")
+    return output
+
+
+def _files(raw: Mapping[str, Any], source: str) -> tuple[Upload, ...]:
+    """The uploads of a request; features of one's own are a single file, or lie on the server."""
+    if source == "files":
+        return _uploads(raw.get("files"))
+    if source != "npz" or raw.get("npz"):
+        return ()
+    if not raw.get("files"):
+        raise RequestError("Name an NPZ file on this server, or upload one.", field="npz")
+    return _uploads(raw["files"])[:1]
 
 
 def _text(raw: Mapping[str, Any], name: str, what: str) -> str:

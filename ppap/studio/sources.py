@@ -78,20 +78,30 @@ class Sources:
         self.any_folder = any_folder
         self._hides = hides
 
-    def read(self, request: Request, fit: Fit, progress: Progress) -> Loaded:
+    def read(
+        self,
+        request: Request,
+        fit: Fit,
+        progress: Progress,
+        expect: Callable[[int], None] = lambda images: None,
+    ) -> Loaded:
         """Read the photos that a request names, each brought to its size by ``fit``.
 
+        ``expect`` is told how many there are before the first is read; what it raises ends it.
         RequestError when there is none to show.
         """
         if request.source == "files":
-            loaded = self._files(request, fit, progress)
+            loaded = self._files(request, fit, progress, expect)
         else:
-            loaded = self._dataset(request, fit, progress)
+            loaded = self._dataset(request, fit, progress, expect)
         if not loaded.examples:
             raise RequestError("\n".join(loaded.problems) or "There is no image to show.")
         return loaded
 
-    def _files(self, request: Request, fit: Fit, progress: Progress) -> Loaded:
+    def _files(
+        self, request: Request, fit: Fit, progress: Progress, expect: Callable[[int], None]
+    ) -> Loaded:
+        expect(len(request.files))
         examples, problems = [], []
         for i, file in enumerate(request.files):
             progress(f"Reading image {i + 1} of {len(request.files)}", i / len(request.files))
@@ -102,7 +112,9 @@ class Sources:
                 problems.append(str(error) if path.exists() else GONE.format(file.name))
         return Loaded(examples, problems)
 
-    def _dataset(self, request: Request, fit: Fit, progress: Progress) -> Loaded:
+    def _dataset(
+        self, request: Request, fit: Fit, progress: Progress, expect: Callable[[int], None]
+    ) -> Loaded:
         dataset = self._open(request)
         if request.source == "samples":
             chosen = list(range(len(dataset)))
@@ -116,6 +128,7 @@ class Sources:
                 )
         else:
             chosen = list(turn(len(dataset), request.count, request.seed))
+        expect(len(chosen))
         examples, problems, read = [], [], []
         for i, index in enumerate(chosen):
             progress(f"Reading image {i + 1} of {len(chosen)}", i / len(chosen))
@@ -133,8 +146,9 @@ class Sources:
             return samples_dataset()
         with at_field("folder"), self.links():
             folder = self.folder(request.folder)
-            self.check_split(folder, request.split)
-            return open_dataset(folder, split=request.split)
+            kind = request.kind or None
+            self.check_split(folder, request.split, kind)
+            return open_dataset(folder, kind=kind, split=request.split)
 
     def links(self) -> AbstractContextManager[None]:
         """Meanwhile no link in a data set leads out of the folders that may be looked into."""

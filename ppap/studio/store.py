@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ppap.batches import Batch
+from ppap.settings import Preset
 from ppap.studio.access.shares import Shares
 from ppap.studio.access.visitor import current
 
@@ -56,6 +57,7 @@ class Held:
         self.key, self.batch, self.recipe = key, batch, recipe
         self.owner = owner  # the user whose it is; empty: everybody's
         self.uploads = uploads  # paths of this server: they stay here
+        self.training: Preset | None = None  # the thresholds that its features were trained with
         self._derived: OrderedDict[object, Derived] = OrderedDict()
         self._lock = threading.Lock()
 

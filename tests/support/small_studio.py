@@ -16,9 +16,11 @@ from ppap.backbones import Backbone, BackboneError, BackboneInfo, Grid, TrunkOut
 from ppap.batches import Batch, make_batch
 from ppap.data import Example, Photo
 from ppap.embedding.service import MapStatus
+from ppap.studio.checkpoints import Checkpoints
 from ppap.studio.explore.server import Server
 from ppap.studio.loading import Job, Loader
 from ppap.studio.sources import Sources
+from ppap.studio.stages import Stages
 from ppap.studio.store import BatchStore
 
 
@@ -116,7 +118,9 @@ class SmallStudio:
             folder.mkdir(parents=True)
         self.store = BatchStore()
         sources = Sources([self.offered], uploads=self.uploads, any_folder=local)
-        self.loader = Loader(self.store, sources, backbone=backbone)
+        self.runs = root / "runs"
+        stages = Stages(Checkpoints(self.runs, sources))
+        self.loader = Loader(self.store, sources, backbone=backbone, stages=stages)
         self.maps = StillMaps()
         self.server = Server(
             self.store,

@@ -11,14 +11,13 @@ from torch import Tensor
 
 import ppap
 from ppap.backbones import BackboneError, Grid, load_backbone
-from ppap.backbones.files import read_checkpoint
-from ppap.checkpoints.features import OUTPUTS, features_of, is_trained, load_features
+from ppap.checkpoints.features import OUTPUTS, features_of, load_features
 from ppap.checkpoints.opening import load_segmenter
 from ppap.data import Example, Photo
 from ppap.segmenter import Segmenter
 from tests.ppap.checkpoints.test_published import PATCH, Source, source
 from tests.support.small_runs import save_vit
-from tests.support.small_segmenters import save_small, small_segmenter
+from tests.support.small_segmenters import save_small
 from tests.support.small_studio import picture
 
 __all__ = ["source"]  # the fixture
@@ -128,12 +127,3 @@ def test_nonsense_is_refused(tmp_path: Path) -> None:
         features.finish(features.trunk(torch.rand(1, 3, 32, 32)), features.last_block)
     with pytest.raises(BackboneError, match="cannot be opened"):
         load_features(tmp_path / "missing.pt")
-
-
-def test_which_files_are_checkpoints_of_training(source: Source, tmp_path: Path) -> None:
-    save_small(small_segmenter(), tmp_path / "ours.pt")
-    torch.save(source.content(), tmp_path / "published.pth")
-    vit = save_vit(tmp_path / "vit.pth")
-    told = [is_trained(read_checkpoint(tmp_path / n)) for n in ("ours.pt", "published.pth")]
-    assert told == [True, True]
-    assert not is_trained(read_checkpoint(vit))

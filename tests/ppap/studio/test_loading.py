@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ppap.data import open_dataset
-from ppap.studio import loading, sources
+from ppap.studio import loading, networks, sources
 from ppap.studio.access.shares import Shares
 from ppap.studio.requests import RequestError, read_request
 from ppap.studio.sources import turn
@@ -22,7 +22,7 @@ from tests.support.small_studio import SmallStudio, draw, load_tiny, wait_until
 
 @pytest.fixture(autouse=True)
 def _tiny_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "load_backbone", load_tiny)
+    monkeypatch.setattr(networks, "load_backbone", load_tiny)
 
 
 @pytest.fixture
@@ -371,7 +371,7 @@ def test_a_name_before_a_file_is_kept_and_the_file_checked(
         loaded.append(name)
         return load_tiny("embedded", **rest)
 
-    monkeypatch.setattr(loading, "load_backbone", load)
+    monkeypatch.setattr(networks, "load_backbone", load)
     file = public.offered / "vit.pth"
     file.write_bytes(b"weights")
     named = f"test_vit@{file}"
@@ -405,7 +405,7 @@ def test_a_folder_of_weights_is_a_checkpoint_where_nothing_in_it_leads_out(
         loaded.append(name)
         return load_tiny("embedded", **rest)
 
-    monkeypatch.setattr(loading, "load_backbone", load)
+    monkeypatch.setattr(networks, "load_backbone", load)
     folder = public.offered / "dinov2-small"
     folder.mkdir()
     request = {"backbone": "checkpoint", "checkpoint": str(folder)}
@@ -448,7 +448,7 @@ def test_backbones_stay_in_memory_until_their_file_changes(
         loaded.append(str(name))
         return load_tiny(name, **rest)
 
-    monkeypatch.setattr(loading, "load_backbone", load)
+    monkeypatch.setattr(networks, "load_backbone", load)
     files = [studio.upload("a.png")]
     for _ in range(2):
         studio.load(source="files", files=files)

@@ -19,7 +19,7 @@ from fastapi import HTTPException
 
 from ppap.data import open_dataset
 from ppap.evaluation.report import FORMAT as REPORT
-from ppap.studio import loading
+from ppap.studio import networks
 from ppap.studio.access import sessions
 from ppap.studio.access.owners import Ownership, owner_now
 from ppap.studio.access.uploads import USERS, own_folder
@@ -203,7 +203,7 @@ def test_a_fourth_user_of_segment_evicts_nobody(visitor: str) -> None:
 def test_250_loads_of_one_page_push_out_nobody_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "load_backbone", load_tiny)
+    monkeypatch.setattr(networks, "load_backbone", load_tiny)
     studio, gate = SmallStudio(tmp_path), threading.Event()
     studio.loader._turns.submit("", gate.wait)
     mine = studio.loader.start({"size": 224, "page": "mine"})
@@ -219,7 +219,7 @@ def test_250_loads_of_one_page_push_out_nobody_s(
 def test_a_load_is_its_user_s_and_so_is_what_it_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "load_backbone", load_tiny)
+    monkeypatch.setattr(networks, "load_backbone", load_tiny)
     studio = SmallStudio(tmp_path)
     with asking(ADA):
         path = draw(own_folder(studio.uploads) / "x" / "photo.png", 1)

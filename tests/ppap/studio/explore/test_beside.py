@@ -18,7 +18,7 @@ from ppap.batches import Batch
 from ppap.embedding.layout import turn_towards
 from ppap.embedding.service import MapStatus, pca_map
 from ppap.propagation import propagate
-from ppap.studio import loading
+from ppap.studio import networks
 from ppap.studio.access.visitor import Visitor, asking
 from ppap.studio.explore import beside, views
 from ppap.studio.explore.maps import Maps
@@ -30,7 +30,7 @@ OTHERS = {"phi0": 0.9, "psi0": 0.2, "sigma_pos": 2, "sigma_amb": 2, "steps": 3}
 
 @pytest.fixture
 def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallStudio:
-    monkeypatch.setattr(loading, "load_backbone", load_tiny)
+    monkeypatch.setattr(networks, "load_backbone", load_tiny)
     return SmallStudio(tmp_path)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from ppap.data import samples_dataset
 from ppap.propagation import propagate
 from ppap.rivals import RULES
-from ppap.studio import loading
+from ppap.studio import networks
 from ppap.studio.explore.exports import TYPES, as_python, panel
 from ppap.studio.explore.looks.base import Look, Panel
 from ppap.studio.store import Held
@@ -31,7 +31,7 @@ SEEN = ("positive", "ambiguous", "negative")
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallStudio:
-    monkeypatch.setattr(loading, "load_backbone", load_tiny)
+    monkeypatch.setattr(networks, "load_backbone", load_tiny)
     return SmallStudio(tmp_path)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from ppap.embedding.service import MapStatus, pca_map
 from ppap.propagation import propagate
 from ppap.rivals import RULES
-from ppap.studio import loading
+from ppap.studio import networks
 from ppap.studio.explore import server as server_module
 from ppap.studio.explore import views as explorer
 from tests.support.small_studio import SmallStudio, load_tiny
@@ -55,7 +55,7 @@ HOSTILE: list[Any] = [
 
 @pytest.fixture(autouse=True)
 def _tiny_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "load_backbone", load_tiny)
+    monkeypatch.setattr(networks, "load_backbone", load_tiny)
 
 
 @pytest.fixture
