@@ -303,8 +303,9 @@ def _whole(value: object, least: int, most: int, name: str, field: str | None = 
     number = isinstance(value, int | float) and not isinstance(value, bool)
     # NaN is in no range; infinity never gets to int().
     if not number or not least <= value <= most or value != int(value):  # type: ignore[operator,call-overload]
+        said = "empty" if value in ("", None) else excerpt(value)
         raise RequestError(
-            f"{name} must be a whole number from {least} to {most}, not {excerpt(value)}.",
+            f"{name} must be a whole number from {least} to {most}, not {said}.",
             field=field,
         )
     return int(value)  # type: ignore[call-overload]

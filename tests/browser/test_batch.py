@@ -186,7 +186,7 @@ def data_set(tmp_path: Path) -> Path:
 def test_a_folder_with_labels_and_another_batch(page: Page, data_set: Path) -> None:
     page.get_by_role("radio", name="Folder").click()
     page.get_by_label("Folder or data set on this server").fill(str(data_set))
-    page.locator(".source-panel input[type=number]").fill("3")
+    page.locator(".source-panel input[inputmode=numeric]").fill("3")
     page.get_by_role("button", name="Load").click()
     page.wait_for_function(f"{STUDIO}.state.batch.names.length === 3")
     page.wait_for_selector("#mosaic[data-ready=true]")

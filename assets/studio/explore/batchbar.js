@@ -16,6 +16,9 @@ const SOURCES = [
   ["folder", "Folder"],
 ];
 
+/** As a number where it is one; anything else goes as it is, so that the server can say what is wrong. */
+const wholeNumber = (text) => (/^\d{1,9}$/.test(text) ? Number(text) : text);
+
 export class BatchBar {
   /** config: the server's lists; hooks: {onBatch(batch), upload(file) → {path}}. */
   constructor(server, config, hooks) {
@@ -81,7 +84,10 @@ export class BatchBar {
     this.splits = h("datalist", { id: `${id}-splits` });
     this.split = h("input", { id: `${id}-split`, type: "text", list: this.splits.id, value: "train", spellcheck: "false", autocomplete: "off" });
     this.place = new PathField(this.server, this.folder, { about: true, chosen: () => this.submit.focus(), seen: (look) => this.splits.replaceChildren(...(look?.splits ?? []).map(([name]) => h("option", { value: name }))) });
-    this.number = h("input", { id: `${id}-count`, type: "number", min: "1", max: String(config.max_images), value: "8" });
+    this.number = h("input", { id: `${id}-count`, type: "text", inputmode: "numeric", autocomplete: "off", value: "8" });
+    // What is typed but not loaded stays where only something else of the batch changes.
+    this.typed = new Set();
+    for (const input of [this.folder, this.split, this.number]) input.addEventListener("input", () => this.typed.add(input));
     this.again = h("button", { type: "button", onclick: () => this.loadFolder(1) }, "Another batch");
     this.submit = h("button", { type: "submit", class: "primary" }, "Load");
     this.folderBox = h(
@@ -169,7 +175,7 @@ export class BatchBar {
       source: "folder",
       folder: this.folder.value.trim(),
       split: this.split.value.trim(),
-      count: Number(this.number.value),
+      count: wholeNumber(this.number.value.trim()),
       seed: this.seed,
       images: undefined, // of a study: from now on the next ones
     };
@@ -195,8 +201,9 @@ export class BatchBar {
     return Object.entries(request).every(([name, value]) => JSON.stringify(this.request[name]) === JSON.stringify(value));
   }
 
+  /** The same images in another way. */
   reload(changes) {
-    return this.load({ ...this.request, ...changes });
+    return this.load({ ...this.request, ...changes }, [], true);
   }
 
   begin(text) {
@@ -238,7 +245,7 @@ export class BatchBar {
   }
 
   /** Load a batch; on failure the batch that is shown stays. Returns whether it worked. */
-  async load(request, said = []) {
+  async load(request, said = [], same = false) {
     const mine = this.begin("Loading");
     try {
       const batch = await follow(
@@ -251,6 +258,7 @@ export class BatchBar {
         () => mine === this.turn,
       );
       if (!batch || mine !== this.turn) return false;
+      if (!same) this.typed.clear();
       this.adopt({ ...request, ...batch.recipe, files: request.files });
       await this.hooks.onBatch(batch);
       if (mine !== this.turn) return true;
@@ -283,9 +291,8 @@ export class BatchBar {
     this.chooseSource(request.source, false);
     this.adoptModel(request);
     if (request.source === "folder") {
-      this.folder.value = request.folder;
-      this.split.value = request.split;
-      this.number.value = String(request.count);
+      const adopted = [[this.folder, request.folder], [this.split, request.split], [this.number, String(request.count)]];
+      for (const [input, value] of adopted) if (!this.typed.has(input)) input.value = value;
       this.seed = request.seed;
     }
   }

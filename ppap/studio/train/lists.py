@@ -9,6 +9,7 @@ from ppap.backbones import known_backbones
 from ppap.backbones.embedded import is_embedded
 from ppap.rivals import RULES
 from ppap.settings import RANGES
+from ppap.studio.choices import listed_title
 from trainers.config import FROZEN, KIND, STEGO, TRAINING_RULES, Config, limits
 from trainers.recipes import find, names
 from trainers.training.splits import SAMPLES
@@ -89,7 +90,7 @@ def training_lists() -> dict[str, Any]:
             for title, members in GROUPS
         ],
         "rules": [{"key": key, "title": rule_title(key)} for key in TRAINING_RULES],
-        "backbones": [{"name": b.name, "title": b.title} for b in known_backbones()],
+        "backbones": [{"name": b.name, "title": listed_title(b)} for b in known_backbones()],
         "samples": SAMPLES,
         "propagation": list(RANGES),
     }
