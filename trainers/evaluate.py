@@ -37,8 +37,8 @@ examples:
 
 JSON: "cluster" and "linear", each with "accuracy" and "miou" (per cent), "iou" (by class name),
 "assignment" and "confusion"; the same under "crf" and "pamr"; "distance" for ImageNet-S;
-"clusterings" for --clusters; "groups", "images", "paper", "notes" and what was evaluated on what.
-null stands for what was not measured.
+"clusterings" for --clusters, "retrieval" for --retrieval; "groups", "images", "paper", "notes" and
+what was evaluated on what. null stands for what was not measured.
 
 exit status: 0 done; 1 it failed half way (a process ended, a file could not be written); 2 wrong
 arguments, or files that are missing, broken or do not fit; 130 stopped by Ctrl+C.
@@ -151,9 +151,9 @@ def parser() -> Parser:
 def add_clusters(made: argparse.ArgumentParser) -> None:
     """Options on any number of clusters."""
     group = made.add_argument_group(
-        "any number of clusters",
-        "Centroids are found anew on training images. Each cluster stands for the class that most\n"
-        "of its pixels have there; with as many clusters as classes, also matched one to one.",
+        "beyond the probes",
+        "For --clusters, centroids are found anew on training images. Each stands for the class\n"
+        "that most of its pixels have there; they are also matched one to one.",
     )
     group.add_argument(
         "--clusters",
@@ -179,16 +179,30 @@ def add_clusters(made: argparse.ArgumentParser) -> None:
         help="of the trained stream, or of the frozen backbone (default: %(default)s)",
     )
     group.add_argument(
-        "--cluster-split",
+        "--train-split",
         metavar="SPLIT",
-        help="where centroids are found (default: the run's train_split, or train)",
+        help="where centroids, and what retrieval remembers, are from (default: the run's "
+        "train_split, or train)",
+    )
+    group.add_argument(
+        "--retrieval",
+        action="store_true",
+        help="dense k-NN retrieval: every patch takes the labels of the 30 nearest of the train "
+        "split; trained features beside frozen ones",
+    )
+    group.add_argument(
+        "--memory",
+        metavar="N",
+        type=whole_number(1, 10**8),
+        default=200_000,
+        help="patches that retrieval remembers, at most (default: %(default)s)",
     )
     group.add_argument(
         "--seed",
         metavar="N",
         type=whole_number(0, 2**31),
         default=0,
-        help="of the draw of patches and of k-means (default: %(default)s)",
+        help="of the draws of patches and of k-means (default: %(default)s)",
     )
 
 

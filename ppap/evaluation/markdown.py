@@ -154,12 +154,26 @@ def clusterings_text(report: Report) -> list[str | None]:
     return [table(CLUSTERING_HEAD, clustering_rows(report)), about]
 
 
+def retrieval_text(report: Report) -> str | None:
+    """The sentences on dense retrieval."""
+    found = report.get("retrieval")
+    if found is None:
+        return None
+    trained, frozen = found["trained"], found["frozen"]
+    return (
+        f"Dense retrieval ({trained['neighbours']} nearest of {trained['memory']:,} patches of the "
+        f"split '{found['split']}'): mIoU {per_cent(trained['miou'])} % with the trained features, "
+        f"{per_cent(frozen['miou'])} % with the frozen ones; accuracy "
+        f"{per_cent(trained['accuracy'])} % and {per_cent(frozen['accuracy'])} %."
+    )
+
+
 def as_summary(report: Report) -> str:
     """The shortest account, for a terminal."""
     parts: list[str | None] = [subject(report)]
     if report["cluster"] is not None:
         parts += [scores_table(report), KEY, no_paper_row(report)]
-    parts += clusterings_text(report)
+    parts += [*clusterings_text(report), retrieval_text(report)]
     parts += [distance_text(report), *report["notes"]]
     return "\n\n".join(part for part in parts if part)
 
@@ -172,6 +186,8 @@ def as_markdown(report: Report) -> str:
         parts += ["## Scores", scores_table(report), KEY, no_paper_row(report)]
     if "clusterings" in report:
         parts += ["## Any number of clusters", *clusterings_text(report)]
+    if "retrieval" in report:
+        parts += ["## Dense retrieval", retrieval_text(report)]
     if "distance" in report:
         parts += ["## Distance matching", distance_text(report)]
     if report["cluster"] is not None:

@@ -25,6 +25,7 @@ from ppap.evaluation.markdown import (
     iou_columns,
     no_paper_row,
     per_cent,
+    retrieval_text,
     score_rows,
     subject,
 )
@@ -53,6 +54,8 @@ def as_page(report: Report, pictures: Iterable[Pictured]) -> str:
         sections.append(section("Scores", _scores(report)))
     if "clusterings" in report:
         sections.append(section("Any number of clusters", _clusterings(report)))
+    if retrieval := retrieval_text(report):
+        sections.append(section("Dense retrieval", [f"<p>{escape(retrieval)}</p>"]))
     if distance := distance_text(report):
         sections.append(section("Distance matching", [f"<p>{escape(distance)}</p>"]))
     if report["cluster"] is not None:

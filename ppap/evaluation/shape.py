@@ -36,6 +36,11 @@ SHAPE: dict[str, Any] = {
     "linear": Maybe(MEASURES),
     "crf": BOTH,
     "pamr": BOTH,
+    "retrieval": {
+        "split": TEXT,
+        "trained": {**MEASURES, "memory": WHOLE, "neighbours": WHOLE},
+        "frozen": {**MEASURES, "memory": WHOLE, "neighbours": WHOLE},
+    },
     "clusterings": {
         "split": TEXT,
         "images": WHOLE,

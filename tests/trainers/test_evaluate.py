@@ -21,6 +21,7 @@ from ppap.checkpoints.own import Checkpoint, load_checkpoint, save_checkpoint, w
 from ppap.data import open_dataset, palette
 from ppap.evaluation.counting import count_clusters
 from ppap.evaluation.pamr import Pamr
+from ppap.evaluation.retrieval import Retrieval
 from ppap.evaluation.shape import misfit
 from ppap.evaluation.split import evaluate_split
 from ppap.predictor import Predictor
@@ -522,7 +523,7 @@ def test_any_number_of_clusters_is_scored(
     pages = tmp_path / "pages"
     words = ["--data", data, "--clusters", "3", "6", "6", "--cluster-by", "merged", "kmeans"]
     made = report_of(
-        run, *words, "--cluster-split", "val", "--seed", "4", "--pictures", pages, folder=tmp_path
+        run, *words, "--train-split", "val", "--seed", "4", "--pictures", pages, folder=tmp_path
     )
     loaded, dataset = load_segmenter(run / "checkpoints/last.pt"), open_dataset(data, split="val")
     methods = ["merged", "kmeans"]
@@ -545,3 +546,19 @@ def test_fewer_clusters_than_classes_are_refused(
 ) -> None:
     assert main([str(run), "--data", str(data), "--clusters", "2"]) == 2
     assert "--clusters 2 is less than the 3 classes" in capsys.readouterr().err
+
+
+def test_retrieval_sets_trained_features_beside_frozen_ones(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", data, "--retrieval", "--memory", "20", "--train-split", "val"]
+    made = report_of(run, *words, folder=tmp_path)
+    segmenter = load_segmenter(run / "checkpoints/last.pt").segmenter
+    dataset = open_dataset(data, split="val")
+    for kind, frozen in (("trained", False), ("frozen", True)):
+        one = Retrieval(segmenter, frozen=frozen, size=SIZE)
+        assert made["retrieval"][kind] == one.score(dataset, one.fill(dataset, 20)).record()
+    assert (
+        "Dense retrieval (30 nearest of 18 patches of the split 'val')" in capsys.readouterr().out
+    )
+    assert misfit(made) is None

@@ -32,7 +32,7 @@ def clusterings(
             raise SettingError(
                 "clusters", f"--clusters {count} is less than the {least} classes of the data set."
             )
-    train = sound(task, wanted.cluster_split or str(loaded.config.get("train_split") or "train"))
+    train = sound(task, wanted.train_split or str(loaded.config.get("train_split") or "train"))
     frozen = wanted.cluster_features == "frozen"
     with Progress("Counting clusters", STEPS, "%", every=wanted.progress_every) as progress:
         try:

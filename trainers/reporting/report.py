@@ -28,6 +28,7 @@ from trainers.command import DONE, FAILED, WRONG, expanded, say
 from trainers.devices import choose_device
 from trainers.progress import Progress
 from trainers.reporting.clusters import clusterings
+from trainers.reporting.retrieval import retrieved
 from trainers.reporting.target import BANK, Task, sound, task_of
 from trainers.reporting.wanted import Wanted
 from trainers.runs.folder import RunError
@@ -112,6 +113,8 @@ def evaluate(wanted: Wanted) -> int:
         )
         if wanted.clusters:
             report["clusterings"] = clusterings(wanted, loaded, task, dataset, size)
+        if wanted.retrieval:
+            report["retrieval"] = retrieved(wanted, loaded, task, dataset, size)
         if wanted.json is not None:
             write_json(report, wanted.json)
             say(f"Written: {wanted.json}")

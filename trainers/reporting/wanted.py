@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ppap.evaluation.retrieval import MEMORY
 from ppap.segmenter.inference import Inference
 
 
@@ -28,8 +29,12 @@ class Wanted:
     cluster_by: tuple[str, ...] = ()
     """Methods that find them; empty: all."""
     cluster_features: Literal["tuned", "frozen"] = "tuned"
-    cluster_split: str | None = None
-    """Where they are found; None: the run's ``train_split``, or train."""
+    retrieval: bool = False
+    """Dense k-NN retrieval, too: trained features beside frozen ones."""
+    memory: int = MEMORY
+    """Patches that it remembers, at most."""
+    train_split: str | None = None
+    """Where clusters and the memory are from; None: the run's ``train_split``, or train."""
     seed: int = 0
     mirror: bool = False
     """This and the next three: see ``Inference``."""
