@@ -184,6 +184,7 @@ class Surveys:
         self._turns = Turns("surveys")
         self._kept: Shares[Survey] = Shares(MOST_KEPT, MOST_BYTES, lambda survey: survey.bytes)
         self._under_way: dict[str, Survey] = {}
+        self._failed: dict[str, Survey] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
@@ -234,8 +235,9 @@ class Surveys:
         self._turns.shutdown(wait=False)
 
     def _find(self, key: str) -> Survey | None:
-        survey = self._kept.get(key) or self._under_way.get(key)
-        return None if survey is None or survey.state in ("failed", "cancelled") else survey
+        # A fault is told once; whoever asks again tries again.
+        survey = self._failed.pop(key, None) or self._kept.get(key) or self._under_way.get(key)
+        return None if survey is None or survey.state == "cancelled" else survey
 
     def _begin(self, key: str, batch: Batch, settings: Settings) -> Survey:
         if sum(not one.finished for one in self._under_way.values()) >= MOST_UNDER_WAY:
@@ -248,6 +250,10 @@ class Surveys:
             with self._lock:
                 if self._under_way.get(key) is survey:
                     del self._under_way[key]
+                if survey.state == "failed":
+                    self._failed[key] = survey
+                    while len(self._failed) > MOST_UNDER_WAY:
+                        del self._failed[next(iter(self._failed))]
                 if survey.state == "done":
                     self._kept.put(key, survey, share)
 
