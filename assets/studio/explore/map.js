@@ -5,6 +5,7 @@ import { call } from "../shared/client.js";
 import { card, choice, count, fixed, h } from "../shared/dom.js";
 import { classLegend } from "./legend.js";
 import { PALETTE, SET_OF } from "./overlay.js";
+import { patchColours, styleOf } from "./styles/index.js";
 import { ofCosine, similarityLegend } from "./styles/similarity.js";
 import { loadPlotly } from "../shared/plotly.js";
 import { imageOf, whereIs } from "./tiles.js";
@@ -31,10 +32,11 @@ export class PatchMap {
     this.colourBy = "set";
     this.by = choice(
       "Colour by",
-      [["set", "Set"], ["image", "Image"], ["label", "Label"], ["similarity", "Similarity"]],
+      [["set", "Set"], ["image", "Image"], ["label", "Label"], ["similarity", "Similarity"], ["overlay", "Overlay", "As the mosaic's overlay"]],
       "set",
       (key) => {
         this.colourBy = key;
+        this.followed = false;
         this.showLegend();
         this.recolourSoon();
         this.hooks.onColour?.(key);
@@ -42,7 +44,7 @@ export class PatchMap {
     );
     this.clear = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.select(new Set()) }, "Clear lasso");
     this.legend = h("p", { class: "classes", hidden: true });
-    const { card: element, body } = card(title, { class: "card map" }, this.by.group);
+    const { card: element, body, header } = card(title, { class: "card map" }, this.by.group);
     this.plot = h("div", { id, class: "plot", role: "img", "aria-label": label, dataset: { state: "empty" } });
     this.status = h("p", { class: "help", role: "status" });
     this.bar = h("progress", { max: 1, hidden: true, "aria-label": "Fitting the map" });
@@ -52,6 +54,7 @@ export class PatchMap {
     this.tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" }, this.thumb, this.tipText);
     body.append(h("div", { class: "plot-holder" }, this.plot, this.ring, this.tip), h("div", { class: "map-status" }, h("div", { class: "row" }, this.status, this.clear), this.bar, this.legend));
     this.element = element;
+    this.heading = header.firstChild;
     new ResizeObserver(() => this.drawn && this.plot.clientWidth && window.Plotly?.Plots.resize(this.plot)).observe(this.plot);
   }
 
@@ -83,9 +86,29 @@ export class PatchMap {
   }
 
   showLegend() {
-    const items = { label: () => classLegend(this.batch), similarity: similarityLegend }[this.colourBy]?.() ?? [];
+    const items = { label: () => classLegend(this.batch), similarity: similarityLegend, overlay: () => this.overlayLegend() }[this.colourBy]?.() ?? [];
     this.legend.hidden = items.length === 0;
     this.legend.replaceChildren(...items);
+  }
+
+  /** Take the colours of overlays that are of the features themselves, and give them back. */
+  followStyle() {
+    const { onMap } = styleOf(this.hooks.getState().look.style);
+    const to = onMap && this.colourBy === "set" ? "overlay" : !onMap && this.followed ? "set" : null;
+    if (to) {
+      this.followed = to === "overlay";
+      this.colourBy = to;
+      this.by.set(to);
+      this.hooks.onColour?.(to);
+    }
+    if (!this.batch) return;
+    this.showLegend();
+    if (this.colourBy === "overlay") this.recolourSoon();
+  }
+
+  overlayLegend() {
+    const { title } = styleOf(this.hooks.getState().look.style);
+    return [h("span", { class: "chip" }, `Coloured as the overlay: ${title}`)];
   }
 
   async poll(mine) {
@@ -132,6 +155,7 @@ export class PatchMap {
     const { x, y } = this.spots();
     window.Plotly.update(this.plot, { x: [x], y: [y] }, { ...this.proxyMarks(), ...this.frame(share) }, [0]);
     this.plot.dataset.share = String(share);
+    this.mark(this.marked);
   }
 
   /** Axes that hold still while points move, unless somebody has zoomed. */
@@ -161,6 +185,7 @@ export class PatchMap {
 
   /** Put a ring around a patch; null takes it away. */
   mark(patch) {
+    this.marked = patch;
     const axes = this.plot._fullLayout;
     this.ring.hidden = patch === null || patch === undefined || !this.drawn || !axes?.xaxis;
     if (this.ring.hidden) return;
@@ -178,8 +203,10 @@ export class PatchMap {
     const dark = isDark();
     const sets = { positive: hex(PALETTE.positive), ambiguous: hex(PALETTE.ambiguous), negative: dark ? "#5b6579" : "#aab2c0" };
     const selection = this.hooks.getState().selection;
+    const overlay = this.colourBy === "overlay" ? this.overlayColours() : null;
     for (let j = 0; j < n; j++) {
       if (selection?.size && !selection.has(j)) out[j] = dark ? "#2b3345" : "#e4e8ef";
+      else if (overlay) out[j] = overlay[4 * j + 3] ? hex(overlay.subarray(4 * j, 4 * j + 3)) : dark ? "#3a4356" : "#ccd3de";
       else if (this.colourBy === "image") out[j] = imageColour(imageOf(this.batch, j));
       else if (this.colourBy === "label") {
         const label = this.batch.labels[j];
@@ -192,6 +219,14 @@ export class PatchMap {
       }
     }
     return out;
+  }
+
+  /** RGBA of every patch as the mosaic has it at full opacity; null where it has none. */
+  overlayColours() {
+    const state = this.hooks.getState();
+    const { view, step } = state;
+    if (!view) return null;
+    return patchColours({ ...state, look: { ...state.look, opacity: 1 } }, view, Math.min(step, view.codes.length - 1));
   }
 
   /** Where the proxies are: the weighted mean of their nearest patches on the map. */
@@ -281,6 +316,7 @@ export class PatchMap {
     window.Plotly.react(this.plot, [patches], layout, config);
     if (!this.listening) this.listen();
     this.drawn = true;
+    this.mark(this.marked);
     this.plot.dataset.drawn = String(Number(this.plot.dataset.drawn ?? 0) + 1);
   }
 
@@ -294,6 +330,7 @@ export class PatchMap {
       if (!event?.points) return;
       this.select(new Set(event.points.filter((p) => p.curveNumber === 0).map((p) => p.pointIndex ?? p.pointNumber)));
     });
+    this.plot.on("plotly_relayout", () => this.mark(this.marked));
     this.plot.on("plotly_deselect", () => this.select(new Set()));
     this.plot.on("plotly_hover", ({ points, event }) => {
       const point = points.find((p) => p.curveNumber === 0);

@@ -4,14 +4,16 @@ import { h } from "../shared/dom.js";
 import { listenToPointers } from "./gestures.js";
 import { drawKeptNumbers, drawKeptSets } from "./keptmarks.js";
 import { PALETTE, boxes, hatch, lattice, outline, tintSheet } from "./overlay.js";
-import { patchColours } from "./styles/index.js";
+import { patchColours, styleOf } from "./styles/index.js";
 import { Tiles, whereIs } from "./tiles.js";
 
+// As in ppap/studio/explore/looks/base.py.
+const MARKED = "rgb(226,61,40)";
 const rgb = ([r, g, b], alpha = 1) => `rgba(${r},${g},${b},${alpha})`;
 
 export class Mosaic {
   /**
-   * options: {id, label, camera, describedBy, onPick(patch, event), onHover(patch or null)}
+   * options: {id, label, camera, describedBy, onPick(patch, event), onDouble(image), onHover(patch or null)}
    * getState() returns the page's state, getView() the view this mosaic shows.
    */
   constructor(options, getState, getView) {
@@ -42,6 +44,7 @@ export class Mosaic {
     this.preview = null;
     this.maxHeight = 480;
     this.camera.listeners.push(() => {
+      if (this.tiles && this.tiles.filling !== this.filling) this.layout();
       if (this.tiles) this.camera.clamp(this.tiles.width, this.tiles.height);
       this.element.classList.toggle("zoomed", this.camera.scale > 1);
       this.photosStale = true;
@@ -50,10 +53,23 @@ export class Mosaic {
     listenToPointers(this.element, this.canvas, this.camera, {
       pick: (x, y, event) => {
         const patch = this.patchAt(x, y);
-        if (patch !== null) options.onPick(patch, event);
+        if (patch === null || this.camera.settling) return;
+        const image = whereIs(this.batch, patch)[0];
+        if (this.filling !== null && image !== this.filling) this.camera.fill(image);
+        else options.onPick(patch, event);
       },
-      hover: (x, y) => options.onHover(this.patchAt(x, y)),
-      leave: () => options.onHover(null),
+      double: (x, y) => {
+        const patch = this.patchAt(x, y);
+        if (patch !== null && !this.camera.settling) options.onDouble(whereIs(this.batch, patch)[0]);
+      },
+      hover: (x, y) => {
+        this.camera.pointer = [x, y];
+        options.onHover(this.patchAt(x, y));
+      },
+      leave: () => {
+        this.camera.pointer = null;
+        options.onHover(null);
+      },
     });
     new ResizeObserver(() => this.layout()).observe(this.element);
   }
@@ -68,14 +84,21 @@ export class Mosaic {
     this.layout();
   }
 
+  /** The image that fills the room, if this batch has it. */
+  get filling() {
+    const { filling } = this.camera;
+    return filling !== null && filling < this.batch.names.length ? filling : null;
+  }
+
   /** Fit the tiles into the element's width and the height the page allows. */
   layout() {
     if (!this.batch) return;
     const width = Math.floor(this.element.clientWidth);
-    if (!width || (width === this.lastWidth && this.maxHeight === this.lastHeight)) return;
+    const same = width === this.lastWidth && this.maxHeight === this.lastHeight && this.tiles?.filling === this.filling;
+    if (!width || same) return;
     this.lastWidth = width;
     this.lastHeight = this.maxHeight;
-    this.tiles = new Tiles(this.batch, width, this.maxHeight);
+    this.tiles = new Tiles(this.batch, width, this.maxHeight, this.filling);
     const { height } = this.tiles;
     this.ratio = window.devicePixelRatio || 1;
     for (const canvas of [this.canvas, this.glass, this.photos]) {
@@ -104,6 +127,18 @@ export class Mosaic {
     return [x + camera.x, y + camera.y];
   }
 
+  /** Zoom to the mouse where it is over a mosaic, else to a patch, which is brought into view. */
+  zoom(factor, patch) {
+    const { camera, tiles } = this;
+    if (camera.pointer) {
+      camera.zoom(factor, ...camera.pointer);
+      return;
+    }
+    const [x, y] = this.centreOf(patch);
+    if (x < 0 || x > tiles.width || y < 0 || y > tiles.height) camera.pan(tiles.width / 2 - x, tiles.height / 2 - y);
+    camera.zoom(factor, ...this.centreOf(patch));
+  }
+
   /** "image,row,column" of a patch. */
   position = (patch) => whereIs(this.batch, patch).join(",");
 
@@ -121,6 +156,9 @@ export class Mosaic {
     if (!this.tiles) return;
     const state = this.getState();
     const view = this.getView();
+    const grey = Boolean(view && styleOf(state.look.style).grey);
+    if (grey !== this.grey) this.photosStale = true;
+    this.grey = grey;
     if (this.photosStale) this.drawPhotos();
     const context = this.canvas.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -160,7 +198,16 @@ export class Mosaic {
       const { x, y, width, height } = tiles.places[image];
       context.drawImage(this.picture, ...atlas[image], columns * side, rows * side, x, y, width, height);
     });
+    if (this.grey) this.takeColours(context);
     this.photosStale = false;
+  }
+
+  /** Leave the photographs' brightness only: colours of a scale upon colours would mislead. */
+  takeColours(context) {
+    context.globalCompositeOperation = "saturation";
+    context.fillStyle = "#808080";
+    for (const { x, y, width, height } of this.tiles.places) context.fillRect(x, y, width, height);
+    context.globalCompositeOperation = "source-over";
   }
 
   drawTint(context, state, view, step) {
@@ -219,6 +266,7 @@ export class Mosaic {
       context.stroke(path);
     }
     if (state.kept?.length && view === state.view && state.look.style !== "trust") drawKeptSets(context, this.tiles, state, this.thin);
+    for (const patch of styleOf(state.look.style).marked?.(state) ?? []) this.square(context, patch, [[3.5, "#fff"], [2, MARKED]]);
     const nearest = view.steps[step].nearest[0];
     if (step > 0 && nearest !== undefined) {
       const [x, y] = this.tiles.corner(nearest);
@@ -279,6 +327,7 @@ export class Mosaic {
     const numbers = view.steps[step];
     dataset.anchor = this.position(state.anchor);
     dataset.step = String(step);
+    dataset.filling = String(this.filling ?? "");
     for (const set of ["positive", "ambiguous", "negative"]) dataset[set] = String(numbers[set]);
     dataset.selected = String(state.selection?.size ?? 0);
     dataset.ready = "true";

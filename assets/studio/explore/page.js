@@ -18,13 +18,14 @@ import { loadPicture } from "./pictures.js";
 import { Stage } from "./stage.js";
 import { Steps } from "./steps.js";
 import { TakeAway } from "./takeaway.js";
-import { patchAt, patchCount } from "./tiles.js";
+import { patchAt, patchCount, whereIs } from "./tiles.js";
 import { Fetched } from "./styles/fetched.js";
-import { styleOf, whyNot } from "./styles/index.js";
+import { lookOf, styleOf, whyNot } from "./styles/index.js";
 import { Toolbar } from "./toolbar.js";
 import { Tour } from "./tour.js";
 
 const UNSEEN_MS = 300;
+const DOUBLE_MS = 500;
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server, upload) {
@@ -75,8 +76,10 @@ class Explore {
     this.keys = keySheet();
     this.ask = latestOnly(() => this.gather());
     const actions = this.actions();
+    // What overlay styles may do, see styles/options.js.
+    this.act = { pick: (patch) => this.pick(patch), set: (options) => this.setOptions(options) };
     this.toolbar = new Toolbar(this.state.look, this.compare.element, actions);
-    this.stage = new Stage(server, this.state, this.camera, this.toolbar, this.compare, this.beside, { pick: (patch, event) => this.clicked(patch, event) });
+    this.stage = new Stage(server, this.state, this.camera, this.toolbar, this.compare, this.beside, { pick: (patch, event) => this.clicked(patch, event), double: (image) => this.doubleClicked(image), act: this.act });
     this.mosaic = this.stage.own;
     this.anchors = new Anchors(this, server, config);
     Object.assign(actions, this.anchors.actions());
@@ -108,9 +111,14 @@ class Explore {
       look: (changes) => this.setLook(changes),
       toggle: (set) => this.setLook({ show: { ...state.look.show, [set]: !state.look.show[set] } }),
       grid: () => this.setLook({ grid: !state.look.grid }),
-      zoom: (factor) => camera.zoom(factor, this.mosaic.tiles.width / 2, this.mosaic.tiles.height / 2),
+      zoom: (factor) => this.mosaic.zoom(factor, state.anchor),
+      fill: () => camera.fill(camera.filling === null ? whereIs(state.batch, state.anchor)[0] : null),
+      another: (by) => {
+        const count = state.batch.names.length;
+        if (camera.filling !== null) camera.fill((camera.filling + by + count) % count);
+      },
       fit: () => camera.fit(),
-      clear: () => this.map.select(new Set()),
+      clear: () => (camera.filling === null ? this.map.select(new Set()) : camera.fill(null)),
       keys: () => this.keys.showModal(),
       take: () => this.take.open(),
       tour: () => this.tour.begin(),
@@ -146,6 +154,7 @@ class Explore {
     this.state.settings = this.controls.values;
     this.ownSettings = Boolean(link.settings);
     this.wanted = link;
+    this.toolbar.options.forget();
     if (link.look) this.setLook(link.look);
     this.compare.set(link.rule ?? null, link.parameters);
     if (link.beside) this.compare.show(link.beside.kind);
@@ -231,10 +240,11 @@ class Explore {
       state.settings = this.controls.values;
     }
     this.toolbar.setBatch(batch);
+    this.toolbar.options.show(state, this.act);
     if (whyNot(styleOf(state.look.style), batch)) this.setLook({ style: "sets" });
     this.bar.describe(batch);
     this.compare.fitTo(this.patches);
-    this.camera.fit();
+    this.camera.fill(null);
     this.stage.setBatch(batch, picture);
     this.anchors.setBatch(batch, picture, link);
     this.beside.follow(batch);
@@ -254,13 +264,36 @@ class Explore {
     this.ask();
   }
 
+  /** A double click on a mosaic: the image fills the stage, or all are shown again. */
+  doubleClicked(image) {
+    const { camera, state } = this;
+    const { anchor } = this.earlier;
+    camera.fill(camera.filling === null ? image : null);
+    // The first click made another patch the anchor; that was not meant.
+    if (anchor !== state.anchor) this.useAnchor(anchor);
+  }
+
   /** A click on a mosaic: with Shift it keeps the patch. */
   clicked(patch, event) {
+    const now = performance.now();
+    if (!(now - this.earlier?.at < DOUBLE_MS)) this.earlier = { anchor: this.state.anchor, at: now };
+    const style = styleOf(this.state.look.style);
     if (event?.shiftKey) this.anchors.kept.toggle(patch);
+    else if (event?.altKey && style.click) {
+      this.toolbar.options.forget();
+      style.click(this.state, this.act, patch);
+    }
     else this.pick(patch);
   }
 
   pick(patch) {
+    const { camera } = this;
+    const [image] = whereIs(this.state.batch, patch);
+    if (camera.filling !== null && camera.filling !== image) camera.fill(image);
+    this.useAnchor(patch);
+  }
+
+  useAnchor(patch) {
     this.stage.forgetPreview();
     this.state.anchor = patch;
     this.state.follow = this.state.follow || this.state.step === 0;
@@ -318,7 +351,7 @@ class Explore {
     if (rivalView) this.compare.setViews(view, rivalView, step, Boolean(batch.labels));
     this.histogram.setView(view, step);
     this.beside.showNumbers();
-    if (look.style === "difference") this.stage.showLegend();
+    if (styleOf(look.style).live) this.stage.showLegend();
     this.anchors.showStep();
     this.map.recolourSoon();
     this.stage.announce();
@@ -344,10 +377,18 @@ class Explore {
     const { look } = this.state;
     Object.assign(look, changes);
     this.toolbar.show(look);
+    this.toolbar.options.show(this.state, this.act);
+    this.map.followStyle();
     if (this.state.view) this.remember();
     this.stage.showLegend();
     this.stage.invalidate();
     this.anchors?.lookChanged();
+  }
+
+  /** Change options of the overlay style that is drawn. */
+  setOptions(options) {
+    const { look } = this.state;
+    this.setLook({ options: { ...look.options, [look.style]: { ...look.options?.[look.style], ...options } } });
   }
 
   /** What a style had asked the server for is there. */
@@ -373,8 +414,8 @@ class Explore {
   }
 
   exportState() {
-    const { batch, anchor, settings, step, look } = this.state;
-    return { batch: batch.batch, anchor, settings, step, look, across: this.mosaic.tiles.lines, rival: this.compare.request, beside: this.beside.request, ...this.anchors.exported };
+    const { batch, anchor, settings, step } = this.state;
+    return { batch: batch.batch, anchor, settings, step, look: lookOf(this.state), across: this.mosaic.tiles.lines, rival: this.compare.request, beside: this.beside.request, ...this.anchors.exported };
   }
 
   link() {

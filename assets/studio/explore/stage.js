@@ -11,7 +11,7 @@ const NARROW = 760;
 
 export class Stage {
   /**
-   * state is the page's; on: {pick(patch, event), act: what styles may do, see styles/options.js}; compare is the rival's chooser, beside the second
+   * state is the page's; on: {pick(patch, event), double(image), act: what styles may do, see styles/options.js}; compare is the rival's chooser, beside the second
    * features; toolbar stands above.
    */
   constructor(server, state, camera, toolbar, compare, beside, on) {
@@ -20,7 +20,7 @@ export class Stage {
     this.compare = compare;
     this.beside = beside;
     this.act = on.act;
-    const common = { camera, describedBy: toolbar.legendId, onPick: on.pick, onHover: (patch) => this.hover(patch) };
+    const common = { camera, describedBy: toolbar.legendId, onPick: on.pick, onDouble: on.double, onHover: (patch) => this.hover(patch) };
     const make = (id, label, view) => new Mosaic({ ...common, id, label }, () => state, view);
     this.own = make("mosaic", "Images of the batch. Click a patch to make it the anchor.", () => state.view);
     this.rival = make("rival-mosaic", "The rival rule for the same anchor.", () => state.rivalView);

@@ -96,11 +96,21 @@ export class StylePicker {
     if (back) this.more.focus({ preventScroll: true });
   }
 
+  /** To the group beside this one, at the same height. */
+  across(by) {
+    const groups = [...this.menu.children].map((group) => [...group.querySelectorAll("button")]);
+    const at = groups.findIndex((group) => group.includes(document.activeElement));
+    const to = groups[(at + by + groups.length) % groups.length];
+    to[Math.min(to.length - 1, groups[at].indexOf(document.activeElement))].focus();
+  }
+
+  /** Keys in the menu. */
   keys(event) {
     const at = this.items.indexOf(document.activeElement);
     const last = this.items.length - 1;
     const to = { ArrowDown: at === last ? 0 : at + 1, ArrowUp: at <= 0 ? last : at - 1, Home: 0, End: last }[event.key];
     if (event.key === "Escape") this.close(true);
+    else if (event.key === "ArrowLeft" || event.key === "ArrowRight") this.across(event.key === "ArrowRight" ? 1 : -1);
     else if (to !== undefined) this.items[to].focus();
     else return;
     event.preventDefault();

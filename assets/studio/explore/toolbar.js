@@ -1,5 +1,6 @@
 // Above the mosaic: the legend that switches sets on and off, and how they are drawn.
 import { count, h, newId } from "../shared/dom.js";
+import { StyleOptions } from "./styleoptions.js";
 import { StylePicker } from "./stylepicker.js";
 
 export const SETS = [
@@ -19,6 +20,7 @@ export class Toolbar {
       this.chips[set] = { number, button: h("button", attributes, h("i", {}), `${title} `, number) };
     }
     this.style = new StylePicker(look.style, (style) => on.look({ style }));
+    this.options = new StyleOptions();
     const opacityId = newId("opacity");
     this.opacity = h("input", { id: opacityId, type: "range", min: "0", max: "1", step: "0.05", oninput: () => on.look({ opacity: Number(this.opacity.value) }) });
     this.grid = h("button", { type: "button", class: "toggle", title: "Grid (g)", onclick: () => on.grid() }, "Grid");
@@ -39,6 +41,7 @@ export class Toolbar {
         this.grid,
         h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("−", "Zoom out (−)", () => on.zoom(1 / 1.4)), button("Fit", "Fit (0)", on.fit), button("+", "Zoom in (+)", () => on.zoom(1.4))),
       ),
+      this.options.element,
       h("div", { class: "tools" }, compare, h("div", { class: "end" }, button("Tour", "Tour: five steps for newcomers", on.tour), button("?", "Keys (?)", on.keys), h("button", { type: "button", class: "primary", onclick: on.take }, "Take it with you"))),
     );
     this.show(look);

@@ -176,15 +176,18 @@ def border(batch: Batch) -> np.ndarray:
 
 
 def read_background(batch: Batch, value: Any) -> int | str | None:
-    """None, "auto", or the patch [image, row, column] of a background as its index."""
+    """None, "auto", or a patch of the background: its image and where it lies there, from 0 at the
+    top and the left to 1, so that it means the same at every resolution."""
     if value is None or value == "auto":
         return None if value is None else "auto"
+    said = "The background must be left out, auto, or an image and a place in it, from 0 to 1."
     if not isinstance(value, list | tuple) or len(value) != 3:
-        raise RequestError(
-            "The background must be left out, auto, or a patch: its image, row and column."
-        )
-    image = check_index("image", value[0], len(batch))
-    return batch.index(image, value[1], value[2])
+        raise RequestError(said)
+    image, *place = value
+    grid = batch.grids[check_index("image", image, len(batch))]
+    if not all(isinstance(part, int | float) and 0 <= part < 1 for part in place):
+        raise RequestError(said)
+    return batch.index(image, *(int(part * n) for part, n in zip(place, grid, strict=True)))
 
 
 def read_count(value: Any) -> int:

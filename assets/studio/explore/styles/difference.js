@@ -18,6 +18,7 @@ export const difference = {
   title: "Difference",
   help: "Positives gained and lost from the first sets to the second, or to a rule",
   group: "Sets",
+  live: true,
   colours({ difference: codes, look }) {
     return codes ? tint(codes.length, look.opacity, (j) => FILLED[codes[j]]) : null;
   },
@@ -25,7 +26,7 @@ export const difference = {
     if (!codes) return [h("span", {}, "Choose a rule or other features under “Compare with” to see what is gained and lost.")];
     return CHANGES.map(([code, title, rgb]) => {
       const { count: number, right } = tally(codes, code, batch.labels, anchor);
-      const chip = swatch(rgb, `${title} `, h("b", {}, count(number)), right === null ? "" : `, ${count(right)} right`);
+      const chip = swatch(rgb, `${title} ${count(number)}${right === null || !number ? "" : `, ${count(right)} right`}`);
       chip.dataset.change = String(code);
       chip.title = right === null ? "" : "Right: of the anchor's class";
       return chip;

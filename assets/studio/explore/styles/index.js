@@ -12,6 +12,7 @@
 //   options, controls, …  see options.js; only where the style has parameters
 //   says(state, patch)    a few words on the patch under the pointer; "" for none
 //   click(state, act, patch)  what Alt and a click do
+//   live                  whether the legend changes with anchor and step
 //   onMap                 whether the map takes its colours when it is chosen
 //   marked(state)         patches that are framed: an array of indices
 // What has to come from the server is read with state.fetched, see fetched.js.

@@ -13,9 +13,9 @@ from ppap.studio.explore.looks.base import Look, Panel, Style, Wanted, blank
 
 
 def options(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Its ``background``: None, "auto", or a patch as [image, row, column]."""
+    """Its ``background``: None, "auto", or an image and a place in it."""
     value = raw.get("background")
-    place = isinstance(value, list) and len(value) == 3 and all(type(n) is int for n in value)
+    place = isinstance(value, list) and len(value) == 3
     return {"background": value if value == "auto" or place else None}
 
 
