@@ -21,8 +21,11 @@ from ppap.own_features.arrays import (
 from ppap.own_features.pictures import notes_on, patch_side, stand_ins
 from ppap.propagation import unit
 
+# What they are called unless somebody says otherwise.
+INFO = BackboneInfo("own", "Own features", "Features of your own, as they came.", False)
 
-def own_batch(own: OwnFeatures, info: BackboneInfo) -> Batch:
+
+def own_batch(own: OwnFeatures, info: BackboneInfo = INFO) -> Batch:
     """A batch of features of one's own.
 
     Args:

@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 from ppap.backbones import BackboneInfo
 from ppap.batches import Batch
-from ppap.own_features.batch import own_batch
+from ppap.own_features.batch import INFO, own_batch
 from ppap.own_features.files import read_npz
 from ppap.studio.requests import Request, RequestError, at_field
 from ppap.studio.sources import Sources
-
-NOTE = "Features of your own, as they came."
 
 
 class Own(NamedTuple):
@@ -40,5 +38,5 @@ def own_source(request: Request, sources: Sources, given: Mapping[str, Own]) -> 
             file = sources.file(request.own)
             name = file.name
         own = read_npz(file, name=name)
-        info = BackboneInfo("npz", f"Own features ({name})", NOTE, needs_download=False)
+        info = BackboneInfo("npz", f"Own features ({name})", INFO.note, needs_download=False)
         return Own(own_batch(own, info), own.images is not None)

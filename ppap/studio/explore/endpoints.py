@@ -11,7 +11,9 @@ import gradio as gr
 
 from ppap.settings import PRESETS, RANGES
 from ppap.studio.explore.anchor_endpoints import AnchorEndpoints, read_anchors
+from ppap.studio.explore.beside_endpoints import BesideEndpoints, beside_of
 from ppap.studio.explore.exports import File
+from ppap.studio.explore.run_endpoints import RunEndpoints
 from ppap.studio.explore.server import Server
 from ppap.studio.publishing import publish, refusing, sent
 from ppap.studio.requests import RequestError
@@ -27,7 +29,9 @@ def add_endpoints(blocks: gr.Blocks, server: Server) -> None:
         endpoints.load_images,
         endpoints.suggest_settings,
         endpoints.propagate,
+        BesideEndpoints(server).compare_features,
         endpoints.save,
+        RunEndpoints(server).run_steps,
         anchors.propagate_several,
         anchors.every_anchor,
     ):
@@ -44,26 +48,43 @@ class Endpoints:
         self,
         source: str = "samples",
         size: int = 448,
-        backbone: str = "embedded",
+        backbone: str = "",
         folder: str = "",
         split: str = "train",
         count: int = 8,
         seed: int = 0,
         checkpoint: str = "",
         images: list[int] | None = None,
+        kind: str = "",
+        run: str = "",
+        at: int = 0,
+        output: str = "",
+        npz: str = "",
+        like: str = "",
     ) -> dict[str, Any]:
-        """Load and embed the sample photos, or images of a folder on the server.
+        """Load and embed the sample photos or images of a folder, or take features of your own.
 
         Args:
-            source: "samples", or "folder" for a folder or data set on the server.
+            source: "samples"; "folder" for a folder or data set on the server; "npz" for features
+                of your own.
             size: side of the square images in pixels: 224, 320 or 448.
-            backbone: a name from the page's list, any timm ViT, or "checkpoint".
+            backbone: a name from the page's list, any timm ViT, "checkpoint" or "run"; left out,
+                "embedded", or with source "npz" the features in the file.
             folder: with source "folder": its path on the server.
             split: with source "folder": train, val, …
             count: with source "folder": how many images, 1 to 64.
             seed: with source "folder": which batch of the split: 0, 1, 2, …
-            checkpoint: with backbone "checkpoint": the file's path on the server.
+            checkpoint: with backbone "checkpoint": the path on the server of a backbone's file, or
+                of a checkpoint of training.
             images: with source "folder": numbers of the images, from 0, instead of the next.
+            kind: with source "folder": of the data set, where its folder does not tell.
+            run: with backbone "run": the name of a run.
+            at: with a run: a step that it has kept (see run_steps); 0: the newest.
+            output: of a run or a checkpoint of training: "backbone" (the trained feature, which
+                inference uses), "projection" (z, which the loss compares) or "frozen".
+            npz: with source "npz": the file's path on the server; it holds features (B, h, w, D),
+                and perhaps images (B, H, W, 3), labels (B, h, w) or (B, H, W) and classes.
+            like: a batch's id: its images again, with these features; nothing else matters then.
 
         Returns:
             The batch: its id, image names, grids (rows and columns of patches) and shapes (height
@@ -167,6 +188,8 @@ class Endpoints:
         grid: bool = False,
         anchors: list[list[int]] | None = None,
         measure: str = "",
+        other: str = "",
+        other_settings: dict[str, float] | None = None,
     ) -> gr.FileData:
         """Save what the page would show: a picture, the sets, or the lines of Python.
 
@@ -184,8 +207,8 @@ class Endpoints:
             steps: T, 0 to 20.
             rival: "", "tps", "ans", "baseline", "hp", "knn" or "kmeans".
             rival_parameters: the rival's own, such as {"k": 100}.
-            style: "sets", "boxes", "similarity", "labels", "trust", "anchors", "union" or
-                "intersection".
+            style: "sets", "boxes", "similarity", "labels", "difference", "trust", "anchors",
+                "union" or "intersection".
             opacity: of the overlay, 0 to 1.
             grid: whether the borders of patches are drawn.
             anchors: image, row and column of up to eight more anchors, kept in the file beside
@@ -193,6 +216,10 @@ class Endpoints:
             measure: with style "trust": "precision", "recall", "false_negatives", "cohesion",
                 "positives", "moved" or "ambiguous_share"; "" for precision where there are labels,
                 else cohesion.
+            other: "", or the id of a batch of the same images with other features, or the same id
+                again: the file then holds both. Not together with a rival.
+            other_settings: settings of the other features where they differ, such as
+                {"phi0": 0.4}.
 
         Returns:
             The file.
@@ -231,6 +258,7 @@ class Endpoints:
                     "anchor": batch.index(given["image"], given["row"], given["column"]),
                     "settings": {name: given[name] for name in RANGES},
                     "rival": rival if given["rival"] else None,
+                    "beside": beside_of(given),
                     "format": given["format"],
                     "step": given["step"],
                     "kept": kept,

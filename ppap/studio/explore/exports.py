@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ppap.backbones.naming import called
-from ppap.batches import Batch, rounded_size
+from ppap.batches import Batch
 from ppap.rivals import RULES, Choice
 from ppap.settings import RANGES
 from ppap.studio.explore.extras import NONE, Extras, arrays_of, json_of, lines_of, with_kept
 from ppap.studio.explore.layout import Lines
 from ppap.studio.explore.looks.base import Look, Panel
 from ppap.studio.explore.pictures import as_png, legend
+from ppap.studio.explore.recipe_lines import batch_lines
 from ppap.studio.explore.svg import as_svg
 from ppap.studio.explore.views import View
 from ppap.studio.store import Held
@@ -186,18 +185,11 @@ def as_npz(batch: Batch, shown: list[Shown], extras: Extras = NONE) -> bytes:
 
 def as_python(held: Held, shown: list[Shown], extras: Extras = NONE) -> str:
     """Lines that compute the same sets with the library."""
-    batch, recipe = held.batch, held.recipe
+    batch = held.batch
     anchor = int(shown[0].view.sets.anchors[0])
     where = batch.position(anchor)
-    backbone = repr(recipe["backbone"])
-    if recipe["backbone"] == "checkpoint":
-        named = called(recipe["checkpoint"]).model is not None
-        backbone = repr(recipe["checkpoint"]) if named else f"Path({recipe['checkpoint']!r})"
-    lines = ["from pathlib import Path"] if "Path(" in backbone else []
-    lines += ["import torch", "import ppap", "from ppap.backbones import load_backbone"]
-    lines += source_lines(recipe, batch.names)
-    lines += [
-        f"batch = ppap.make_batch(examples, load_backbone({backbone}), {fit_of(held)})",
+    lines = [
+        *batch_lines(held),
         f"anchor = batch.index(image={where.image}, row={where.row}, column={where.column})",
     ]
     for one in shown:
@@ -207,45 +199,6 @@ def as_python(held: Held, shown: list[Shown], extras: Extras = NONE) -> str:
         )
     lines += lines_of(batch, extras, shown[0].choice.settings)
     return "\n".join(lines) + "\n"
-
-
-def fit_of(held: Held) -> str:
-    """The arguments of ``make_batch`` that bring the images to their sizes."""
-    size = rounded_size(held.recipe.get("size", 448), held.batch.patch)
-    whole = held.recipe.get("picture") == "whole"
-    return f"size={size}" + (', picture="whole"' if whole else "")
-
-
-def source_lines(recipe: dict[str, Any], names: tuple[str, ...]) -> list[str]:
-    """Lines that read the photographs."""
-    if recipe["source"] == "files":
-        return [
-            "from pathlib import Path",
-            "from ppap.data import Example, read_image",
-            "",
-            "# The uploaded files, by name: set the folder they are in.",
-            'folder = Path(".")',
-            f"names = {list(names)!r}",
-            "examples = [Example(read_image(folder / name)) for name in names]",
-        ]
-    if recipe["source"] == "samples":
-        return [
-            "from ppap.data import samples_dataset",
-            "",
-            "photos = samples_dataset()",
-            "examples = [photos.load(i) for i in range(len(photos))]",
-        ]
-    return [
-        "from ppap.data import open_dataset",
-        "",
-        f"data = open_dataset({expanded(recipe['folder'])!r}, split={recipe['split']!r})",
-        f"examples = [data.load(i) for i in {list(recipe['indices'])!r}]",
-    ]
-
-
-def expanded(folder: str) -> str:
-    """A folder as a path that Python understands: ``~`` is the shell's."""
-    return str(Path(folder).expanduser())
 
 
 def rule_lines(choice: Choice) -> list[str]:

@@ -37,6 +37,7 @@ from ppap.studio.explore.looks.registry import STYLES
 from ppap.studio.explore.maps import Maps
 from ppap.studio.explore.requests import read_choice, read_format, read_lines, read_look, read_step
 from ppap.studio.explore.several import Several
+from ppap.studio.explore.stages import StageCalls
 from ppap.studio.explore.surveys import Surveys
 from ppap.studio.explore.trust import Trusting
 from ppap.studio.loading import Loader
@@ -88,7 +89,9 @@ class Server:
         self.inspector = Inspector(loader, self._device)
         self.surveys = Surveys(self._device)
         self.trusting = Trusting(store, self.surveys)
+        self.stages = StageCalls(loader.networks.stages)
         self._parts = (
+            self.stages,
             Costing(loader),
             Maps(store, maps),
             Several(store, self._device),
@@ -273,6 +276,7 @@ class Server:
         sheet = self.picture(held)
         return {
             **explorer.batch_reply(held),
+            **self.stages.of_batch(held),
             "picture": f"studio/batch/{held.key}.jpg",
             "atlas": [list(corner) for corner in sheet.corners],
             "atlas_patch": sheet.patch,
