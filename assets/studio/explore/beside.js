@@ -38,6 +38,7 @@ export class Beside {
     this.table = new BesideTable();
     this.histogram = new Histogram("Similarity to the second proxy");
     this.histogram.element.hidden = true;
+    this.histogram.element.classList.add("second");
   }
 
   /** The mosaic, with what all mosaics share; hover(patch of the first, patch of the second). */
@@ -143,6 +144,7 @@ export class Beside {
     this.page.state.difference = null;
     this.table.element.hidden = true;
     this.histogram.element.hidden = true;
+    this.page.histogram.heading.textContent = "Similarity to the proxy";
     this.maps.drop();
   }
 
@@ -199,7 +201,7 @@ export class Beside {
     this.pane.fail("");
     this.pane.progress("Loading the second features");
     try {
-      const request = { ...page.state.batch.recipe, ...fields, page: `${page.config.page} beside`, like };
+      const request = { ...fields, page: `${page.config.page} beside`, like };
       const batch = await follow(page.server, request, (text, share) => mine === this.turn && this.pane.progress(text, share), () => mine === this.turn);
       if (!batch || mine !== this.turn) return;
       await this.setBatch(batch);
@@ -304,6 +306,7 @@ export class Beside {
     const other = JSON.stringify(batch.grids) !== JSON.stringify(this.batch.grids);
     this.table.show({ view, step }, { view: this.view, step: this.step }, difference, { labels: batch.labels, other }, anchor);
     this.histogram.element.hidden = false;
+    this.page.histogram.heading.textContent = "Similarity to the first proxy";
     this.histogram.setView(this.view, this.step);
     this.maps.recolourSoon();
   }

@@ -1,6 +1,6 @@
 // What the second features look like on the page: their pane, and the table of both.
 import { count, fixed, h, percent } from "../shared/dom.js";
-import { GAINED, LOST, stepBeside, tally } from "./difference.js";
+import { GAINED, LOST, tally } from "./difference.js";
 
 const ROWS = [
   ["|P|", "Positive patches", "positive"],
@@ -38,26 +38,29 @@ export class BesideTable {
   show(first, second, codes, batch, anchor) {
     const rows = ROWS.filter((row) => !row[3] || batch.labels);
     const numbers = [first.view.steps[first.step], second.view.steps[second.step]];
-    const said = (value, share) => (share ? percent(value) : count(value));
+    const text = (value, share) => (share ? percent(value) : count(value));
     const head = h("tr", {}, h("th", { scope: "col" }, `t = ${first.step}${second.step === first.step ? "" : ` beside ${second.step}`}`), rows.map(([name, title]) => h("th", { scope: "col", title }, name)));
     const body = ["First", "Second"].map((title, i) =>
-      h("tr", { dataset: { row: title.toLowerCase() } }, h("th", { scope: "row" }, title), rows.map(([, , key, share]) => h("td", {}, said(numbers[i][key], share)))),
+      h("tr", { dataset: { row: title.toLowerCase() } }, h("th", { scope: "row" }, title), rows.map(([, , key, share]) => h("td", {}, text(numbers[i][key], share)))),
     );
     const both = rows.map(([, , key, share]) => h("td", {}, differenceOf(numbers[0][key], numbers[1][key], share)));
     this.table.replaceChildren(h("thead", {}, head), h("tbody", {}, body, h("tr", { dataset: { row: "difference" } }, h("th", { scope: "row", title: "Second minus first" }, "Difference"), both)));
-    this.words.textContent = `${gainsAndLosses(codes, batch, anchor)}${batch.other ? " Patches differ in size: counted in those of the first." : ""}`;
+    const said = [gainsAndLosses(codes, batch, anchor)];
+    if (batch.other) said.push("Patches differ in size: counted in those of the first.");
+    if (!numbers[1].positive && numbers[0].positive) said.push("No patch of the second is above Φ: its similarities are others. “Settings of: Second”, then Suggest, finds thresholds for it.");
+    this.words.textContent = said.join(" ");
     this.element.hidden = false;
   }
 }
 
-/** "34 patches gained, 29 of 30 labelled ones right; 12 lost, 3 of 10 right." */
+/** "From first to second: 34 positives gained (29 of 30 labelled right), 12 lost (3 of 10 right)." */
 function gainsAndLosses(codes, { labels }, anchor) {
   const say = (code, word) => {
     const { count: number, right, labelled } = tally(codes, code, labels, anchor);
-    const share = right === null || labelled === 0 ? "" : `, ${count(right)} of ${count(labelled)} with a label right`;
+    const share = right === null || labelled === 0 ? "" : ` (${count(right)} of ${count(labelled)} with a label right)`;
     return `${count(number)} ${word}${share}`;
   };
-  return `Positives, from first to second: ${say(GAINED, "gained")}; ${say(LOST, "lost")}.`;
+  return `From first to second: ${say(GAINED, "positives gained")}, ${say(LOST, "lost")}.`;
 }
 
 /** The pane of the second mosaic. */
@@ -83,6 +86,3 @@ export class BesidePane {
     this.bar.value = share;
   }
 }
-
-/** The step of the second view beside that of the first. */
-export const besideStep = (page, view) => stepBeside(page.step, page.view, view);

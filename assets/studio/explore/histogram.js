@@ -18,7 +18,7 @@ function svg(tag, attributes, text) {
 
 export class Histogram {
   constructor(title = "Similarity to the proxy") {
-    const { card: element, body } = card(title, { class: "card histogram" });
+    const { card: element, body, header } = card(title, { class: "card histogram" });
     this.plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", preserveAspectRatio: "none" });
     this.bars = Array.from({ length: BINS }, () => svg("rect", {}));
     this.lines = ["psi", "phi"].map((name) => ({
@@ -33,6 +33,7 @@ export class Histogram {
     for (const { line, text } of this.lines) this.plot.append(line, text);
     body.append(h("div", { class: "plot" }, this.plot), h("p", { class: "help" }, "Bar height follows the square root of the number of patches."));
     this.element = element;
+    this.heading = header.firstChild;
   }
 
   /** Cosines run from −1, but hardly ever below −0.5: the axis begins there while nothing is. */

@@ -35,7 +35,9 @@ export class MapBeside {
 
   setBatch(batch, picture) {
     this.element.classList.add("two");
-    this.map.element.hidden = this.morph.element.hidden = false;
+    this.first.heading.textContent = "Map of the first";
+    this.map.element.hidden = false;
+    this.morph.element.hidden = this.beside.kind === "same"; // the same places
     this.morph.allow(false);
     this.colour(this.first.colourBy);
     // The first one comes first, and this one starts from it.
@@ -55,6 +57,7 @@ export class MapBeside {
   drop() {
     this.waiting = null;
     this.element.classList.remove("two");
+    this.first.heading.textContent = "Map";
     this.map.leave();
     this.map.element.hidden = this.morph.element.hidden = true;
     this.morph.allow(false);

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -21,6 +22,7 @@ from ppap.propagation import propagate
 from ppap.studio import networks
 from ppap.studio.access.visitor import Visitor, asking
 from ppap.studio.explore import beside, views
+from ppap.studio.explore.beside_endpoints import BesideEndpoints
 from ppap.studio.explore.maps import Maps
 from tests.support.small_studio import SmallStudio, draw, load_tiny, small_batch
 
@@ -400,3 +402,38 @@ def test_maps_of_other_images_are_refused(studio: SmallStudio, two: dict[str, An
     other = studio.load(source="files", files=[studio.upload("one.png")])["batch"]
     reply = studio.ask("map_beside", {"batch": two["batch"], "beside": other, "have": None})
     assert "same images" in reply["error"]
+
+
+# --- scripts
+
+
+def test_the_endpoint_gives_both_and_their_difference(
+    studio: SmallStudio, two: dict[str, Any]
+) -> None:
+    endpoints = BesideEndpoints(studio.server)
+    other = two["beside"]["batch"]
+    found = endpoints.compare_features(
+        two["batch"], other, 0, 3, 3, **SETTINGS, other_settings=OTHERS
+    )
+    assert found == json.loads(studio.server.file({**two, "format": "json", "step": 0}).data)
+    linked = endpoints.compare_features(two["batch"], other, 0, 3, 3, **SETTINGS)
+    assert linked["beside"]["rules"][0]["settings"] == SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"other": ""}, "no longer in memory"),
+        ({"other": None}, "no longer in memory"),
+        ({"other_settings": [1]}, "must be an object"),
+        ({"other_settings": {"phi0": 2}}, "Φ⁰ must be"),
+        ({"other_settings": {"unknown": 2}}, "unknown"),
+        ({"row": 7}, "row"),
+    ],
+)
+def test_the_endpoint_refuses_in_a_sentence(
+    studio: SmallStudio, two: dict[str, Any], wrong: dict[str, Any], said: str
+) -> None:
+    where = {"batch": two["batch"], "other": two["beside"]["batch"], "image": 0, "row": 3}
+    with pytest.raises(gr.Error, match=said):
+        BesideEndpoints(studio.server).compare_features(**{**where, "column": 3, **wrong})

@@ -30,7 +30,14 @@ from tests.support.small_studio import draw
 
 pytestmark = pytest.mark.slow
 
-EXPLORING = ("load_batch", "load_images", "suggest_settings", "propagate", "save")
+EXPLORING = (
+    "load_batch",
+    "load_images",
+    "suggest_settings",
+    "propagate",
+    "save",
+    "compare_features",
+)
 TRAINING = (
     "check_run",
     "start_run",
@@ -157,6 +164,23 @@ def test_samples_are_loaded(samples: dict[str, Any]) -> None:
     assert samples["shapes"] == [[224, 224]] * 6
     assert samples["backbone"] == "embedded"
     assert "ImageNet labels" in samples["backbone_note"]
+
+
+def test_the_same_features_under_other_settings_stand_side_by_side(
+    launched: Launched, samples: dict[str, Any]
+) -> None:
+    where = {"batch": samples["batch"], "other": samples["batch"], "image": 0, "row": 7}
+    arguments = {**where, "column": 6, **SETTINGS, "other_settings": {"phi0": 0.4}}
+    found = launched.call("compare_features", **arguments)
+    assert found["beside"]["anchor"] == found["anchor"]
+    assert found["beside"]["rules"][0]["settings"] == {**SETTINGS, "phi0": 0.4}
+    before, after = (one["rules"][0]["steps"][-1] for one in (found, found["beside"]))
+    last = found["differences"][-1]
+    gained = set(after["positive_patches"]) - set(before["positive_patches"])
+    assert set(last["gained_patches"]) == gained
+    assert gained
+    with pytest.raises(AppError, match="no longer in memory"):
+        launched.call("compare_features", **{**arguments, "other": "nothing"})
 
 
 def test_a_folder_is_loaded(launched: Launched) -> None:
