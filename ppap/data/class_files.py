@@ -58,6 +58,8 @@ class Named:
     """Whether the order of the names gives the numbers, since nothing else does."""
     void_declared: bool = False
     """Whether the file itself says what means no class."""
+    guessed: bool = False
+    """Whether there is no file, and the numbers in the label maps are the names."""
 
     @property
     def class_list(self) -> ClassList:

@@ -10,14 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from ppap.data.base import Dataset, Item, Items, Layout, read_upright
-from ppap.data.class_files import CLASSES, Named, class_file, read_classes
+from ppap.data.class_files import CLASSES, USUAL_VOID, Named, class_file, read_classes
 from ppap.data.classes import ClassList, with_palette
 from ppap.data.coding import Coding
-from ppap.data.contents import Contents, Pair, by_split, contents_of, stray_note
+from ppap.data.contents import (
+    Contents,
+    Pair,
+    by_split,
+    contents_of,
+    label_maps_beside,
+    stray_note,
+)
 from ppap.data.errors import DataError, LayoutError, printable
 from ppap.data.known_classes import VOC21, with_known_colours
 from ppap.data.labels import VOID, label_table, read_labels
-from ppap.data.listing import has_folder
+from ppap.data.listing import has_folder, images_in
+from ppap.data.numbered import named_by_number, note_on, numbers_in
 from ppap.data.parts import IMAGES, SPLITS, has_picture, list_files, parts_of, split_folders
 
 TITLE = "Folder with images"
@@ -31,7 +39,7 @@ def recognises(root: Path) -> bool:
     """Whether there is a folder of pictures, or there are splits, or label maps and their classes.
 
     A folder called ``images`` is enough. Pictures that lie otherwise are a data set where folders
-    divide them, or where there are label maps and a file says what they mean.
+    divide them, or where there are label maps and a file says what they mean, or numbers do.
     """
     if _CROPS.fullmatch(root.resolve().name):
         return False
@@ -45,8 +53,20 @@ def recognises(root: Path) -> bool:
     labelled = any(has_picture(root / folder, labels=True) for folder in folders)
     if not filled:
         return False
-    known = class_file(root) is not None or is_voc(root)
-    return known and (labelled or contents_of(root).labelled)
+    if class_file(root) is not None or is_voc(root):
+        return labelled or contents_of(root).labelled
+    beside = any(label_maps_beside(images_in(root / part.photos)) for part in filled)
+    return (labelled or beside) and has_numbered_maps(root)
+
+
+def has_numbered_maps(root: Path) -> bool:
+    """Whether pictures have label maps whose numbers can be classes; a few are opened."""
+    try:
+        pairs = contents_of(root).pairs.values()
+    except LayoutError:
+        return False
+    maps = [pair.labels for pair in pairs if pair.labels is not None]
+    return bool(numbers_in(root, spread(maps, PEEKED), stored_values) - {USUAL_VOID})
 
 
 def is_voc(root: Path) -> bool:
@@ -100,6 +120,8 @@ def named_classes(root: Path, found: Contents) -> Named:
         found.notes.append(f"No {CLASSES}: the classes are taken to be PASCAL VOC's.")
         numbers = {**{i: i for i in range(len(VOC21))}, 255: VOID}
         return with_known_colours(Named(root / CLASSES, list(VOC21), numbers))
+    if found.labelled and (guessed := named_by_numbers(root, found)) is not None:
+        return guessed
     if found.labelled:
         if parts_of(root)[0].photos.casefold() == IMAGES:
             folder = printable(found.label_folders[0])
@@ -111,6 +133,18 @@ def named_classes(root: Path, found: Contents) -> Named:
         )
         found.without_labels()
     return Named(root / CLASSES)
+
+
+def named_by_numbers(root: Path, found: Contents) -> Named | None:
+    """A class for every number in the label maps; None where they hold no such numbers."""
+    maps = [pair.labels for pair in found.pairs.values() if pair.labels is not None]
+    looked = spread(maps, MOST_PEEKED)
+    numbers = numbers_in(root, looked, stored_values)
+    if not numbers or numbers == {USUAL_VOID}:
+        return None
+    named = named_by_number(root, numbers)
+    found.warnings.append(note_on(named, len(looked), len(maps)))
+    return named
 
 
 def open_split(root: Path, split: str) -> Dataset:
@@ -165,7 +199,7 @@ def meaning_notes(named: Named, found: Contents) -> list[str]:
         return []
     void = sorted(n for n, class_id in named.numbers.items() if class_id == VOID and n != 255)
     told = []
-    if not named.counted:
+    if not named.counted and not named.guessed:
         told.append(f"{named.file.name} gives the numbers of the classes.")
     if void:
         told.append(f"Numbers without a class: {', '.join(map(str, void))} and 255.")
@@ -176,6 +210,8 @@ def remedy(named: Named) -> str:
     """What to do about a number that has no class."""
     if not named.names:
         return ""
+    if named.guessed:
+        return f"write every number with its class into {CLASSES}, as in '7 road'"
     return (
         f"if it is a class, give every class its number in {named.file.name}, as in "
         f"'7 {printable(named.names[0])}'; if it means no class, write a line 'void 7'"

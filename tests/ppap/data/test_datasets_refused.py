@@ -149,6 +149,8 @@ def test_folder_files_that_contradict(file: str, text: bytes, reason: str, tmp_p
 def test_folder_with_labels_needs_names(tmp_path: Path) -> None:
     layouts.folder(tmp_path)
     (tmp_path / "classes.txt").unlink()
+    for file in (tmp_path / "labels").rglob("*.png"):
+        Image.new("RGB", (8, 8), (1, 2, 3)).save(file)  # colours, which are no numbers
     with pytest.raises(LayoutError, match=r"has labels but no classes\.txt: write one name a line"):
         open_dataset(tmp_path)
 

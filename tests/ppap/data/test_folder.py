@@ -216,7 +216,22 @@ def test_lossy_label_maps_are_refused_by_their_own_name(tmp_path: Path) -> None:
 def test_label_maps_without_classes(tmp_path: Path) -> None:
     for name in NAMES:
         photo(tmp_path / f"images/{name}.jpg")
-        labels(tmp_path / f"masks/{name}.png")
+        labels(tmp_path / f"masks/{name}.png", (0, 1, 7, 255))
+    # Their numbers are the classes.
+    data = open_dataset(tmp_path, split="all")
+    assert (data.name, len(data), data.classes) == ("folder", 8, ("0", "1", "7"))
+    assert "No classes.txt: the classes are called by their numbers (0, 1, 7)" in data.warnings[0]
+    assert read_all(data) == [[0, 1, 2, VOID]] * 8
+    (tmp_path / "images").rename(tmp_path / "photos")
+    assert open_dataset(tmp_path, split="all").classes == ("0", "1", "7")
+
+
+def test_label_maps_that_are_no_numbers(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    for i, name in enumerate(NAMES):
+        photo(tmp_path / f"images/{name}.jpg")
+        shades = np.arange(48, dtype=np.uint8).reshape(6, 8) + 20 * i
+        Image.fromarray(shades.astype(np.uint8)).save(tmp_path / f"masks/{name}.png")
     with pytest.raises(LayoutError, match=r"has labels but no classes\.txt: .* are in masks/\)"):
         open_dataset(tmp_path)
     (tmp_path / "images").rename(tmp_path / "train")
@@ -229,6 +244,28 @@ def test_label_maps_without_classes(tmp_path: Path) -> None:
     data = open_dataset(tmp_path)
     assert (data.name, len(data), data.classes) == ("folder", 8, ())
     assert "in train_masks were left out: no classes.txt says what they mean" in data.warnings[0]
+
+
+def test_masks_of_black_and_white_without_classes(tmp_path: Path) -> None:
+    for name in NAMES:
+        photo(tmp_path / f"{name}.jpg")
+        labels(tmp_path / f"{name}_mask.png", (0, 255, 0))
+    data = open_dataset(tmp_path, split="all")
+    assert data.classes == ("0", "255")
+    assert read_all(data) == [[0, 1, 0, 0]] * 8
+
+
+def test_a_number_that_no_looked_at_map_has_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ppap.data.folder.MOST_PEEKED", 2)
+    for i in range(4):
+        photo(tmp_path / f"images/{i}.jpg")
+        labels(tmp_path / f"labels/{i}.png", (0, 9 if i == 3 else 1))
+    data = open_dataset(tmp_path, split="all")
+    assert "that 2 of 4 label maps hold (0, 1)" in data.warnings[0]
+    with pytest.raises(LabelError, match=r"9.*write every number with its class into classes\.txt"):
+        data.load(3)
 
 
 def test_one_stem_twice(tmp_path: Path) -> None:
