@@ -1,13 +1,24 @@
 // Zoom and offset, shared by every mosaic on the page so that they show the same place.
 
 const MAX_ZOOM = 16;
+const SETTLING_MS = 350;
 
 export class Camera {
   constructor() {
     this.scale = 1;
     this.x = 0;
     this.y = 0;
+    this.filling = null; // the image that fills the room, the others being in a strip
+    this.filledAt = -Infinity;
+    this.pointer = null; // where the mouse is on a canvas
     this.listeners = [];
+  }
+
+  /** Let one image fill the room; null shows all alike. */
+  fill(image) {
+    this.filling = image;
+    this.filledAt = performance.now();
+    this.fit();
   }
 
   changed() {
@@ -17,6 +28,11 @@ export class Camera {
   fit() {
     Object.assign(this, { scale: 1, x: 0, y: 0 });
     this.changed();
+  }
+
+  /** Whether everything has just moved to another place: a second click was not meant for that. */
+  get settling() {
+    return performance.now() - this.filledAt < SETTLING_MS;
   }
 
   /** Zoom by a factor; (cx, cy) in canvas pixels stays where it is. */

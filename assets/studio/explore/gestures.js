@@ -1,6 +1,6 @@
 // Mouse, pen and touch on a mosaic: hover, click, drag, pinch, and Ctrl with the wheel.
 
-/** on: {pick(x, y, event), hover(x, y), leave()} in pixels of the canvas. */
+/** on: {pick(x, y, event), double(x, y), hover(x, y), leave()} in pixels of the canvas. */
 export function listenToPointers(element, canvas, camera, on) {
   const pointers = new Map();
   let dragged = 0;
@@ -42,6 +42,7 @@ export function listenToPointers(element, canvas, camera, on) {
   };
   element.addEventListener("pointerup", release);
   element.addEventListener("pointercancel", release);
+  element.addEventListener("dblclick", (event) => on.double(...place(event)));
   element.addEventListener("pointerleave", () => on.leave());
   element.addEventListener(
     "wheel",

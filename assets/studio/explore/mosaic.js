@@ -316,7 +316,7 @@ export class Mosaic {
   }
 
   hover(patch) {
-    if (this.hovered === patch) return;
+    if (this.hovered === patch || !this.batch) return;
     this.hovered = patch;
     this.element.dataset.hover = patch === null ? "" : this.position(patch);
     this.drawGlass();

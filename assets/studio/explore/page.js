@@ -89,7 +89,7 @@ class Explore {
       this.tour.element,
       h("div", { class: "side" }, this.bar.element, this.controls.element),
       h("div", { class: "main" }, this.stage.element, this.steps.element),
-      h("div", { class: "right" }, this.anchors.bar.element, this.histogram.element, this.beside.histogram.element),
+      h("div", { class: "right" }, this.anchors.bar.element, this.histogram.element),
       this.take.element,
       this.keys,
     );
@@ -117,7 +117,7 @@ class Explore {
         const count = state.batch.names.length;
         if (camera.filling !== null) camera.fill((camera.filling + by + count) % count);
       },
-      fit: () => camera.fit(),
+      fit: () => (camera.filling !== null && camera.scale === 1 ? camera.fill(null) : camera.fit()),
       clear: () => (camera.filling === null ? this.map.select(new Set()) : camera.fill(null)),
       keys: () => this.keys.showModal(),
       take: () => this.take.open(),

@@ -2,6 +2,8 @@
 // Nothing else counts with rows and columns. The Python side is Batch in ppap/batches.py.
 
 export const GAP = 6;
+// How high the strip is at most, beside an image that fills the room.
+const STRIP = 84;
 
 /** How many patches a batch has. */
 export const patchCount = ({ starts }) => starts[starts.length - 1];
@@ -33,18 +35,22 @@ export function patchAt({ grids, starts }, [image, row, column]) {
 }
 
 /** Whether all images have as many rows and columns. */
-const alike = ({ grids }) => grids.every(([rows, columns]) => rows === grids[0][0] && columns === grids[0][1]);
+const alike = (grids) => grids.every(([rows, columns]) => rows === grids[0][0] && columns === grids[0][1]);
+
+const arranged = (grids, width, maxHeight) => (alike(grids) ? inGrid : inLines)(grids, width, maxHeight);
 
 export class Tiles {
   /** All images as large as they can be within width and height: equal ones in a grid, others in
-   *  lines that they fill. */
-  constructor(batch, width, maxHeight) {
+   *  lines that they fill. One image may fill the room instead, with the others in a strip. */
+  constructor(batch, width, maxHeight, filling = null) {
     this.batch = batch;
     this.width = width;
-    const { places, lines, height } = alike(batch) ? inGrid(batch, width, maxHeight) : inLines(batch, width, maxHeight);
-    this.places = places; // {x, y, width, height, patch} of each image, patch being the side of one
-    this.lines = lines; // how many images stand in each line
-    this.height = Math.ceil(height);
+    this.filling = filling;
+    const { places, lines, height } = arranged(batch.grids, width, maxHeight);
+    const filled = filling === null ? null : withStrip(batch.grids, width, maxHeight, filling);
+    this.places = filled?.places ?? places; // {x, y, width, height, patch} of each image, patch being the side of one
+    this.lines = lines; // how many images stand in each line where none fills the room
+    this.height = Math.ceil(filled?.height ?? height);
   }
 
   /** Top-left corner of an image. */
@@ -79,6 +85,7 @@ export class Tiles {
     const [image, row, column] = whereIs(this.batch, patch);
     const found = patchAt(this.batch, [image, row + dy, column + dx]);
     if (found !== null) return found;
+    if (this.filling !== null) return patch;
     const [x, y] = this.corner(patch).map((value) => value + this.side(patch) / 2);
     const other = this.beside(image, dx, dy, x, y);
     if (other === null) return patch;
@@ -108,7 +115,7 @@ export class Tiles {
 }
 
 /** As many images in a line as make them largest. */
-function inGrid({ grids }, width, maxHeight) {
+function inGrid(grids, width, maxHeight) {
   const [rows, columns] = grids[0];
   const n = grids.length;
   let best = { patch: 0 };
@@ -132,7 +139,7 @@ function inGrid({ grids }, width, maxHeight) {
 }
 
 /** Lines that fill the width, broken where the images, small ones above all, become largest. */
-function inLines({ grids }, width, maxHeight) {
+function inLines(grids, width, maxHeight) {
   const aspects = grids.map(([rows, columns]) => columns / rows);
   let best = null;
   for (let count = 1; count <= grids.length; count++) {
@@ -157,6 +164,24 @@ function inLines({ grids }, width, maxHeight) {
     y += heights[line] + GAP;
   });
   return { places, lines: best.lines, height };
+}
+
+/** One image as large as it can be, the others below or beside it, wherever that leaves it more. */
+function withStrip(grids, width, maxHeight, filling) {
+  const [rows, columns] = grids[filling];
+  const others = grids.filter((_, i) => i !== filling);
+  const strip = others.length ? Math.min(STRIP, Math.min(width, maxHeight) / 4) : 0;
+  const gap = strip ? GAP : 0;
+  const side = (w, h) => Math.min(w / columns, h / rows);
+  const below = side(width, maxHeight - strip - gap) >= side(width - strip - gap, maxHeight);
+  const patch = below ? side(width, maxHeight - strip - gap) : side(width - strip - gap, maxHeight);
+  const main = { width: patch * columns, height: patch * rows, patch };
+  const rest = !strip ? { places: [], height: 0 } : below ? arranged(others, width, strip) : arranged(others, strip, maxHeight);
+  const left = below ? (width - main.width) / 2 : (width - main.width - gap - strip) / 2;
+  const [dx, dy] = below ? [0, main.height + gap] : [left + main.width + gap, 0];
+  const places = rest.places.map((place) => ({ ...place, x: place.x + dx, y: place.y + dy }));
+  places.splice(filling, 0, { x: left, y: 0, ...main });
+  return { places, height: below ? dy + rest.height : Math.max(main.height, rest.height) };
 }
 
 /** Sum of the aspects in each line. */

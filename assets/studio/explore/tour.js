@@ -94,7 +94,7 @@ export class Tour {
     if (!step) return;
     this.at = index;
     const { page } = this;
-    page.camera.fit();
+    page.camera.fill(null);
     await page.show({ settings: SETTINGS, rival: null, ...step.show });
     if (this.at !== index) return;
     const { view, rivalView, batch, anchor } = page.state;
