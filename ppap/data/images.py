@@ -147,7 +147,8 @@ def open_stream(source: Path | bytes, name: str) -> IO[bytes]:
 
 def cut_short(error: Exception) -> str:
     """Pillow's reason in a sentence that also says what it usually means."""
-    return f"it is damaged or cut short ({printable(str(error)) or type(error).__name__})"
+    said = printable(str(error)) or type(error).__name__
+    return f"it is damaged or cut short ({said}). Copy it anew, or leave it out"
 
 
 def too_large(size: tuple[int, int] | None = None) -> str:
