@@ -13,6 +13,7 @@ from ppap.settings import PRESETS, RANGES
 from ppap.studio.explore.anchor_endpoints import AnchorEndpoints, read_anchors
 from ppap.studio.explore.beside_endpoints import BesideEndpoints, beside_of
 from ppap.studio.explore.exports import File
+from ppap.studio.explore.feature_endpoints import FeatureEndpoints
 from ppap.studio.explore.run_endpoints import RunEndpoints
 from ppap.studio.explore.server import Server
 from ppap.studio.publishing import publish, refusing, sent
@@ -34,6 +35,7 @@ def add_endpoints(blocks: gr.Blocks, server: Server) -> None:
         RunEndpoints(server).run_steps,
         anchors.propagate_several,
         anchors.every_anchor,
+        FeatureEndpoints(server).describe_features,
     ):
         publish(blocks, function)
 
@@ -190,6 +192,7 @@ class Endpoints:
         measure: str = "",
         other: str = "",
         other_settings: dict[str, float] | None = None,
+        style_options: dict[str, Any] | None = None,
     ) -> gr.FileData:
         """Save what the page would show: a picture, the sets, or the lines of Python.
 
@@ -208,7 +211,7 @@ class Endpoints:
             rival: "", "tps", "ans", "baseline", "hp", "knn" or "kmeans".
             rival_parameters: the rival's own, such as {"k": 100}.
             style: "sets", "boxes", "similarity", "labels", "difference", "trust", "anchors",
-                "union" or "intersection".
+                "union", "intersection", "components", "clusters", "lengths" or "attention".
             opacity: of the overlay, 0 to 1.
             grid: whether the borders of patches are drawn.
             anchors: image, row and column of up to eight more anchors, kept in the file beside
@@ -220,6 +223,10 @@ class Endpoints:
                 again: the file then holds both. Not together with a rival.
             other_settings: settings of the other features where they differ, such as
                 {"phi0": 0.4}.
+            style_options: the style's own: {"count": 8} for "clusters"; {"background": "auto"} or
+                {"background": [0, 0.1, 0.5]} for "components" (an image and how far down and across
+                in it a patch of the background lies, 0 to 1); {"head": 0, "from": "anchor"} for
+                "attention" (left out: the mean of all heads, from the class token).
 
         Returns:
             The file.
@@ -263,6 +270,9 @@ class Endpoints:
                     "step": given["step"],
                     "kept": kept,
                     "measure": given.get("measure") or None,
-                    "look": {name: given.get(name) for name in ("style", "opacity", "grid")},
+                    "look": {
+                        **{name: given.get(name) for name in ("style", "opacity", "grid")},
+                        "options": given.get("style_options"),
+                    },
                 }
             )

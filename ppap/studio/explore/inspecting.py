@@ -83,7 +83,7 @@ class Inspector:
         patches = len(held.batch.features)
         if not LEAST_CLUSTERS <= count <= min(MOST_CLUSTERS, patches):
             most = min(MOST_CLUSTERS, patches)
-            said = f"There can be {LEAST_CLUSTERS} to {most} clusters, not {count}."
+            said = f"There can be {LEAST_CLUSTERS} to {most} clusters, not {excerpt(count)}."
             raise RequestError(said, field="count")
 
         def made() -> Clusters:
