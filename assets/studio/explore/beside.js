@@ -37,7 +37,6 @@ export class Beside {
     this.choosing = h("div", { class: "beside-choice", hidden: true }, chooser.element);
     this.table = new BesideTable();
     this.histogram = new Histogram("Similarity to the second proxy");
-    this.histogram.element.hidden = true;
     this.histogram.element.classList.add("second");
   }
 
@@ -125,6 +124,14 @@ export class Beside {
     this.begin();
   }
 
+  /** Load features, {backbone, checkpoint, run, at, output}, and put them beside the first. */
+  open(fields) {
+    this.chooser.set(fields);
+    if (this.kind === "features") return this.load(fields);
+    this.page.compare.show("features");
+    return this.page.compareChanged();
+  }
+
   leave() {
     this.turn++;
     this.drop();
@@ -143,7 +150,7 @@ export class Beside {
     this.pulledFrom = null;
     this.page.state.difference = null;
     this.table.element.hidden = true;
-    this.histogram.element.hidden = true;
+    this.histogram.element.remove();
     this.page.histogram.heading.textContent = "Similarity to the proxy";
     this.maps.drop();
   }
@@ -305,7 +312,7 @@ export class Beside {
     if (!this.view) return;
     const other = JSON.stringify(batch.grids) !== JSON.stringify(this.batch.grids);
     this.table.show({ view, step }, { view: this.view, step: this.step }, difference, { labels: batch.labels, other }, anchor);
-    this.histogram.element.hidden = false;
+    if (!this.histogram.element.isConnected) this.page.histogram.element.after(this.histogram.element);
     this.page.histogram.heading.textContent = "Similarity to the first proxy";
     this.histogram.setView(this.view, this.step);
     this.maps.recolourSoon();

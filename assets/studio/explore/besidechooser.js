@@ -3,13 +3,19 @@ import { select } from "../shared/dom.js";
 
 export class BesideChooser {
   constructor(config, onChange) {
-    this.backbone = select("Features", config.backbones.map((b) => [b.name, b.title]), config.backbone, () => onChange(this.value()));
+    this.fields = { backbone: config.backbone, checkpoint: "" };
+    const use = (backbone) => {
+      this.fields = { backbone, checkpoint: "" };
+      onChange(this.value());
+    };
+    this.backbone = select("Features", config.backbones.map((b) => [b.name, b.title]), config.backbone, use);
     this.element = this.backbone.field;
   }
 
-  value = () => ({ backbone: this.backbone.input.value, checkpoint: "" });
+  value = () => ({ ...this.fields });
 
-  set({ backbone }) {
-    if (backbone) this.backbone.input.value = backbone;
+  set({ backbone, checkpoint = "", run, at, output }) {
+    this.fields = { backbone, checkpoint, run, at, output };
+    this.backbone.input.value = backbone;
   }
 }

@@ -21,7 +21,6 @@ export class MapBeside {
     };
     this.map = new PatchMap(server, hooks, { id: "beside-map", title: "Map of the second", label: "Map of all patches by the second features", ask });
     this.map.by.group.hidden = true; // coloured as the first
-    this.map.element.hidden = true;
     this.morph = new Morph((share) => this.moving(share), () => page.remember());
     this.morph.allow(false);
     first.element.querySelector(".map-status").append(this.morph.element);
@@ -30,13 +29,13 @@ export class MapBeside {
       onPlaced: () => this.placed(),
       onColour: (key) => this.colour(key),
     });
-    this.element = h("div", { class: "maps" }, first.element, this.map.element);
+    this.element = h("div", { class: "maps" }, first.element);
   }
 
   setBatch(batch, picture) {
     this.element.classList.add("two");
     this.first.heading.textContent = "Map of the first";
-    this.map.element.hidden = false;
+    this.element.append(this.map.element);
     this.morph.element.hidden = this.beside.kind === "same"; // the same places
     this.morph.allow(false);
     this.colour(this.first.colourBy);
@@ -59,7 +58,8 @@ export class MapBeside {
     this.element.classList.remove("two");
     this.first.heading.textContent = "Map";
     this.map.leave();
-    this.map.element.hidden = this.morph.element.hidden = true;
+    this.map.element.remove();
+    this.morph.element.hidden = true;
     this.morph.allow(false);
     this.first.setTarget(null);
     this.first.mark(null);
