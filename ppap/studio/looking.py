@@ -187,5 +187,6 @@ def refusal_in_words(told: dict[str, Any], error: DataError) -> str:
     """What is in the way of opening it; of a folder without any pictures, that."""
     if told["kind"] is None:
         hint = str(error).partition(" It ")[2]
-        return f"No images in it or below it. It {hint}" if hint else "No images in it or below it."
+        # The search was a short one.
+        return f"No images were found. It {hint}" if hint else "No images were found."
     return f"{told['title']}: {sendable(str(error))}"
