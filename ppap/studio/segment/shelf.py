@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, overload
@@ -26,6 +27,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile(dir=FILES.folder)  # noqa: SIM115  (closed with it)
+        weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
         self.size = 0
 

@@ -261,7 +261,18 @@ def test_a_home_is_completed_as_it_is_typed(local: Place, monkeypatch: pytest.Mo
     assert local.completed("~/d") == ["~/data"]
 
 
-ODD_VALUES = (*TEXTS, *NUMBERS, None, True, [], {}, [[1]], {"a": "b"}, float("nan"), float("inf"))
+ODD_VALUES: tuple[object, ...] = (
+    *TEXTS,
+    *NUMBERS,
+    None,
+    True,
+    [],
+    {},
+    [[1]],
+    {"a": "b"},
+    float("nan"),
+    float("inf"),
+)
 
 
 @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[:20])
