@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ppap.study import advise
+from ppap.study.expectation import Aim
 from ppap.study.saved import read_study
 from tests.browser.conftest import Reference
 from tests.browser.driver import Running, pages, painted, studio
@@ -54,12 +55,17 @@ def begin(page: Page, *, anchors: str = "100", values: str = "3") -> None:
     form.get_by_role("button", name="Study").click()
 
 
-def test_suggest_moves_the_sliders_and_says_why(page: Page, reference: Reference) -> None:
+@pytest.mark.parametrize(("aim", "button"), [("pure", "Pure"), ("complete", "Complete")])
+def test_suggest_moves_the_sliders_and_says_why(
+    page: Page, reference: Reference, aim: Aim, button: str
+) -> None:
     batch = reference.batch
-    wanted = advise(batch.features, images=len(batch))
-    page.get_by_role("button", name="Suggest").click()
-    page.wait_for_selector(".settings .reasons li")
+    wanted = advise(batch.features, images=batch.counts, grids=batch.grids, aim=aim)
+    chosen = page.locator(".settings .aims").get_by_role("button", name=button)
+    chosen.click()
+    page.wait_for_selector(f".aims [data-aim={aim}][aria-pressed=true]")
     assert page.locator(".settings .reasons li").all_inner_texts() == list(wanted.reasons)
+    assert "positives should be right" in wanted.reasons[0]
     values = page.evaluate("document.querySelector('#explore').studio.controls.values")
     assert values == wanted.settings.as_dict()
     anchor = page.evaluate("document.querySelector('#explore').studio.state.anchor")
@@ -70,13 +76,14 @@ def test_suggest_moves_the_sliders_and_says_why(page: Page, reference: Reference
     page.locator("[data-exact=phi0]").fill("0.7")
     page.locator("[data-exact=phi0]").press("Enter")
     assert page.locator(".settings .reasons").is_hidden()
+    assert chosen.get_attribute("aria-pressed") == "false"
 
 
 def test_a_study_is_made_shown_taken_and_opened_again(
     open_tab: Callable[[], Page], runs: Path, tmp_path: Path
 ) -> None:
     page = open_tab()
-    assert "No study is open" in page.locator("#study .main").inner_text()
+    expect(page.locator(READY)).to_have_attribute("data-study", ".sample")
     begin(page)
     page.wait_for_selector("#study .busy progress")
     page.wait_for_selector(READY, timeout=240_000)
@@ -184,7 +191,7 @@ def test_it_can_be_cancelled_and_deleted(open_tab: Callable[[], Page], runs: Pat
     page.locator("#study .reports").get_by_role("button", name="Delete").click()
     page.wait_for_selector("#study .reports li", state="detached")
     assert list((runs / ".studies").iterdir()) == []
-    assert "No study is open" in page.locator("#study .main").inner_text()
+    expect(page.locator(READY)).to_have_attribute("data-study", ".sample")
 
 
 def test_an_ablation_is_listed_opened_and_refused(open_tab: Callable[[], Page], runs: Path) -> None:

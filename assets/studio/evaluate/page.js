@@ -54,7 +54,7 @@ class Evaluate {
   start() {
     const { view, form, said } = join("evaluate", {
       names: VIEW,
-      state: () => ({ view: { report: this.form.open, beside: this.form.beside, ...(this.images?.view() ?? this.wanted) }, form: this.form.kept.texts() }),
+      state: () => ({ view: { report: this.sample.inLink(this.form.open, this.asked), beside: this.form.beside, ...(this.images?.view() ?? this.wanted) }, form: this.form.kept.texts() }),
       restore: (wanted, sentences) => this.restore(wanted, sentences),
       title: () => this.form.titleOf(this.form.open),
     });
@@ -68,6 +68,7 @@ class Evaluate {
     const sentences = [...said, ...gone.map((key) => `There is no report ${key} any more. Choose another from the list.`)];
     const key = report && form.has(report) ? report : form.first();
     this.wanted = images; // of the browser of images, once the report is there
+    this.asked = Boolean(report);
     if (key) form.choose(key, { beside: beside && form.has(beside) && beside !== key ? beside : null });
     else form.close();
     say(this.notice, sentences);
@@ -80,6 +81,7 @@ class Evaluate {
 
   told(byHand) {
     say(this.notice, []);
+    this.asked ||= byHand;
     if (byHand) moved("evaluate");
     else refined("evaluate");
   }

@@ -28,6 +28,11 @@ export class Sample {
     }
   }
 
+  /** As a link has it: the sample only if somebody asked for it, or it would stand in the way of the first of one's own. */
+  inLink(key, asked) {
+    return key === SAMPLE && !asked ? "" : key;
+  }
+
   set(hidden) {
     this.gone = hidden;
     this.back.hidden = !hidden;

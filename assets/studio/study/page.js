@@ -53,7 +53,7 @@ class StudyPage {
     const { view, form, said } = join("study", {
       names: ["study", "ablation"],
       state: () => ({
-        view: this.ablations.current ? { ablation: this.ablations.current } : { study: this.form.current },
+        view: this.ablations.current ? { ablation: this.ablations.current } : { study: this.sample.inLink(this.form.current, this.asked) },
         form: { ...this.form.kept.texts(), ...this.ablations.texts() },
       }),
       restore: (wanted, sentences) => this.restore(wanted, sentences),
@@ -69,6 +69,7 @@ class StudyPage {
   restore({ study, ablation }, said) {
     const known = !study || this.form.has(study);
     const sentences = known ? said : [...said, `There is no study ${study} any more. Choose another from the list.`];
+    this.asked = Boolean(study);
     if (ablation) this.ablations.choose(ablation);
     else this.form.choose(study && known ? study : this.form.first());
     say(this.notice, sentences);
@@ -106,6 +107,7 @@ class StudyPage {
 
   told(byHand) {
     say(this.notice, []);
+    this.asked ||= byHand;
     if (byHand) moved("study");
     else refined("study");
   }

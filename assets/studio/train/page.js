@@ -70,7 +70,7 @@ class Train {
   start() {
     const { view, form, said } = join("train", {
       names: VIEW,
-      state: () => ({ view: { run: this.list.current ?? this.wanted?.run, ...this.list.view(), at: this.view.at }, form: this.form.texts() }),
+      state: () => ({ view: { run: this.sample.inLink(this.list.current ?? this.wanted?.run, this.asked), ...this.list.view(), at: this.view.at }, form: this.form.texts() }),
       restore: (wanted, sentences) => this.restore(wanted, sentences),
       title: () => (this.list.current === SAMPLE ? "Sample" : this.list.current ?? ""),
     });
@@ -89,6 +89,7 @@ class Train {
 
   openWanted() {
     const { run } = this.wanted;
+    this.asked = Boolean(run);
     this.wanted = null;
     const known = this.find(run);
     if (known && run !== this.list.current) this.open(run);
@@ -212,6 +213,7 @@ class Train {
   open(name, byHand = false) {
     const run = this.find(name);
     if (byHand) {
+      this.asked = true;
       say(this.notice, []);
       this.view.wanted = undefined;
     }
