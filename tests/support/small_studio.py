@@ -88,6 +88,26 @@ def small_batch(images: int = 3, *, labelled: bool = True, names: tuple[str, ...
     return make_batch(examples, TinyBackbone(), size=128, classes=classes, colours=colours)
 
 
+# Height and width: 3:1, 1:3, a square, a panorama, and a second square.
+SHAPES = ((96, 288), (288, 96), (160, 160), (30, 400), (200, 200))
+
+
+def mixed_batch(size: int = 128) -> Batch:
+    """Whole pictures whose label maps tell the image in every patch but the last, which is void."""
+    examples = []
+    for i, (height, width) in enumerate(SHAPES):
+        rgb = np.full((height, width, 3), 40 * i, np.uint8)
+        rgb[:, : width // 2, 0] = 250
+        labels = np.full((height, width), i, np.int64)
+        labels[-height // 8 :, -width // 8 :] = -1
+        examples.append(Example(Photo(str(i), rgb), labels))
+    names = tuple("abcde")
+    colours = ((1, 2, 3),) * 5
+    return make_batch(
+        examples, TinyBackbone(), size=size, picture="whole", classes=names, colours=colours
+    )
+
+
 class StillMaps:
     """Stands in for the map service: says what the test tells it to say."""
 

@@ -12,6 +12,7 @@ import gradio as gr
 from ppap.settings import PRESETS, RANGES
 from ppap.studio.explore.anchor_endpoints import AnchorEndpoints, read_anchors
 from ppap.studio.explore.beside_endpoints import BesideEndpoints, beside_of
+from ppap.studio.explore.cost_endpoints import CostEndpoints
 from ppap.studio.explore.exports import File
 from ppap.studio.explore.feature_endpoints import FeatureEndpoints
 from ppap.studio.explore.run_endpoints import RunEndpoints
@@ -28,6 +29,7 @@ def add_endpoints(blocks: gr.Blocks, server: Server) -> None:
     for function in (
         endpoints.load_batch,
         endpoints.load_images,
+        CostEndpoints(server).estimate_cost,
         endpoints.suggest_settings,
         endpoints.propagate,
         BesideEndpoints(server).compare_features,
@@ -63,13 +65,15 @@ class Endpoints:
         output: str = "",
         npz: str = "",
         like: str = "",
+        picture: str = "square",
     ) -> dict[str, Any]:
         """Load and embed the sample photos or images of a folder, or take features of your own.
 
         Args:
             source: "samples"; "folder" for a folder or data set on the server; "npz" for features
                 of your own.
-            size: side of the square images in pixels: 224, 320 or 448.
+            size: side of the square images in pixels, 64 to 2048, rounded to whole patches; of
+                whole ones that of a square with as many pixels. See estimate_cost.
             backbone: a name from the page's list, any timm ViT, "checkpoint" or "run"; left out,
                 "embedded", or with source "npz" the features in the file.
             folder: with source "folder": its path on the server.
@@ -87,6 +91,8 @@ class Endpoints:
             npz: with source "npz": the file's path on the server; it holds features (B, h, w, D),
                 and perhaps images (B, H, W, 3), labels (B, h, w) or (B, H, W) and classes.
             like: a batch's id: its images again, with these features; nothing else matters then.
+            picture: "square" for the central square of each image, "whole" for all of it in its
+                own proportions.
 
         Returns:
             The batch: its id, image names, grids (rows and columns of patches) and shapes (height
@@ -97,14 +103,19 @@ class Endpoints:
         return self._load({name: value for name, value in given.items() if name != "self"})
 
     def load_images(
-        self, files: list[gr.FileData], size: int = 448, backbone: str = "embedded"
+        self,
+        files: list[gr.FileData],
+        size: int = 448,
+        backbone: str = "embedded",
+        picture: str = "square",
     ) -> dict[str, Any]:
         """Upload images, then load and embed them.
 
         Args:
             files: up to 64 image files, each wrapped in handle_file.
-            size: side of the square images in pixels: 224, 320 or 448.
+            size: as for load_batch.
             backbone: a name from the page's list, or any timm ViT.
+            picture: as for load_batch.
 
         Returns:
             The batch: its id, image names, grids (rows and columns of patches) and shapes (height
@@ -120,19 +131,22 @@ class Endpoints:
                 else file
                 for file in given
             ]
-        return self._load({"source": "files", "files": given, "size": size, "backbone": backbone})
+        request = {"size": size, "backbone": backbone, "picture": picture}
+        return self._load({"source": "files", "files": given, **request})
 
-    def suggest_settings(self, batch: str) -> dict[str, Any]:
+    def suggest_settings(self, batch: str, aim: str = "complete") -> dict[str, Any]:
         """Suggest Φ⁰, Ψ⁰, σ and T for a batch, without a look at its labels.
 
         Args:
             batch: the id that load_batch or load_images gave.
+            aim: "complete" for most of a class, "pure" for few positives of which most are right.
 
         Returns:
-            Settings, and a reason for each.
+            Settings, a reason for each, and the share of positives that should be right, with
+            the ends between which it is as a rule (0 to 1).
         """
         with refusing():
-            return self.server.suggestion(self.server.store.get(batch))
+            return self.server.suggestion(self.server.store.get(batch), aim)
 
     def propagate(
         self,

@@ -107,11 +107,12 @@ def _filling(batch: Batch, members: Sequence[range], room: int) -> list[tuple[in
     width = min(room, natural)
     sizes = []
     for line, most, total, gap in zip(members, own, sums, gaps, strict=True):
-        least = 2 * max(batch.grids[i].rows for i in line)
-        height = max(least, round(min(most, (width - gap) / total)))
-        sizes += [
-            (max(2 * batch.grids[i].columns, round(height * aspects[i])), height) for i in line
-        ]
+        height = round(min(most, (width - gap) / total))
+        for i in line:
+            rows, columns = batch.grids[i]
+            # A patch is two pixels at least.
+            small = height < 2 * rows
+            sizes.append((2 * columns, 2 * rows) if small else (round(height * aspects[i]), height))
     return sizes
 
 

@@ -33,6 +33,7 @@ from ppap.rivals import (
     sample_pool,
     tps_only,
 )
+from ppap.rivals.pool import draw_evenly
 from ppap.settings import RANGES, SettingError, Settings
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
@@ -622,3 +623,38 @@ def test_the_registry_says_why_no_pool_can_be_drawn() -> None:
         prepare(Choice("hp", pool_size=5), f, images=3)
     with pytest.raises(ValueError, match="images must be"):
         prepare(Choice("hp", pool_size=5), f, images=0)
+
+
+@pytest.mark.parametrize("counts", [(3, 5, 2), (1, 1, 8), (4, 4, 4)])
+def test_a_pool_is_spread_over_images_of_any_size(counts: tuple[int, ...]) -> None:
+    starts = [sum(counts[:i]) for i in range(len(counts))]
+    total = sum(counts)
+    for size in range(1, total + 1):
+        drawn = draw_evenly(counts, size, torch.Generator().manual_seed(size)).tolist()
+        assert len(set(drawn)) == len(drawn) == size
+        by_image = [sum(s <= d < s + n for d in drawn) for s, n in zip(starts, counts, strict=True)]
+        assert sum(by_image) == size
+        # Nobody has a second before all that can have had a first, and so on.
+        most = max(by_image)
+        assert all(n >= min(most - 1, count) for n, count in zip(by_image, counts, strict=True))
+
+
+def test_images_of_equal_size_draw_as_they_did() -> None:
+    """``draw_evenly`` before images could differ."""
+    chance = torch.Generator().manual_seed(5)
+    order = torch.rand(4, 6, generator=chance).argsort(1)
+    turn = torch.randperm(4, generator=chance)
+    before = (order[turn] + turn.unsqueeze(1) * 6).T.reshape(-1)[:9]
+    assert draw_evenly([6] * 4, 9, torch.Generator().manual_seed(5)).tolist() == before.tolist()
+
+
+def test_hidden_positives_of_images_of_any_size_compare_with_the_others_only() -> None:
+    f = unit(torch.randn(10, 4, generator=torch.Generator().manual_seed(1)))
+    counts = (2, 5, 3)
+    found = prepare(Choice("hp", pool_size=10), f, images=counts)
+    owner = torch.tensor([0] * 2 + [1] * 5 + [2] * 3)
+    cosines = (f @ f.T).masked_fill(owner.unsqueeze(1) == owner, -2)
+    assert found is not None
+    torch.testing.assert_close(found, cosines.amax(dim=1))  # the pool holds every patch
+    with pytest.raises(ValueError, match="hold 9 patches together, not 10"):
+        prepare(Choice("hp", pool_size=5), f, images=(4, 5))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from ppap.backbones import load_backbone
 from ppap.batches import Batch, make_batch
@@ -12,7 +13,9 @@ from ppap.propagation import unit
 from ppap.settings import Settings
 from ppap.study import advice as module
 from ppap.study import proof
-from ppap.study.advice import advise
+from ppap.study.advice import advise, advise_unit
+from ppap.study.every_anchor import every_anchor_unit, spread
+from ppap.study.expectation import AIMS, PURE, expect, neighbours
 from ppap.study.patches import Patches, sample_anchors
 
 
@@ -56,8 +59,62 @@ def test_psi_never_passes_phi() -> None:
 
 @pytest.mark.parametrize(("count", "images"), [(10, 3), (4, 4), (9, 2)])
 def test_what_is_no_batch_is_refused(count: int, images: int) -> None:
-    with pytest.raises(ValueError, match="images must divide|two patches or more"):
+    with pytest.raises(ValueError, match=r"images must divide|two patches or more"):
         advise(torch.ones(count, 3), images=images)
+
+
+def blocks(images: int, noise: float, side: int = 8) -> Tensor:
+    """Images in which each quarter is of one of three kinds, so that neighbours are alike."""
+    chance = torch.Generator().manual_seed(5)
+    kinds = unit(torch.randn(3, 16, generator=chance, dtype=torch.float64))
+    quarters = torch.randint(3, (images, 2, 2), generator=chance)
+    each = quarters.repeat_interleave(side // 2, 1).repeat_interleave(side // 2, 2).flatten()
+    noises = unit(torch.randn(len(each), 16, generator=chance, dtype=torch.float64))
+    return kinds[each] + noise * noises
+
+
+def test_pure_is_stricter_and_says_how_many_should_be_right() -> None:
+    f = blocks(4, 0.6)
+    complete, pure = advise(f, images=4), advise(f, images=4, aim="pure")
+    assert (complete.aim, pure.aim) == ("complete", "pure")
+    assert pure.settings.phi0 > complete.settings.phi0
+    assert pure.settings.psi0 == complete.settings.psi0
+    assert complete.expected is not None
+    assert pure.expected is not None
+    # Another hundredth less would not be expected to do.
+    found = neighbours(unit(f), [(8, 8)] * 4)
+    assert pure.expected == expect("pure", pure.settings.phi0, found)
+    less = expect("pure", pure.settings.phi0 - 0.01, found)
+    assert less.precision < PURE <= pure.expected.precision
+    middle = round(100 * pure.expected.precision)
+    assert pure.reasons[0].startswith(f"About {middle} % of the positives should be right")
+    assert pure.reasons[1].startswith(f"Φ⁰ {pure.settings.phi0:.2f}: the lowest at which 85 %")
+
+
+def test_half_of_the_neighbours_stay_positive() -> None:
+    # Neighbours so unlike each other that no Φ⁰ below their median is pure enough.
+    f = blocks(4, 1.4)
+    found = neighbours(unit(f), [(8, 8)] * 4)
+    pure = advise(f, images=4, aim="pure")
+    assert pure.expected is not None
+    assert pure.expected.precision < PURE
+    assert found.median - 0.01 < pure.settings.phi0 <= found.median
+    assert "their median" in pure.reasons[1]
+
+
+def test_grids_decide_who_is_a_neighbour() -> None:
+    f = blocks(2, 0.6)
+    square = advise(f, images=2, aim="pure")
+    assert square == advise(f, images=2, grids=[(8, 8), (8, 8)], aim="pure")
+    assert square.expected != advise(f, images=2, grids=[(4, 16), (8, 8)], aim="pure").expected
+    # No grid can be guessed: no expectation, and nothing pure.
+    assert advise(f[:126], images=2).expected is None
+    with pytest.raises(ValueError, match="needs the grids"):
+        advise(f[:126], images=2, aim="pure")
+    with pytest.raises(ValueError, match="grids must hold 64, 64 patches"):
+        advise(f, images=2, grids=[(8, 8), (8, 7)])
+    with pytest.raises(ValueError, match="complete or pure, not 'best'"):
+        advise(f, images=2, aim="best")  # type: ignore[arg-type]
 
 
 def drawn(dataset: Dataset, size: int, seed: int) -> Batch:
@@ -91,3 +148,44 @@ def test_within_three_points_of_the_best_on_real_sets(
 ) -> None:
     dataset = open_dataset(shared_data / folder, kind=kind, split="train")
     assert shortfall(drawn(dataset, 320, 11), monkeypatch) < 3
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "size"),
+    [("camvid", "camvid", 320), ("dubai_aerial", "folder", 448), ("msrc_half", "folder", 320)],
+)
+def test_the_expectation_holds_on_real_sets(
+    shared_data: Path, folder: str, kind: str, size: int
+) -> None:
+    dataset = open_dataset(shared_data / folder, kind=kind, split="train")
+    batch = drawn(dataset, size, 12)
+    for aim in AIMS:
+        advised = advise_unit(batch.features, images=batch.counts, grids=batch.grids, aim=aim)
+        anchors = spread(len(batch.features), 200)
+        found = every_anchor_unit(
+            batch.features, advised.settings, labels=batch.labels, anchors=anchors
+        )
+        assert advised.expected is not None
+        assert advised.expected.low < found.precision.nanmean() < advised.expected.high
+
+
+def test_images_may_differ_in_their_number_of_patches() -> None:
+    f = torch.randn(100, 8, generator=torch.Generator().manual_seed(3))
+    assert advise(f, images=[25] * 4) == advise(f, images=4)
+    own = [f[:10], f[10:90], f[90:]]
+    found = advise(f, images=[10, 80, 10])
+    # Every pair within an image once each way, none of a patch with itself.
+    cosines = torch.cat(
+        [
+            (unit(part) @ unit(part).T)[~torch.eye(len(part), dtype=torch.bool)].double()
+            for part in own
+        ]
+    )
+    assert found.own_mean == pytest.approx(float(cosines.mean()), abs=1e-6)
+    assert found.own_deviation == pytest.approx(float(cosines.std(unbiased=False)), abs=1e-6)
+
+
+@pytest.mark.parametrize("images", [[50, 49], [100, 0], [99, 1], []])
+def test_patches_that_do_not_add_up_are_refused(images: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"patches|whole number"):
+        advise(torch.ones(100, 3), images=images)

@@ -96,6 +96,14 @@ def test_batches_are_put_together_anchor_by_anchor() -> None:
     assert torch.equal(both.labels, torch.cat([b.labels[b.anchors] for b in (one, two)]))
 
 
+def test_anchors_know_their_images_where_these_differ_in_size() -> None:
+    one, two = batch(0)._replace(images=(20, 150, 30)), batch(1)
+    both = measure(Choice("ppap", FIVE), [one, two])
+    owner = [0] * 20 + [1] * 150 + [2] * 30
+    first = [owner[anchor] for anchor in one.anchors.tolist()]
+    assert both.images.tolist() == [*first, *(3 + two.anchors // 50).tolist()]
+
+
 def test_classes_hold_their_own_anchors() -> None:
     one = batch()
     sets = propagate(one.f, one.anchors, **FIVE.as_dict())  # type: ignore[arg-type]
