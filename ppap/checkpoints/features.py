@@ -138,5 +138,5 @@ def described(loaded: LoadedSegmenter, output: Output) -> BackboneInfo:
     step = "" if loaded.step is None else f", step {loaded.step:,}"
     code = not isinstance(loaded.segmenter.head, TunedBlock)
     title = "STEGO's code" if code else TITLES[output]
-    note = f"{NOTES[output]} Trained from {frozen.title}. {frozen.note}"
+    note = f"{NOTES[output]} On {frozen.title}. {frozen.note}"
     return BackboneInfo(str(file), f"{called}{step}: {title}", note.strip(), needs_download=False)

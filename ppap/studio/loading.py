@@ -29,7 +29,7 @@ from ppap.studio.requests import (
 )
 from ppap.studio.sources import Progress, Sources
 from ppap.studio.stages import Stages
-from ppap.studio.store import BatchStore, Held, Upload
+from ppap.studio.store import BatchGone, BatchStore, Held, Upload
 from trainers.command import expanded
 
 # Of one user, or where nobody logs in, of one page; and of all together.
@@ -184,7 +184,11 @@ class Loader:
 
     def _make(self, request: Request, progress: Progress) -> tuple[Held, list[str]]:
         if request.like:
-            return self._alike(request, progress), []
+            try:
+                return self._alike(request, progress), []
+            except BatchGone:
+                if not request.whole:
+                    raise
         if request.source in OWN:
             return self._own_features(request, progress), []
         # Files and folders can change between two requests; the sample photos cannot.

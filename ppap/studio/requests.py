@@ -156,6 +156,8 @@ class Request:
     """Features of one's own: an NPZ's path on the server, or a batch that a script has given."""
     like: str = ""
     """A batch whose images these shall be."""
+    whole: bool = False
+    """Whether it says which images even where that batch is gone."""
 
     def recipe(self) -> dict[str, Any]:
         """What makes the same batch again; goes to the page and into links."""
@@ -214,6 +216,7 @@ def read_request(raw: Any) -> Request:
         output=_output(raw) if backbone in TRAINED else "",
         own=_text(raw, source, "The file") if source in OWN else "",
         like=_text(raw, "like", "The batch"),
+        whole="source" in raw,
     )
 
 

@@ -1,11 +1,12 @@
 // Which images are looked at: the sample photos, own files, a folder on the server; their size and
 // the backbone that embeds them.
 import { Refused, call, follow, latestOnly } from "../shared/client.js";
-import { choice, count, h, newId, select } from "../shared/dom.js";
+import { choice, count, h, newId } from "../shared/dom.js";
 import { fileDrop, uploadAll } from "../shared/drop.js";
 import { FieldErrors } from "../shared/fields.js";
 import { errorBox, noteBox, say } from "../shared/messages.js";
 import { PathField } from "../shared/path-field.js";
+import { FeatureChooser } from "./features.js";
 import { SizeChooser } from "./sizes.js";
 import { patchCount } from "./tiles.js";
 
@@ -37,23 +38,12 @@ export class BatchBar {
     const { config } = this;
     this.source = choice("Images", SOURCES, "samples", (key) => this.chooseSource(key));
     this.sizes = new SizeChooser(this.server, config, { change: (fields) => this.reload(fields) });
-    this.backbone = select(
-      "Backbone",
-      [...config.backbones.map((b) => [b.name, b.title]), ["other", "Another timm ViT…"], ["checkpoint", "Local checkpoint file…"]],
-      config.backbone,
-      (name) => this.chooseBackbone(name),
+    this.features = new FeatureChooser(
+      this.server,
+      config,
+      { change: (fields) => this.useFeatures(fields), images: (wanted) => this.openRun(wanted), own: (given) => this.useOwn(given) },
+      this.fields,
     );
-    const otherId = newId("other");
-    this.otherName = h("input", { id: otherId, type: "text", autocomplete: "off", spellcheck: "false" });
-    this.otherLabel = h("label", { for: otherId }, "Name");
-    this.other = h(
-      "form",
-      { class: "field", hidden: true, onsubmit: (event) => this.useOther(event) },
-      this.otherLabel,
-      h("div", { class: "inline" }, this.otherName, h("button", { type: "submit" }, "Use")),
-    );
-    const typed = { value: () => this.otherName.value || this.backbone.input.value, use: (offer) => this.useName(offer) };
-    const backboneErrors = ["backbone", "checkpoint"].map((name) => this.fields.add(name, this.otherName, typed));
     this.note = h("p", { class: "help backbone-note" });
     this.summary = h("p", { class: "summary", dataset: { part: "summary" } });
     this.status = h("p", { class: "status", role: "status" });
@@ -66,7 +56,7 @@ export class BatchBar {
       "section",
       { class: "card batch", "aria-label": "Batch" },
       h("header", {}, h("h2", {}, "Batch")),
-      h("div", { class: "card-body" }, this.source.group, this.filesPanel(), this.folderPanel(), this.sizes.element, this.backbone.field, this.other, backboneErrors, this.note, this.summary, this.busy, this.errors, this.remarks),
+      h("div", { class: "card-body" }, this.source.group, this.filesPanel(), this.folderPanel(), this.sizes.element, this.features.element, this.note, this.summary, this.busy, this.errors, this.remarks),
     );
     this.chooseSource("samples", false);
   }
@@ -120,32 +110,7 @@ export class BatchBar {
   chooseSource(key, load = true) {
     this.filesBox.hidden = key !== "files";
     this.folderBox.hidden = key !== "folder";
-    if (key === "samples" && load) this.reload({ source: "samples" });
-  }
-
-  chooseBackbone(name) {
-    const typed = name === "other" || name === "checkpoint";
-    this.other.hidden = !typed;
-    if (!typed) {
-      this.reload({ backbone: name, checkpoint: "" });
-      return;
-    }
-    this.otherLabel.textContent = name === "other" ? "Name of a timm ViT" : "Path of the file on this server";
-    this.otherName.placeholder = name === "other" ? "" : "or NAME@PATH, such as dinov2_vits14@/weights/x.pth";
-    this.otherName.value = "";
-    this.otherName.focus();
-  }
-
-  useOther(event) {
-    event.preventDefault();
-    this.useName(this.otherName.value.trim());
-  }
-
-  useName(value) {
-    if (!value) return;
-    this.otherName.value = value;
-    const file = this.backbone.input.value === "checkpoint";
-    this.reload({ backbone: file ? "checkpoint" : value, checkpoint: file ? value : "" });
+    if (key === "samples" && load) this.reload({ source: "samples", ...FeatureChooser.forOtherImages(this.request, this.config) });
   }
 
   async useFiles(files) {
@@ -157,7 +122,7 @@ export class BatchBar {
     try {
       const sent = await uploadAll(kept, this.hooks.upload, (text, share) => this.show(text, share), () => mine === this.turn);
       if (!sent) return;
-      await this.load({ ...this.request, source: "files", files: sent, of: undefined }, said);
+      await this.load({ ...this.request, source: "files", files: sent, of: undefined, ...FeatureChooser.forOtherImages(this.request, this.config) }, said);
     } catch (error) {
       this.fail([...said, `The upload failed: ${error?.message ?? error}`]);
     }
@@ -173,7 +138,9 @@ export class BatchBar {
   wanted() {
     return {
       source: "folder",
+      ...FeatureChooser.forOtherImages(this.request, this.config),
       folder: this.folder.value.trim(),
+      kind: undefined, // a run's own images say it; a folder tells it
       split: this.split.value.trim(),
       count: wholeNumber(this.number.value.trim()),
       seed: this.seed,
@@ -198,7 +165,38 @@ export class BatchBar {
 
   /** Whether a request is what is on screen. */
   holds(request) {
-    return Object.entries(request).every(([name, value]) => JSON.stringify(this.request[name]) === JSON.stringify(value));
+    const said = (value) => JSON.stringify(value || ""); // what is left out, and what is empty
+    return Object.entries(request).every(([name, value]) => said(this.request[name]) === said(value));
+  }
+
+  /** The same images with other features: nothing is read again. */
+  useFeatures(fields) {
+    const same = { ...this.request, ...fields };
+    return this.load(this.shown ? { ...same, like: this.shown } : same, [], true);
+  }
+
+  /** A run on its own images; returns what is in the way. */
+  async openRun(wanted) {
+    this.begin("Looking for its images");
+    try {
+      const { request } = await call(this.server, "run_images", wanted);
+      return (await this.load({ ...request, page: this.config.page })) ? "" : this.failure;
+    } catch (error) {
+      this.fail([], error);
+      return error.message;
+    }
+  }
+
+  /** Features of one's own: {npz: path} or {files: [File]}. */
+  async useOwn({ npz, files }) {
+    const mine = this.begin("Uploading");
+    try {
+      const sent = files && (await uploadAll(files.slice(0, 1), this.hooks.upload, (text, share) => this.show(text, share), () => mine === this.turn));
+      if (files && !sent) return;
+      await this.load({ source: "npz", npz, files: sent, of: undefined, size: this.request.size, backbone: "npz" });
+    } catch (error) {
+      this.fail([`The upload failed: ${error?.message ?? error}`]);
+    }
   }
 
   /** The same images in another way. */
@@ -236,7 +234,7 @@ export class BatchBar {
     this.say(elsewhere ? [...sentences, this.failure] : sentences, []);
     // The batch stays, and so does what was typed: a name with a slip in it is mended, not retyped.
     if (elsewhere || error?.field !== "size") this.sizes.set(this.request);
-    if (this.other.hidden) this.adoptModel(this.request);
+    this.features.failed();
   }
 
   /** Whether the field that a refusal is about can be seen. */
@@ -259,7 +257,7 @@ export class BatchBar {
       );
       if (!batch || mine !== this.turn) return false;
       if (!same) this.typed.clear();
-      this.adopt({ ...request, ...batch.recipe, files: request.files });
+      this.adopt({ ...request, ...batch.recipe, files: request.files, like: undefined }, batch);
       await this.hooks.onBatch(batch);
       if (mine !== this.turn) return true;
       this.say([...said, ...batch.problems], [...this.notice, ...batch.notes]);
@@ -285,25 +283,18 @@ export class BatchBar {
   }
 
   /** Make the controls show the request that is on screen. */
-  adopt(request) {
+  adopt(request, batch = null) {
     this.request = request;
+    if (batch) this.shown = batch.batch;
     this.source.set(request.source);
     this.chooseSource(request.source, false);
-    this.adoptModel(request);
+    this.sizes.set(request);
+    this.features.set(request, batch?.steps, batch?.backbone_title);
     if (request.source === "folder") {
       const adopted = [[this.folder, request.folder], [this.split, request.split], [this.number, String(request.count)]];
       for (const [input, value] of adopted) if (!this.typed.has(input)) input.value = value;
       this.seed = request.seed;
     }
-  }
-
-  adoptModel(request) {
-    this.sizes.set(request);
-    const known = this.config.backbones.some((b) => b.name === request.backbone);
-    const kind = request.backbone === "checkpoint" ? "checkpoint" : known ? request.backbone : "other";
-    this.backbone.input.value = kind;
-    this.other.hidden = known;
-    if (!known) this.otherName.value = request.checkpoint || request.backbone;
   }
 
   describe(batch) {
@@ -321,7 +312,7 @@ export class BatchBar {
   async restore(key) {
     const batch = await call(this.server, "recall", key);
     // The page never learns where the files are: it asks for "those of that batch".
-    this.adopt({ ...this.request, ...batch.recipe, files: undefined, of: key });
+    this.adopt({ ...this.request, ...batch.recipe, files: undefined, of: key }, batch);
     await this.hooks.onBatch(batch);
   }
 }

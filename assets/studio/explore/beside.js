@@ -1,19 +1,17 @@
 // A second choice of features for the same images, or the same features under other settings: one
 // anchor, and two mosaics, maps and histograms. What changes from the first to the second.
 import { call, follow } from "../shared/client.js";
-import { int16, readView, unpackCodes } from "../shared/codec.js";
-import { choice, h } from "../shared/dom.js";
+import { cosine, int16, readView, unpackCodes } from "../shared/codec.js";
+import { choice, fixed, h } from "../shared/dom.js";
 import { BesidePane, BesideTable } from "./besidepane.js";
 import { change, stepBeside } from "./difference.js";
 import { Histogram } from "./histogram.js";
 import { MapBeside } from "./mapbeside.js";
 import { Mosaic } from "./mosaic.js";
-import { holding, pulled, sameImages } from "./pairing.js";
+import { holding, ofSameImages, pulled } from "./pairing.js";
 import { loadPicture } from "./pictures.js";
 import { patchCount } from "./tiles.js";
 
-// What of a batch's recipe says which images it has.
-const IMAGES = ["source", "folder", "split", "count", "seed", "images", "files", "size", "picture"];
 const WHOSE = [
   ["both", "Both", "One set of settings for both features"],
   ["first", "First", "Settings of the first features only"],
@@ -183,10 +181,8 @@ export class Beside {
   /** The first features are others now: keep the second ones where they are of the same images. */
   follow(batch) {
     if (!this.kind) return;
-    const images = (recipe) => JSON.stringify(IMAGES.map((name) => recipe[name]));
-    const fits = this.batch && sameImages(this.batch, batch) && images(this.batch.recipe) === images(batch.recipe);
     if (this.kind === "same") this.put(batch, this.page.picture);
-    else if (fits) this.put(this.batch, this.picture);
+    else if (this.batch && ofSameImages(this.batch, batch)) this.put(this.batch, this.picture);
     else {
       this.drop();
       this.setStale(true);
@@ -216,6 +212,7 @@ export class Beside {
       if (mine !== this.turn) return;
       this.pane.progress(null);
       this.pane.fail(error.message);
+      this.chooser.failed();
     }
   }
 
@@ -228,7 +225,7 @@ export class Beside {
     const picture = await loadPicture(batch.picture);
     if (mine !== this.turn) return;
     if (batch.labels && !(batch.labels instanceof Int16Array)) batch.labels = int16(batch.labels);
-    this.chooser.set(batch.recipe);
+    this.chooser.set(batch.recipe, batch.steps, batch.backbone_title);
     this.put(batch, picture);
     this.page.stage.draw();
     this.page.ask();
@@ -245,7 +242,7 @@ export class Beside {
     this.pane.fail("");
     this.mosaic.setBatch(batch, picture);
     this.setStale(true);
-    if (this.edited === "second") page.controls.setDefault(batch.preset);
+    if (this.edited === "second") page.controls.setBatch(batch);
     this.maps.setBatch(batch, picture);
   }
 
@@ -262,7 +259,7 @@ export class Beside {
     this.own = whose === "both" ? null : { ...this.settings };
     this.edited = whose;
     this.whose.set(whose);
-    page.controls.setDefault((whose === "second" ? this.batch : page.state.batch)?.preset ?? page.config.default_preset);
+    page.controls.setBatch((whose === "second" ? this.batch : page.state.batch) ?? { preset: page.config.default_preset });
     page.controls.set(whose === "second" ? this.own : page.state.settings);
     if (page.state.view) page.ask();
   }
@@ -316,6 +313,19 @@ export class Beside {
     this.page.histogram.heading.textContent = "Similarity to the first proxy";
     this.histogram.setView(this.view, this.step);
     this.maps.recolourSoon();
+  }
+
+  /** What the patch under the pointer is among the second features; "" where there is nothing. */
+  says(patch) {
+    if (!this.view || patch === null) return "";
+    return `to the second ${fixed(cosine(this.view.levels[this.step][patch]), 2)}`;
+  }
+
+  /** The second sets in words. */
+  words() {
+    if (!this.view) return "";
+    const { positive, ambiguous, negative } = this.view.steps[this.step];
+    return ` Second: ${positive} positive, ${ambiguous} ambiguous, ${negative} negative.`;
   }
 
   titles() {

@@ -1,5 +1,14 @@
 // Φ⁰, Ψ⁰, σ_pos, σ_amb and T: sliders with exact entry, presets, reset.
-import { card, h, newId, select } from "../shared/dom.js";
+import { card, h, newId, relist, select } from "../shared/dom.js";
+
+// The preset that a run's features bring with them.
+const TRAINING = "training";
+
+// What a suggestion may aim at; labels are not looked at.
+const AIMS = [
+  { aim: "pure", title: "Pure", words: "few, right", help: "Settings at which few of the positives should be wrong" },
+  { aim: "complete", title: "Complete", words: "most of the class", help: "Settings that should find most of the anchor's class, with more that is wrong" },
+];
 
 /** "sigma_pos" → σ with its subscript, as elements. */
 function symbol(text) {
@@ -10,7 +19,7 @@ function symbol(text) {
 export class Controls {
   /**
    * ranges and presets come from the server; onChange(settings) is called while a slider moves, and
-   * suggest() gives {settings, reasons} for the batch that is shown.
+   * suggest(aim) gives {settings, reasons} for the batch that is shown.
    */
   constructor({ ranges, presets }, onChange, suggest) {
     this.ranges = ranges;
@@ -19,21 +28,37 @@ export class Controls {
     this.values = {};
     this.fields = {};
     const reset = h("button", { type: "button", class: "quiet", onclick: () => this.reset() }, "Reset");
-    this.suggest = h("button", { type: "button", class: "quiet", title: "Settings that suit these features; labels are not looked at", onclick: () => this.useSuggestion(suggest) }, "Suggest");
+    this.suggest = AIMS.map(({ aim, title, words, help }) => h("button", { type: "button", title: help, "aria-pressed": "false", dataset: { aim }, onclick: () => this.useSuggestion(suggest, aim) }, h("strong", {}, title), ` ${words}`));
     this.reasons = h("ul", { class: "reasons", role: "status", hidden: true });
-    const { card: element, body } = card("Settings", { class: "card settings" }, this.suggest, reset);
+    const { card: element, body } = card("Settings", { class: "card settings" }, reset);
     this.preset = select(
       "Preset",
-      [
-        ["custom", "Own settings"],
-        { group: "Paper, Table 7", options: presets.filter((p) => p.paper).map((p) => [p.key, p.title]) },
-        { group: "Not in the paper", options: presets.filter((p) => !p.paper).map((p) => [p.key, p.title]) },
-      ],
+      this.presetOptions(),
       "custom",
       (key) => this.usePreset(key),
     );
-    body.append(this.preset.field, this.reasons, ...ranges.map((range) => this.control(range)));
+    const offer = h("div", { class: "aims", role: "group", "aria-label": "Suggest settings for these features" }, h("span", { class: "help" }, "Suggest"), ...this.suggest);
+    body.append(this.preset.field, offer, this.reasons, ...ranges.map((range) => this.control(range)));
     this.element = element;
+  }
+
+  presetOptions() {
+    const listed = (fits) => this.presets.filter(fits).map((p) => [p.key, p.title]);
+    return [
+      ["custom", "Own settings"],
+      ...listed((p) => p.key === TRAINING),
+      { group: "Paper, Table 7", options: listed((p) => p.paper) },
+      { group: "Not in the paper", options: listed((p) => !p.paper && p.key !== TRAINING) },
+    ];
+  }
+
+  /** A batch is there whose features have a preset of their own, or may have been trained with one. */
+  setBatch({ preset, training }) {
+    this.presets = this.presets.filter((p) => p.key !== TRAINING);
+    if (training) this.presets.unshift({ key: TRAINING, title: `Training of ${training.title}`, settings: training.settings, paper: false });
+    relist(this.preset.input, this.presetOptions());
+    this.setDefault(preset);
+    this.show();
   }
 
   control(range) {
@@ -108,26 +133,29 @@ export class Controls {
   usePreset(key) {
     const preset = this.presets.find((p) => p.key === key);
     if (!preset) return;
+    this.preset.input.value = key; // of two with the same values, the one that was chosen
     this.set(preset.settings);
     this.onChange(this.values);
   }
 
-  async useSuggestion(suggest) {
-    this.suggest.disabled = true;
+  async useSuggestion(suggest, aim) {
+    for (const button of this.suggest) button.disabled = true;
     try {
-      const { settings, reasons } = await suggest();
+      const { settings, reasons } = await suggest(aim);
       this.set(settings);
       this.onChange(this.values);
-      this.explain(reasons);
+      this.explain(reasons, aim);
     } catch (error) {
       this.explain([error.message]);
     }
-    this.suggest.disabled = false;
+    for (const button of this.suggest) button.disabled = false;
   }
 
-  explain(reasons) {
+  /** Sentences below the buttons, and which of these they come from. */
+  explain(reasons, aim = "") {
     this.reasons.hidden = reasons.length === 0;
     this.reasons.replaceChildren(...reasons.map((reason) => h("li", {}, reason)));
+    for (const button of this.suggest) button.setAttribute("aria-pressed", String(button.dataset.aim === aim));
   }
 
   /** What Reset goes back to: the preset that suits the batch's backbone. */

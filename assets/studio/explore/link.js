@@ -5,8 +5,8 @@ import { isStyle, styleOf } from "./styles/index.js";
 import { linked, unlinked } from "./styles/options.js";
 
 const SETS = ["positive", "ambiguous", "negative"];
-const REQUEST = ["source", "folder", "split", "count", "seed", "images", "size", "picture", "backbone", "checkpoint"];
-const NUMBERS = new Set(["count", "seed", "size"]);
+const REQUEST = ["source", "folder", "split", "count", "seed", "images", "size", "picture", "kind", "backbone", "checkpoint", "run", "at", "output", "npz", "memory"];
+const NUMBERS = new Set(["count", "seed", "size", "at"]);
 
 /** Whether these are an image, a row and a column. */
 const isPlace = (numbers) => numbers.length === 3 && numbers.every((n) => Number.isInteger(n) && n >= 0);
@@ -18,7 +18,7 @@ export function writeLink(location, { batch, anchor, settings, step, look, rival
     if (value !== undefined && value !== "") query.set(name, String(value));
   }
   // Uploaded images have no address of their own: the link holds while the studio keeps them.
-  if (batch.recipe.source === "files") query.set("batch", batch.batch);
+  if (batch.recipe.files) query.set("batch", batch.batch);
   query.set("anchor", anchor);
   query.set("step", String(step));
   for (const [name, value] of Object.entries(settings)) query.set(name, String(value));
@@ -48,7 +48,8 @@ export function readLink(search, config) {
   check("tab", false); // a tab that there is has been read by then
   if (query.has("batch")) link.batch = query.get("batch");
   if (query.has("source")) {
-    link.request = {};
+    // What a link leaves out is left out, whatever is on screen.
+    link.request = { kind: "", run: "", at: 0, output: "", npz: "", memory: "" };
     for (const name of REQUEST) {
       if (!query.has(name)) continue;
       const value = query.get(name);

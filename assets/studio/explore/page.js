@@ -2,7 +2,6 @@
 import { Anchors } from "./anchors.js";
 import { BatchBar } from "./batchbar.js";
 import { Beside } from "./beside.js";
-import { BesideChooser } from "./besidechooser.js";
 import { Camera } from "./camera.js";
 import { int16, readView } from "../shared/codec.js";
 import { join, refined } from "../shared/address.js";
@@ -10,10 +9,12 @@ import { call, latestOnly } from "../shared/client.js";
 import { Compare } from "./compare.js";
 import { Controls } from "./controls.js";
 import { h } from "../shared/dom.js";
+import { FeatureChooser } from "./features.js";
 import { Histogram } from "./histogram.js";
 import { keySheet, listenToKeys } from "./keys.js";
 import { readLink, writeLink } from "./link.js";
 import { PatchMap } from "./map.js";
+import { samePlace } from "./pairing.js";
 import { loadPicture } from "./pictures.js";
 import { Stage } from "./stage.js";
 import { Steps } from "./steps.js";
@@ -60,7 +61,7 @@ class Explore {
     this.state.fetched = new Fetched(server, () => this.fetched());
     this.camera = new Camera();
     this.bar = new BatchBar(server, config, { onBatch: (batch) => this.useBatch(batch), upload });
-    this.controls = new Controls(config, (settings) => this.changeSettings(settings), () => call(this.server, "suggest", this.beside.editedBatch?.batch));
+    this.controls = new Controls(config, (settings) => this.changeSettings(settings), (aim) => call(this.server, "suggest", { batch: this.beside.editedBatch?.batch, aim }));
     this.steps = new Steps((step) => this.setStep(step));
     this.histogram = new Histogram();
     this.compare = new Compare(config.rules, () => this.compareChanged());
@@ -69,7 +70,7 @@ class Explore {
       onPick: (patch) => this.pick(patch),
       onSelect: (patches) => this.select(patches),
     });
-    this.beside = new Beside(this, new BesideChooser(config, (fields) => this.beside.load(fields)));
+    this.beside = new Beside(this, new FeatureChooser(server, config, { change: (fields) => this.beside.load(fields) }));
     this.beside.makeMaps(server, this.map);
     this.controls.element.querySelector(".card-body").prepend(this.beside.whoseField);
     this.take = new TakeAway(server, () => this.exportState(), () => this.link());
@@ -230,11 +231,12 @@ class Explore {
     if (batch.labels) batch.labels = int16(batch.labels);
     this.picture = picture;
     this.patches = patchCount(batch);
-    Object.assign(state, { batch, view: null, rivalView: null, anchor: batch.anchor, selection: new Set(), hovered: null, follow: true });
+    const anchor = samePlace(state, batch) ?? batch.anchor;
+    Object.assign(state, { batch, view: null, rivalView: null, anchor, selection: new Set(), hovered: null, follow: true });
     this.steps.setPlaying(false);
     if (link.anchor) state.anchor = patchAt(batch, link.anchor) ?? state.anchor;
     if (link.step !== undefined) Object.assign(state, { step: link.step, follow: false });
-    this.controls.setDefault(batch.preset);
+    this.controls.setBatch(batch);
     if (!this.ownSettings) {
       this.controls.reset();
       state.settings = this.controls.values;

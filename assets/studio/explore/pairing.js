@@ -14,8 +14,24 @@ export function holding(here, there) {
   return out;
 }
 
-/** Whether two batches can show the same images; the server looks closer. */
-export const sameImages = (a, b) => a.names.length === b.names.length && a.names.every((name, i) => name === b.names[i]);
+const sameImages = (a, b) => a.names.length === b.names.length && a.names.every((name, i) => name === b.names[i]);
+
+// What of a batch's recipe says which images it has.
+const IMAGES = ["source", "folder", "split", "count", "seed", "images", "files", "size", "picture", "npz", "memory"];
+
+const imagesOf = ({ recipe }) => JSON.stringify(IMAGES.map((name) => recipe[name]));
+
+/** Whether two batches were made of the same images. */
+export const ofSameImages = (a, b) => sameImages(a, b) && imagesOf(a) === imagesOf(b);
+
+/** The patch of another batch that holds the middle of the anchor, if its images are the same; or null. */
+export function samePlace({ batch, anchor }, next) {
+  if (!batch || !ofSameImages(batch, next)) return null;
+  const [image, row, column] = whereIs(batch, anchor);
+  const [rows, columns] = batch.grids[image];
+  const [high, wide] = next.grids[image];
+  return patchAt(next, [image, Math.floor(((2 * row + 1) * high) / (2 * rows)), Math.floor(((2 * column + 1) * wide) / (2 * columns))]);
+}
 
 /** A set of patches of one grid as patches of the other: those whose middle lies in one of them. */
 export function pulled(patches, partners) {

@@ -2,14 +2,14 @@
 import { h, newId } from "./dom.js";
 
 /** {element, input}; onFiles(files) is called with what was chosen or dropped. */
-export function fileDrop(most, onFiles) {
+export function fileDrop(most, onFiles, { title = "Drop images here", hint = `or choose files, up to ${most}`, accept = "image/*,.tif,.tiff,.jp2" } = {}) {
   const id = newId("files");
   const input = h("input", {
     id,
     type: "file",
-    multiple: true,
+    multiple: most > 1,
     class: "unseen",
-    accept: "image/*,.tif,.tiff,.jp2",
+    accept,
     onchange: () => {
       onFiles([...input.files]);
       input.value = "";
@@ -18,8 +18,8 @@ export function fileDrop(most, onFiles) {
   const drop = h(
     "label",
     { for: id, class: "drop" },
-    h("strong", {}, "Drop images here"),
-    h("span", {}, `or choose files, up to ${most}`),
+    h("strong", {}, title),
+    h("span", {}, hint),
   );
   const over = (on) => (event) => {
     event.preventDefault();

@@ -21,6 +21,7 @@ from ppap.rivals import Choice, gather_unit, prepare
 from ppap.settings import RANGES, SettingError, number, read_settings
 from ppap.studio.answers import answering, jpeg
 from ppap.studio.explore import views as explorer
+from ppap.studio.explore.advising import read_aim, suggestion
 from ppap.studio.explore.beside import Second, attempt, beside_reply, gather_beside
 from ppap.studio.explore.beside_files import export_pair, with_difference
 from ppap.studio.explore.cost import Costing
@@ -43,7 +44,6 @@ from ppap.studio.explore.trust import Trusting
 from ppap.studio.loading import Loader
 from ppap.studio.requests import Mistakes, RequestError, mapping, read_request, refusal
 from ppap.studio.store import BatchStore, Held
-from ppap.study.advice import Advice, advise_unit
 
 # The cheetah's muzzle: (row, column) as shares of the first sample photo.
 SAMPLES_START = (0.55, 0.45)
@@ -183,9 +183,10 @@ class Server:
         return {"codes": explorer.pack(codes), "count": int(found.sum()) - int(found[0, anchor])}
 
     @answering
-    def suggest(self, key: Any) -> dict[str, Any]:
+    def suggest(self, request: Any) -> dict[str, Any]:
         """Settings that suit a batch, without a look at its labels, and why."""
-        return self.suggestion(self.store.get(key))
+        request = mapping(request)
+        return self.suggestion(self.store.get(request.get("batch")), request.get("aim"))
 
     @answering
     def take(self, request: Any) -> dict[str, Any]:
@@ -196,15 +197,9 @@ class Server:
 
     # What the above share with the scripts' endpoints.
 
-    def suggestion(self, held: Held) -> dict[str, Any]:
-        """Settings to try first on a batch, and the reasons."""
-
-        def made() -> Advice:
-            with self._device:
-                return advise_unit(held.batch.features, images=held.batch.counts)
-
-        advice: Advice = held.derive("advice", made)
-        return {"settings": advice.settings.as_dict(), "reasons": list(advice.reasons)}
+    def suggestion(self, held: Held, aim: object) -> dict[str, Any]:
+        """Settings to try first on a batch, what they should give, and the reasons."""
+        return suggestion(held, read_aim(aim), self._device)
 
     def file(self, request: Mapping[str, Any]) -> File:
         """The file that a request describes."""
@@ -280,7 +275,9 @@ class Server:
             "picture": f"studio/batch/{held.key}.jpg",
             "atlas": [list(corner) for corner in sheet.corners],
             "atlas_patch": sheet.patch,
-            "preset": preset_for(held.batch.backbone.name, held.batch.patch),
+            "preset": "training"
+            if held.training
+            else preset_for(held.batch.backbone.name, held.batch.patch),
             "anchor": starting_anchor(held),
         }
 

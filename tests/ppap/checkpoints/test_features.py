@@ -73,7 +73,7 @@ def test_what_they_are_called(tmp_path: Path) -> None:
     trained(file)
     z = load_features(file, "projection").info
     assert (z.name, z.title) == (str(file), "camvid, step 7: projection z")
-    assert "Trained from" in z.note
+    assert "What the loss compares" in z.note
     assert not z.needs_download
     alone = file.rename(tmp_path / "mine.pt")
     assert load_features(alone).info.title == "mine.pt, step 7: trained feature"
