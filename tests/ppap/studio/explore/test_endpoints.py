@@ -33,6 +33,7 @@ pytestmark = pytest.mark.slow
 EXPLORING = (
     "load_batch",
     "load_images",
+    "estimate_cost",
     "suggest_settings",
     "propagate",
     "save",
@@ -183,6 +184,31 @@ def test_the_same_features_under_other_settings_stand_side_by_side(
         launched.call("compare_features", **{**arguments, "other": "nothing"})
 
 
+def test_whole_pictures_are_loaded_and_their_cost_is_told(launched: Launched) -> None:
+    wanted = {"size": 160, "picture": "whole"}
+    found = launched.call("load_batch", **wanted)
+    photos = samples_dataset()
+    examples = [photos.load(i) for i in range(len(photos))]
+    batch = make_batch(examples, load_backbone("embedded"), size=160, picture="whole")
+    assert found["grids"] == [list(grid) for grid in batch.grids]
+    assert len({tuple(grid) for grid in found["grids"]}) > 2
+    place = dict(zip(("image", "row", "column"), batch.position(333), strict=True))
+    sets = launched.call("propagate", batch=found["batch"], **place, **SETTINGS)
+    assert sets["anchor"]["index"] == 333
+    mine = propagate(batch.features, torch.tensor([333]), **SETTINGS)  # type: ignore[arg-type]
+    last = sets["rules"][0]["steps"][-1]
+    assert last["positive_patches"] == mine.positive[0].nonzero().flatten().tolist()
+    with pytest.raises(AppError, match="picture must be square or whole"):
+        launched.call("load_batch", picture="half")
+    cost = launched.call("estimate_cost", images=6, size=160)
+    assert (cost["size"], cost["patches"], cost["refused"]) == (160, 600, "")
+    assert cost["seconds"] > 0
+    refused = launched.call("estimate_cost", images=64, size=2000)
+    assert "What fits: 64 images at" in refused["refused"]
+    with pytest.raises(AppError, match="whole number from 64 to 2048"):
+        launched.call("estimate_cost", size=5000)
+
+
 def test_a_folder_is_loaded(launched: Launched) -> None:
     folder = str(launched.offered)
     found = launched.call("load_batch", source="folder", folder=folder, count=2, size=224)
@@ -241,7 +267,18 @@ def test_settings_are_suggested(launched: Launched, samples: dict[str, Any]) -> 
     examples = [photos.load(i) for i in range(len(photos))]
     batch = make_batch(examples, load_backbone("embedded"), size=224)
     wanted = advise(batch.features, images=len(batch))
-    assert found == {"settings": wanted.settings.as_dict(), "reasons": list(wanted.reasons)}
+    assert wanted.expected is not None
+    assert found == {
+        "aim": "complete",
+        "settings": wanted.settings.as_dict(),
+        "expected": pytest.approx(wanted.expected._asdict()),
+        "reasons": list(wanted.reasons),
+    }
+    pure = launched.call("suggest_settings", batch=samples["batch"], aim="pure")
+    assert pure["settings"]["phi0"] > found["settings"]["phi0"]
+    assert pure["expected"]["precision"] > found["expected"]["precision"]
+    with pytest.raises(AppError, match="complete or pure, not both"):
+        launched.call("suggest_settings", batch=samples["batch"], aim="both")
 
 
 def test_studies_are_listed_and_refused(launched: Launched) -> None:
