@@ -22,7 +22,7 @@ export class Anchors {
     this.kept = new Kept(server, { getState, onPick, onChange: () => this.keptChanged(), say: (text) => page.stage.fail(text) });
     this.keptCard = new KeptCard({ getState, onPick, thumb: cut, onRemove: (slot) => this.kept.remove(slot), onClear: () => this.kept.clear(), onStyle: (style) => page.setLook({ style }) });
     this.trust = new Trust(server, config.page, { getState, wanted: () => this.looksAtEvery, onChange: () => this.trustChanged() });
-    this.trustBar = new TrustBar(this.trust);
+    this.trustBar = new TrustBar(this.trust, (by) => this.worth.go(by));
     this.worth = new Worth(this.trust, { getState, onPick, thumb: cut, onOpen: () => this.bar.choose("worth") });
     this.lasso = new LassoCard(server, getState);
     page.map.element.querySelector(".card-body").append(this.lasso.element);
@@ -32,7 +32,10 @@ export class Anchors {
         ["worth", "Worth a look", this.worth.element],
         ["kept", "Kept", this.keptCard.element],
       ],
-      () => this.trust.follow(),
+      (key) => {
+        if (key === "kept") this.keptCard.show();
+        this.trust.follow();
+      },
     );
     page.compare.element.after(this.kept.strip);
     page.stage.classes.before(this.trustBar.element);
@@ -43,15 +46,20 @@ export class Anchors {
     return this.state.look.style === "trust" || this.bar.chosen === "worth";
   }
 
-  /** positions: [image, row, column] of kept anchors by colour, null where one is free. */
-  setBatch(batch, picture, { kept = [], measure } = {}) {
+  /**
+   * kept: [image, row, column] of kept anchors by colour, null where one is free; where it is left out,
+   * they stay on the same images.
+   */
+  setBatch(batch, picture, { kept, measure } = {}) {
+    const stay = this.batch && alike(this.batch, batch) ? this.kept.patches : [];
+    this.batch = batch;
     this.picture = picture;
     const known = this.config.measures.find(({ key }) => key === measure);
     this.trust.setBatch();
     this.trust.measure = known && (batch.labels || !known.labels) ? measure : null;
     this.worth.setBatch(batch);
     this.lasso.show();
-    this.kept.set(distinct(kept.map((where) => where && patchAt(batch, where))));
+    this.kept.set(kept ? distinct(kept.map((where) => where && patchAt(batch, where))) : stay);
   }
 
   /** The view is new: kept anchors and the survey are asked for only where settings changed. */
@@ -62,7 +70,7 @@ export class Anchors {
 
   /** Another step is shown, or another view. */
   showStep() {
-    this.keptCard.show();
+    if (this.bar.chosen === "kept") this.keptCard.showSoon();
     this.worth.mark();
   }
 
@@ -76,7 +84,7 @@ export class Anchors {
     const { kept, batch } = this.state;
     const many = kept.filter(Boolean).length;
     this.bar.note("kept", many ? String(many) : "");
-    if (batch) this.keptCard.show();
+    if (this.bar.chosen === "kept") this.keptCard.show();
     this.page.stage.own.element.dataset.kept = this.kept.patches.map((patch) => (patch === null ? "" : whereIs(batch, patch).join(","))).join(";");
     this.page.stage.showLegend();
     this.page.stage.invalidate();
@@ -116,6 +124,9 @@ export class Anchors {
     };
   }
 }
+
+/** Whether two batches are the same images with the same patches, whatever their features. */
+const alike = (a, b) => [a.names, a.grids].every((value, i) => JSON.stringify(value) === JSON.stringify([b.names, b.grids][i]));
 
 /** A link may name a patch twice, or one that this batch does not have. */
 function distinct(patches) {

@@ -34,7 +34,7 @@ export function badge(slot) {
 export const codesAt = (one, step) => one.codes?.[Math.min(step, one.codes.length - 1)] ?? null;
 
 /** The kept anchors whose sets are there. */
-export const ready = (state) => state.kept.filter((one) => one?.codes);
+export const ready = (state) => state.kept?.filter((one) => one?.codes) ?? [];
 
 /** In how many kept anchors' positives every patch is at the step that is shown, as bytes. */
 export function tally(state) {
@@ -157,8 +157,8 @@ export class Kept {
   }
 
   showButton() {
-    const kept = this.slotOf(this.state.anchor) >= 0;
-    this.button.textContent = kept ? "Let go" : "Keep anchor";
+    const any = this.patches.length > 0;
+    this.button.textContent = this.slotOf(this.state.anchor) >= 0 ? "Let go" : any ? "Keep" : "Keep anchor";
   }
 }
 

@@ -4,6 +4,7 @@ import { card, choice, count, h, percent } from "../shared/dom.js";
 import { badge, codesAt, tally } from "./kept.js";
 import { whereIs } from "./tiles.js";
 
+const AFTER_MS = 120;
 const OVERLAYS = [
   ["anchors", "Each", "Each anchor's positives in its colour"],
   ["union", "Union", "Patches in the positives of any of them, by how many"],
@@ -27,8 +28,16 @@ export class KeptCard {
     this.element = element;
   }
 
+  /** Once things have been quiet for a moment: clicks come first. */
+  showSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.show(), AFTER_MS);
+  }
+
   show() {
+    clearTimeout(this.timer);
     const state = this.hooks.getState();
+    if (!state.batch) return;
     const kept = state.kept.filter(Boolean);
     this.filled.hidden = this.clear.hidden = kept.length === 0;
     this.empty.hidden = kept.length > 0;

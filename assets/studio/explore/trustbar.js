@@ -2,15 +2,17 @@
 import { h, relist, select } from "../shared/dom.js";
 
 export class TrustBar {
-  /** trust follows the survey. */
-  constructor(trust) {
+  /** trust follows the survey; go(by) leads to the next or previous anchor worth a look. */
+  constructor(trust, go) {
     this.trust = trust;
     this.measure = select("Each patch as the anchor:", [], "", (key) => trust.setMeasure(key), "What the colours are of");
     this.measure.field.classList.add("row");
     this.bar = h("progress", { max: 1, hidden: true, "aria-label": "Looking at every anchor" });
     this.text = h("p", { class: "help", role: "status" });
     this.problem = h("p", { class: "field-error", role: "alert", hidden: true });
-    this.element = h("div", { class: "trustbar", hidden: true }, this.measure.field, this.bar, this.text, this.problem);
+    const step = (by, text, title) => h("button", { type: "button", title, "aria-label": title, onclick: () => go(by) }, text);
+    const steps = h("span", { class: "worth-steps" }, step(-1, "‹", "Previous anchor worth a look (p)"), " worth a look ", step(1, "›", "Next anchor worth a look (n)"));
+    this.element = h("div", { class: "trustbar", hidden: true }, this.measure.field, steps, this.bar, this.text, this.problem);
   }
 
   show(shown) {

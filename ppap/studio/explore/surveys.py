@@ -25,9 +25,9 @@ from ppap.studio.requests import RequestError
 from ppap.studio.store import Held
 from ppap.study.every_anchor import AnchorTable, anchor_parts
 
-# Multiplications and additions of one survey: all of 12,500 patches with 624 dimensions at T = 3,
-# ten seconds on two cores. Larger batches are sampled.
-MOST_WORK = 2 * 12_500**2 * 624 * 7
+# Multiplications and additions of one survey: all of 13,000 patches with 624 dimensions at T = 3,
+# some ten seconds on two cores. Larger batches are sampled.
+MOST_WORK = 2 * 13_000**2 * 624 * 7
 # Of one part, in which a click has to wait: about 50 ms on two cores.
 PART_WORK = 4 * 10**9
 # The first pass takes every fourth row and column, the next every second.

@@ -13,6 +13,7 @@ export const anchors = {
   title: "Kept anchors",
   help: "The positives of each kept anchor in its colour, mixed where they overlap",
   group: "Sets",
+  onMap: true,
   colours(state) {
     const kept = ready(state).map((one) => ({ colour: COLOURS[one.slot], codes: codesAt(one, state.step) }));
     if (!kept.length) return null;
@@ -32,6 +33,7 @@ export const union = {
   title: "Union of P",
   help: "Patches in the positives of any kept anchor, by how many have them",
   group: "Sets",
+  onMap: true,
   grey: true,
   colours: (state) => counted(state, 1),
   legend(state) {
@@ -48,6 +50,7 @@ export const intersection = {
   title: "Intersection of P",
   help: "Patches in the positives of every kept anchor",
   group: "Sets",
+  onMap: true,
   grey: true,
   colours: (state) => counted(state, ready(state).length),
   legend: (state) => (ready(state).length ? [swatch(cividis(1), `in P of all ${ready(state).length} kept anchors`)] : [h("span", { class: "chip" }, NONE)]),

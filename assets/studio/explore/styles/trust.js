@@ -17,6 +17,7 @@ export const trust = {
   help: "Each patch by what happens when it is the anchor: right positives, how far its proxy moves, …",
   group: "Sets",
   grey: true,
+  onMap: true,
   colours({ trust: found, look }) {
     if (!found) return null;
     const { values, low, high } = found;
