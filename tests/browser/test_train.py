@@ -187,7 +187,7 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     page.get_by_role("searchbox", name="Search the log").fill("going on from")
     page.get_by_role("button", name="Search", exact=True).click()
     expect(page.get_by_label("Lines found")).to_contain_text("Going on from")
-    page.get_by_role("button", name="Use in Explore").click()
+    page.get_by_role("button", name="Settings to Explore").click()
     expect(page.locator("input[data-exact=phi0]")).to_have_value(str(find("samples").config.phi0))
     # Its checkpoint is taken to the other tabs.
     page.get_by_role("tab", name="Train").click()

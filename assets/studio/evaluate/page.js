@@ -4,6 +4,7 @@ import { call } from "../shared/client.js";
 import { h, whenBack } from "../shared/dom.js";
 import { noteBox, say } from "../shared/messages.js";
 import { SAMPLE, Sample } from "../shared/sample.js";
+import { visit } from "../shared/tabs.js";
 import { EvaluateForm } from "./form.js";
 import { ImageBrowser } from "./images.js";
 import { classesCard, confusionCard, scoresCard } from "./report.js";
@@ -119,10 +120,21 @@ class Evaluate {
     }
   }
 
+  /** Explore with the images of a report, and the features of its checkpoint. */
+  async openInExplore(key) {
+    try {
+      const { request } = await call(this.server, "explore", key);
+      const page = await visit("Explore");
+      await page?.openImages(request);
+    } catch (error) {
+      say(this.notice, [error.message]);
+    }
+  }
+
   show(shown) {
     const [first, second] = shown;
     const scores = scoresCard(shown);
-    const links = h("div", { class: "inline" }, first.page ? h("a", { href: `studio/report?key=${encodeURIComponent(first.key)}`, target: "_blank", rel: "noopener" }, "Report as a page") : null, h("a", { href: `studio/report?json=1&key=${encodeURIComponent(first.key)}`, download: "report.json" }, "JSON"));
+    const links = h("div", { class: "inline" }, first.key === SAMPLE ? null : h("button", { type: "button", class: "quiet", title: "Its images there, with the features of its checkpoint", onclick: () => this.openInExplore(first.key) }, "Open in Explore"), first.page ? h("a", { href: `studio/report?key=${encodeURIComponent(first.key)}`, target: "_blank", rel: "noopener" }, "Report as a page") : null, h("a", { href: `studio/report?json=1&key=${encodeURIComponent(first.key)}`, download: "report.json" }, "JSON"));
     scores.querySelector("header").append(links);
     const parts = shown.some(({ key }) => key === SAMPLE) ? [this.sample.note, scores] : [scores];
     this.confusion = null;

@@ -259,6 +259,18 @@ class Explore {
     this.beside.maps.firstSet();
   }
 
+  /** A run from another tab, on the images that it is evaluated on. */
+  async takeRun(run) {
+    this.ownSettings = false; // those of its training
+    return this.bar.openRun({ run });
+  }
+
+  /** Images and features from another tab, with the thresholds of their training. */
+  openImages(request) {
+    this.ownSettings = false;
+    return this.bar.load(request);
+  }
+
   /** Settings moved by hand stay when the backbone changes. */
   changeSettings(settings) {
     this.ownSettings = true;

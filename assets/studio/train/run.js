@@ -26,7 +26,8 @@ export class RunView {
       evaluate: button("Open in Evaluate", () => this.use("Evaluate"), { title: "Its report, and its checkpoint against any data set" }),
       segment: button("Open in Segment", () => this.use("Segment"), { title: "Segment images with its checkpoint" }),
       clone: button("Clone with changes", () => this.clone()),
-      explore: button("Use in Explore", () => this.explore(), { title: "Φ⁰, Ψ⁰, σ and T of this run" }),
+      see: button("Open in Explore", () => this.use("Explore"), { title: "Its features on its validation images, step by step" }),
+      explore: button("Settings to Explore", () => this.explore(), { title: "Φ⁰, Ψ⁰, σ and T of this run" }),
       command: button("Command", () => this.command()),
       rename: button("Rename", () => this.rename()),
       delete: button("Delete…", () => this.askDelete(), { class: "danger" }),
@@ -116,7 +117,7 @@ export class RunView {
     tell(this.reason, run.state === "failed" ? run.text : "");
     this.note(run);
     const active = ["running", "stopping", "queued"].includes(run.state);
-    const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, clone: true, explore: true, command: true, rename: !active && !sample, delete: !active && !sample };
+    const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, see: run.checkpoint, clone: true, explore: true, command: true, rename: !active && !sample, delete: !active && !sample };
     for (const [name, wanted] of Object.entries(shown)) this.buttons[name].hidden = !wanted;
     this.buttons.stop.textContent = run.state === "queued" ? "Take out of the queue" : "Stop";
   }

@@ -28,6 +28,7 @@ from ppap.studio import sample
 from ppap.studio.answers import answering
 from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
 from ppap.studio.evaluate import requests as evaluations
+from ppap.studio.evaluate.exploring import explore_request
 from ppap.studio.evaluate.reports import FOLDER, Reports
 from ppap.studio.evaluate.requests import Wanted, own_data
 from ppap.studio.evaluate.shown import image_reply, sample_image
@@ -74,6 +75,7 @@ class Evaluating:
             self.cancel,
             self.report,
             self.image,
+            self.explore,
             self.remove,
         ]
 
@@ -142,6 +144,13 @@ class Evaluating:
         require_allowed(self.allowed, "delete reports")
         self.reports.remove(key)
         return {"reports": self.reports.listed()}
+
+    @answering
+    def explore(self, key: Any) -> dict[str, Any]:
+        """The request that shows a report's images in Explore, with its checkpoint's features."""
+        report, folder = self.reports.read(key), self.reports.folder_of(key)
+        file = checkpoint_of(report, folder)
+        return {"request": explore_request(report, folder.name, file, self.checkpoints)}
 
     @answering
     def image(self, request: Any) -> dict[str, Any]:

@@ -110,6 +110,20 @@ def test_a_run_s_report_opens_at_once(place: Place) -> None:
     assert json.loads(json.dumps(reply))
 
 
+def test_a_report_opens_in_explore(place: Place, tmp_path: Path) -> None:
+    images = {"source": "folder", "folder": str(place.data), "kind": "folder", "split": "all"}
+    wanted = {**images, "size": 32, "count": 8, "seed": 0, "picture": "square"}
+    features = {"backbone": "run", "run": "first", "at": 7, "output": "backbone"}
+    assert place.evaluating.explore("first") == {"request": {**wanted, **features}}
+    assert "There is no report" in place.evaluating.explore("second")["error"]
+    moved = place.data.rename(place.root / "elsewhere")
+    try:
+        said = place.evaluating.explore("first")["error"]
+    finally:
+        moved.rename(place.data)
+    assert said.startswith(f"The images of first are no longer at {place.data}.")
+
+
 @pytest.mark.parametrize("crf", [False, True])
 def test_an_image_is_predicted_as_it_was_scored(place: Place, crf: bool) -> None:
     report = json.loads((place.run.folder / "report.json").read_text())
