@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
@@ -38,6 +39,8 @@ EXPLORING = (
     "propagate",
     "save",
     "compare_features",
+    "propagate_several",
+    "every_anchor",
 )
 TRAINING = (
     "check_run",
@@ -182,6 +185,58 @@ def test_the_same_features_under_other_settings_stand_side_by_side(
     assert gained
     with pytest.raises(AppError, match="no longer in memory"):
         launched.call("compare_features", **{**arguments, "other": "nothing"})
+
+
+def test_several_anchors_are_gathered_at_once(launched: Launched, samples: dict[str, Any]) -> None:
+    places = [[0, 7, 6], [1, 3, 7]]
+    arguments = {"batch": samples["batch"], **SETTINGS}
+    found = launched.call("propagate_several", anchors=places, **arguments)
+    each = []
+    for (image, row, column), one in zip(places, found["anchors"], strict=True):
+        where = {"image": image, "row": row, "column": column}
+        alone = launched.call("propagate", **arguments, **where)["rules"][0]
+        assert one["steps"] == alone["steps"]
+        each.append(set(alone["steps"][-1]["positive_patches"]))
+    last = found["steps"][-1]
+    assert set(last["union_patches"]) == each[0] | each[1]
+    assert last["overlaps"][0]["common"] == len(each[0] & each[1])
+    for wrong in ([], [[0, 0]], [[0, 99, 0]], [[0, 1, 1]] * 2, [[0, 0, i] for i in range(9)]):
+        with pytest.raises(AppError, match="must"):
+            launched.call("propagate_several", anchors=wrong, **arguments)
+
+
+def test_every_anchor_is_what_a_loop_finds(launched: Launched, samples: dict[str, Any]) -> None:
+    arguments = {"batch": samples["batch"], **SETTINGS}
+    file = launched.call("every_anchor", every=7, format="json", **arguments)
+    found = json.loads(Path(file).read_text())
+    assert found["every"] == 7
+    assert len(found["anchors"]) == 6 * 4
+    for i in (0, 11, 23):
+        image, patch = divmod(found["anchors"][i], 196)
+        where = {"image": image, "row": patch // 14, "column": patch % 14}
+        last = launched.call("propagate", **arguments, **where)["rules"][0]["steps"][-1]
+        assert found["positives"][i] == last["positive"]
+        assert found["precision"][i] == (
+            None if last["precision"] is None else pytest.approx(last["precision"])
+        )
+    with np.load(launched.call("every_anchor", **arguments)) as arrays:
+        assert arrays["anchors"].tolist() == list(range(6 * 196))
+        assert arrays["positives"][found["anchors"]].tolist() == found["positives"]
+    for wrong in ({"every": 0}, {"every": 1.5}, {"format": "exe"}, {"phi0": 2}):
+        with pytest.raises(AppError):
+            launched.call("every_anchor", **{**arguments, **wrong})
+
+
+def test_more_anchors_and_trust_are_saved(launched: Launched, samples: dict[str, Any]) -> None:
+    arguments = {"batch": samples["batch"], "image": 0, "row": 7, "column": 6, **SETTINGS}
+    kept = {"anchors": [[1, 3, 7], [2, 5, 5]]}
+    file = launched.call("save", format="json", **arguments, **kept)
+    whole = json.loads(Path(file).read_text())
+    assert [one["number"] for one in whole["several"]["anchors"]] == [1, 2]
+    svg = launched.call("save", format="svg", style="trust", measure="moved", **arguments)
+    assert "Proxy moved as the anchor" in Path(svg).read_text()
+    with pytest.raises(AppError, match="measure must be"):
+        launched.call("save", style="trust", measure="luck", **arguments)
 
 
 def test_whole_pictures_are_loaded_and_their_cost_is_told(launched: Launched) -> None:
