@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -215,11 +216,9 @@ def test_trust_follows_the_settings(page: Page, reference: Reference) -> None:
     page.wait_for_function(
         f"{STUDIO}.state.trust.settings.phi0 === 0.75 && {STUDIO}.state.trust.finished"
     )
-    settings = {**EMBEDDED_PRESET.settings.as_dict(), "phi0": 0.75}
+    settings = replace(EMBEDDED_PRESET.settings, phi0=0.75)
     batch = reference.batch
-    table = every_anchor(
-        batch.features, type(EMBEDDED_PRESET.settings)(**settings), labels=batch.labels
-    )
+    table = every_anchor(batch.features, settings, labels=batch.labels)
     some = list(range(0, 4704, 97))
     values = page.evaluate(f"{some}.map((j) => {STUDIO}.state.trust.values[j])")
     expected = [None if v != v else v for v in table.precision[some].tolist()]

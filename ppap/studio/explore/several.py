@@ -118,7 +118,8 @@ def overlap(kept: Sequence[Kept], step: int) -> Overlap:
     sizes = common.diagonal()
     either = sizes[:, None] + sizes[None, :] - common
     jaccard = np.divide(common, either, out=np.full(common.shape, np.nan), where=either > 0)
-    return Overlap(common, jaccard, inside.any(axis=0), inside.all(axis=0))
+    count = inside.sum(axis=0)
+    return Overlap(common, jaccard, count > 0, count == len(inside))
 
 
 def as_json(

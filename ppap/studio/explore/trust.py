@@ -203,7 +203,7 @@ def as_given(survey: Survey) -> dict[str, float | int]:
 
 def columns(shot: Shot, anchors: np.ndarray, *, labelled: bool) -> dict[str, np.ndarray]:
     """The table's columns for some anchors: counts as int64, flags as bool, shares as float32."""
-    kinds = {"positives": np.int64, "ambiguous": np.int64, "negatives": np.int64}
+    kinds: dict[str, type] = dict.fromkeys(("positives", "ambiguous", "negatives"), np.int64)
     kinds |= dict.fromkeys(FLAGS, np.bool_)
     needs = {name for name in COLUMNS if name in MEASURES and MEASURES[name].labels}
     return {

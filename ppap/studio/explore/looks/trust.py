@@ -34,8 +34,8 @@ def data(wanted: Wanted) -> Surveyed:
     """What the page shows; made where it shows nothing yet."""
     measure = read_measure(wanted.request.get("measure"), wanted.held.batch)
     settings = read_settings(mapping(wanted.request.get("settings")))
-    found: Surveyed = wanted.server.trusting.shown(wanted.held, settings, measure)
-    return Surveyed(measure, *found)
+    values, low, high, text = wanted.server.trusting.shown(wanted.held, settings, measure)
+    return Surveyed(measure, values, low, high, text)
 
 
 def rgba(batch: Batch, panel: Panel, look: Look) -> np.ndarray:

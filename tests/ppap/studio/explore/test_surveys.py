@@ -13,7 +13,7 @@ from ppap.studio.explore.device import Device
 from ppap.studio.explore.surveys import COLUMNS, Survey, Surveys, walk
 from ppap.studio.requests import RequestError
 from ppap.studio.store import Held
-from ppap.study.every_anchor import every_anchor
+from ppap.study.every_anchor import AnchorTable, every_anchor
 from tests.support.small_studio import small_batch, wait_until
 
 SETTINGS = Settings(0.6, 0.3, 3, 4, 2)
@@ -82,7 +82,12 @@ def test_parts_are_small_enough_for_a_click(monkeypatch: pytest.MonkeyPatch) -> 
     sizes: list[int] = []
     survey = Survey(batch, SETTINGS)
     take = survey.take
-    monkeypatch.setattr(survey, "take", lambda part: (sizes.append(len(part.anchors)), take(part)))
+
+    def taken(part: AnchorTable) -> None:
+        sizes.append(len(part.anchors))
+        take(part)
+
+    monkeypatch.setattr(survey, "take", taken)
     assert walk(survey, batch, Device(), lambda: False)
     assert max(sizes) == 20
     assert sum(sizes) == 128
