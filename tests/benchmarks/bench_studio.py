@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from timm.models.vision_transformer import VisionTransformer
 
 from ppap.data.samples import samples
 from tests.browser.driver import chromium, open_page, studio
@@ -23,8 +25,8 @@ CLICKS = 40
 
 # From the event that the browser delivers to the frame after the drawing that answers it.
 WATCH = """
-(kind) => {
-  const mosaic = document.querySelector('#mosaic').mosaic;
+([kind, id]) => {
+  const mosaic = document.getElementById(id).mosaic;
   const times = window.__times = [];
   let since = null;
   const drawn = mosaic.draw.bind(mosaic);
@@ -142,6 +144,22 @@ def time_steps(page: Page) -> list[float]:
     )
 
 
+def open_beside(page: Page, folder: Path) -> None:
+    """Put a ViT with random weights beside the first features, on an equal grid."""
+    file = folder / "vit.pth"
+    vit = VisionTransformer(img_size=64, embed_dim=384, depth=2, num_heads=6, num_classes=0)
+    torch.save(vit.state_dict(), file)
+    page.evaluate(
+        """(checkpoint) => document.querySelector('#explore').studio.beside.open(
+             {backbone: 'checkpoint', checkpoint})""",
+        str(file),
+    )
+    page.wait_for_selector("#beside-mosaic[data-ready=true]", timeout=120_000)
+    page.wait_for_function(
+        "document.querySelector('#beside-map').dataset.state === 'umap'", timeout=180_000
+    )
+
+
 def measure(page: Page, what: str) -> None:
     """Clicks, drag and steps on the batch that is shown."""
     report(f"click → drawn, {what}", time_clicks(page), "limits 100 / 250")
@@ -167,7 +185,7 @@ def main() -> None:
             browser = chromium(playwright)
             page = open_page(browser, running.url)
             print(f"start → clickable mosaic: {time.perf_counter() - begin:.1f} s   limit 20")
-            page.evaluate(WATCH, "pointerup")
+            page.evaluate(WATCH, ["pointerup", "mosaic"])
             load_folder(page, many, 224, 64)
             print("while UMAP is warmed and fitted beside it:")
             measure(page, "64 × 196")
@@ -178,6 +196,14 @@ def main() -> None:
             load_folder(page, eight, 448, 8)
             measure(page, "8 × 784")
             until_map(page, loaded)
+            report("click → drawn, 8 × 784, map ready", time_clicks(page), "limits 100 / 200")
+            with tempfile.TemporaryDirectory() as place:
+                open_beside(page, Path(place))
+                page.evaluate(WATCH, ["pointerup", "beside-mosaic"])
+                two = "two feature sets, 8 × 784 each"
+                report(f"click → both drawn, {two}", time_clicks(page), "limits 100 / 200")
+                page.evaluate("document.querySelector('#explore').studio.beside.choose(null)")
+                page.evaluate(WATCH, ["pointerup", "mosaic"])
             reload = time.perf_counter()
             load_folder(page, many, 224, 64)
             print(f"later map of 12,544 patches: {until_map(page, reload):.1f} s   limit 20")

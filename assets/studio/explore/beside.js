@@ -36,6 +36,7 @@ export class Beside {
     this.table = new BesideTable();
     this.histogram = new Histogram("Similarity to the second proxy");
     this.histogram.element.classList.add("second");
+    this.histograms = h("div", { class: "histograms" }, page.histogram.element);
   }
 
   /** The mosaic, with what all mosaics share; hover(patch of the first, patch of the second). */
@@ -308,8 +309,9 @@ export class Beside {
     const { view, step, batch, anchor, difference } = this.page.state;
     if (!this.view) return;
     const other = JSON.stringify(batch.grids) !== JSON.stringify(this.batch.grids);
-    this.table.show({ view, step }, { view: this.view, step: this.step }, difference, { labels: batch.labels, other }, anchor);
-    if (!this.histogram.element.isConnected) this.page.histogram.element.after(this.histogram.element);
+    const same = this.kind === "features" && this.batch.batch === batch.batch;
+    this.table.show({ view, step }, { view: this.view, step: this.step }, difference, { labels: batch.labels, other, same, linked: !this.own }, anchor);
+    if (!this.histogram.element.isConnected) this.histograms.append(this.histogram.element);
     this.page.histogram.heading.textContent = "Similarity to the first proxy";
     this.histogram.setView(this.view, this.step);
     this.maps.recolourSoon();

@@ -34,7 +34,10 @@ export class BesideTable {
     );
   }
 
-  /** first, second: {view, step}; codes: the difference on the first grid. */
+  /**
+   * first, second: {view, step}; codes: the difference on the first grid; batch: {labels, and whether
+   * the second has an other grid, has the same features, and is linked to the first's settings}.
+   */
   show(first, second, codes, batch, anchor) {
     const rows = ROWS.filter((row) => !row[3] || batch.labels);
     const numbers = [first.view.steps[first.step], second.view.steps[second.step]];
@@ -47,7 +50,8 @@ export class BesideTable {
     this.table.replaceChildren(h("thead", {}, head), h("tbody", {}, body, h("tr", { dataset: { row: "difference" } }, h("th", { scope: "row", title: "Second minus first" }, "Difference"), both)));
     const said = [gainsAndLosses(codes, batch, anchor)];
     if (batch.other) said.push("Patches differ in size: counted in those of the first.");
-    if (!numbers[1].positive && numbers[0].positive) said.push("No patch of the second is above Φ: its similarities are others. “Settings of: Second”, then Suggest, finds thresholds for it.");
+    if (batch.same && batch.linked) said.push("These are the same features so far: choose others above.");
+    if (!numbers[1].positive && numbers[0].positive) said.push(batch.linked ? "No patch of the second is above Φ: its similarities are others. Under “Settings of”, choose Second, then a suggestion." : "No patch of the second is above its Φ.");
     this.words.textContent = said.join(" ");
     this.element.hidden = false;
   }

@@ -90,7 +90,7 @@ class Explore {
       this.tour.element,
       h("div", { class: "side" }, this.bar.element, this.controls.element),
       h("div", { class: "main" }, this.stage.element, this.steps.element),
-      h("div", { class: "right" }, this.anchors.bar.element, this.histogram.element),
+      h("div", { class: "right" }, this.anchors.bar.element, this.beside.histograms),
       this.take.element,
       this.keys,
     );

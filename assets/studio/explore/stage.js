@@ -99,7 +99,7 @@ export class Stage {
       const numbers = view.steps[step];
       this.live.textContent =
         `Anchor: ${this.where(anchor)}. Step ${step} of ${view.steps.length - 1}: ` +
-        `${numbers.positive} positive, ${numbers.ambiguous} ambiguous, ${numbers.negative} negative.`;
+        `${numbers.positive} positive, ${numbers.ambiguous} ambiguous, ${numbers.negative} negative.${this.beside.words()}`;
       if (hovered === null) this.readout.textContent = `Anchor: ${this.where(anchor)}`;
     }, 250);
   }
@@ -125,7 +125,7 @@ export class Stage {
     const level = state.view.levels[Math.min(state.step, state.view.levels.length - 1)][patch];
     const style = styleOf(state.look.style);
     const more = whyNot(style, state.batch) ? "" : (style.says?.(state, patch) ?? "");
-    this.readout.textContent = [this.where(patch), `similarity to the proxy ${fixed(cosine(level), 2)}`, ...(more ? [more] : [])].join(" · ");
+    this.readout.textContent = [this.where(patch), [`similarity to the proxy ${fixed(cosine(level), 2)}`, this.beside.says(second)].filter(Boolean).join(", "), ...(more ? [more] : [])].join(" · ");
     this.resting = setTimeout(() => this.askPreview(patch), REST_MS);
   }
 
