@@ -6,9 +6,9 @@ import numpy as np
 
 # Every eighth colour of matplotlib's cividis, which is read alike with and without colour vision.
 CIVIDIS = (
-    "00224e00285b002e6a0433711a386f273e6e32436d3b496c434e6c4b546c52596d5a5f6e61656f686a716f7073757677"
-    "7c7b788481798b8778938d789b9376a39a75aba072b3a670bbad6cc3b469ccba64d4c15fddc958e6d051efd748f8df3c"
-    "fee838"
+    "00224e00285b002e6a0433711a386f273e6e32436d3b496c434e6c4b546c52596d5a5f6e61656f686a716f7073"
+    "7576767c7b788481798b8778938d789b9376a39a75aba072b3a670bbad6cc3b469ccba64d4c15fddc958e6d051"
+    "efd748f8df3cfee838"
 )
 STOPS = np.frombuffer(bytes.fromhex(CIVIDIS), np.uint8).reshape(-1, 3).astype(float)
 
