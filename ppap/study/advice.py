@@ -14,10 +14,15 @@ another backbone lie elsewhere, while *ranks* of patches mean the same everywher
 - Ψ⁰ leaves the farthest three quarters of the batch to the negatives. More would take in patches
   of the anchor's class, fewer would leave too few hard negatives.
 - σ and T stay those of the paper: within their ranges they move F1 less than Φ⁰'s second decimal.
+
+That is the *complete* advice: it looks for most of a class, close to the best F1. The *pure* one
+takes a higher Φ⁰, at which about 85 % of the positives should be right, and few of a class are
+found; ``ppap.study.expectation`` tells how that is known.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +32,16 @@ from torch import Tensor
 from ppap.checks import check_vectors, patches_by_image
 from ppap.propagation import cosines, unit
 from ppap.settings import Settings
+from ppap.study.expectation import (
+    AIMS,
+    PURE,
+    Aim,
+    Expected,
+    Neighbours,
+    expect,
+    neighbours,
+    pure_phi0,
+)
 
 MOST_POSITIVE = 0.05
 OWN_IMAGE = 0.6
@@ -55,29 +70,67 @@ class Advice(NamedTuple):
     """Share of all pairs in each bin."""
     own_pairs: tuple[float, ...]
     """Share of the pairs within an image in each bin."""
+    aim: Aim = "complete"
+    expected: Expected | None = None
+    """How many of the positives should be right; None where the images' grids are not known."""
 
 
-def advise(features: Tensor, *, images: int | Sequence[int], seed: int = 0) -> Advice:
+def advise(
+    features: Tensor,
+    *,
+    images: int | Sequence[int],
+    grids: Sequence[tuple[int, int]] | None = None,
+    aim: Aim = "complete",
+    seed: int = 0,
+) -> Advice:
     """Propose settings from the features of a batch alone.
 
     Args:
         features: patch features ``(N, D)``, floating point, any scale, image by image.
         images: B, how many images, N being a multiple of it; or the patches of each.
+        grids: rows and columns of every image's patches. Left out, a number of patches that is a
+            square is taken for a square grid.
+        aim: "complete" for most of a class, "pure" for few positives of which most are right.
         seed: of the draw of patches.
 
     Raises:
         TypeError, ValueError: as ``propagate`` for the features; N is no multiple of ``images``
-            or not the sum of their patches, or an image has fewer than two.
+            or not the sum of their patches, or an image has fewer than two; grids that do not fit;
+            no such aim, or a pure one without grids.
     """
     check_vectors("features", features, "N")
     counts = patches_by_image(images, len(features))
     if min(counts) < 2:
         raise ValueError(f"an image must have two patches or more, not {min(counts)}")
-    return advise_unit(unit(features), images=counts, seed=seed)
+    if aim not in AIMS:
+        raise ValueError(f"aim must be {' or '.join(AIMS)}, not {aim!r}")
+    grids = grids or _square(counts)
+    if grids is not None and tuple(rows * columns for rows, columns in grids) != counts:
+        raise ValueError(
+            f"grids must hold {', '.join(map(str, counts))} patches, one each an image"
+        )
+    if grids is None and aim == "pure":
+        raise ValueError("a pure advice needs the grids of the images")
+    return advise_unit(unit(features), images=counts, grids=grids, aim=aim, seed=seed)
+
+
+def _square(counts: Sequence[int]) -> list[tuple[int, int]] | None:
+    """Square grids of so many patches; None where one is not square."""
+    sides = [math.isqrt(count) for count in counts]
+    if any(side * side != count for side, count in zip(sides, counts, strict=True)):
+        return None
+    return [(side, side) for side in sides]
 
 
 @torch.no_grad()
-def advise_unit(f: Tensor, *, images: int | Sequence[int], seed: int = 0) -> Advice:
+def advise_unit(
+    f: Tensor,
+    *,
+    images: int | Sequence[int],
+    grids: Sequence[tuple[int, int]] | None = None,
+    aim: Aim = "complete",
+    seed: int = 0,
+) -> Advice:
     """``advise`` for vectors known to be finite and of unit length: no checks."""
     chance = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(f), generator=chance)[:SAMPLE].to(f.device)
@@ -93,14 +146,22 @@ def advise_unit(f: Tensor, *, images: int | Sequence[int], seed: int = 0) -> Adv
     beyond = mean + OWN_IMAGE * deviation
     # Two decimals are what the sliders show and what a person can compare.
     phi0 = round(min(max(nearest, beyond), 0.99), 2)
+    beside = None if grids is None else neighbours(f, grids)
+    why = _complete(phi0, nearest, beyond)
+    if aim == "pure" and beside is not None:
+        phi0 = pure_phi0(phi0, beside)
+        why = _pure(phi0, beside)
     psi0 = round(max(min(near, phi0), -1.0), 2)
+    expected = None if beside is None else expect(aim, phi0, beside)
     return Advice(
         settings=Settings(phi0, psi0, SIGMA_POS, SIGMA_AMB, STEPS),
-        reasons=_reasons(phi0, psi0, nearest, beyond),
+        reasons=_reasons(why, psi0, expected),
         nearest=nearest,
         own_mean=mean,
         own_deviation=deviation,
         **_histograms(pairs, own),
+        aim=aim,
+        expected=expected,
     )
 
 
@@ -109,7 +170,7 @@ def quantile(ascending: Tensor, share: float) -> float:
     return float(ascending[min(len(ascending) - 1, int(share * len(ascending)))])
 
 
-def _reasons(phi0: float, psi0: float, nearest: float, beyond: float) -> tuple[str, ...]:
+def _complete(phi0: float, nearest: float, beyond: float) -> str:
     if nearest >= beyond:
         why = "the nearest 5 % of the batch are the first positives"
     else:
@@ -117,11 +178,35 @@ def _reasons(phi0: float, psi0: float, nearest: float, beyond: float) -> tuple[s
             "the first positives are closer than the patches of one image usually are to each "
             f"other (5 % of the batch would be {nearest:.2f})"
         )
+    return f"Φ⁰ {phi0:.2f}: {why}."
+
+
+def _pure(phi0: float, found: Neighbours) -> str:
+    if expect("pure", phi0, found).precision >= PURE:
+        return (
+            f"Φ⁰ {phi0:.2f}: the lowest at which {100 * PURE:.0f} % should be right, judged by how "
+            f"similar patches side by side are here ({found.mean:.2f} on average)."
+        )
     return (
-        f"Φ⁰ {phi0:.2f}: {why}.",
+        f"Φ⁰ {phi0:.2f}: patches side by side are this similar ({found.median:.2f} is their "
+        "median), and with more P would be empty."
+    )
+
+
+def _reasons(why: str, psi0: float, expected: Expected | None) -> tuple[str, ...]:
+    said = () if expected is None else (in_words(expected),)
+    return (
+        *said,
+        why,
         f"Ψ⁰ {psi0:.2f}: the farthest three quarters of the batch may be negative.",
         f"σ {SIGMA_POS} and {SIGMA_AMB}, T {STEPS}: the paper's; they matter much less.",
     )
+
+
+def in_words(expected: Expected) -> str:
+    """The expectation as a sentence."""
+    middle, low, high = (round(100 * share) for share in expected)
+    return f"About {middle} % of the positives should be right, as a rule {low} to {high} %."
 
 
 def _histograms(pairs: Tensor, own: Tensor) -> dict[str, tuple[float, ...]]:
