@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         sample_pool,
         tps_only,
     )
+    from ppap.studio.inline import explore
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "baseline",
     "chunked_loss",
     "contrastive_loss",
+    "explore",
     "hidden_positives",
     "k_nearest",
     "kmeans",
@@ -68,6 +70,9 @@ _MODULES = {
         "sample_pool",
         "tps_only",
     ),
+    # Of the browser side, which the library knows nothing else of; gradio is imported when it is
+    # called.
+    "ppap.studio.inline": ("explore",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -64,7 +64,7 @@ COMMANDS = ("train", "evaluate", "study", "compare", "ablation", "crops")
 # Folders of ppap/studio: none knows another, and what all share knows none of them.
 PAGES = ("explore", "study", "train", "evaluate", "segment")
 # Puts the pages together.
-ASSEMBLY = ("page", "main")
+ASSEMBLY = ("page", "main", "inline")
 
 SOURCES = sorted(
     path

@@ -83,7 +83,8 @@ class Guard:
             return
         client = scope.get("client")
         with asking(Visitor(user=user, address=str(client[0]) if client else "")):
-            await self.app(inside, receive, self._private(send))
+            framed = self.policy.framed(scope, path)
+            await self.app(inside, receive, self._private(send, framed=framed))
 
     def _refusal(self, scope: Scope, path: str, user: str) -> Refusal | None:
         refusal = (
@@ -140,19 +141,19 @@ class Guard:
         scope = {"type": "http", "path": path, "root_path": "", "method": "GET", "headers": []}
         return any(route.matches(scope)[0] is not Match.NONE for route in self.app.routes)
 
-    def _private(self, send: Send) -> Send:
+    def _private(self, send: Send, *, framed: bool = False) -> Send:
         """Answers that no other page may show, and no cache may hand to another user."""
         if not self.policy.origins:
             return send
 
         async def private(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": list(self._headers(message["headers"]))}
+                message = {**message, "headers": list(self._headers(message["headers"], framed))}
             await send(message)
 
         return private
 
-    def _headers(self, headers: Any) -> Iterator[tuple[bytes, bytes]]:
+    def _headers(self, headers: Any, framed: bool) -> Iterator[tuple[bytes, bytes]]:
         for key, value in headers:
             name = key.lower()
             if name == b"set-cookie":
@@ -160,7 +161,8 @@ class Guard:
             elif not (name == b"cache-control" and self.policy.passwords):
                 yield key, value
         yield b"cross-origin-resource-policy", b"same-origin"
-        yield b"content-security-policy", b"frame-ancestors 'self'"
+        if not framed:
+            yield b"content-security-policy", b"frame-ancestors 'self'"
         yield b"x-content-type-options", b"nosniff"
         yield b"referrer-policy", b"same-origin"
         if self.policy.passwords:

@@ -104,6 +104,13 @@ def require_free(host: str, port: int) -> None:
         one.close()
 
 
+def free_port(host: str) -> int:
+    """A port on which nobody listens right now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
 def url_of(host: str, port: int) -> str:
     """The address to open in a browser on this machine."""
     name = "localhost" if is_wildcard(host) else bare(host)

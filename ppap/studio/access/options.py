@@ -28,6 +28,9 @@ class Access:
     space: bool = False
     """Whether Hugging Face runs it, and lets in whom it wants."""
 
+    frame: str = ""
+    """A page that knows this may show the studio in a frame; empty: none may."""
+
     @property
     def ownership(self) -> Ownership:
         """Whose what on disk is."""
@@ -45,4 +48,5 @@ class Access:
             proxies=self.space and self.passwords is None,
             root=root,
             passwords=self.passwords,
+            frame=self.frame,
         )

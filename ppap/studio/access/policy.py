@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from ppap.studio.access.forwarding import PROXIED, Scope, header
 from ppap.studio.access.hosts import Authority, Hosts, authority, origin_of, same_origin
@@ -62,6 +63,9 @@ class Policy:
     """``GRADIO_ROOT_PATH``."""
     passwords: Passwords | None = None
     """None: nobody has to log in."""
+    frame: str = ""
+    """A page that knows this may show the studio in a frame, as a notebook does that started it;
+    empty: none may."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     """Carried by the pages of this start; nobody else's page can read it."""
 
@@ -89,9 +93,16 @@ class Policy:
             )
         return None
 
+    def framed(self, scope: Scope, path: str) -> bool:
+        """Whether a request is for the page in a frame that may show it."""
+        if not self.frame or path != "/" or scope["method"] not in ("GET", "HEAD"):
+            return False
+        given = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("frame", "")
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self.frame.encode())
+
     def foreign(self, scope: Scope, path: str) -> Refusal | None:
         """Why a request comes from a page that is not the studio's."""
-        if not self.origins or self._from_own_page(scope, path):
+        if not self.origins or self._from_own_page(scope, path) or self.framed(scope, path):
             return None
         return Refusal(403, "Only the studio's own pages may ask for this.", "origin")
 
