@@ -41,6 +41,7 @@ EXPLORING = (
     "compare_features",
     "propagate_several",
     "every_anchor",
+    "describe_features",
 )
 TRAINING = (
     "check_run",
@@ -225,6 +226,37 @@ def test_every_anchor_is_what_a_loop_finds(launched: Launched, samples: dict[str
     for wrong in ({"every": 0}, {"every": 1.5}, {"format": "exe"}, {"phi0": 2}):
         with pytest.raises(AppError):
             launched.call("every_anchor", **{**arguments, **wrong})
+
+
+def test_what_there_is_to_see_in_features_comes_as_arrays(
+    launched: Launched, samples: dict[str, Any]
+) -> None:
+    def arrays(what: str, **more: Any) -> Any:
+        file = launched.call("describe_features", batch=samples["batch"], what=what, **more)
+        with np.load(file) as content:
+            return dict(content)
+
+    patches = sum(rows * columns for rows, columns in samples["grids"])
+    found = arrays("components", background=[0, 0, 0])
+    assert found["rgb"].shape == found["values"].shape == (patches, 3)
+    assert not found["foreground"][0]
+    assert found["grids"].tolist() == samples["grids"]
+    assert arrays("lengths")["lengths"].shape == (patches,)
+    grouped = arrays("clusters", clusters=5)
+    assert np.bincount(grouped["labels"]).tolist() == grouped["sizes"].tolist()
+    assert len(grouped["centres"]) == 5
+    for wrong, sentence in (
+        ({"what": "colour"}, "what must be one of components, lengths, clusters, attention"),
+        ({"what": "attention"}, "is no ViT"),
+        ({"what": "clusters", "clusters": 65}, "There can be 2 to 64 clusters, not 65"),
+        ({"background": [0, 99, 0]}, "The row must be a whole number from 0 to"),
+        ({"background": [0]}, "its image, row and column"),
+    ):
+        with pytest.raises(AppError, match=sentence):
+            launched.call("describe_features", batch=samples["batch"], **wrong)
+    where = {"batch": samples["batch"], "image": 0, "row": 1, "column": 1, "style": "clusters"}
+    files = [launched.call("save", **where, style_options={"count": n}) for n in (2, 9)]
+    assert Path(files[0]).read_bytes() != Path(files[1]).read_bytes()
 
 
 def test_more_anchors_and_trust_are_saved(launched: Launched, samples: dict[str, Any]) -> None:
