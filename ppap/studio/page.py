@@ -251,6 +251,8 @@ class Studio:
                 prevent_thread_lock=True,
                 # It would praise public links.
                 quiet=True,
+                # In a notebook it would show a frame of its own.
+                inline=False,
                 # Whatever the environment says: a tunnel would show this machine's folders to all.
                 share=False,
                 # Endpoints refuse with sentences; the text of anything else stays in the terminal.

@@ -149,6 +149,28 @@ def test_a_script_uploads_a_form_and_nothing_else(studio: TestClient) -> None:
     assert studio.post(UPLOAD, json={}).status_code == 415
 
 
+# --- frames
+
+
+FRAME = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+
+
+def test_only_who_knows_the_word_shows_the_page_in_a_frame() -> None:
+    notebook = visit(policy(frame="the word"))
+    shown = notebook.get("/?source=memory&frame=the+word", headers=FRAME)
+    assert shown.status_code == 200
+    assert "content-security-policy" not in shown.headers
+    for address in ("/?frame=another", "/?frame=", "/", "/config?frame=the+word"):
+        refused = notebook.get(address, headers=FRAME)
+        assert refused.status_code == 403, address
+    assert notebook.post("/?frame=the+word", json={}, headers=FRAME).status_code == 403
+    usual = notebook.get("/")
+    assert usual.headers["content-security-policy"] == "frame-ancestors 'self'"
+    # Where there is no word, no frame may show it, whatever is sent.
+    for address in ("/", "/?frame=", "/?frame=the+word"):
+        assert visit(policy()).get(address, headers=FRAME).status_code == 403
+
+
 # --- hosts
 
 
