@@ -46,6 +46,7 @@ class Explore {
   constructor(root, config, server, upload) {
     this.config = config;
     this.server = server;
+    this.upload = upload;
     this.state = {
       batch: null,
       anchor: 0,
@@ -70,7 +71,7 @@ class Explore {
       onPick: (patch) => this.pick(patch),
       onSelect: (patches) => this.select(patches),
     });
-    this.beside = new Beside(this, new FeatureChooser(server, config, { change: (fields) => this.beside.load(fields) }));
+    this.beside = new Beside(this, new FeatureChooser(server, config, { change: (fields) => this.beside.load(fields), own: (given) => this.beside.loadOwn(given) }));
     this.beside.makeMaps(server, this.map);
     this.controls.element.querySelector(".card-body").prepend(this.beside.whoseField);
     this.take = new TakeAway(server, () => this.exportState(), () => this.link());
@@ -155,7 +156,6 @@ class Explore {
     this.state.settings = this.controls.values;
     this.ownSettings = Boolean(link.settings);
     this.wanted = link;
-    this.toolbar.options.forget();
     if (link.look) this.setLook(link.look);
     this.compare.set(link.rule ?? null, link.parameters);
     if (link.beside) this.compare.show(link.beside.kind);
@@ -293,10 +293,7 @@ class Explore {
     if (!(now - this.earlier?.at < DOUBLE_MS)) this.earlier = { anchor: this.state.anchor, at: now };
     const style = styleOf(this.state.look.style);
     if (event?.shiftKey) this.anchors.kept.toggle(patch);
-    else if (event?.altKey && style.click) {
-      this.toolbar.options.forget();
-      style.click(this.state, this.act, patch);
-    }
+    else if (event?.altKey && style.click) style.click(this.state, this.act, patch);
     else this.pick(patch);
   }
 
