@@ -35,12 +35,12 @@ class BrowsingEndpoints:
             start: how many entries to pass by; 200 are told at once.
 
         Returns:
-            Under "entries": name, path and kind of each; "total": how many fit; "pictures": images
-            directly in the folder; "up": the folder above; "said": what was left out. Without a
-            path, "places".
+            Under "entries": name, kind and path ("where") of each; "total": how many fit;
+            "pictures": images directly in the folder; "up": the folder above; "said": what was
+            left out. Without a path, "places".
         """
         given = {"path": path, "want": want, "filter": filter, "start": start}
-        return said(self.browsing.browse_folder(given))
+        return without_files(said(self.browsing.browse_folder(given)))
 
     def look_at_folder(self, path: str) -> dict[str, Any]:
         """Say what data set a folder of the server looks like.
@@ -52,4 +52,13 @@ class BrowsingEndpoints:
             A sentence under "text", the images of every split, the number of classes, notes on the
             folder, and the first images as small JPEGs.
         """
-        return said(self.browsing.looking.look_at_folder({"path": path}))
+        return without_files(said(self.browsing.looking.look_at_folder({"path": path})))
+
+
+def without_files(value: Any) -> Any:
+    """A reply in which no path is called "path": gradio's clients would fetch it as a file."""
+    if isinstance(value, list):
+        return [without_files(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {("where" if name == "path" else name): without_files(v) for name, v in value.items()}

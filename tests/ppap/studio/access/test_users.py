@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file  # type: ignore[import-untyped]
-from gradio_client.exceptions import AuthenticationError  # type: ignore[import-untyped]
+from gradio_client.exceptions import AppError, AuthenticationError  # type: ignore[import-untyped]
 from PIL import Image
 
 from ppap.studio.access.attempts import BOTH
@@ -141,7 +142,9 @@ def test_nothing_is_answered_without_a_login(running: Running) -> None:
         assert client.get("/studio/static/shared/dom.js").status_code == 200
 
 
-def test_gradio_client_needs_a_login_and_goes_on_with_one(running: Running, tmp_path: Path) -> None:
+def test_gradio_client_needs_a_login_and_goes_on_with_one(
+    running: Running, runs: Path, tmp_path: Path
+) -> None:
     with pytest.raises(AuthenticationError):
         Client(running.url, verbose=False)
     client = Client(
@@ -154,6 +157,20 @@ def test_gradio_client_needs_a_login_and_goes_on_with_one(running: Running, tmp_
     )
     assert Path(done).read_bytes()[:2] == b"PK"
     assert [one["name"] for one in client.predict(api_name="/list_runs")["runs"]] == ["old"]
+    # The folders of the server, without what is others'.
+    listed = client.predict(str(tmp_path.parent), filter=tmp_path.name, api_name="/browse")
+    assert [one["where"] for one in listed["entries"]] == [str(tmp_path)]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for seed in (1, 2):
+        (photos / f"{seed}.png").write_bytes(photo(seed))
+    looked = client.predict(str(photos), api_name="/look_at_folder")
+    assert (looked["text"], len(looked["thumbnails"])) == ("2 images without labels", 2)
+    with pytest.raises(AppError, match="There is no folder"):
+        client.predict(str(runs / "adas"), api_name="/browse")
+    done = client.predict(str(photos), size=224, clusters=2, api_name="/segment_folder")
+    with zipfile.ZipFile(done) as archive:
+        assert {"labels/1.png", "labels/2.png"} <= set(archive.namelist())
     client.close()
 
 
