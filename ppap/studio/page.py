@@ -39,6 +39,9 @@ from ppap.studio.evaluate.endpoints import add_evaluate_endpoints
 from ppap.studio.evaluate.server import Evaluating
 from ppap.studio.explore import routes as explore_routes
 from ppap.studio.explore.endpoints import add_endpoints
+from ppap.studio.explore.note_endpoints import add_note_endpoints
+from ppap.studio.explore.notes import Notes
+from ppap.studio.explore.noting import Noting
 from ppap.studio.explore.server import Server
 from ppap.studio.loading import Loader
 from ppap.studio.segment import routes as segment_routes
@@ -66,6 +69,7 @@ import(new URL('studio/static/PAGE/page.js', document.baseURI))
 STYLES = (
     "shared/studio.css",
     "shared/sample.css",
+    "explore/notes.css",
     "shared/folders.css",
     "explore/beside.css",
     *(f"{page}/page.css" for page in ("explore", "segment", "evaluate", "train", "study")),
@@ -154,6 +158,8 @@ class Studio:
             folders=[str(folder) for folder in folders],
         )
         trains = local if trains is None else trains
+        keeps = trains or bool(self.access.passwords)
+        self.noting = Noting(self.server, Notes(runs, ownership), allowed=keeps)
         self.segmenting = Segmenting(
             self.loader, self.checkpoints, self.crf, backbone=backbone, trains=trains
         )
@@ -179,7 +185,7 @@ class Studio:
         with gr.Blocks(title="PPAP Studio", fill_width=True) as blocks:
             gr.HTML(MASTHEAD, apply_default_css=False)
             with gr.Tabs():
-                add_tab("explore", "Explore", [*self.server.calls(), *browse])
+                add_tab("explore", "Explore", [*self.server.calls(), *self.noting.calls(), *browse])
                 add_tab("study", "Study", [*self.studying.calls(), *self.ablating.calls(), *browse])
                 add_tab("train", "Train", [*self.training.calls(), *browse])
                 add_tab("evaluate", "Evaluate", [*self.evaluating.calls(), *browse])
@@ -188,6 +194,7 @@ class Studio:
                 gr.HTML(LOGOUT, apply_default_css=False)
             add_browsing_endpoints(blocks, self.browsing)
             add_endpoints(blocks, self.server)
+            add_note_endpoints(blocks, self.noting)
             add_study_endpoints(blocks, self.studying, self.ablating)
             add_training_endpoints(blocks, self.training)
             add_evaluate_endpoints(blocks, self.evaluating)
@@ -205,6 +212,7 @@ class Studio:
             Mount(STATIC, StaticFiles(directory=ASSETS / "studio")),
             Route("/studio/plotly.min.js", self._plotly),
             *explore_routes.routes(self.server),
+            *explore_routes.note_routes(self.noting),
             *study_routes.routes(self.studying),
             *train_routes.routes(self.training),
             *evaluate_routes.routes(self.evaluating),

@@ -336,3 +336,34 @@ def test_samples_stand_where_there_is_nothing(
     write_run(empty.runs, "own")
     tab(page, "Train")
     expect(page.locator(LOOKED_AT)).to_have_text("own")
+
+
+def test_what_segment_shows_has_an_address(
+    open_link: Callable[[str], Page], running: Running
+) -> None:
+    done = "#segment .stage[data-ready=true]"
+    page = open_link(f"{running.url}?tab=segment&clusters=5&size=224&run=gone&backbone=none")
+    page.wait_for_selector(done)
+    said = page.locator("#segment .side .notes")
+    expect(said).to_contain_text("left out: backbone")
+    expect(said).to_contain_text("gone has no checkpoint here any more")
+    assert page.locator("#segment [data-part=clusters]").input_value() == "5"
+    assert (
+        page.evaluate("document.querySelector('#segment').studio.result.layers[0].names.length")
+        == 5
+    )
+    number = page.locator("#segment [data-part=clusters]")
+    number.fill("4")
+    number.press("Enter")
+    address_has(page, "clusters=4", "size=224")
+    page.locator("#segment [role=radio][data-value=folder]").click()
+    page.get_by_label("Folder on this server").fill("~/half")
+    address_has(page, "form.folder=")
+    page.reload()
+    page.wait_for_selector(done)
+    assert number.input_value() == "4"
+    assert page.locator("#segment [data-part=clusters]").input_value() == "4"
+    expect(page.get_by_label("Folder on this server")).to_have_value("~/half")
+    page.goto(f"{running.url}?tab=segment&source=files&set=gone")
+    expect(page.locator("#segment .error")).to_contain_text("no longer on the server")
+    page.wait_for_selector(done)

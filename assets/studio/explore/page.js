@@ -14,6 +14,7 @@ import { Histogram } from "./histogram.js";
 import { keySheet, listenToKeys } from "./keys.js";
 import { readLink, writeLink } from "./link.js";
 import { PatchMap } from "./map.js";
+import { NotesSheet } from "./notes.js";
 import { samePlace } from "./pairing.js";
 import { loadPicture } from "./pictures.js";
 import { Stage } from "./stage.js";
@@ -75,6 +76,7 @@ class Explore {
     this.beside.makeMaps(server, this.map);
     this.controls.element.querySelector(".card-body").prepend(this.beside.whoseField);
     this.take = new TakeAway(server, () => this.exportState(), () => this.link());
+    this.notes = new NotesSheet(this, server);
     this.keys = keySheet();
     this.ask = latestOnly(() => this.gather());
     const actions = this.actions();
@@ -93,6 +95,7 @@ class Explore {
       h("div", { class: "main" }, this.stage.element, this.steps.element),
       h("div", { class: "right" }, this.anchors.bar.element, this.beside.histograms),
       this.take.element,
+      this.notes.element,
       this.keys,
     );
     // Light or dark: the map's colours are not style sheets.
@@ -123,6 +126,7 @@ class Explore {
       clear: () => (camera.filling === null ? this.map.select(new Set()) : camera.fill(null)),
       keys: () => this.keys.showModal(),
       take: () => this.take.open(),
+      notes: () => this.notes.open(),
       tour: () => this.tour.begin(),
     };
   }
@@ -204,23 +208,26 @@ class Explore {
     return this.state.batch ? Object.fromEntries(new URL(this.link()).searchParams) : this.began;
   }
 
-  /** Back and Forward lead to another view of this page. */
+  /** Back, Forward and notes lead to another view of this page; returns what is in the way. */
   async returnTo(view) {
     const { batch } = this.state;
     const link = readLink(new URLSearchParams(view), this.config);
-    if (!batch || !link.settings || !link.anchor) return;
+    if (!batch || !link.settings || !link.anchor) return "";
     const same = link.batch ? link.batch === batch.batch : this.bar.holds(link.request);
     if (same) {
       await this.restore(`${location.origin}${location.pathname}?${new URLSearchParams(view)}`, batch);
-      return;
+      return "";
     }
+    const shown = this.view();
     this.adopt(link);
-    try {
-      if (link.batch) await this.bar.restore(link.batch);
-      else await this.bar.load({ ...this.bar.request, images: undefined, ...link.request });
-    } catch {
-      this.bar.say(["The images of this link are no longer on the server. What was shown stays."], []);
-    }
+    let refused = "";
+    if (link.batch) {
+      refused = await this.bar.restore(link.batch).then(() => "", () => "The images of this view are no longer on the server.");
+      if (refused) this.bar.say([`${refused} What was shown stays.`], []);
+    } else if (!(await this.bar.load({ ...this.bar.request, images: undefined, ...link.request }))) refused = this.bar.failure;
+    // The controls say again what is on screen.
+    if (refused) await this.restore(`${location.origin}${location.pathname}?${new URLSearchParams(shown)}`, batch);
+    return refused;
   }
 
   async useBatch(batch) {
@@ -240,6 +247,7 @@ class Explore {
     if (!this.ownSettings) {
       this.controls.reset();
       state.settings = this.controls.values;
+      this.ownSettings = false; // nobody has moved any
     }
     this.toolbar.setBatch(batch);
     this.toolbar.options.show(state, this.act);

@@ -1,8 +1,10 @@
 // The Segment page: pictures, what segments them, and what the segments are called.
+import { join, leftOut, moved, refined } from "../shared/address.js";
 import { call, follow } from "../shared/client.js";
 import { choice, h, newId, whenBack } from "../shared/dom.js";
-import { fieldError, tell } from "../shared/messages.js";
+import { fieldError, say, tell } from "../shared/messages.js";
 import { SegmentLegend } from "./legend.js";
+import { NAMES, readRequest, writeRequest } from "./link.js";
 import { Pager } from "./pager.js";
 import { SegmentSource } from "./source.js";
 import { SegmentView, colourTable } from "../shared/label-view.js";
@@ -14,7 +16,7 @@ export async function mount(element, server, upload) {
   try {
     const config = await call(server, "hello", null);
     root.studio = new Segment(root, config, server, upload);
-    root.studio.segment(root.studio.source.request);
+    root.studio.start();
   } catch (error) {
     root.replaceChildren(h("p", { class: "messages error" }, error.message));
     throw error;
@@ -33,7 +35,7 @@ class Segment {
     this.views = [];
     this.edits = new Map(); // names and colours by hand, as long as the page is open
     this.focused = null;
-    this.source = new SegmentSource(server, config, { upload, onRequest: (request) => this.segment(request), stop: () => this.stop() });
+    this.source = new SegmentSource(server, config, { upload, onRequest: (request, byHand) => this.segment(request, byHand), stop: () => this.stop(), typed: () => refined("segment") });
     this.pager = new Pager((start) => this.turnTo(start));
     this.legend = new SegmentLegend({ change: (id, changes) => this.change(id, changes), focus: (id) => this.focus(id) });
     this.readout = h("p", { class: "readout", role: "status" }, "Point at a picture to see what a segment is called; click it to name it.");
@@ -51,6 +53,37 @@ class Segment {
     return this.source.takeRun(name);
   }
 
+  /** Segment what the address says, or else the sample photos. */
+  start() {
+    const { view, form, said } = join("segment", {
+      names: NAMES,
+      state: () => ({ view: this.address(), form: this.source.kept.texts() }),
+      restore: (wanted, sentences) => this.restore(wanted, sentences),
+      title: () => this.source.request.checkpoint?.run ?? "",
+    });
+    this.source.kept.restore(form);
+    this.restore(view, said);
+  }
+
+  /** What a link to this page says. */
+  address() {
+    const { source, config, result } = this;
+    const kind = this.wantedKind ?? this.shown?.kind;
+    return { ...writeRequest(source.request, config), show: kind === "classes" ? kind : "", start: result?.start || "" };
+  }
+
+  async restore(view, said) {
+    const { request, odd, gone } = readRequest(view, this.config);
+    this.wantedKind = view.show ?? "clusters";
+    this.source.adopt(request);
+    const sentences = [...said, ...leftOut(odd)];
+    if (gone) sentences.push(`${gone} has no checkpoint here any more. The frozen backbone is used instead.`);
+    await this.segment(request);
+    if (sentences.length) say(this.source.remarks, sentences);
+    const start = Number(view.start);
+    if (this.result && Number.isInteger(start) && start > 0) await this.turnTo(start);
+  }
+
   toolbar() {
     this.kind = choice("Show", [["clusters", "Clusters"], ["classes", "Linear classes"]], "clusters", (kind) => this.showLayer(kind));
     const opacityId = newId("opacity");
@@ -66,8 +99,10 @@ class Segment {
   }
 
   /** Ask for a segmentation; what is shown stays until it is there. */
-  async segment(request) {
+  async segment(request, byHand = false) {
     const { source } = this;
+    if (byHand) moved("segment");
+    else refined("segment");
     const mine = source.begin("Segmenting");
     this.grid.classList.add("waiting");
     this.part = null;
@@ -95,7 +130,11 @@ class Segment {
       this.grid.classList.remove("waiting");
       // Pictures that the studio has let go of are sent, or read, again.
       if (request.of && /no longer in memory/.test(error.message)) {
-        source.ask({ of: undefined });
+        if (request.source === "files" && !request.files) {
+          source.adopt({ ...request, source: "samples", of: undefined });
+          await this.segment(source.request);
+          source.fail(["The images of this link are no longer on the server. The sample photos are shown instead."]);
+        } else source.ask({ of: undefined });
         return;
       }
       source.refuse(error);
@@ -147,7 +186,8 @@ class Segment {
 
   async useResult(result, mine) {
     const kinds = result.layers.map((layer) => layer.kind);
-    const kind = kinds.includes(this.shown?.kind) ? this.shown.kind : kinds[0];
+    const wanted = this.wantedKind ?? this.shown?.kind;
+    const kind = kinds.includes(wanted) ? wanted : kinds[0];
     // Of a result that grows, those that are there stay.
     const same = this.result?.set === result.set && this.result.start === result.start;
     const kept = same ? this.views.slice(0, result.pictures.length) : [];
@@ -186,7 +226,9 @@ class Segment {
 
   useLayer(layer) {
     this.shown = layer;
+    this.wantedKind = null;
     this.kind.set(layer.kind);
+    refined("segment");
     this.fail("");
     // With or without CRF the clusters are the same, and so are their names.
     const { title, set } = this.result;

@@ -4,6 +4,7 @@ import { call } from "../shared/client.js";
 import { choice, h, newId, relist, select } from "../shared/dom.js";
 import { fileDrop, uploadAll } from "../shared/drop.js";
 import { FieldErrors } from "../shared/fields.js";
+import { Kept } from "../shared/keep.js";
 import { errorBox, fieldError, noteBox, say, tell } from "../shared/messages.js";
 import { PathField } from "../shared/path-field.js";
 
@@ -15,7 +16,7 @@ const CHECK_AFTER_MS = 300;
 const NO_PICTURES = { files: undefined, of: undefined, folder: undefined, split: undefined };
 
 export class SegmentSource {
-  /** hooks: {upload(file), onRequest(request): asks for a segmentation, stop()}. */
+  /** hooks: {upload(file), onRequest(request, byHand): asks for a segmentation, stop(), typed()}. */
   constructor(server, config, hooks) {
     this.server = server;
     this.config = config;
@@ -37,6 +38,28 @@ export class SegmentSource {
     this.fields = new FieldErrors();
     this.remarks = noteBox();
     this.element = h("div", { class: "side" }, this.pictures(), this.model());
+    this.kept = new Kept();
+    for (const name of ["folder", "split", "path"]) this.kept.add(name, this[name]);
+    this.element.addEventListener("input", () => hooks.typed());
+    this.showModel();
+  }
+
+  /** Make the controls say what a request asks for. */
+  adopt(request) {
+    this.request = request;
+    const { source, folder, split, size, backbone, clusters, checkpoint, crf } = request;
+    this.source.set(source);
+    this.filesBox.hidden = source !== "files";
+    this.folderBox.hidden = source !== "folder";
+    if (source === "folder") Object.assign(this.folder, { value: folder });
+    if (source === "folder") Object.assign(this.split, { value: split });
+    this.with.input.value = checkpoint === null ? FROZEN : checkpoint.run ? JSON.stringify([checkpoint.run, checkpoint.which]) : FILE;
+    if (checkpoint?.file) this.path.value = checkpoint.file;
+    this.size.set(size);
+    this.backbone.input.value = backbone;
+    this.number.value = this.slider.value = String(clusters);
+    this.fill();
+    this.crf.checked = crf;
     this.showModel();
   }
 
@@ -278,7 +301,7 @@ export class SegmentSource {
 
   ask(changes) {
     this.request = { ...this.request, ...changes };
-    this.hooks.onRequest(this.request);
+    this.hooks.onRequest(this.request, "source" in changes || "checkpoint" in changes);
   }
 
   begin(text) {

@@ -38,6 +38,12 @@ export function moved(id) {
   write(id, true);
 }
 
+/** What follows replaces what is on screen: Back returns to it as it is now. */
+export function parted(id) {
+  write(id, false);
+  if (id === current) history.pushState(history.state, "", location.href);
+}
+
 /** The same is looked at in another way, or a form was typed in; the newest of many calls counts. */
 export function refined(id, soon = REFINE_MS) {
   clearTimeout(waiting.get(id));

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from ppap.studio.explore.noting import Noting
 from ppap.studio.explore.server import Server
+from ppap.studio.requests import RequestError
 from ppap.studio.store import BatchGone
 
 
@@ -27,4 +29,31 @@ def routes(server: Server) -> list[Route]:
 
     return [
         Route("/studio/batch/{key}.jpg", picture),
+    ]
+
+
+def note_routes(noting: Noting) -> list[Route]:
+    """The pictures of notes, and notes as pages."""
+    # Only their owner may see them: no shared cache may keep them.
+    headers = {"Cache-Control": "private, max-age=3600"}
+
+    def file(request: Request) -> Response:
+        try:
+            found = noting.kept.file(request.path_params["key"], request.path_params["name"])
+        except RequestError as error:
+            return Response(html.escape(str(error)), 404)
+        return FileResponse(found, headers=headers)
+
+    def page(request: Request) -> Response:
+        key = request.path_params["key"]
+        try:
+            text = noting.page(key)
+        except RequestError as error:
+            return Response(html.escape(str(error)), 404)
+        saved = {"Content-Disposition": f'attachment; filename="note-{key}.html"'}
+        return Response(text, media_type="text/html", headers=headers | saved)
+
+    return [
+        Route("/studio/note/{key}.html", page),
+        Route("/studio/note/{key}/{name}", file),
     ]
