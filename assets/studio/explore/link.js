@@ -6,6 +6,8 @@ import { linked, unlinked } from "./styles/options.js";
 
 const SETS = ["positive", "ambiguous", "negative"];
 const REQUEST = ["source", "folder", "split", "count", "seed", "images", "size", "picture", "kind", "backbone", "checkpoint", "run", "at", "output", "npz", "memory"];
+const FEATURES = { at: /^\d{1,12}$/, output: /^(backbone|projection|frozen)$/ };
+const OWN = ["npz", "memory"]; // sources with features of their own
 const NUMBERS = new Set(["count", "seed", "size", "at"]);
 
 /** Whether these are an image, a row and a column. */
@@ -53,6 +55,8 @@ export function readLink(search, config) {
     for (const name of REQUEST) {
       if (!query.has(name)) continue;
       const value = query.get(name);
+      if (!check(name, !FEATURES[name] || FEATURES[name].test(value))) continue;
+      if (name === "source") link.request.backbone = OWN.includes(value) ? value : config.backbone;
       link.request[name] = name === "images" ? value.split(",").map(Number) : NUMBERS.has(name) ? Number(value) : value;
     }
   }
