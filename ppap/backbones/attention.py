@@ -144,8 +144,9 @@ class Products(TorchFunctionMode):
         """Do what was asked for, and remember it if it is attention."""
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
-            q, k, _, *rest = (*args, *(kwargs[n] for n in ("query", "key", "value") if n in kwargs))
-            mask = rest[0] if rest else kwargs.get("attn_mask")
+            given = [*args, *(kwargs[n] for n in ("query", "key", "value") if n in kwargs)]
+            q, k = given[:2]
+            mask = given[3] if len(given) > 3 else kwargs.get("attn_mask")
             scale = kwargs.get("scale")
             self.seen.append((q, k, q.shape[-1] ** -0.5 if scale is None else scale, mask))
         return func(*args, **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 import ppap
 from ppap.backbones import BackboneError, Grid, load_backbone
+from ppap.backbones.attention import attends, last_attention
 from ppap.checkpoints.features import OUTPUTS, features_of, load_features
 from ppap.checkpoints.opening import load_segmenter
 from ppap.data import Example, Photo
@@ -65,6 +67,26 @@ def test_our_own_equal_the_segmenters_forward_pass(tmp_path: Path, images: Tenso
     assert not torch.allclose(
         F.normalize(wanted["backbone"], dim=3), wanted["projection"], atol=0.1
     )
+
+
+def test_attention_is_that_of_the_block_that_was_trained(tmp_path: Path, images: Tensor) -> None:
+    segmenter = trained(tmp_path / "mine.pt")
+    head: Any = segmenter.head
+    vit = segmenter.backbone
+    trunk = vit.trunk(images)
+    of_frozen = last_attention(vit, trunk, 3).patches
+    of_trained = last_attention(vit, trunk, 3, last_block=head.trained_block).patches
+    assert not torch.allclose(of_frozen, of_trained, atol=1e-4)
+    for output, wanted in (
+        ("backbone", of_trained),
+        ("projection", of_trained),
+        ("frozen", of_frozen),
+    ):
+        features = load_features(tmp_path / "mine.pt", output)
+        assert attends(features) == attends(vit)
+        of, block = features.attending()
+        found = last_attention(of, of.trunk(images), 3, last_block=block)
+        assert torch.allclose(found.patches, wanted, atol=1e-6), output
 
 
 def test_what_they_are_called(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ def test_the_same_seed_gives_the_same_clusters() -> None:
 def test_others_get_their_turn_and_one_start_is_enough_for_many_patches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    f, turns = blobs(), []
+    f = blobs()
+    turns: list[None] = []
 
     def counted() -> int:
         turns.clear()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ppap.batches import Batch
-from ppap.studio.explore.inspecting import Weights, read_head
+from ppap.studio.explore.inspecting import Weights
 from ppap.studio.explore.looks.base import Look, Panel, Style, Wanted, blank
 from ppap.studio.explore.looks.scales import cividis
 
@@ -39,9 +39,12 @@ def options(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def data(wanted: Wanted) -> Drawn:
     """See ``Style.data``."""
-    own = wanted.options["from"] == "anchor"
+    attends = wanted.held.batch.attends
+    own = wanted.options["from"] == "anchor" or (attends is not None and not attends.class_token)
     weights = wanted.server.inspector.attention(wanted.held, wanted.anchor if own else None)
-    head = read_head(wanted.options["head"], len(weights.heads))
+    # Chosen for another ViT, it may have no such head: as on the page, that is the mean then.
+    chosen = wanted.options["head"]
+    head = chosen if chosen is not None and 0 <= chosen < len(weights.heads) else None
     scaled, most = on_scale(mean_or_head(weights, head), weights.shown)
     of = "mean of all heads" if head is None else f"head {head + 1} of {len(weights.heads)}"
     words = f"from the {'anchor' if own else 'class token'}, {of}"

@@ -255,6 +255,24 @@ def test_a_file_has_the_colours_that_the_page_draws(
             assert near.min() - 25 <= got[0] <= near.max() + 25
 
 
+def test_options_chosen_for_another_vit_fall_back_as_on_the_page(
+    studio: SmallStudio, vit: Held
+) -> None:
+    assert vit.batch.attends is not None
+    attends = vit.batch.attends._replace(class_token=False)
+    bare = studio.store.add(replace(vit.batch, attends=attends), vit.recipe)
+    settings = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 0}
+
+    def taken(held: Held, **options: Any) -> dict[str, Any]:
+        look = {"style": "attention", "options": options}
+        request = {"batch": held.key, "anchor": 3, "settings": settings, "look": look, "step": 0}
+        return studio.ask("take", {**request, "format": "png"})
+
+    assert taken(vit, head=99) == taken(vit, head=-1) == taken(vit)
+    assert taken(vit, head=1)["data"] != taken(vit)["data"]
+    assert taken(bare, **{"from": "class"})["data"] == taken(bare, **{"from": "anchor"})["data"]
+
+
 def page_colours(style: str, reply: dict[str, Any]) -> list[Any]:
     """What assets/studio/explore/styles makes of an answer: a colour for every patch, or None."""
     if style == "components":
