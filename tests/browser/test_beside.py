@@ -134,6 +134,40 @@ def test_hover_marks_the_same_place_on_both(page: Page, weights: Path) -> None:
         wait_for_data(page, "hover", there, id=SECOND)
 
 
+def test_a_lasso_holds_the_same_places_on_both(page: Page, weights: Path) -> None:
+    open_beside(page, weights)
+    there = 1 * 196 + 3 * 14 + 7
+    page.evaluate(f"{STUDIO}.beside.maps.map.select(new Set([{there}]))")
+    wait_for_data(page, "selected", "4")
+    wait_for_data(page, "selected", "1", id=SECOND)
+    chosen = page.evaluate(f"[...{STUDIO}.state.selection]")
+    assert {partner(patch) for patch in chosen} == {there}
+    page.evaluate(f"{STUDIO}.map.select(new Set([{LION}, 0, 1, 28, 29]))")
+    wait_for_data(page, "selected", "5")
+    # The middle of one of 14 × 14 opens the last of its four.
+    assert page.evaluate(f"[...{STUDIO}.beside.selection]") == [0]
+    page.evaluate(f"{STUDIO}.map.select(new Set())")
+    wait_for_data(page, "selected", "0", id=SECOND)
+
+
+def test_features_of_one_s_own_stand_on_the_photographs(page: Page, tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(6, 14, 14, 8)).astype(np.float32)
+    np.savez(tmp_path / "own.npz", features=features)
+    page.evaluate(f"void {STUDIO}.beside.loadOwn({json.dumps({'npz': str(tmp_path / 'own.npz')})})")
+    both_ready(page)
+    click_patch(page, LION)
+    both_ready(page)
+    own = torch.nn.functional.normalize(torch.from_numpy(features.reshape(-1, 8)), dim=1)
+    sets = ppap.propagate(own, torch.tensor([partner(LION)]), **SETTINGS)
+    assert counts(page, SECOND)[0] == int(sets.positive.sum())
+    page.evaluate(f"{STUDIO}.setLook({{opacity: 0}})")
+    painted(page)
+    flower = 5 * 784 + 14 * 28 + 14
+    here, there = pixel(page, flower), pixel(page, partner(flower), id=SECOND, dx=0.15, dy=0.15)
+    assert max(abs(a - b) for a, b in zip(here, there, strict=True)) < 12
+    assert "beside.npz=" in page.evaluate(f"{STUDIO}.link()")
+
+
 def test_settings_are_for_both_or_for_one(page: Page, reference: Reference) -> None:
     click_patch(page, LION)
     use_same(page)

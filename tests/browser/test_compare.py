@@ -107,18 +107,19 @@ def test_old_numbers_never_stand_under_a_new_rule(page: Page) -> None:
     compare_with(page, "knn")
     assert "|P| 100" in page.locator("[data-part=rival-numbers]").inner_text()
     # As it is at the moment of the choice, before any answer can be there.
-    said, ready = page.evaluate(
+    said, ready, stale = page.evaluate(
         """() => {
           const select = document.querySelector('.compare select');
           select.value = 'kmeans';
           select.dispatchEvent(new Event('change'));
           const rival = document.getElementById('rival-mosaic');
-          return [document.querySelector('[data-part=rival-numbers]').textContent, rival.dataset.ready];
+          return [document.querySelector('[data-part=rival-numbers]').textContent, rival.dataset.ready,
+            document.querySelectorAll('.pane.stale').length];
         }"""
     )
     assert said == "Gathering…"
     assert ready == "false"
-    assert page.locator(".pane.stale").count() == 1
+    assert stale == 1
     page.wait_for_selector("#rival-mosaic[data-ready=true]")
     assert page.locator(".pane.stale").count() == 0
     assert "|P| 100 " not in page.locator("[data-part=rival-numbers]").inner_text()

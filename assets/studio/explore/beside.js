@@ -3,12 +3,13 @@
 import { call, follow } from "../shared/client.js";
 import { cosine, int16, readView, unpackCodes } from "../shared/codec.js";
 import { choice, fixed, h } from "../shared/dom.js";
+import { uploadAll } from "../shared/drop.js";
 import { BesidePane, BesideTable } from "./besidepane.js";
 import { change, stepBeside } from "./difference.js";
 import { Histogram } from "./histogram.js";
 import { MapBeside } from "./mapbeside.js";
 import { Mosaic } from "./mosaic.js";
-import { holding, ofSameImages, pulled } from "./pairing.js";
+import { holding, ofSameImages, pulled, sameNumber } from "./pairing.js";
 import { loadPicture } from "./pictures.js";
 import { patchCount } from "./tiles.js";
 
@@ -27,6 +28,7 @@ export class Beside {
     this.batch = null;
     this.view = null;
     this.difference = null;
+    this.given = null; // {npz} or {batch} of features of one's own
     this.own = null; // settings of the second; null: those of the first
     this.edited = "both";
     this.turn = 0;
@@ -135,7 +137,7 @@ export class Beside {
     this.turn++;
     this.drop();
     this.kind = null;
-    this.own = null;
+    this.own = this.given = null;
     this.edited = "both";
     this.whose.set("both");
     this.page.controls.set(this.page.state.settings);
@@ -145,6 +147,7 @@ export class Beside {
 
   /** Forget the second features, not that there are to be some. */
   drop() {
+    this.loading = false;
     this.batch = this.view = this.difference = this.forward = this.backward = null;
     this.pulledFrom = null;
     this.page.state.difference = null;
@@ -166,7 +169,11 @@ export class Beside {
     this.own = link?.settings ?? null;
     this.edited = link?.edited ?? "both";
     this.whose.set(this.edited);
-    if (this.kind === "features") this.chooser.set(link.fields);
+    if (this.kind === "features") {
+      const { npz, batch, ...fields } = link.fields;
+      this.given = npz ? { npz } : batch ? { batch } : null;
+      this.chooser.set(this.given ? { backbone: "npz", npz } : fields);
+    }
     this.maps.morph.set(link?.morph ?? 0);
     this.showChoice();
     this.page.controls.set(this.edited === "second" ? this.own : this.page.state.settings);
@@ -175,7 +182,7 @@ export class Beside {
   /** What a link must say, or null. */
   link() {
     if (!this.kind) return null;
-    const fields = this.kind === "features" ? this.chooser.value() : {};
+    const fields = this.kind === "features" ? this.wanted : {};
     return { kind: this.kind, fields, settings: this.own, edited: this.edited, morph: this.maps.morph.share };
   }
 
@@ -183,37 +190,63 @@ export class Beside {
   follow(batch) {
     if (!this.kind) return;
     if (this.kind === "same") this.put(batch, this.page.picture);
-    else if (this.batch && ofSameImages(this.batch, batch)) this.put(this.batch, this.picture);
+    else if (this.batch && (this.given ? sameNumber : ofSameImages)(this.batch, batch)) this.put(this.batch, this.picture);
     else {
+      this.turn++;
       this.drop();
       this.setStale(true);
     }
   }
 
-  /** Load what is to stand beside, where it is not there yet. */
-  begin() {
-    if (this.kind === "features" && !this.batch) this.load(this.chooser.value());
+  /** Which features stand beside, or are to: those of a network, or {npz} or {batch} of one's own. */
+  get wanted() {
+    return this.given ?? this.chooser.value();
   }
 
-  /** Load features for the images of the first batch. */
+  /** Load what is to stand beside, where it is not there yet. */
+  begin() {
+    if (this.kind === "features" && !this.batch) this.load(this.wanted);
+  }
+
+  /** Load features for the images of the first batch; until they are there, others stay. */
   async load(fields) {
-    const { page } = this;
     const mine = ++this.turn;
-    const like = page.state.batch.batch;
-    this.drop();
+    this.loading = true;
     this.setStale(true);
     this.pane.fail("");
     this.pane.progress("Loading the second features");
     try {
-      const request = { ...fields, page: `${page.config.page} beside`, like };
-      const batch = await follow(page.server, request, (text, share) => mine === this.turn && this.pane.progress(text, share), () => mine === this.turn);
+      const batch = await this.fetch(fields, () => mine === this.turn);
       if (!batch || mine !== this.turn) return;
+      this.given = fields.files ? { batch: batch.batch } : fields.npz || fields.batch ? fields : null;
       await this.setBatch(batch);
     } catch (error) {
       if (mine !== this.turn) return;
+      this.loading = false;
       this.pane.progress(null);
       this.pane.fail(error.message);
       this.chooser.failed();
+      if (this.view) this.setStale(false);
+    }
+  }
+
+  /** The batch of some features; null where nobody waits for it any more. */
+  fetch(fields, isCurrent) {
+    const { page } = this;
+    if (fields.batch) return call(page.server, "recall", fields.batch);
+    const own = fields.npz || fields.files;
+    const request = own ? { source: "npz", backbone: "npz", ...fields } : { ...fields, like: page.state.batch.batch };
+    const tell = (text, share) => isCurrent() && this.pane.progress(text, share);
+    return follow(page.server, { ...request, page: `${page.config.page} beside` }, tell, isCurrent);
+  }
+
+  /** Features of one's own: {npz: path} or {files: [File]}. */
+  async loadOwn({ npz, files }) {
+    try {
+      const sent = files && (await uploadAll(files.slice(0, 1), this.page.upload, () => {}, () => true));
+      await this.load(sent ? { files: sent } : { npz });
+    } catch (error) {
+      this.pane.fail(`The upload failed: ${error?.message ?? error}`);
     }
   }
 
@@ -234,6 +267,13 @@ export class Beside {
 
   put(batch, picture) {
     const { page } = this;
+    if (!sameNumber(batch, page.state.batch)) {
+      this.drop();
+      this.pane.progress(null);
+      this.pane.fail("The features to compare with must be those of the same images.");
+      return;
+    }
+    this.loading = false;
     this.batch = batch;
     this.picture = picture;
     this.view = this.difference = null;
@@ -241,7 +281,9 @@ export class Beside {
     this.pair();
     this.pane.progress(null);
     this.pane.fail("");
-    this.mosaic.setBatch(batch, picture);
+    // Features that came without pictures are shown on the first's.
+    if (batch.recipe.pictures === false) this.mosaic.setBatch(batch, page.picture, page.state.batch);
+    else this.mosaic.setBatch(batch, picture);
     this.setStale(true);
     if (this.edited === "second") page.controls.setBatch(batch);
     this.maps.setBatch(batch, picture);
@@ -280,12 +322,12 @@ export class Beside {
     if (refused) {
       this.view = this.difference = this.page.state.difference = null;
       this.table.element.hidden = true;
-      if (refused.gone && this.kind === "features") this.load(this.chooser.value());
+      if (refused.gone && this.kind === "features" && !this.loading) this.load(this.wanted);
       else if (this.edited === "second" && refused.field in this.page.controls.fields) this.page.controls.fail(refused.field, refused.error);
       return;
     }
     this.view = { ...readView(reply.beside.view, this.patches), anchor: reply.beside.anchor, settings: asked.settings };
-    if (JSON.stringify(asked) === JSON.stringify(this.request)) this.setStale(false);
+    if (!this.loading && JSON.stringify(asked) === JSON.stringify(this.request)) this.setStale(false);
   }
 
   /** Work out what changes at the step that is shown, before anything is drawn. */

@@ -1,5 +1,5 @@
 // The second features in the page's address, and back.
-const FIELDS = ["backbone", "checkpoint", "run", "at", "output"];
+const FIELDS = ["backbone", "checkpoint", "run", "at", "output", "npz", "batch"];
 const LONGEST = 4096;
 
 /** beside: what Beside.link() gives, or null. */

@@ -74,8 +74,10 @@ export class Mosaic {
     new ResizeObserver(() => this.layout()).observe(this.element);
   }
 
-  setBatch(batch, picture) {
+  /** photos: the batch whose photographs the picture holds, where this one has none of its own. */
+  setBatch(batch, picture, photos = batch) {
     this.batch = batch;
+    this.photosOf = photos;
     this.picture = picture;
     this.hovered = this.preview = null;
     this.tiles = null;
@@ -193,7 +195,7 @@ export class Mosaic {
     this.world(context);
     context.imageSmoothingQuality = "high";
     const { tiles } = this;
-    const { grids, atlas, atlas_patch: side } = this.batch;
+    const { grids, atlas, atlas_patch: side } = this.photosOf;
     grids.forEach(([rows, columns], image) => {
       const { x, y, width, height } = tiles.places[image];
       context.drawImage(this.picture, ...atlas[image], columns * side, rows * side, x, y, width, height);

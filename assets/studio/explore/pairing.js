@@ -16,6 +16,9 @@ export function holding(here, there) {
 
 const sameImages = (a, b) => a.names.length === b.names.length && a.names.every((name, i) => name === b.names[i]);
 
+/** Whether two batches have as many images: all that can be said of features of one's own. */
+export const sameNumber = (a, b) => a.grids.length === b.grids.length;
+
 // What of a batch's recipe says which images it has.
 const IMAGES = ["source", "folder", "split", "count", "seed", "images", "files", "size", "picture", "npz", "memory"];
 

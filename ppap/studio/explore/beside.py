@@ -17,6 +17,8 @@ from ppap.studio.explore.exports import Shown
 from ppap.studio.requests import RequestError, mapping, refused
 from ppap.studio.store import BatchGone, BatchStore, Held
 
+# Sources of features of one's own.
+OWN = {"npz", "memory"}
 # What becomes of a patch from the first set of positives to the second; assets/studio/explore/
 # difference.js has the same.
 SAME, GAINED, LOST, KEPT = 0, 1, 2, 3
@@ -75,7 +77,7 @@ def paired(first: Held, second: Held) -> Pairing:
     """The patches of two batches of the same images; RequestError where the images differ."""
 
     def make() -> Pairing:
-        if not same_images(first.batch, second.batch):
+        if not same_images(first, second):
             raise RequestError("The features to compare with must be those of the same images.")
         return Pairing(holding(first.batch, second.batch), holding(second.batch, first.batch))
 
@@ -84,12 +86,21 @@ def paired(first: Held, second: Held) -> Pairing:
     return pairing
 
 
-def same_images(first: Batch, second: Batch) -> bool:
-    """Whether two batches show the same images, which patches of other sides may have resized."""
-    if first is second:
+def same_images(held: Held, beside: Held) -> bool:
+    """Whether two batches show the same images, which patches of other sides may have resized.
+
+    Features of one's own come with other names or without any, and with other pictures or without:
+    of them only the number of the images and their proportions are held against the others'.
+    """
+    if held is beside:
         return True
-    pairs = zip(first.images, second.images, strict=False)
+    first, second = held.batch, beside.batch
+    if len(first) != len(second):
+        return False
     slack = first.patch + second.patch
+    pairs = list(zip(first.images, second.images, strict=True))
+    if OWN & {held.recipe["source"], beside.recipe["source"]}:
+        return all(proportional(a, b, slack) for a, b in pairs)
     return first.names == second.names and all(alike(a, b, slack) for a, b in pairs)
 
 
@@ -97,6 +108,11 @@ def alike(first: np.ndarray, second: np.ndarray, slack: int) -> bool:
     """Equal pixels, or other sides of the same proportions up to ``slack`` pixels."""
     if first.shape == second.shape:
         return first is second or np.array_equal(first, second)
+    return proportional(first, second, slack)
+
+
+def proportional(first: np.ndarray, second: np.ndarray, slack: int) -> bool:
+    """Whether two images have the same proportions, up to ``slack`` pixels of either."""
     (height, width), (high, wide) = first.shape[:2], second.shape[:2]
     return abs(height * wide / high - width) <= slack and abs(high * width / height - wide) <= slack
 

@@ -129,8 +129,29 @@ def test_patches_that_resize_the_images_are_taken_for_the_same(studio: SmallStud
     first = studio.store.get(studio.load(size=320)["batch"])
     second = studio.store.get(studio.load(size=320, backbone="tiny14")["batch"])
     assert first.batch.images[0].shape != second.batch.images[0].shape
-    assert beside.same_images(first.batch, second.batch)
+    assert beside.same_images(first, second)
     assert not beside.alike(np.zeros((100, 200, 3)), np.zeros((100, 100, 3)), 30)
+
+
+@pytest.mark.parametrize("images", [6, 5])
+def test_features_of_one_s_own_stand_beside_as_many_images(
+    studio: SmallStudio, images: int
+) -> None:
+    first = studio.load()["batch"]
+    features = np.random.default_rng(0).normal(size=(images, 14, 14, 8)).astype(np.float32)
+    np.savez(studio.offered / "own.npz", features=features)
+    second = studio.load(source="npz", npz=str(studio.offered / "own.npz"), backbone="npz")
+    request = {"batch": first, "anchor": 24, "settings": SETTINGS}
+    request["beside"] = {"batch": second["batch"], "settings": OTHERS}
+    reply = studio.ask("gather", request)
+    if images == 5:
+        assert "same images" in reply["beside_refused"]["error"]
+        return
+    assert reply["beside"]["anchor"] == 7 * 14 + 7
+    own = torch.nn.functional.normalize(torch.from_numpy(features.reshape(-1, 8)), dim=1)
+    sets = propagate(own, torch.tensor([105]), **OTHERS)  # type: ignore[arg-type]
+    found = codes_of(reply["beside"]["view"], 6 * 196)[-1]
+    assert (found == 2).tolist() == sets.at(3).positive[0].tolist()
 
 
 # --- one click, two sets
