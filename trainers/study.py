@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainers.command import (
@@ -22,6 +23,7 @@ from trainers.command import (
 from trainers.progress import in_words
 
 if TYPE_CHECKING:
+    from ppap.backbones import Backbone
     from ppap.settings import Settings
     from ppap.study.grid import Axis
     from ppap.study.run import Plan
@@ -33,8 +35,10 @@ MOST = 1_000_000
 DESCRIPTION = """\
 Study the sets on random images of a data set: advice for Φ⁰, Ψ⁰, σ and T that needs no labels; PPAP
 against the baseline, HP's rule, k-NN and k-means (Table 6 and Fig. 1b of the paper), at their own
-settings and at equal numbers of positives; and a sweep over two settings. Without label maps only
-the advice and the sizes of the sets are measured.
+settings and at equal numbers of positives; precision against recall of same class over all pairs of
+patches, which needs no settings; and a sweep over two settings. With --checkpoint, the features
+before and after training beside each other. Without label maps only the advice and the sizes of the
+sets are measured.
 """
 EPILOG = """\
 examples:
@@ -42,12 +46,13 @@ examples:
   python -m trainers.study --kind samples --size 448 --out studies/samples
   python -m trainers.study --data ~/photos --out studies/mine --x phi0=0.4:0.7:7 --y steps=1,2,3
   python -m trainers.study --data ~/CamVid --out studies/six --set phi0=0.6 psi0=0.4 --no-sweep
+  python -m trainers.study --data ~/CamVid --out studies/run --checkpoint runs/camvid --no-sweep
 
 --x and --y name a setting (phi0, psi0, sigma_pos, sigma_amb, steps) and its values as
 first:last:count, or as a list such as 1,2,3.
 
 Files in --out: study.html, a page that stands alone; every figure as SVG and PNG; table6.csv,
-fig1b.csv, classes.csv and sweep.csv; study.json with all values.
+fig1b.csv, classes.csv, stages.csv, same_class.csv and sweep.csv; study.json with all values.
 
 exit status: 0 done; 1 it failed half way; 2 wrong arguments, or files that are missing or broken;
 130 stopped by Ctrl+C.
@@ -71,10 +76,14 @@ def parser() -> Parser:
     )
     made.add_argument(
         "--backbone",
-        default="embedded",
         help="a name, a checkpoint file, or NAME@FILE where the file does not tell what it is of "
         "(default: embedded)",
     )
+    made.add_argument(
+        "--checkpoint", metavar="RUN_OR_FILE", type=expanded,
+        help="a run's folder, or a checkpoint of training: its frozen backbone is studied, with "
+        "what training made of it beside: the trained feature and the projection z",
+    )  # fmt: skip
     made.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
         help="PPAP's settings: phi0, psi0, sigma_pos, sigma_amb, steps (default: the advice's)",
@@ -135,13 +144,19 @@ def carry_out(given: argparse.Namespace) -> int:
     out = given.out
     if (out / VALUES).exists() and not given.overwrite:
         raise ValueError(f"{out} holds a study already: name another folder, or add --overwrite.")
+    if given.checkpoint is not None and given.backbone is not None:
+        raise ValueError("--checkpoint brings its own backbone: leave --backbone out.")
     if given.kind == "samples" and given.split:
         raise ValueError("The sample photos have no splits: leave --split out.")
     data = None if given.kind == "samples" else given.data
     options = {} if given.split is None else {"split": given.split}
     dataset = open_dataset(data, kind=given.kind, **options)
-    backbone = load_backbone(given.backbone)
-    found = study(plan, dataset, backbone, progress=Said(given.progress_every))
+    if given.checkpoint is None:
+        backbone, trained = load_backbone(given.backbone or "embedded"), []
+    else:
+        backbone, trained = networks_of(given.checkpoint)
+    said = Said(given.progress_every)
+    found = study(plan, dataset, backbone, trained=trained, progress=said)
     for note in found["notes"]:
         say(note)
     page = write_study(found, out)
@@ -151,6 +166,21 @@ def carry_out(given: argparse.Namespace) -> int:
     print(as_markdown(found), end="")
     print(page)
     return DONE
+
+
+def networks_of(place: Path) -> tuple[Backbone, list[tuple[str, Backbone]]]:
+    """The frozen backbone of a run or checkpoint, and what training made of it, with titles."""
+    from ppap.checkpoints.features import TITLES, features_of
+    from ppap.checkpoints.opening import load_segmenter
+    from ppap.segmenter import TunedBlock
+    from trainers.runs.folder import Run
+
+    loaded = load_segmenter(Run(place).to_evaluate() if place.is_dir() else place)
+    frozen = features_of(loaded, "frozen")
+    if not isinstance(loaded.segmenter.head, TunedBlock):
+        # STEGO trains no block: its code is both what is compared and what is used.
+        return frozen, [("code", features_of(loaded, "projection"))]
+    return frozen, [(TITLES[o], features_of(loaded, o)) for o in ("backbone", "projection")]
 
 
 def plan_of(given: argparse.Namespace) -> Plan:

@@ -89,6 +89,8 @@ def draw(study: Study) -> list[Drawn]:
         if study.get("rules"):
             drawn.append(_saved("trust", TRUST_TITLE, _trust(study)))
             drawn.append(_draw_classes(study, fonts))
+        if any(one["same_class"]["curve"] for one in study.get("stages") or ()):
+            drawn.append(_saved("same_class", SAME_CLASS_TITLE, _same_class(study)))
         if study.get("sweep"):
             figure = _figure(*maps_size(study))
             axes = draw_maps(figure, study, COLOURS["ppap"])
@@ -125,6 +127,9 @@ CLASSES_TITLE = "True among the positives by class of the anchor, and how many t
 NUMBERED = (
     "Classes are numbered, from the top, where no font had the characters of their names; "
     "classes.svg has the names."
+)
+SAME_CLASS_TITLE = (
+    "Two patches of one class by cosine: precision against recall over all pairs, no threshold"
 )
 SWEEP_TITLE = "What two settings do to the sets (the settings of Fig. 4 of the paper)"
 
@@ -215,6 +220,27 @@ def _trust(study: Study) -> Figure:
     grid[0][0].set_ylabel("True among the positives, %")
     grid[1][0].set_ylabel("Positives, mean |P| (log scale)")
     grid[0][-1].legend(frameon=False, loc="lower right", ncols=2, fontsize=7)
+    return figure
+
+
+def _same_class(study: Study) -> Figure:
+    """A line a stage, its area in the legend, and chance."""
+    figure = _figure(5.2, 3.2)
+    axes = figure.subplots()
+    lines = zip(study["stages"], ("#000000", "#d55e00", "#0072b2"), ("-", "-", "--"), strict=False)
+    for stage, colour, line in lines:
+        found = stage["same_class"]
+        axes.plot(
+            [100 * recall for recall, _, _ in found["curve"]],
+            [100 * precision for _, precision, _ in found["curve"]],
+            color=colour, linestyle=line, lw=1.5,
+            label=f"{stage['title']}: area {_percent(found['area']):.1f} %",
+        )  # fmt: skip
+    chance = _percent(study["stages"][0]["same_class"]["chance"])
+    axes.axhline(chance, color="#888888", lw=1, linestyle=":", label=f"chance: {chance:.1f} %")
+    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="Recall, %", ylabel="Precision, %")
+    axes.grid(axis="both", color="#dddddd", lw=0.6)
+    axes.legend(frameon=False, loc="upper right")
     return figure
 
 

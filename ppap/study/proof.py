@@ -16,9 +16,11 @@ PAPER = next(preset.settings for preset in PRESETS if preset.key == "coco_vits16
 
 
 class Proof(NamedTuple):
-    """The sets at three choices of settings, over the same anchors."""
+    """The sets at four choices of settings, over the same anchors."""
 
     advised: Measured
+    pure: Measured
+    """At the advice that looks for few positives of which most are right."""
     paper: Measured
     """At the paper's settings for COCO-Stuff with ViT-S/16."""
     best: Measured
@@ -26,9 +28,14 @@ class Proof(NamedTuple):
 
 
 def prove(
-    patches: Patches, advised: Settings, *, most: int = 1000, progress: Progress | None = None
+    patches: Patches,
+    advised: Settings,
+    pure: Settings,
+    *,
+    most: int = 1000,
+    progress: Progress | None = None,
 ) -> Proof:
-    """Measure an advice on a labelled batch, at its first ``most`` anchors."""
+    """Measure both kinds of advice on a labelled batch, at its first ``most`` anchors."""
     swept = [
         Settings(phi0, advised.psi0, sigma_pos, advised.sigma_amb, steps)
         for phi0 in PHI0
@@ -39,11 +46,11 @@ def prove(
     found = sweep_unit(
         patches.f,
         patches.anchors[::step],
-        [advised, PAPER, *swept],
+        [advised, pure, PAPER, *swept],
         labels=patches.labels,
         progress=progress,
     )
-    return Proof(found[0], found[1], max(found, key=lambda one: one.f1))
+    return Proof(found[0], found[1], found[2], max(found, key=lambda one: one.f1))
 
 
 def tried() -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from ppap.backbones import Backbone
+from ppap.backbones import Backbone, Grid
 from ppap.batches import make_batch, squared
 from ppap.data import DataError, Dataset, Example
 
@@ -27,6 +27,8 @@ class Embedded(NamedTuple):
     """As ``Batch.features``."""
     labels: Tensor | None
     """As ``Batch.labels``."""
+    grids: tuple[Grid, ...]
+    """As ``Batch.grids``."""
 
 
 class Drawn(NamedTuple):
@@ -81,7 +83,7 @@ def read_batches(
             batch = make_batch(
                 [read.pop(i) for i in order], backbone, size=size, classes=dataset.classes
             )
-            yield Embedded(batch.names, order, batch.features, batch.labels)
+            yield Embedded(batch.names, order, batch.features, batch.labels, batch.grids)
     if not some:
         raise left_out[0]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,12 +14,15 @@ from ppap.data import DataError, Dataset
 from ppap.settings import SettingError, Settings
 from ppap.study.advice import Advice, advise_unit
 from ppap.study.comparison import RuleTrust, compare
+from ppap.study.expectation import AIMS, FITTED_TO, UNPROVEN, Aim
 from ppap.study.figures import Study
 from ppap.study.grid import Axis, Grid
 from ppap.study.patches import Patches, sample_anchors
+from ppap.study.plain import cell, plain
 from ppap.study.proof import prove
 from ppap.study.reading import Embedded, draw_images, read_batches, sentences
-from ppap.study.sweeping import Measured, sweep_unit
+from ppap.study.stages import StagesAt
+from ppap.study.sweeping import sweep_unit
 
 FORMAT = 1
 Progress = Callable[[str, float], None]
@@ -62,7 +64,12 @@ class Plan:
 
 
 def study(
-    plan: Plan, dataset: Dataset, backbone: Backbone, *, progress: Progress | None = None
+    plan: Plan,
+    dataset: Dataset,
+    backbone: Backbone,
+    *,
+    trained: Sequence[tuple[str, Backbone]] = (),
+    progress: Progress | None = None,
 ) -> Study:
     """Carry a plan out.
 
@@ -71,6 +78,8 @@ def study(
         dataset: images, drawn at random; with label maps everything is measured, without them the
             advice and the sets' sizes.
         backbone: whose features are studied.
+        trained: features that stand beside these on the first batch, each with a title, such as
+            those of ``ppap.checkpoints.features``.
         progress: called with a sentence and the share done, 0 to 1; what it raises ends the study.
 
     Returns:
@@ -96,7 +105,7 @@ def study(
     patches = [one for one in (_patches(made, plan) for made in batches) if one is not None]
     labelled = len(patches) == len(batches)
     say("Looking at the similarities", 0.3)
-    advice = advise_unit(batches[0].features, images=len(batches[0].names), seed=plan.seed)
+    advice, pure = (_advised(batches[0], aim, plan.seed) for aim in AIMS)
     settings = plan.settings or advice.settings
     found: Study = {
         "format": FORMAT,
@@ -111,12 +120,20 @@ def study(
         "labelled": labelled,
         "settings": settings.as_dict(),
         "advice": advice_as_dict(advice),
+        "pure": advice_as_dict(pure),
+        "expectation": "" if backbone.info.name == FITTED_TO else UNPROVEN,
         "proof": None,
+        "stages": [],
         "rules": [],
         "sweep": None,
     }
     if labelled:
-        found |= _measured(plan, patches, settings, advice, dataset.classes, say)
+        found |= _measured(plan, patches, settings, (advice, pure), dataset.classes, say)
+        networks = [("frozen feature" if trained else "these features", backbone), *trained]
+        look = StagesAt(
+            dataset, batches[0], patches[0].anchors, plan.size, plan.settings, plan.seed
+        )
+        found["stages"] = look.through(networks, lambda text, share: say(text, 0.7 + 0.1 * share))
     if plan.x is not None and plan.y is not None:
         first = patches[0] if labelled else None
         found["sweep"] = _swept(plan, Grid(plan.x, plan.y, settings), batches[0], first, say)
@@ -128,7 +145,7 @@ def _measured(
     plan: Plan,
     patches: Sequence[Patches],
     settings: Settings,
-    advice: Advice,
+    advice: tuple[Advice, Advice],
     classes: Sequence[str],
     say: Progress,
 ) -> dict[str, Any]:
@@ -143,13 +160,18 @@ def _measured(
     )
     proof = prove(
         patches[0],
-        advice.settings,
+        *(one.settings for one in advice),
         progress=lambda share: say("Testing the suggestion", 0.6 + 0.1 * share),
     )
     return {
         "rules": [_rule(one) for one in rules],
-        "proof": {name: _cell(one) for name, one in proof._asdict().items()},
+        "proof": {name: cell(one) for name, one in proof._asdict().items()},
     }
+
+
+def _advised(batch: Embedded, aim: Aim, seed: int) -> Advice:
+    counts = [grid.rows * grid.columns for grid in batch.grids]
+    return advise_unit(batch.features, images=counts, grids=batch.grids, aim=aim, seed=seed)
 
 
 def _about(dataset: Dataset) -> dict[str, str]:
@@ -183,11 +205,11 @@ def _swept(
         anchors,
         [settings for _, _, settings in cells],
         labels=labels,
-        progress=lambda share: say("Sweeping", 0.7 + 0.3 * share),
+        progress=lambda share: say("Sweeping", 0.8 + 0.2 * share),
     )
     rows: list[list[dict[str, Any]]] = [[] for _ in grid.y.values]
     for (row, _, _), one in zip(cells, measured, strict=True):
-        rows[row].append(_cell(one))
+        rows[row].append(cell(one))
     return {
         "x": {"setting": grid.x.setting, "symbol": grid.x.symbol, "values": list(grid.x.values)},
         "y": {"setting": grid.y.setting, "symbol": grid.y.symbol, "values": list(grid.y.values)},
@@ -203,14 +225,9 @@ def _plan(plan: Plan) -> dict[str, Any]:
 def advice_as_dict(advice: Advice) -> dict[str, Any]:
     """An ``Advice`` as plain values."""
     return {
-        **{name: _plain(value) for name, value in advice._asdict().items() if name != "settings"},
+        **{name: plain(value) for name, value in advice._asdict().items() if name != "settings"},
         "settings": advice.settings.as_dict(),
     }
-
-
-def _cell(one: Measured) -> dict[str, Any]:
-    kept = {name: _plain(value) for name, value in one._asdict().items() if name != "settings"}
-    return {"settings": one.settings.as_dict(), **kept}
 
 
 def _rule(one: RuleTrust) -> dict[str, Any]:
@@ -219,19 +236,12 @@ def _rule(one: RuleTrust) -> dict[str, Any]:
         "rule": one.choice.rule,
         "choice": asdict(one.choice),
         "matched": one.matched,
-        "f1": _plain(one.f1),
-        "sureness": {name: _plain(ends) for name, ends in one.sureness._asdict().items()},
-        **{name: _plain(value) for name, value in one.mean._asdict().items()},
-        "curve": [{n: _plain(v) for n, v in point._asdict().items()} for point in one.curve],
+        "f1": plain(one.f1),
+        "sureness": {name: plain(ends) for name, ends in one.sureness._asdict().items()},
+        **{name: plain(value) for name, value in one.mean._asdict().items()},
+        "curve": [{n: plain(v) for n, v in point._asdict().items()} for point in one.curve],
         "classes": [
-            {"name": c.name, **{n: _plain(v) for n, v in c.mean._asdict().items()}}
+            {"name": c.name, **{n: plain(v) for n, v in c.mean._asdict().items()}}
             for c in one.classes
         ],
     }
-
-
-def _plain(value: Any) -> Any:
-    """NaN as None, tuples as lists."""
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value

@@ -7,11 +7,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from ppap.evaluation.page import document, section, table
 from ppap.evaluation.report import write_text
 from ppap.study.figures import Drawn, Study, draw
 from ppap.study.run import FORMAT
+from ppap.study.stage_tables import COLUMNS as STAGE_COLUMNS
+from ppap.study.stage_tables import KEY as STAGE_KEY
+from ppap.study.stage_tables import TITLE as STAGES_TITLE
+from ppap.study.stage_tables import areas_of, rows_of
 from ppap.study.tables import (
     COLUMNS,
     KEY,
@@ -33,10 +38,10 @@ OWN = (
     PAGE,
     *(
         f"{name}.{kind}"
-        for name in ("advice", "trust", "classes", "sweep")
+        for name in ("advice", "trust", "classes", "same_class", "sweep")
         for kind in ("svg", "png")
     ),
-    *(TABLE, "fig1b.csv", "classes.csv", "sweep.csv"),
+    *(TABLE, "fig1b.csv", "classes.csv", "stages.csv", "same_class.csv", "sweep.csv"),
 )
 
 
@@ -97,6 +102,8 @@ def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
     parts = [section("Suggested settings", advice)]
     if study["rules"]:
         parts.append(section("Rules beside each other", [*_rules(study), *_paper(study)]))
+    if stages := study.get("stages"):
+        parts.append(section(STAGES_TITLE, [*_stages(stages)]))
     for one in drawn:
         picture = base64.b64encode(one.svg.encode()).decode()
         image = (
@@ -123,6 +130,13 @@ def _rules(study: Study) -> Iterator[str]:
     rows = (_row(full_title(rule), *with_ranges(rule, study)) for rule in study["rules"])
     yield from table("scores", ("", *(title for _, title, _, _ in COLUMNS), LEAD), rows)
     yield f"<p>{escape(KEY)}</p>"
+
+
+def _stages(stages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    rows = (_row(title, cells) for title, *cells in rows_of(stages))
+    yield from table("scores", ("", *STAGE_COLUMNS), rows)
+    yield f"<ul>{_items(areas_of(stages))}</ul>"
+    yield f"<p>{escape(STAGE_KEY)}</p>"
 
 
 def _row(title: str, cells: Sequence[str], below: Sequence[str] = ()) -> str:

@@ -32,12 +32,16 @@ KEY = (
     "and again from these; what other patches around the anchors would change is not in it."
 )
 PROOF = {
-    "advised": "Suggested",
+    "advised": "Suggested, complete",
+    "pure": "Suggested, pure",
     "paper": "Paper, COCO-Stuff ViT-S/16 (meant for DINO)",
     "best": "Best F1 with labels",
 }
-PROOF_COLUMNS = ("Settings", "F1, %", "Precision, %", "Recall, %", "Positives")
-PROOF_KEY = f"Best F1 with labels: the highest of {tried()}, the suggestion and the paper's."
+PROOF_COLUMNS = ("Settings", "F1, %", "Precision, %", "Recall, %", "Positives", "Expected, %")
+PROOF_KEY = (
+    f"Best F1 with labels: the highest of {tried()}, the suggestions and the paper's. Expected: "
+    "the precision that was expected without labels, and where it is as a rule."
+)
 _END_COLUMNS = [f"{name}_{end}" for name in SURE for end in ("low", "high")]
 
 
@@ -93,6 +97,8 @@ def tables(study: Study) -> Iterator[tuple[str, str]]:
                 ),
             ),
         )
+    if study.get("stages"):
+        yield from _stage_tables(study["stages"])
     if study["sweep"]:
         cells = [cell for row in study["sweep"]["cells"] for cell in row]
         settings, measures = list(cells[0]["settings"]), [n for n in cells[0] if n != "settings"]
@@ -103,6 +109,33 @@ def tables(study: Study) -> Iterator[tuple[str, str]]:
                 ([*_of(c["settings"], settings), *_of(c, measures)] for c in cells),
             ),
         )
+
+
+def _stage_tables(stages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    sets = [(one, key, cell) for one in stages for key, cell in one["sets"].items()]
+    settings = list(sets[0][2]["settings"])
+    measures = [name for name in sets[0][2] if name not in ("settings", "expected")]
+    yield (
+        "stages.csv",
+        _csv(
+            ["stage", "features", "settings_from", *settings, *measures, "expected", "area"],
+            (
+                [
+                    one["title"], one["features"], key, *_of(cell["settings"], settings),
+                    *_of(cell, measures), (cell.get("expected") or [None])[0],
+                    one["same_class"]["area"],
+                ]
+                for one, key, cell in sets
+            ),
+        ),
+    )  # fmt: skip
+    yield (
+        "same_class.csv",
+        _csv(
+            ["stage", "recall", "precision", "cosine"],
+            ([one["title"], *point] for one in stages for point in one["same_class"]["curve"]),
+        ),
+    )
 
 
 def _of(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
@@ -180,13 +213,25 @@ def subject(study: Study) -> str:
 def proof_rows(study: Study) -> list[list[str]]:
     """The suggestion, the paper's settings and the best of a labelled sweep."""
     rows = []
+    expected = {"advised": study["advice"].get("expected")}
+    expected["pure"] = (study.get("pure") or {}).get("expected")
     for name, title in PROOF.items():
-        one = study["proof"][name]
+        one = study["proof"].get(name)
+        if one is None:  # studies of earlier versions have no pure one
+            continue
         five = one["settings"]
         words = f"Φ⁰ {five['phi0']:.2f}, σ_pos {five['sigma_pos']:g}, T {five['steps']}"
         shares = [f"{100 * (one[key] or 0):.1f}" for key in ("f1", "precision", "recall")]
-        rows.append([title, words, *shares, f"{one['positives']:,.0f}"])
+        rows.append([title, words, *shares, f"{one['positives']:,.0f}", _share(expected.get(name))])
     return rows
+
+
+def _share(expected: Sequence[float] | None) -> str:
+    """An expected precision with its ends."""
+    if expected is None:
+        return ""
+    middle, low, high = (100 * share for share in expected)
+    return f"{middle:.0f} ({low:.0f} to {high:.0f})"
 
 
 def with_ranges(rule: Mapping[str, Any], study: Study) -> tuple[list[str], list[str]]:
