@@ -185,6 +185,6 @@ def advice(name: str, source: HubSource | None = None) -> str:
     )
     return (
         f"Or use a local file: fetch {origin} elsewhere, copy it here, and put the name before its "
-        f"path: {name}@PATH, in the studio (Local checkpoint file) as in --backbone or --set "
+        f"path: {name}@PATH, in the studio (Features, File) as in --backbone or --set "
         f"backbone=. 'embedded' needs no download at all (ImageNet-supervised)."
     )

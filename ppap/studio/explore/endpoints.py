@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ppap.settings import PRESETS, RANGES
+from ppap.studio.alike import FEATURES
 from ppap.studio.explore.anchor_endpoints import AnchorEndpoints, read_anchors
 from ppap.studio.explore.beside_endpoints import BesideEndpoints, beside_of
 from ppap.studio.explore.cost_endpoints import CostEndpoints
@@ -99,8 +100,10 @@ class Endpoints:
             and width in pixels) of the images, the side of a patch, what could not be read, and
             notes on the folder and the images.
         """
-        given = locals()
-        return self._load({name: value for name, value in given.items() if name != "self"})
+        given = {name: value for name, value in locals().items() if name != "self"}
+        if like:  # which images is said by that alone
+            given = {name: given[name] for name in ("like", *FEATURES)}
+        return self._load(given)
 
     def load_images(
         self,

@@ -46,9 +46,8 @@ def fuzz(caller: Caller, running: Running, seed: int) -> None:
     fuzzer = Fuzzer(seed)
     functions = caller.functions()
     # A batch to aim at, so that the calls come further.
-    key = result(caller, "load_batch", ["samples", 224, "embedded", "", "train", 8, 0, "", None])[
-        "batch"
-    ]
+    images = ["samples", 224, "embedded", "", "train", 8, 0, "", None]
+    key = result(caller, "load_batch", [*images, "", "", 0, "", "", "", "square"])["batch"]
     fuzzer.known = [key, {"batch": key, "anchor": 3}, 0, 5, "ppap", "samples"]
     names = sorted(functions)
     for number in range(CALLS):

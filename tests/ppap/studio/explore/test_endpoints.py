@@ -34,6 +34,7 @@ pytestmark = pytest.mark.slow
 EXPLORING = (
     "load_batch",
     "load_images",
+    "run_steps",
     "estimate_cost",
     "suggest_settings",
     "propagate",
@@ -308,6 +309,34 @@ def test_a_folder_is_loaded(launched: Launched) -> None:
     assert first["names"] == second["names"][::-1]
     assert len(found["names"]) == 2
     assert not set(found["names"]) & set(other["names"])
+
+
+def test_features_of_ones_own_and_the_same_pictures_with_others(launched: Launched) -> None:
+    chance = np.random.default_rng(0)
+    features = chance.standard_normal((2, 4, 4, 6)).astype(np.float32)
+    pictures = chance.integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+    file = launched.offered / "own" / "mine.npz"
+    file.parent.mkdir()
+    np.savez(file, features=features, images=pictures)
+    found = launched.call("load_batch", source="npz", npz=str(file))
+    assert found["backbone"] == "npz"
+    sets = launched.call("propagate", batch=found["batch"], image=1, row=2, column=3, **SETTINGS)
+    flat = torch.from_numpy(features).flatten(0, 2)
+    mine = propagate(flat, torch.tensor([27]), **SETTINGS)  # type: ignore[arg-type]
+    last = sets["rules"][0]["steps"][-1]
+    assert last["positive_patches"] == mine.positive[0].nonzero().flatten().tolist()
+    other = launched.call("load_batch", like=found["batch"], backbone="embedded")
+    assert (other["backbone"], other["names"]) == ("embedded", found["names"])
+    for refused, said in (
+        ({"backbone": "run", "run": "first"}, "There is no run called first"),
+        ({"backbone": "run"}, "Choose a run"),
+        ({"source": "npz", "npz": "/etc/passwd"}, "only the folders it was"),
+        ({"backbone": "embedded", "like": "x"}, "no longer in memory"),
+    ):
+        with pytest.raises(AppError, match=said):
+            launched.call("load_batch", **refused)
+    with pytest.raises(AppError, match="There is no run called first"):
+        launched.call("run_steps", run="first")
 
 
 def test_own_images_are_uploaded_and_unreadable_ones_named(
