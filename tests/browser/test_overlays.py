@@ -165,6 +165,8 @@ def test_attention_of_a_vit_head_by_head(open_studio: Callable[..., Page], tmp_p
         "&anchor=1,7,7&style=attention&style.head=2&opacity=1"
     )
     legend_says(page, "Attention, times an even share")
+    expect(page.locator(".stage > .classes")).not_to_contain_text("to go")
+    painted(page)
     photos = samples_dataset()
     vit = load_backbone(file)
     batch = make_batch([photos.load(i) for i in range(len(photos))], vit, size=224)

@@ -23,6 +23,9 @@ from ppap.studio.explore.looks.lengths import scale_of
 from ppap.studio.requests import RequestError, mapping
 from ppap.studio.store import BatchStore, Held
 
+# How long a page waits for the attention of the first images of many, and of the next.
+SECONDS = 2.0
+
 
 class Describing:
     """What styles draw beside the sets, for the Explore page."""
@@ -84,7 +87,7 @@ class Describing:
 
     def _attention(self, held: Held, request: Mapping[str, Any]) -> dict[str, Any]:
         anchor = read_from(held.batch, request)
-        weights = self.inspector.attention(held, anchor)
+        weights = self.inspector.attention(held, anchor, SECONDS)
         head = read_head(request.get("head"), len(weights.heads))
         values = mean_or_head(weights, head)
         scaled, most = on_scale(values, weights.shown)
@@ -94,6 +97,7 @@ class Describing:
             "shown": packed(weights.shown, "u1"),
             "most": most,
             "on_patches": float(share),
+            "left": weights.left,
         }
 
 

@@ -109,9 +109,11 @@ def arrays(
         }
     weights = inspector.attention(held, start)
     one = read_head(head, len(weights.heads))
+    spread = np.zeros((len(weights.heads), len(weights.shown)), np.float32)
+    spread[:, weights.shown] = weights.heads
     chosen = slice(None) if one is None else slice(one, one + 1)
     return {
-        "weights": weights.heads[chosen],
+        "weights": spread[chosen],
         "shown": weights.shown,
         "on_patches": weights.on_patches[chosen],
     }

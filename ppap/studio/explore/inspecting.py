@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from ppap.backbones import TrunkOutput
-from ppap.backbones.attention import last_attention
 from ppap.batches import Batch, check_index
 from ppap.inspection.clusters import Clusters, clusters
 from ppap.inspection.components import Components, Pause, components, likely_background
 from ppap.inspection.lengths import Outliers, outliers
 from ppap.settings import excerpt
+from ppap.studio.explore.attending import Attending, Weights
 from ppap.studio.explore.device import Device
 from ppap.studio.requests import RequestError
 from ppap.studio.store import Held
 
 LEAST_CLUSTERS, MOST_CLUSTERS = 2, 64
-# Outputs of trunks that are kept for the next anchor of the same image.
-MOST_TRUNKS = 2
 
 
 class Background(NamedTuple):
@@ -34,28 +28,12 @@ class Background(NamedTuple):
     patch: int | None
 
 
-class Weights(NamedTuple):
-    """The last block's attention from one token of each image that it is of."""
-
-    heads: np.ndarray
-    """float32 ``(heads, N)``; 0 for the patches of other images."""
-    shown: np.ndarray
-    """bool ``(N,)``: the patches of the images that it is of."""
-    even: np.ndarray
-    """How many patches a patch's image has, float32 ``(N,)``: a weight times that is 1 where all of
-    them share the attention evenly."""
-    on_patches: np.ndarray
-    """Share of the attention that goes to patches, not to class and register tokens, ``(heads,)``:
-    the mean over the images."""
-
-
 class Inspector:
     """Answers for held batches; clicks go first. Safe for many threads."""
 
     def __init__(self, loader: Any, device: Device) -> None:
-        self.loader, self.device = loader, device
-        self._trunks: OrderedDict[tuple[str, int], TrunkOutput] = OrderedDict()
-        self._lock = threading.Lock()
+        self.device = device
+        self._attending = Attending(loader, device)
 
     def components(self, held: Held, background: int | str | None = None) -> Background:
         """The first three components; without the side of the patch ``background``, or "auto"."""
@@ -93,59 +71,19 @@ class Inspector:
         found: Clusters = held.derive(("clusters", count), made)
         return found
 
-    def attention(self, held: Held, anchor: int | None = None) -> Weights:
+    def attention(
+        self, held: Held, anchor: int | None = None, seconds: float | None = None
+    ) -> Weights:
         """Attention from the class tokens of all images, or from one patch within its image.
+
+        ``seconds``: see ``Attending.of_classes``.
 
         Raises:
             RequestError: the features come from no ViT, or from one without a class token.
         """
-        attends = held.batch.attends
-        if attends is None:
-            raise RequestError("These features came without their network: no attention is known.")
-        if attends.reason:
-            raise RequestError(attends.reason)
-        if anchor is None and not attends.class_token:
-            raise RequestError("This ViT has no class token: choose the anchor.", field="from")
-        return held.derive(("attention", anchor), lambda: self._attention(held, anchor))
-
-    def _attention(self, held: Held, anchor: int | None) -> Weights:
-        batch, attends = held.batch, held.batch.attends
-        assert attends is not None
-        found = np.zeros((attends.heads, len(batch.features)), np.float32)
-        shown = np.zeros(len(batch.features), bool)
-        where = None if anchor is None else batch.position(anchor)
-        images = range(len(batch)) if where is None else [where.image]
-        vit, block = self.loader.backbone_of(held).attending()
-        prefix = []
-        for image in images:
-            part = slice(batch.starts[image], batch.starts[image + 1])
-            query = None if anchor is None else anchor - part.start
-            trunk = self._trunk(held, vit, image, keep=anchor is not None)
-            with self.device.behind():
-                weights = last_attention(vit, trunk, query, last_block=block)
-            found[:, part] = weights.patches[0].flatten(1).numpy()
-            prefix.append(weights.prefix[0].sum(1).numpy())
-            shown[part] = True
-        even = np.repeat(batch.counts, batch.counts).astype(np.float32)
-        return Weights(found, shown, even, 1 - np.mean(prefix, axis=0))
-
-    def _trunk(self, held: Held, vit: Any, image: int, *, keep: bool) -> TrunkOutput:
-        """What the last block is given for an image."""
-        key = (held.key, image)
-        with self._lock:
-            if key in self._trunks:
-                self._trunks.move_to_end(key)
-                return self._trunks[key]
-        like = vit.mean
-        pixels = torch.from_numpy(held.batch.images[image]).to(like.device)
-        with torch.no_grad():
-            output: TrunkOutput = vit.trunk(pixels.permute(2, 0, 1).unsqueeze(0).to(like) / 255)
-        if keep:
-            with self._lock:
-                self._trunks[key] = output
-                while len(self._trunks) > MOST_TRUNKS:
-                    self._trunks.popitem(last=False)
-        return output
+        if anchor is None:
+            return self._attending.of_classes(held, seconds)
+        return self._attending.of_anchor(held, anchor)
 
     @contextmanager
     def turn(self) -> Iterator[Pause]:

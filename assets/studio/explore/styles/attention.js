@@ -50,7 +50,9 @@ export const attention = {
     const ticks = [0, 1 / 3, 2 / 3, 1].map((share) => told(share * here.most));
     const bar = scaleLegend("Attention, times an even share", ticks);
     const rest = Math.round(100 * (1 - here.on_patches));
-    return rest > 0 ? [...bar, h("span", { class: "chip" }, `${rest} % goes to class and register tokens`)] : bar;
+    if (rest > 0) bar.push(h("span", { class: "chip" }, `${rest} % goes to class and register tokens`));
+    if (here.left) bar.push(h("span", { class: "chip" }, `${here.left} ${here.left === 1 ? "image" : "images"} to go…`));
+    return bar;
   },
   says(state, patch) {
     const here = found(state);

@@ -17,12 +17,14 @@ export class Fetched {
 
   /**
    * The answer of a server call, as `read` makes it; null until it is there. Options that are moved
-   * quickly are asked for when they rest.
+   * quickly are asked for when they rest. An answer with something `left` is asked for again when
+   * it is drawn.
    */
   get(batch, name, argument, read = (reply) => reply) {
     const entry = this.entry(batch, name, argument);
-    if (!entry.state) {
-      entry.state = "asked";
+    if (!entry.state || entry.unfinished) {
+      entry.state ??= "asked";
+      entry.unfinished = false;
       this.ask(batch, name, argument, read, entry);
     }
     return entry.state === "here" ? entry.value : null;
@@ -56,13 +58,16 @@ export class Fetched {
     last.asked = entry;
     await new Promise((resolve) => setTimeout(resolve, last.busy ? AFTER_MS : 0));
     if (last.asked !== entry) {
-      entry.state = null; // another choice was made meanwhile
+      // Another choice was made meanwhile.
+      if (entry.state === "here") entry.unfinished = true;
+      else entry.state = null;
       return;
     }
     last.busy = true;
     try {
       entry.value = read(await call(this.server, name, { batch: batch.batch, ...argument }));
       entry.state = "here";
+      entry.unfinished = Boolean(entry.value?.left);
     } catch (error) {
       entry.state = "failed";
       entry.problem = error.message;

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ppap.batches import Batch
-from ppap.studio.explore.inspecting import Weights
+from ppap.studio.explore.attending import Weights
 from ppap.studio.explore.looks.base import Look, Panel, Style, Wanted, blank
 from ppap.studio.explore.looks.scales import cividis
 
@@ -53,9 +53,11 @@ def data(wanted: Wanted) -> Drawn:
 
 def mean_or_head(weights: Weights, head: int | None) -> np.ndarray:
     """Attention of one head, or the mean of all, as multiples of what all patches of the image
-    would have if they shared it evenly; float ``(N,)``."""
-    values: np.ndarray = weights.heads.mean(0) if head is None else weights.heads[head]
-    return values * weights.even
+    would have if they shared it evenly; float ``(N,)``, 0 where none is shown."""
+    values = np.zeros(len(weights.shown), np.float32)
+    chosen = weights.heads.mean(0) if head is None else weights.heads[head]
+    values[weights.shown] = chosen * weights.even
+    return values
 
 
 def on_scale(values: np.ndarray, shown: np.ndarray) -> tuple[np.ndarray, float]:
