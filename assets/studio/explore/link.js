@@ -6,14 +6,14 @@ import { linked, unlinked } from "./styles/options.js";
 
 const SETS = ["positive", "ambiguous", "negative"];
 const REQUEST = ["source", "folder", "split", "count", "seed", "images", "size", "picture", "kind", "backbone", "checkpoint", "run", "at", "output", "npz", "memory"];
-const FEATURES = { at: /^\d{1,12}$/, output: /^(backbone|projection|frozen)$/ };
+const FORMS = { size: /^\d{1,5}$/, picture: /^(square|whole)$/, at: /^\d{1,12}$/, output: /^(backbone|projection|frozen)$/ };
 const OWN = ["npz", "memory"]; // sources with features of their own
 const NUMBERS = new Set(["count", "seed", "size", "at"]);
 
 /** Whether these are an image, a row and a column. */
 const isPlace = (numbers) => numbers.length === 3 && numbers.every((n) => Number.isInteger(n) && n >= 0);
 
-export function writeLink(location, { batch, anchor, settings, step, look, rival, beside = null, kept = [], measure = null }) {
+export function writeLink(location, { batch, anchor, settings, step, look, rival, beside = null, filling = null, kept = [], measure = null }) {
   const query = new URLSearchParams();
   for (const name of REQUEST) {
     const value = batch.recipe[name];
@@ -29,6 +29,7 @@ export function writeLink(location, { batch, anchor, settings, step, look, rival
   query.set("opacity", String(look.opacity));
   query.set("show", SETS.filter((set) => look.show[set]).join(","));
   if (look.grid) query.set("grid", "1");
+  if (filling !== null) query.set("fill", String(filling));
   if (kept.length) query.set("anchors", kept.map((where) => where?.join(",") ?? "").join(";"));
   if (measure) query.set("trust", measure);
   if (rival) {
@@ -51,17 +52,20 @@ export function readLink(search, config) {
   if (query.has("batch")) link.batch = query.get("batch");
   if (query.has("source")) {
     // What a link leaves out is left out, whatever is on screen.
-    link.request = { kind: "", run: "", at: 0, output: "", npz: "", memory: "" };
+    link.request = { picture: "square", kind: "", run: "", at: 0, output: "", npz: "", memory: "" };
     for (const name of REQUEST) {
       if (!query.has(name)) continue;
       const value = query.get(name);
-      if (!check(name, !FEATURES[name] || FEATURES[name].test(value))) continue;
+      const [least, most] = name === "size" ? config.size_range : [-Infinity, Infinity];
+      if (!check(name, !FORMS[name] || (FORMS[name].test(value) && !(value < least || value > most)))) continue;
       if (name === "source") link.request.backbone = OWN.includes(value) ? value : config.backbone;
       link.request[name] = name === "images" ? value.split(",").map(Number) : NUMBERS.has(name) ? Number(value) : value;
     }
   }
   const anchor = (query.get("anchor") ?? "").split(",").map(Number);
   if (check("anchor", isPlace(anchor))) link.anchor = anchor;
+  const filling = Number(query.get("fill"));
+  if (check("fill", query.get("fill") !== "" && Number.isInteger(filling) && filling >= 0)) link.filling = filling;
   const kept = (query.get("anchors") ?? "").split(";").map((one) => (one === "" ? null : one.split(",").map(Number)));
   if (check("anchors", kept.length <= MOST && kept.every((one) => one === null || isPlace(one)))) link.kept = kept;
   if (check("trust", config.measures.some(({ key }) => key === query.get("trust")))) link.measure = query.get("trust");

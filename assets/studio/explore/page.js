@@ -62,6 +62,7 @@ class Explore {
     };
     this.state.fetched = new Fetched(server, () => this.fetched());
     this.camera = new Camera();
+    this.camera.listeners.push(() => this.state.view && this.remember());
     this.bar = new BatchBar(server, config, { onBatch: (batch) => this.useBatch(batch), upload });
     this.controls = new Controls(config, (settings) => this.changeSettings(settings), (aim) => call(this.server, "suggest", { batch: this.beside.editedBatch?.batch, aim }));
     this.steps = new Steps((step) => this.setStep(step));
@@ -194,6 +195,7 @@ class Explore {
       return;
     }
     this.wanted = null;
+    this.fill(link.filling);
     await this.show({ anchor: link.anchor, step: link.step, settings: link.settings, rival: this.compare.request });
     if (!link.beside) return;
     this.compare.show(link.beside.kind);
@@ -201,6 +203,11 @@ class Explore {
     this.beside.follow(batch);
     this.beside.begin();
     await this.gather();
+  }
+
+  /** The image that a link lets fill the stage, if there is one; else all are shown. */
+  fill(image) {
+    this.camera.fill(image < this.state.batch.names.length ? image : null);
   }
 
   /** What the address says of this page. */
@@ -254,7 +261,7 @@ class Explore {
     if (whyNot(styleOf(state.look.style), batch)) this.setLook({ style: "sets" });
     this.bar.describe(batch);
     this.compare.fitTo(this.patches);
-    this.camera.fill(null);
+    this.fill(link.filling);
     this.stage.setBatch(batch, picture);
     this.anchors.setBatch(batch, picture, link);
     this.beside.follow(batch);
@@ -440,7 +447,7 @@ class Explore {
   link() {
     const { batch, anchor, settings, step, look } = this.state;
     const where = this.mosaic.position(anchor);
-    return writeLink(location, { batch, anchor: where, settings, step, look, rival: this.compare.request, beside: this.beside.link(), ...this.anchors.linked });
+    return writeLink(location, { batch, anchor: where, settings, step, look, rival: this.compare.request, beside: this.beside.link(), filling: this.camera.filling, ...this.anchors.linked });
   }
 }
 

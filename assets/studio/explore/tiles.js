@@ -144,6 +144,8 @@ function inLines(grids, width, maxHeight) {
   let best = null;
   for (let count = 1; count <= grids.length; count++) {
     const lines = broken(aspects, count);
+    // Lines that are mostly gaps are no choice, unless nothing else is left.
+    if (count < grids.length && GAP * (Math.max(...lines) - 1) > width / 2) continue;
     const { heights } = filled(aspects, lines, width, maxHeight);
     // The geometric mean of the areas: no image is made tiny for the sake of the others.
     const merit = heights.reduce((sum, height, i) => sum + lines[i] * 2 * Math.log(height), 0);
@@ -195,8 +197,9 @@ function filled(aspects, lines, width, maxHeight) {
   const gaps = GAP * (lines.length - 1);
   const own = totals(aspects, lines).map((total, i) => Math.min(maxHeight, (width - GAP * (lines[i] - 1)) / total));
   const sum = own.reduce((a, b) => a + b, 0);
-  const shrunk = Math.min(1, Math.max(8 * lines.length, maxHeight - gaps) / sum);
-  const heights = own.map((height) => Math.max(2, height * shrunk));
+  // However many lines there are, each is a few pixels high.
+  const shrunk = Math.min(1, Math.max(4 * lines.length, maxHeight - gaps) / sum);
+  const heights = own.map((height) => height * shrunk);
   return { heights, height: heights.reduce((a, b) => a + b, 0) + gaps };
 }
 

@@ -83,7 +83,7 @@ export class Tour {
     this.before = { link: page.link(), batch: page.state.batch };
     this.forget();
     const { recipe } = page.state.batch;
-    const there = recipe.source === SAMPLES.source && recipe.size === SAMPLES.size && recipe.backbone === SAMPLES.backbone;
+    const there = recipe.source === SAMPLES.source && recipe.size === SAMPLES.size && recipe.picture === "square" && recipe.backbone === SAMPLES.backbone;
     if (!there && !(await page.bar.load(SAMPLES))) return;
     page.setLook({ style: "sets", show: { positive: true, ambiguous: true, negative: true } });
     await this.go(0);
