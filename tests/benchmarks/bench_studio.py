@@ -58,31 +58,40 @@ def report(what: str, times: list[float], limits: str) -> None:
 
 
 @contextmanager
-def photos(count: int) -> Iterator[Path]:
-    """A folder with different squares cut out of the sample photos."""
+def photos(count: int, *, square: bool = True) -> Iterator[Path]:
+    """A folder with different squares, or rectangles of any shape, cut out of the sample photos."""
     chance = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         for i in range(count):
             sample = samples()[i % len(samples())]
             with Image.open(sample.photo) as photo:
                 side = int(min(photo.size) * chance.uniform(0.6, 0.95))
-                x, y = (chance.randrange(extent - side + 1) for extent in photo.size)
-                photo.convert("RGB").crop((x, y, x + side, y + side)).save(
+                wide, high = (side if square else int(side * chance.uniform(0.3, 1)) for _ in "xy")
+                x, y = (
+                    chance.randrange(n - m + 1)
+                    for n, m in zip(photo.size, (wide, high), strict=True)
+                )
+                photo.convert("RGB").crop((x, y, x + wide, y + high)).save(
                     Path(folder) / f"{i:02}.jpg"
                 )
         yield Path(folder)
 
 
-def load_folder(page: Page, folder: Path, size: int, count: int) -> None:
+def load_folder(page: Page, folder: Path, size: int, count: int, picture: str = "square") -> None:
     """Load a folder from the Batch panel."""
     page.evaluate(
-        """([folder, size, count]) => document.querySelector('#explore').studio.bar.load(
-             {source: 'folder', folder, split: 'train', count, seed: 0, size, backbone: 'embedded', checkpoint: ''})""",
-        [str(folder), size, count],
+        """([folder, size, count, picture]) => document.querySelector('#explore').studio.bar.load(
+             {source: 'folder', folder, split: 'train', count, seed: 0, size, picture, backbone: 'embedded', checkpoint: ''})""",
+        [str(folder), size, count, picture],
     )
     page.wait_for_function(
-        f"document.querySelector('#explore').studio.state.batch?.names.length === {count} "
-        "&& document.querySelector('#explore').studio.state.view"
+        """([count, size, picture]) => {
+          const { batch, view } = document.querySelector('#explore').studio.state;
+          const { recipe } = batch ?? {};
+          return view && batch.names.length === count && recipe.size === size && recipe.picture === picture;
+        }""",
+        arg=[count, size, picture],
+        timeout=300_000,
     )
 
 
@@ -177,7 +186,12 @@ def until_map(page: Page, since: float) -> float:
 
 def main() -> None:
     """Measure everything and print it."""
-    with photos(8) as eight, photos(64) as many, sync_playwright() as playwright:
+    with (
+        photos(8) as eight,
+        photos(64) as many,
+        photos(16, square=False) as shapes,
+        sync_playwright() as playwright,
+    ):
         with studio() as warm_up:  # files warm, as the limit says
             print(f"first start of app.py until it answers: {warm_up.seconds:.1f} s")
         begin = time.perf_counter()
@@ -204,6 +218,15 @@ def main() -> None:
                 report(f"click → both drawn, {two}", time_clicks(page), "limits 100 / 200")
                 page.evaluate("document.querySelector('#explore').studio.beside.choose(null)")
                 page.evaluate(WATCH, ["pointerup", "mosaic"])
+            load_folder(page, shapes, 448, 8, "whole")
+            report(
+                "click → drawn, 8 whole pictures of about 784",
+                time_clicks(page),
+                "limits 100 / 200",
+            )
+            # 16 · 56² = 50,176 patches, give or take what rounding does.
+            load_folder(page, shapes, 896, 16, "whole")
+            report("click → drawn, 16 whole of about 3,136", time_clicks(page), "limits 200 / 350")
             reload = time.perf_counter()
             load_folder(page, many, 224, 64)
             print(f"later map of 12,544 patches: {until_map(page, reload):.1f} s   limit 20")
