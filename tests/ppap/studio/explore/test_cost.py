@@ -92,7 +92,8 @@ def test_hostile_questions_are_refused_with_a_sentence(
     reply = studio.ask("cost", {"images": 4, "sizes": [224], **changes})
     assert reply["error"].endswith(".")
     assert "The studio failed" not in reply["error"]
-    for nothing in (None, [], 5, "x"):
+    nonsense: tuple[Any, ...] = (None, [], 5, "x")
+    for nothing in nonsense:
         assert "The studio failed" not in studio.ask("cost", nothing)["error"]
 
 
@@ -126,7 +127,8 @@ def test_loading_can_be_cancelled(studio: SmallStudio, monkeypatch: pytest.Monke
 
 
 def test_what_is_unknown_or_done_cannot_be_cancelled(studio: SmallStudio) -> None:
-    for job in (None, 5, "x", {}, ["x"]):
+    unknown: tuple[Any, ...] = (None, 5, "x", {}, ["x"])
+    for job in unknown:
         assert "no longer known" in studio.ask("cancel", job)["error"]
     done = studio.ask("load", {"size": 224})["job"]
     wait_until(lambda: studio.loader.job(done).state == "done")
