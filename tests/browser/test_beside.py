@@ -24,7 +24,7 @@ from tests.support.foreign_weights import plain
 
 LION = 784 + 7 * 28 + 14
 SECOND = "beside-mosaic"
-SETTINGS = EMBEDDED_PRESET.settings.as_dict()
+SETTINGS: dict[str, Any] = dict(EMBEDDED_PRESET.settings.as_dict())
 
 
 @pytest.fixture(scope="module")

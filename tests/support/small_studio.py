@@ -158,7 +158,7 @@ class SmallStudio:
     def ask(self, name: str, argument: Any) -> dict[str, Any]:
         """Call the server as the page does."""
         calls = {call.__name__: call for call in self.server.calls()}
-        return calls[name](argument)  # type: ignore[no-any-return]
+        return calls[name](argument)
 
     def load(self, **request: Any) -> dict[str, Any]:
         """Load a batch to its end; the page's last reply."""

@@ -162,7 +162,7 @@ def npz_beside(first: bytes, other: bytes, own: Shown, second: Second) -> bytes:
     arrays["beside_patch"] = second.pairing.second
     arrays["difference"] = np.stack([beside.changes(own, second, t)[0] for t in steps])
     out = io.BytesIO()
-    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(out, **arrays)
     return out.getvalue()
 
 

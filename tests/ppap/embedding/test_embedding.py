@@ -43,8 +43,10 @@ def settled(service: MapService, key: str) -> MapStatus:
     return service.status(key)
 
 
-def ready(service: MapService, key: str, features: np.ndarray) -> np.ndarray:
-    service.submit(key, features)
+def ready(
+    service: MapService, key: str, features: np.ndarray, start: np.ndarray | None = None
+) -> np.ndarray:
+    service.submit(key, features, start)
     assert settled(service, key).state == "ready", service.status(key)
     points = service.result(key)
     assert points is not None
@@ -293,18 +295,13 @@ def test_a_map_that_starts_from_another_can_be_followed_by_eye(service: MapServi
     first, second = blobs(20, centres=12), blobs(20, seed=3, centres=12)
     here = ready(service, "first", first)
     alone = turn_towards(ready(service, "second", second), here)
-    service.submit("second beside first", second, here)
-    assert settled(service, "second beside first").state == "ready"
-    followed = service.result("second beside first")
-    assert followed is not None
+    followed = ready(service, "second beside first", second, here)
     moved = np.linalg.norm(followed - here, axis=1).mean()
     assert moved < 0.5 * np.linalg.norm(alone - here, axis=1).mean()
     assert moved > 0.01  # its own map nevertheless
     # Aligned: no other turn lies nearer.
     np.testing.assert_allclose(followed, turn_towards(followed, here), atol=1e-4)
-    service.submit("again beside first", second, here)
-    assert settled(service, "again beside first").state == "ready"
-    assert np.array_equal(followed, service.result("again beside first"))
+    assert np.array_equal(followed, ready(service, "again beside first", second, here))
 
 
 def test_the_stand_in_is_turned_towards_the_other_map() -> None:
@@ -316,9 +313,9 @@ def test_the_stand_in_is_turned_towards_the_other_map() -> None:
 def test_few_patches_get_their_stand_in_turned_likewise(service: MapService) -> None:
     features = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
     places = -pca_map(features)
-    service.submit("few beside", features, places)
-    assert settled(service, "few beside").note is not None
-    np.testing.assert_allclose(service.result("few beside"), places, atol=1e-4)
+    points = ready(service, "few beside", features, places)
+    assert service.status("few beside").note is not None
+    np.testing.assert_allclose(points, places, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from ppap.studio.explore.beside_endpoints import BesideEndpoints
 from ppap.studio.explore.maps import Maps
 from tests.support.small_studio import SmallStudio, draw, load_tiny, small_batch
 
-SETTINGS = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 2}
-OTHERS = {"phi0": 0.9, "psi0": 0.2, "sigma_pos": 2, "sigma_amb": 2, "steps": 3}
+SETTINGS: dict[str, Any] = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 2}
+OTHERS: dict[str, Any] = {"phi0": 0.9, "psi0": 0.2, "sigma_pos": 2, "sigma_amb": 2, "steps": 3}
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_features_of_one_s_own_stand_beside_as_many_images(
         return
     assert reply["beside"]["anchor"] == 7 * 14 + 7
     own = torch.nn.functional.normalize(torch.from_numpy(features.reshape(-1, 8)), dim=1)
-    sets = propagate(own, torch.tensor([105]), **OTHERS)  # type: ignore[arg-type]
+    sets = propagate(own, torch.tensor([105]), **OTHERS)
     found = codes_of(reply["beside"]["view"], 6 * 196)[-1]
     assert (found == 2).tolist() == sets.at(3).positive[0].tolist()
 
