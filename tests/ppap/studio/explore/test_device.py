@@ -33,6 +33,19 @@ def test_clicks_go_before_what_came_earlier_and_can_wait() -> None:
     assert order == ["click", "background"]
 
 
+def test_nothing_begins_behind_a_click_that_is_answered() -> None:
+    device = Device()
+    order: list[str] = []
+    background = threading.Thread(target=lambda: take(device, order, "background", behind=True))
+    with device.first():
+        background.start()
+        wait_until(lambda: len(device._turn._waiters) == 1)  # type: ignore[attr-defined]
+        take(device, order, "click")
+        order.append("answered")
+    background.join()
+    assert order == ["click", "answered", "background"]
+
+
 def test_it_is_free_again_after_a_fault() -> None:
     device = Device()
     for behind in (False, True):
