@@ -38,6 +38,8 @@ from ppap.studio.evaluate import routes as evaluate_routes
 from ppap.studio.evaluate.endpoints import add_evaluate_endpoints
 from ppap.studio.evaluate.server import Evaluating
 from ppap.studio.explore import routes as explore_routes
+from ppap.studio.explore.animating import Animating
+from ppap.studio.explore.animation_endpoints import add_animation_endpoints
 from ppap.studio.explore.endpoints import add_endpoints
 from ppap.studio.explore.note_endpoints import add_note_endpoints
 from ppap.studio.explore.notes import Notes
@@ -158,6 +160,7 @@ class Studio:
             folders=[str(folder) for folder in folders],
         )
         trains = local if trains is None else trains
+        self.animating = Animating(self.server)
         keeps = trains or bool(self.access.passwords)
         self.noting = Noting(self.server, Notes(runs, ownership), allowed=keeps)
         self.segmenting = Segmenting(
@@ -175,6 +178,7 @@ class Studio:
             folders=[str(folder) for folder in folders],
             backbone=backbone,
             allowed=trains,
+            checkpoints=self.checkpoints,
         )
         self.training = Training(self.checkpoints.runner(), sources, allowed=trains)
         self.ablating = Ablating(self.training.runner, sources, allowed=trains, ownership=ownership)
@@ -185,7 +189,11 @@ class Studio:
         with gr.Blocks(title="PPAP Studio", fill_width=True) as blocks:
             gr.HTML(MASTHEAD, apply_default_css=False)
             with gr.Tabs():
-                add_tab("explore", "Explore", [*self.server.calls(), *self.noting.calls(), *browse])
+                add_tab(
+                    "explore",
+                    "Explore",
+                    [*self.server.calls(), *self.noting.calls(), *self.animating.calls(), *browse],
+                )
                 add_tab("study", "Study", [*self.studying.calls(), *self.ablating.calls(), *browse])
                 add_tab("train", "Train", [*self.training.calls(), *browse])
                 add_tab("evaluate", "Evaluate", [*self.evaluating.calls(), *browse])
@@ -195,6 +203,7 @@ class Studio:
             add_browsing_endpoints(blocks, self.browsing)
             add_endpoints(blocks, self.server)
             add_note_endpoints(blocks, self.noting)
+            add_animation_endpoints(blocks, self.animating)
             add_study_endpoints(blocks, self.studying, self.ablating)
             add_training_endpoints(blocks, self.training)
             add_evaluate_endpoints(blocks, self.evaluating)
@@ -213,6 +222,7 @@ class Studio:
             Route("/studio/plotly.min.js", self._plotly),
             *explore_routes.routes(self.server),
             *explore_routes.note_routes(self.noting),
+            *explore_routes.animation_routes(self.animating),
             *study_routes.routes(self.studying),
             *train_routes.routes(self.training),
             *evaluate_routes.routes(self.evaluating),

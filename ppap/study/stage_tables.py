@@ -66,5 +66,16 @@ def areas_of(stages: Sequence[Mapping[str, Any]]) -> list[str]:
     return said
 
 
+def told(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All of it, for a page."""
+    return {
+        "title": TITLE,
+        "columns": list(COLUMNS),
+        "rows": rows_of(stages),
+        "areas": areas_of(stages),
+        "key": KEY,
+    }
+
+
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"

@@ -87,13 +87,13 @@ def measures(batch: Labelled, settings: Settings, table: AnchorTable) -> dict[st
     again = _positives(unit(batch.f * kept), settings)
     sizes = sets.sum(dim=1).double()
     mutual = torch.stack([(row & column).sum() for row, column in zip(sets, sets.T, strict=True)])
-    ranked = [_ranks(v) for v in (table.cohesion.nan_to_num(0), mutual / sizes.clamp(min=1))]
+    beside = _beside(sets, batch)
     return {
         "cohesion": table.cohesion,
         "mutual": mutual / sizes.clamp(min=1),
-        "neighbours": _beside(sets, batch),
+        "neighbours": beside,
         "dropout": _overlap(sets, again),
-        "cohesion and mutual": ranked[0] + ranked[1],
+        "cohesion and neighbours": _ranks(table.cohesion.nan_to_num(0)) + _ranks(beside),
         "moved little": -table.moved,
         "few ambiguous": -table.ambiguous.double(),
         "few positives": -table.positives.double(),

@@ -26,6 +26,8 @@ export class StudyForm {
     this.seed = this.text("0");
     this.size = select("Size", config.sizes.map((size) => [String(size), `${size} px`]), "320", () => {});
     this.backbone = select("Backbone", config.backbones.map((one) => [one.name, one.title]), config.backbone, () => {});
+    const runs = config.runs.map(({ run, data }) => [run, data ? `${run} (${data.replace(/\/+$/, "").split("/").at(-1)})` : run]);
+    this.run = select("What training made of it", [["", "Not looked at"], ...runs], "", () => this.runChanged());
     this.settings = "advice";
     const from = choice("PPAP's settings", SETTINGS, "advice", (key) => {
       this.settings = key;
@@ -59,6 +61,8 @@ export class StudyForm {
       this.errors.add("split", this.split),
       this.backbone.field,
       this.errors.add("backbone", this.backbone.input),
+      this.run.field,
+      this.errors.add("run", this.run.input),
       h("div", { class: "row-fields" }, this.labelled("Images", this.images), this.labelled("Batches", this.batches), this.size.field),
       h("div", { class: "row-fields" }, this.labelled("Anchors", this.anchors), this.labelled("Seed", this.seed)),
       Object.entries({ images: this.images, batches: this.batches, size: this.size.input, anchors: this.anchors, seed: this.seed }).map(([name, input]) => this.errors.add(name, input)),
@@ -86,7 +90,7 @@ export class StudyForm {
   keep(from) {
     this.kept = new Kept();
     const { data, split, images, batches, anchors, seed } = this;
-    const inputs = { data, split, images, batches, anchors, seed, size: this.size.input, backbone: this.backbone.input, sweep: this.sweep };
+    const inputs = { data, split, images, batches, anchors, seed, size: this.size.input, backbone: this.backbone.input, run: this.run.input, sweep: this.sweep };
     for (const [name, input] of Object.entries(inputs)) this.kept.add(name, input);
     for (const axis of ["x", "y"]) {
       for (const [part, input] of Object.entries(this[axis].inputs)) this.kept.add(`${axis}.${part}`, input);
@@ -103,8 +107,14 @@ export class StudyForm {
   restore(texts) {
     const odd = this.kept.restore(texts);
     this.axes.hidden = !this.sweep.checked;
+    this.runChanged();
     this.ask();
     return odd;
+  }
+
+  /** A run brings its own frozen backbone. */
+  runChanged() {
+    this.backbone.input.disabled = this.run.input.value !== "";
   }
 
   text(value, placeholder) {
@@ -154,6 +164,7 @@ export class StudyForm {
       data: this.data.value.trim(),
       split: this.split.value.trim(),
       backbone: this.backbone.input.value,
+      run: this.run.input.value,
       images: this.images.value.trim(),
       batches: this.batches.value.trim(),
       anchors: this.anchors.value.trim(),

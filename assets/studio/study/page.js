@@ -148,6 +148,7 @@ class StudyPage {
         reply.key === SAMPLE ? this.sample.note : null,
         this.adviceCard(reply, address),
         study.rules.length ? this.rulesCard(reply, link) : null,
+        reply.stages.rows.length ? this.stagesCard(reply.stages, link) : null,
         ...study.figures.filter(({ name }) => name === "sweep").map((figure) => this.sweepCard(study, figure, address, link)),
         ...study.figures.filter(({ name }) => name !== "sweep").map((figure) => this.figureCard(figure, address, link)),
       ].filter(Boolean),
@@ -200,6 +201,18 @@ class StudyPage {
     return element;
   }
 
+  /** The same images before and after training, each with settings from its own cosines. */
+  stagesCard({ title, columns, rows, areas, key }, link) {
+    const { card: element, body, header } = card(title, { class: "card stages" });
+    header.append(h("div", { class: "inline" }, link("stages.csv", "CSV")));
+    body.append(
+      h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), columns.map((name) => h("th", {}, name)))), h("tbody", {}, rows.map(([first, ...cells]) => h("tr", {}, h("th", {}, first), cells.map((cell) => h("td", {}, cell))))))),
+      h("ul", { class: "notes" }, areas.map((area) => h("li", {}, area))),
+      h("p", { class: "help" }, key),
+    );
+    return element;
+  }
+
   figureCard(figure, address, link) {
     const { card: element, body, header } = card(figure.title, { class: `card figure figure-${figure.name}` });
     header.append(this.files(figure.name, link));
@@ -208,7 +221,7 @@ class StudyPage {
   }
 
   files(name, link) {
-    const tables = { trust: "fig1b.csv", classes: "classes.csv", sweep: "sweep.csv" };
+    const tables = { trust: "fig1b.csv", classes: "classes.csv", same_class: "same_class.csv", sweep: "sweep.csv" };
     return h("div", { class: "inline" }, link(`${name}.svg`, "SVG"), link(`${name}.png`, "PNG"), tables[name] ? link(tables[name], "CSV") : null);
   }
 

@@ -48,6 +48,8 @@ class StudyEndpoints:
         sweep: bool = True,
         x: dict[str, Any] | None = None,
         y: dict[str, Any] | None = None,
+        run: str = "",
+        checkpoint: str = "",
     ) -> dict[str, Any]:
         """Begin to study the sets on random images of a data set; one study goes on at a time.
 
@@ -65,6 +67,9 @@ class StudyEndpoints:
             sweep: whether two settings are swept.
             x: the sweep's axis, such as {"setting": "phi0", "values": [0.5, 0.6]}.
             y: the other axis.
+            run: a run, whose trained features and projection z stand beside its frozen backbone;
+                then the backbone is the run's.
+            checkpoint: the same from a checkpoint file of training.
 
         Returns:
             Where it stands, as of study_status.

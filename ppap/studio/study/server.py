@@ -16,6 +16,7 @@ from ppap.backbones import as_path
 from ppap.settings import RANGES, Range, SettingError, excerpt, number, read_settings
 from ppap.studio import sample
 from ppap.studio.answers import answering
+from ppap.studio.checkpoints import Checkpoints
 from ppap.studio.choices import backbone_choices
 from ppap.studio.jobs import EVERY, Job, OneAtATime, begin, new_folder
 from ppap.studio.requests import (
@@ -32,6 +33,7 @@ from ppap.studio.study.studies import Studies, WantedStudy, explore_request
 from ppap.study.grid import Axis, evenly
 from ppap.study.run import DEFAULT_X, DEFAULT_Y
 from ppap.study.saved import PAGE, VALUES
+from ppap.study.stage_tables import told
 from ppap.study.tables import (
     COLUMNS,
     KEY,
@@ -62,6 +64,7 @@ class Studying:
         folders: data folders the studio was started with.
         backbone: the one the studio was started with.
         allowed: whether pages may start studies; they can be read all the same.
+        checkpoints: the runs whose features may be studied.
     """
 
     def __init__(
@@ -72,8 +75,10 @@ class Studying:
         folders: list[str],
         backbone: str,
         allowed: bool = True,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.studies, self.sources, self.folders = found, sources, folders
+        self.checkpoints = checkpoints
         self.backbone, self.allowed = backbone, allowed
         self._jobs = OneAtATime()
 
@@ -98,6 +103,7 @@ class Studying:
             "data": self.folders,
             "backbone": self.backbone,
             "backbones": backbone_choices(self.backbone),
+            "runs": [] if self.checkpoints is None else self.checkpoints.listed(),
             "sizes": list(SIZES),
             "ranges": [{"name": name, **range_._asdict()} for name, range_ in RANGES.items()],
             "axes": {
@@ -154,6 +160,7 @@ class Studying:
             "proof_columns": PROOF_COLUMNS,
             "proof_key": PROOF_KEY,
             "key_text": KEY,
+            "stages": told(found.get("stages") or ()),  # studies of earlier versions have none
             "paper": paper_rows(found),
             "files": self.studies.files(key),
             "page": PAGE,
@@ -212,6 +219,8 @@ class Studying:
                 raise RequestError(f"The two axes must differ: both are {given['y'].symbol}.")
         with mistakes.at("backbone"):
             given["backbone"] = self._backbone(raw.get("backbone"))
+        with mistakes.at("run"):
+            given["checkpoint"] = self._checkpoint(raw.get("run"), raw.get("checkpoint"))
         whole("images", 32, IMAGES)
         whole("batches", 1, BATCHES)
         whole("anchors", 1000, ANCHORS)
@@ -243,6 +252,15 @@ class Studying:
             if as_path(raw) is None:
                 return str(self.sources.file(raw))
             return self.sources.weights(raw)
+
+    def _checkpoint(self, run: Any, file: Any) -> str:
+        """The checkpoint of a run, or a file; empty where neither is named."""
+        if not run and not file:
+            return ""
+        if self.checkpoints is None:
+            raise RequestError("There are no runs here.")
+        with at_field("run"):
+            return str(self.checkpoints.choose({"run": run, "file": file}).file)
 
     def _begin(self, wanted: WantedStudy) -> Job:
         title = wanted.data.rstrip("/").rsplit("/", 1)[-1]

@@ -47,10 +47,14 @@ class WantedStudy(NamedTuple):
     settings: Settings | None
     x: Axis | None
     y: Axis | None
+    checkpoint: str = ""
+    """Of a training, whose features stand beside its frozen backbone's; then ``backbone`` is not
+    looked at."""
 
     def arguments(self, folder: Path) -> list[str]:
         """Of the command; every value stays in one word with its name, so that none is a name."""
-        words = [f"--out={folder}", f"--backbone={self.backbone}"]
+        network = f"--checkpoint={self.checkpoint}" if self.checkpoint else None
+        words = [f"--out={folder}", network or f"--backbone={self.backbone}"]
         words.append("--kind=samples" if self.data == "samples" else f"--data={self.data}")
         words += [f"--split={self.split}"] if self.split else []
         words += [f"--{name}={getattr(self, name)}" for name in NUMBERS]

@@ -14,6 +14,7 @@ import pytest
 
 import trainers.study
 from ppap.settings import Settings
+from ppap.studio.checkpoints import Checkpoints
 from ppap.studio.requests import read_request
 from ppap.studio.sources import Sources
 from ppap.studio.study import studies
@@ -71,6 +72,37 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setattr(studies, "COMMAND", (sys.executable, "-c", script))
 
 
+def test_a_run_brings_its_features(place: Place) -> None:
+    file = place.runs / "mine/checkpoints/last.pt"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    sources = Sources([], uploads=place.runs / "uploads", any_folder=True)
+    studying = Studying(
+        place.studies,
+        sources,
+        folders=[],
+        backbone="embedded",
+        checkpoints=Checkpoints(place.runs, sources),
+    )
+    assert [one["run"] for one in studying.hello(None)["runs"]] == ["mine"]
+    wanted = studying.read({**QUICK, "data": str(place.data), "run": "mine"})
+    words = wanted.arguments(place.runs)
+    assert f"--checkpoint={file}" in words
+    assert not any(word.startswith("--backbone") for word in words)
+    trainers.study.parser().parse_args(words)
+    alone = studying.read({**QUICK, "data": str(place.data), "checkpoint": str(file)})
+    assert alone.checkpoint == str(file)
+    for odd in ("mime", "../mine", 5):
+        reply = studying.check({**QUICK, "data": str(place.data), "run": odd})
+        assert "There is no run" in reply["errors"]["run"], reply
+    assert studying.check({**QUICK, "data": str(place.data), "run": "mime"})["offers"]
+    # Without runs there is nothing to choose.
+    assert place.studying.hello(None)["runs"] == []
+    assert (
+        "run" in place.studying.check({**QUICK, "data": str(place.data), "run": "mine"})["errors"]
+    )
+
+
 def test_a_study_from_start_to_file(place: Place) -> None:
     assert place.studying.hello(None)["studies"] == []
     begun = place.studying.start(place.request())
@@ -93,6 +125,11 @@ def test_a_study_from_start_to_file(place: Place) -> None:
     assert reply["explore"] is None
     assert {"sweep.svg", "sweep.png", "table6.csv", "study.html"} <= set(reply["files"])
     assert place.studies.file(done["key"], "sweep.svg").read_text().startswith("<?xml")
+    assert [row[0] for row in reply["stages"]["rows"]] == [
+        "these features, suggested, complete",
+        "these features, suggested, pure",
+    ]
+    assert "area" in reply["stages"]["areas"][0]
     assert json.loads(json.dumps(reply))
     assert place.studying.remove(done["key"]) == {"studies": []}
     assert not (place.runs / ".studies" / done["key"]).exists()
