@@ -244,17 +244,19 @@ def test_resolution_changes_the_grid(page: Page) -> None:
 
 def test_a_backbone_that_cannot_be_had_says_what_to_do(open_studio: Callable[..., Page]) -> None:
     page = open_studio()
-    page.get_by_label("Backbone").select_option("checkpoint")
-    page.get_by_label("Path of the file on this server").fill("/no/such/file.pth")
-    page.get_by_role("button", name="Use", exact=True).click()
+    batch = page.locator(".batch")
+    batch.get_by_role("radio", name="File", exact=True).click()
+    path = batch.get_by_label("Path of the file on this server")
+    path.fill("/no/such/file.pth")
+    page.keyboard.press("Enter")
     said = page.locator(".batch [data-error=checkpoint]")
     said.locator("p").wait_for(timeout=60_000)
     assert said.inner_text() == "There is no file /no/such/file.pth on this server."
     assert page.evaluate(f"{STUDIO}.state.batch.backbone") == "embedded"
     assert len(names(page)) == 6
     # The path is still there to be mended.
-    typed = page.get_by_label("Path of the file on this server").input_value()
-    assert typed == "/no/such/file.pth"
+    assert path.input_value() == "/no/such/file.pth"
+    expect(batch.locator(".pending")).to_contain_text("On screen: EfficientNet-Lite0")
 
 
 def test_the_embedded_backbone_says_what_it_is(page: Page) -> None:

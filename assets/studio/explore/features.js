@@ -30,8 +30,8 @@ export class FeatureChooser {
     this.kind = choice("Features", kinds, "frozen", (kind) => this.open(kind));
     this.pending = h("p", { class: "help pending", role: "status", hidden: true });
     this.run = new RunPanel(server, { change: (fields) => this.change(fields), images: on.images });
-    this.own = new OwnPanel(server, on.own ?? (() => {}));
-    this.panels = { frozen: this.frozenPanel(errors), run: this.run.element, file: this.filePanel(errors), own: this.own.element };
+    this.own = on.own && new OwnPanel(server, on.own);
+    this.panels = { frozen: this.frozenPanel(errors), run: this.run.element, file: this.filePanel(errors), ...(this.own && { own: this.own.element }) };
     if (errors) {
       this.run.list.field.append(errors.add("run", this.run.list.input));
       this.run.stages.append(errors.add("at", this.run.slider));
@@ -128,7 +128,7 @@ export class FeatureChooser {
     this.show(kind);
     this.pending.hidden = true;
     if (kind === "run") this.run.set(request, steps);
-    if (kind === "own") this.own.set(request, title);
+    if (kind === "own") this.own?.set(request, title);
     if (kind === "file") {
       this.file.value = request.checkpoint ?? "";
       if (request.output) this.output.set(request.output);

@@ -107,8 +107,7 @@ export class RunPanel {
     this.slider.max = String(kept.length);
     this.slider.value = String(this.at === "frozen" ? 0 : 1 + kept.findIndex(({ step }) => step === this.at));
     this.tell();
-    const many = kept.length === 1 ? "1 checkpoint is" : `${kept.length} checkpoints are`;
-    const more = about.keep !== null && kept.length >= about.keep ? ` It keeps the newest ${about.keep}: start a run with a larger keep to see more of it.` : "";
-    this.help.textContent = `${many} there.${more}`;
+    this.help.hidden = about.keep === null || kept.length < about.keep;
+    this.help.textContent = `It keeps its newest ${about.keep} checkpoints. Start a run with a larger keep to see more of it.`;
   }
 }
