@@ -64,7 +64,7 @@ class Explore {
     this.camera = new Camera();
     this.camera.listeners.push(() => this.state.view && this.remember());
     this.bar = new BatchBar(server, config, { onBatch: (batch) => this.useBatch(batch), upload });
-    this.controls = new Controls(config, (settings) => this.changeSettings(settings), (aim) => call(this.server, "suggest", { batch: this.beside.editedBatch?.batch, aim }));
+    this.controls = new Controls(config, (settings) => this.changeSettings(settings), (aim) => call(this.server, "suggest", { batch: this.beside.settings.batch?.batch, aim }));
     this.steps = new Steps((step) => this.setStep(step));
     this.histogram = new Histogram();
     this.compare = new Compare(config.rules, () => this.compareChanged());
@@ -75,7 +75,7 @@ class Explore {
     });
     this.beside = new Beside(this, new FeatureChooser(server, config, { change: (fields) => this.beside.load(fields), own: (given) => this.beside.loadOwn(given) }));
     this.beside.makeMaps(server, this.map);
-    this.controls.element.querySelector(".card-body").prepend(this.beside.whoseField);
+    this.controls.element.querySelector(".card-body").prepend(this.beside.settings.element);
     this.take = new TakeAway(server, () => this.exportState(), () => this.link());
     this.notes = new NotesSheet(this, server);
     this.keys = keySheet();
@@ -117,6 +117,7 @@ class Explore {
       look: (changes) => this.setLook(changes),
       toggle: (set) => this.setLook({ show: { ...state.look.show, [set]: !state.look.show[set] } }),
       grid: () => this.setLook({ grid: !state.look.grid }),
+      overlay: (by) => this.toolbar.style.step(by),
       zoom: (factor) => this.mosaic.zoom(factor, state.anchor),
       fill: () => camera.fill(camera.filling === null ? whereIs(state.batch, state.anchor)[0] : null),
       another: (by) => {
@@ -289,7 +290,7 @@ class Explore {
   /** Settings moved by hand stay when the backbone changes. */
   changeSettings(settings) {
     this.ownSettings = true;
-    if (!this.beside.takes(settings)) this.state.settings = settings;
+    if (!this.beside.settings.takes(settings)) this.state.settings = settings;
     this.ask();
   }
 
@@ -441,7 +442,7 @@ class Explore {
 
   exportState() {
     const { batch, anchor, settings, step } = this.state;
-    return { batch: batch.batch, anchor, settings, step, look: lookOf(this.state), across: this.mosaic.tiles.lines, rival: this.compare.request, beside: this.beside.request, ...this.anchors.exported };
+    return { page: this.config.page, batch: batch.batch, anchor, settings, step, look: lookOf(this.state), across: this.mosaic.tiles.lines, rival: this.compare.request, beside: this.beside.request, ...this.anchors.exported };
   }
 
   link() {

@@ -2,6 +2,7 @@
 import { call } from "../shared/client.js";
 import { download, h } from "../shared/dom.js";
 import { bytes } from "../shared/codec.js";
+import { Animate } from "./animate.js";
 
 const FILES = [
   ["png", "PNG picture", "What the mosaic shows, with a caption"],
@@ -16,6 +17,7 @@ export class TakeAway {
     this.server = server;
     this.state = state;
     this.status = h("p", { class: "help", role: "status" });
+    this.animate = new Animate(server, state);
     this.code = h("textarea", { readonly: true, rows: "13", "aria-label": "Python", spellcheck: "false", dataset: { part: "python" } });
     this.link = h("input", { type: "text", readonly: true, "aria-label": "Link", dataset: { part: "link" } });
     this.makeLink = link;
@@ -27,6 +29,7 @@ export class TakeAway {
       { class: "sheet", "aria-label": "Take it with you" },
       h("header", {}, h("h2", {}, "Take it with you"), h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.element.close() }, "✕")),
       h("div", { class: "files" }, FILES.map(([format, title, text]) => h("button", { type: "button", dataset: { format }, onclick: () => this.save(format) }, h("strong", {}, title), h("span", {}, text)))),
+      this.animate.element,
       h("h3", {}, "Link"),
       h("div", { class: "inline" }, this.link, copy(this.link, "link")),
       this.lifetime,
@@ -45,6 +48,7 @@ export class TakeAway {
     this.lifetime.textContent = own ? "Your images are on this studio only: the link holds until it is restarted." : "";
     this.code.value = "";
     this.element.showModal();
+    this.animate.open();
     try {
       const reply = await call(this.server, "take", { ...this.state(), format: "py" });
       this.code.value = new TextDecoder().decode(bytes(reply.data));

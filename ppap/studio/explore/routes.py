@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from ppap.studio.explore.animating import Animating
 from ppap.studio.explore.noting import Noting
 from ppap.studio.explore.server import Server
 from ppap.studio.requests import RequestError
@@ -29,6 +30,24 @@ def routes(server: Server) -> list[Route]:
 
     return [
         Route("/studio/batch/{key}.jpg", picture),
+    ]
+
+
+def animation_routes(animating: Animating) -> list[Route]:
+    """Animations that were made."""
+
+    def animation(request: Request) -> Response:
+        try:
+            job = animating.job(request.path_params["key"])
+        except RequestError as error:
+            return Response(html.escape(str(error)), 404)
+        if job.file is None or not job.file.is_file():
+            return Response("This animation is no longer there. Make it again.", 404)
+        headers = {"Cache-Control": "private, no-store"}
+        return FileResponse(job.file, media_type=job.type, filename=job.name, headers=headers)
+
+    return [
+        Route("/studio/animation/{key}", animation),
     ]
 
 

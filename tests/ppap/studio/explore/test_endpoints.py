@@ -76,7 +76,8 @@ STUDYING = (
     "ablations",
     "ablation",
 )
-ALL = (*EXPLORING, *STUDYING, *TRAINING, *EVALUATING, *SEGMENTING)
+NOTING = ("notes", "note", "keep_note", "change_note", "delete_note", "note_page", "animate")
+ALL = (*EXPLORING, *NOTING, *STUDYING, *TRAINING, *EVALUATING, *SEGMENTING)
 SETTINGS = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 3}
 
 
