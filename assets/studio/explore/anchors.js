@@ -37,6 +37,7 @@ export class Anchors {
         this.trust.follow();
       },
     );
+    this.bar.element.addEventListener("keydown", (event) => this.key(event));
     page.compare.element.after(this.kept.strip);
     page.stage.classes.before(this.trustBar.element);
   }
@@ -113,6 +114,16 @@ export class Anchors {
     const { batch, look } = this.state;
     const kept = this.kept.patches.map((patch) => (patch === null ? null : whereIs(batch, patch)));
     return { kept, measure: look.style === "trust" ? (this.trust.shownMeasure ?? this.trust.measure) : null };
+  }
+
+  /** The keys that lead from anchor to anchor work beside the mosaic, too. */
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+    const { keep, worth } = this.actions();
+    const action = { k: keep, n: () => worth(1), p: () => worth(-1) }[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
   }
 
   /** What keys do. */

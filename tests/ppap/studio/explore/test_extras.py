@@ -19,6 +19,7 @@ from ppap.studio.explore.keptmarks import inner_border
 from ppap.studio.explore.layout import Place
 from ppap.studio.explore.looks.base import KEPT_COLOURS
 from tests.conftest import ROOT
+from tests.ppap.studio.explore.test_server import HOSTILE
 from tests.support.small_studio import SmallStudio, load_tiny, small_batch
 
 SETTINGS = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 2}
@@ -116,6 +117,16 @@ def test_trust_is_drawn_with_its_scale(studio: SmallStudio) -> None:
     assert "Recall of P as the anchor, 0 % to 100 % (All 48 patches)" in text
     assert "Precision of P" in said(saved(studio, "svg", look=look))
     assert saved(studio, "png", look=look, measure="moved").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["kept", "lasso", "measure", "look"])
+def test_whatever_is_asked_of_a_file_is_answered(studio: SmallStudio, name: str) -> None:
+    key = studio.store.add(small_batch(), {"source": "samples", "backbone": "embedded"}).key
+    request = {"batch": key, "anchor": 5, "settings": SETTINGS, "step": 2, "format": "json"}
+    look = {"style": "trust"}
+    for value in HOSTILE:
+        reply = studio.ask("take", {**request, "look": look, name: value})
+        assert "The studio failed" not in reply.get("error", ""), value
 
 
 def test_borders_moved_inwards_stay_inside_and_closed() -> None:
