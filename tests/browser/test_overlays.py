@@ -74,6 +74,12 @@ def test_the_menu_works_with_keys_and_says_what_is_missing(page: Page) -> None:
     expect(more).to_have_text("More▾")
     page.keyboard.press("ArrowLeft")
     assert page.evaluate(f"{STUDIO}.state.look.style") == "sets"
+    page.locator("#mosaic").focus()
+    page.keyboard.press("Shift+O")  # attention is left out, as it cannot be shown
+    assert page.evaluate(f"{STUDIO}.state.look.style") == "lengths"
+    for style in ("sets", "boxes"):
+        page.keyboard.press("o")
+        assert page.evaluate(f"{STUDIO}.state.look.style") == style
 
 
 def test_components_are_drawn_and_a_click_takes_the_background_away(

@@ -39,6 +39,12 @@ export class StylePicker {
     this.onPick(key);
   }
 
+  /** To the next or the one before, of those that can be shown. */
+  step(by) {
+    const open = [...this.row, ...this.items].map((button) => button.dataset.value).filter((key) => !this.reasons.get(key));
+    this.pick(open[(open.indexOf(this.chosen) + by + open.length) % open.length]);
+  }
+
   /** Say which one is drawn. */
   set(key) {
     this.chosen = key;
