@@ -22,14 +22,16 @@ export const sameNumber = (a, b) => a.grids.length === b.grids.length;
 // What of a batch's recipe says which images it has.
 const IMAGES = ["source", "folder", "split", "count", "seed", "images", "files", "size", "picture", "npz", "memory"];
 
-const imagesOf = ({ recipe }) => JSON.stringify(IMAGES.map((name) => recipe[name]));
+const imagesOf = ({ recipe }, names = IMAGES) => JSON.stringify(names.map((name) => recipe[name]));
+const NOT_SIZE = IMAGES.filter((name) => name !== "size");
 
 /** Whether two batches were made of the same images. */
 export const ofSameImages = (a, b) => sameImages(a, b) && imagesOf(a) === imagesOf(b);
 
-/** The patch of another batch that holds the middle of the anchor, if its images are the same; or null. */
+/** The patch of another batch that holds the middle of the anchor, if its images are the same, at
+ *  whichever resolution; or null. */
 export function samePlace({ batch, anchor }, next) {
-  if (!batch || !ofSameImages(batch, next)) return null;
+  if (!batch || !sameImages(batch, next) || imagesOf(batch, NOT_SIZE) !== imagesOf(next, NOT_SIZE)) return null;
   const [image, row, column] = whereIs(batch, anchor);
   const [rows, columns] = batch.grids[image];
   const [high, wide] = next.grids[image];

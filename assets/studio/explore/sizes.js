@@ -62,6 +62,7 @@ export class SizeChooser {
     this.number.value = listed ? "" : String(request.size);
     this.fields.show({});
     this.fields.reset();
+    this.tell(null);
   }
 
   choose(size) {
