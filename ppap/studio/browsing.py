@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ppap.backbones.folders import has_weights
 from ppap.data import printable
 from ppap.data.formats import is_image_name, suffix_of
 from ppap.data.listing import is_dropping, natural_key
@@ -36,6 +37,7 @@ COMPUTER = "This computer"
 WANTS: Mapping[str, frozenset[str]] = {
     "folder": frozenset(),
     "checkpoint": WEIGHTS,
+    "backbone": WEIGHTS,  # and folders that hold a model's
     "features": frozenset((".npz",)),
 }
 
@@ -45,7 +47,8 @@ class Listing:
     """What a folder holds, as far as it may be told."""
 
     entries: list[dict[str, Any]] = field(default_factory=list)
-    """name, path and kind of each; size in bytes and time of files."""
+    """name, path and kind of each; size in bytes and time of files; model, where a folder is one
+    that a backbone can be."""
     total: int = 0
     """How many fit, of which ``entries`` are a part."""
     pictures: int = 0
@@ -210,6 +213,10 @@ class Browsing:
             raise RequestError(f"{folder} cannot be opened: {error.strerror or error}.") from None
         found.cut = found.cut or found.total > KEPT
         found.entries = [entry_of(folder / name, is_file) for is_file, _, name in kept[start:]]
+        if want == "backbone":
+            for entry in found.entries:
+                if entry["kind"] == "folder" and has_weights(Path(entry["path"])):
+                    entry["model"] = True
         return found
 
     def _names(self, folder: Path, want: str, found: Listing) -> Iterator[tuple[str, bool]]:

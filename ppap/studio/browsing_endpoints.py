@@ -30,7 +30,7 @@ class BrowsingEndpoints:
 
         Args:
             path: the folder; empty for the places where one may begin.
-            want: "folder", "checkpoint" or "features": which files are listed beside the folders.
+            want: "folder", "checkpoint", "backbone" or "features": which files are listed, too.
             filter: what the names must hold, in any case.
             start: how many entries to pass by; 200 are told at once.
 

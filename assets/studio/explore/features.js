@@ -56,7 +56,7 @@ export class FeatureChooser {
   filePanel(errors) {
     const id = newId("checkpoint");
     this.file = h("input", { id, type: "text", placeholder: "or NAME@PATH, such as dinov2_vits14@/weights/x.pth" });
-    this.place = new PathField(this.server, this.file, { want: "checkpoint", chosen: () => this.useFile() });
+    this.place = new PathField(this.server, this.file, { want: "backbone", chosen: () => this.useFile() });
     this.output = choice("Output of a checkpoint of training", [...OUTPUTS, ["frozen", "Frozen", "The backbone that it was trained on"]], "backbone", () => this.file.value.trim() && this.useFile());
     const use = { use: (offer) => this.useFile(offer) };
     return form(

@@ -6,7 +6,7 @@ import { recent } from "./recent.js";
 
 const FILTER_AFTER_MS = 130;
 const LOOK_AFTER_MS = 140;
-const TITLES = { folder: "Choose a folder", checkpoint: "Choose a checkpoint file", features: "Choose a file of features" };
+const TITLES = { folder: "Choose a folder", checkpoint: "Choose a checkpoint file", backbone: "Choose a file or folder with weights", features: "Choose a file of features" };
 const browsers = new WeakMap();
 
 /** The one of a page; it is made when it is first needed. */
@@ -209,7 +209,7 @@ export class FolderBrowser {
       this.filter.setAttribute("aria-activedescendant", item.id);
     } else this.filter.removeAttribute("aria-activedescendant");
     const { target } = this;
-    const fits = target && (this.want === "folder") === (target.kind === "folder");
+    const fits = target && ((this.want === "folder") === (target.kind === "folder") || target.model);
     this.choose.disabled = !fits;
     this.choose.textContent = fits ? `Choose ${shortened(target.name)}` : "Choose";
     clearTimeout(this.looking);

@@ -12,9 +12,10 @@ const LOOK_AFTER_MS = 450;
  * Make an input one for paths. `element` holds the input, its button and what the folder seems to
  * be; it stands where the input stood.
  *
- * want: "folder", "checkpoint" or "features"; extras(): words that may stand there instead of a
- * path; chosen(path): one was chosen in the browser; seen(look or null): what the folder in the
- * field seems to be, which is said below the field where `about` is true.
+ * want: "folder", "checkpoint", "backbone" (NAME@ may stand before it) or "features"; extras():
+ * words that may stand there instead of a path; chosen(path): one was chosen in the browser;
+ * seen(look or null): what the folder in the field seems to be, which is said below the field where
+ * `about` is true.
  */
 export class PathField {
   constructor(server, input, { want = "folder", extras = () => [], chosen = null, seen = null, about = false } = {}) {
@@ -38,7 +39,7 @@ export class PathField {
 
   /** What is typed before the path, as in NAME@FILE. */
   get before() {
-    return this.want === "checkpoint" ? (this.input.value.match(/^[\w.-]+@/)?.[0] ?? "") : "";
+    return this.want === "backbone" ? (this.input.value.match(/^[\w.-]+@/)?.[0] ?? "") : "";
   }
 
   get path() {

@@ -41,7 +41,7 @@ export class OrderForm {
     const rule = head("rule", "Rule", lists.rules.map((r) => [r.key, r.title]));
     const known = lists.backbones.map((b) => [b.name, b.title]);
     this.backboneText = h("input", { type: "text", "aria-label": "Backbone: any timm ViT, or a checkpoint file", autocomplete: "off", spellcheck: "false", placeholder: "a timm ViT, a file, or NAME@FILE", oninput: () => this.change("backbone", this.backboneText.value) });
-    this.backboneFile = new PathField(this.server, this.backboneText, { want: "checkpoint" });
+    this.backboneFile = new PathField(this.server, this.backboneText, { want: "backbone" });
     this.backboneFile.element.hidden = true;
     const backbone = select("Backbone", [...known, ["", "Another, or a file…"]], "", (value) => {
       this.backboneFile.element.hidden = value !== "";

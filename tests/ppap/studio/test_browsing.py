@@ -92,6 +92,12 @@ def test_files_are_listed_where_some_are_wanted(local: Place) -> None:
     assert local.names(local.offered) == ["zz"]
     assert local.names(local.offered, want="checkpoint") == ["zz", "a.safetensors", "b.pt"]
     assert local.names(local.offered, want="features") == ["zz", "x.npz"]
+    (local.offered / "zz/model.safetensors").write_bytes(b"x")
+    entries = local.browse(str(local.offered), want="backbone")["entries"]
+    assert [(one["name"], one.get("model")) for one in entries[:2]] == [
+        ("zz", True),
+        ("a.safetensors", None),
+    ]
     file = local.browse(str(local.offered), want="features")["entries"][1]
     assert (file["kind"], file["size"]) == ("file", 5)
     assert file["time"] > 0
