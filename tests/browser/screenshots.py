@@ -11,10 +11,12 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.driver import ROOT, chromium, click_patch, open_page, studio
+from tests.browser.driver import ROOT, STUDIO, chromium, click_patch, open_page, studio
 
 LION = 784 + 7 * 28 + 14
 TOWER = 4 * 784 + 16 * 28 + 14
+MUZZLE = 15 * 28 + 12
+SKY = 3 * 784 + 4 * 28 + 22
 MOUSE_AWAY = (5, 5)
 
 
@@ -78,6 +80,28 @@ def problem(page: Page) -> None:
     field.press("Enter")
 
 
+def kept(page: Page) -> None:
+    """Several anchors in their colours, and what they have in common."""
+    for patch in (LION, MUZZLE, TOWER, SKY):
+        page.evaluate(f"{STUDIO}.anchors.kept.toggle({patch})")
+    page.get_by_role("tab", name="Kept").click()
+    page.locator(".overlap").wait_for()
+
+
+def trust(page: Page) -> None:
+    """Every patch as the anchor, and those worth a look."""
+    page.get_by_role("button", name="More overlays").click()
+    page.get_by_role("menuitemradio", name="Trust").click()
+    page.get_by_role("tab", name="Worth a look").click()
+    page.wait_for_selector("#mosaic[data-trust='precision whole']")
+
+
+def lasso(page: Page) -> None:
+    """What a lasso holds."""
+    page.evaluate(f"{STUDIO}.map.select(new Set({[*range(200, 420), *range(900, 1000)]}))")
+    page.locator(".lasso tbody").first.wait_for()
+
+
 def failure(page: Page) -> None:
     """A false positive: an anchor on the tower's lattice also takes other things."""
     click_patch(page, TOWER)
@@ -95,6 +119,9 @@ STATES: dict[str, Callable[[Page], None]] = {
     "keys": keys,
     "problem": problem,
     "tower": failure,
+    "kept": kept,
+    "trust": trust,
+    "lasso": lasso,
 }
 
 

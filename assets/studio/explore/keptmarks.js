@@ -1,6 +1,7 @@
 // Kept anchors on the mosaic: the border of each one's positives in its colour, and its number.
 import { POSITIVE } from "../shared/codec.js";
 import { COLOURS, codesAt, css, inkOn } from "./kept.js";
+import { PALETTE } from "./overlay.js";
 
 const BADGE = 7.5;
 // Borders lie inside one another, so that none hides where sets share an edge.
@@ -35,8 +36,10 @@ export function drawKeptNumbers(context, tiles, state, thin) {
     context.arc(x, y, r, 0, 2 * Math.PI);
     context.fillStyle = css(COLOURS[one.slot]);
     context.fill();
-    context.lineWidth = thin(1.5);
-    context.strokeStyle = "#fff";
+    // The number hides the anchor's frame.
+    const pink = one.patch === state.anchor;
+    context.lineWidth = thin(pink ? 2.5 : 1.5);
+    context.strokeStyle = pink ? css(PALETTE.anchor) : "#fff";
     context.stroke();
     context.fillStyle = inkOn(COLOURS[one.slot]);
     context.fillText(String(one.slot + 1), x, y + thin(0.5));

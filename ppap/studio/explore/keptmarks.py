@@ -11,9 +11,9 @@ from PIL import ImageDraw, ImageFont
 
 from ppap.batches import Batch
 from ppap.studio.explore.layout import Layout, Place
-from ppap.studio.explore.looks.base import KEPT_COLOURS, Colour, Panel
+from ppap.studio.explore.looks.base import KEPT_COLOURS, PALETTE, Colour, Panel
 from ppap.studio.explore.shape import Badge, Shape
-from ppap.studio.explore.views import POSITIVE
+from ppap.studio.explore.views import ANCHOR, POSITIVE
 
 # Borders lie inside one another, so that none hides where sets share an edge.
 STEP = 3
@@ -65,7 +65,10 @@ def kept_badges(batch: Batch, panel: Panel, layout: Layout) -> Iterator[Badge]:
         image, row, column = batch.position(one.anchor)
         x1, y1, x2, y2 = layout.places[image].square(row, column)
         fill = KEPT_COLOURS[one.slot]
-        yield Badge((x1 + x2) // 2, (y1 + y2) // 2, str(one.slot + 1), fill, ink_on(fill))
+        # The number hides the anchor's frame.
+        rim = PALETTE[ANCHOR] if one.anchor == panel.anchor else WHITE
+        at = ((x1 + x2) // 2, (y1 + y2) // 2)
+        yield Badge(*at, str(one.slot + 1), fill, ink_on(fill), rim)
 
 
 def ink_on(fill: Colour) -> Colour:
@@ -77,16 +80,17 @@ def ink_on(fill: Colour) -> Colour:
 def draw_badge(draw: ImageDraw.ImageDraw, badge: Badge) -> None:
     """With Pillow."""
     x, y = badge.x, badge.y
-    draw.ellipse((x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS), badge.fill, WHITE, 2)
+    draw.ellipse((x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS), badge.fill, badge.rim, 2)
     font = ImageFont.load_default(FONT_SIZE)
     draw.text((x, y), badge.text, fill=badge.ink, font=font, anchor="mm")
 
 
 def svg_badge(badge: Badge) -> str:
     """As elements."""
-    fill, ink = ("#{:02x}{:02x}{:02x}".format(*colour) for colour in (badge.fill, badge.ink))
+    colours = (badge.fill, badge.ink, badge.rim)
+    fill, ink, rim = ("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours)
     return (
-        f'<circle cx="{badge.x}" cy="{badge.y}" r="{RADIUS}" fill="{fill}" stroke="#ffffff" '
+        f'<circle cx="{badge.x}" cy="{badge.y}" r="{RADIUS}" fill="{fill}" stroke="{rim}" '
         f'stroke-width="2"/><text x="{badge.x}" y="{badge.y + 5}" text-anchor="middle" '
         f'font-weight="bold" font-size="{FONT_SIZE}" fill="{ink}">{html.escape(badge.text)}</text>'
     )

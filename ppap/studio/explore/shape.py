@@ -22,3 +22,4 @@ class Badge(NamedTuple):
     text: str
     fill: tuple[int, int, int]
     ink: tuple[int, int, int]
+    rim: tuple[int, int, int]

@@ -98,6 +98,14 @@ def test_pictures_have_borders_numbers_and_a_line(studio: SmallStudio) -> None:
         assert (picture == KEPT_COLOURS[slot]).all(axis=-1).any()
 
 
+def test_the_number_of_the_anchor_itself_has_its_colour(studio: SmallStudio) -> None:
+    pink = "#dc267f"
+    rims = re.findall(r'r="11" fill="(#\w+)" stroke="(#\w+)"', saved(studio, "svg").decode())
+    assert rims == [("#d55e00", "#ffffff"), ("#f0e442", "#ffffff")]
+    svg = saved(studio, "svg", anchor=20).decode()
+    assert ('r="11" fill="#f0e442" stroke="' + pink) in svg
+
+
 @pytest.mark.parametrize("style", ["union", "intersection"])
 def test_union_and_intersection_are_drawn(studio: SmallStudio, style: str) -> None:
     look = {"style": style, "opacity": 1}
