@@ -128,9 +128,9 @@ class Animating:
 
     def check(self, request: Mapping[str, Any]) -> None:
         """RequestError or another refusal where a request makes no sense; draws one step."""
-        if request.get("format") not in TYPES:
-            kinds = ", ".join(TYPES)
-            said = f"The format must be one of {kinds}, not {excerpt(request.get('format'))}."
+        format = request.get("format")
+        if not isinstance(format, str) or format not in TYPES:
+            said = f"The format must be one of {', '.join(TYPES)}, not {excerpt(format)}."
             raise RequestError(said, field="format")
         if not isinstance(request.get("map", False), bool):
             raise RequestError("map must be true or false.")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from ppap.studio.explore.looks.base import PALETTE
 from ppap.studio.explore.views import AMBIGUOUS, ANCHOR, NEGATIVE, POSITIVE, View
@@ -45,7 +45,7 @@ def animate(draw: Callable[[int], Image.Image], steps: int, format: str, tell: P
     """All steps as one file.
 
     Args:
-        draw: gives the picture of a step, all of the same size.
+        draw: gives the picture of a step; captions above the images may differ in height.
         steps: T; T + 1 pictures are drawn.
         format: of ``TYPES``.
         tell: see ``Progress``.
@@ -56,25 +56,38 @@ def animate(draw: Callable[[int], Image.Image], steps: int, format: str, tell: P
     film = encoder() if format == "mp4" else None
     if format == "mp4" and film is None:
         raise RequestError(NO_FILM, field="format")
-    stills = []
+    stills: list[Image.Image] = []
+    scale = None
     for step in range(steps + 1):
         tell("Drawing the steps", 0.7 * step / (steps + 1))
-        image = draw(step)
-        size = fitting(image.size, steps)
-        stills.append(image if size == image.size else image.resize(size, Image.Resampling.LANCZOS))
+        still = draw(step)
+        scale = fitting(still.size, steps) if scale is None else scale
+        stills.append(still if scale == 1 else ImageOps.scale(still, scale))
     tell("Encoding", 0.7)
-    found = list(frames(stills, tell))
+    found = list(frames(alike(stills), tell))
     if film is not None:
         return as_film(film, found)
     return as_pictures(found, format)
 
 
-def fitting(size: tuple[int, int], steps: int) -> tuple[int, int]:
-    """The size of a frame, so that all of them stay within their limits."""
+def alike(stills: Sequence[Image.Image]) -> list[Image.Image]:
+    """The steps' pictures in one size, the images of all at the same place."""
+    width, height = (max(sides) for sides in zip(*(one.size for one in stills), strict=True))
+    found = []
+    for still in stills:
+        sheet = still
+        if still.size != (width, height):  # a shorter caption begins lower
+            sheet = Image.new("RGB", (width, height), "white")
+            sheet.paste(still, (0, height - still.height))
+        found.append(sheet)
+    return found
+
+
+def fitting(size: tuple[int, int], steps: int) -> float:
+    """By how much a picture shrinks, so that all frames stay within their limits; 1 for not."""
     count = steps + 1 + EASED * steps
     pixels = size[0] * size[1] * count
-    shrink = min(1.0, math.sqrt(MOST_PIXELS / pixels), MOST_SIDE / max(size))
-    return max(1, int(size[0] * shrink)), max(1, int(size[1] * shrink))
+    return min(1.0, math.sqrt(MOST_PIXELS / pixels), MOST_SIDE / max(size))
 
 
 def frames(stills: Sequence[Image.Image], tell: Progress) -> Iterator[Frame]:
@@ -175,11 +188,12 @@ def with_map(image: Image.Image, view: View, step: int, places: np.ndarray) -> I
         step: of the view.
         places: float ``(N, 2)``.
     """
-    side = min(900, max(240, image.height))
-    sheet = Image.new("RGB", (image.width + side, image.height), "white")
-    sheet.paste(image)
-    top = (image.height - side) // 2
-    sheet.paste(draw_map(view, step, places, side), (image.width, max(0, top)))
+    side = min(900, max(240, image.width // 2))
+    height = max(side, image.height)
+    sheet = Image.new("RGB", (image.width + side, height), "white")
+    # At the foot of both: what stands above the images may differ in height.
+    sheet.paste(image, (0, height - image.height))
+    sheet.paste(draw_map(view, step, places, side), (image.width, height - side))
     return sheet
 
 
