@@ -239,7 +239,7 @@ def test_what_scripts_download_is_their_user_s(ada: User, bob: User) -> None:
     images = ["samples", 224, "embedded", "", "train", 8, 0, "", None]
     data = [*images, "", "", 0, "", "", "", "square"]
     batch = result_of(ada, "load_batch", data)["batch"]
-    usual = ["png", -1, 0.5, 0.2, 3, 3, 2, "", None, "sets", 0.6, False]
+    usual = ["png", -1, 0.5, 0.2, 3, 3, 2, "", None, "sets", 0.6, False, None, "", "", None, None]
     made = result_of(ada, "save", [batch, 0, 1, 1, *usual])
     address = f"/gradio_api/file={made['path']}"
     assert (ada.status(address), bob.status(address)) == (200, 403)
