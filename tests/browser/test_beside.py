@@ -51,13 +51,14 @@ def open_beside(page: Page, weights: Path) -> None:
 
 def both_ready(page: Page) -> None:
     """Both mosaics show the sets of the same anchor under the settings of the sliders."""
-    page.wait_for_selector(f"#{SECOND}[data-ready=true]")
+    # Whole networks are loaded for it, beside whatever else runs.
+    page.wait_for_selector(f"#{SECOND}[data-ready=true]", timeout=90_000)
     page.wait_for_function(
         f"""() => {{
           const {{ state, beside }} = {STUDIO};
           const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
           return beside.view && state.view.anchor === state.anchor && beside.view.anchor === beside.anchor
-            && same(state.view.settings, state.settings) && same(beside.view.settings, beside.settings);
+            && same(state.view.settings, state.settings) && same(beside.view.settings, beside.settings.values);
         }}"""
     )
 
@@ -235,7 +236,7 @@ def test_points_move_from_one_map_to_the_other(page: Page, weights: Path) -> Non
     # Near where they began, so that the eye can follow: far nearer than places at random would be.
     mean = page.evaluate(
         f"""() => {{
-          const {{ points, target }} = {STUDIO}.map;
+          const {{ points, motion: {{ target }} }} = {STUDIO}.map;
           const far = (order) => points.x.reduce((sum, x, j) =>
             sum + Math.hypot(x - target.x[order(j)], points.y[j] - target.y[order(j)]), 0);
           return far((j) => j) / far((j) => (j + 2352) % 4704);

@@ -1,10 +1,12 @@
 // A second choice of features for the same images, or the same features under other settings: one
 // anchor, and two mosaics, maps and histograms. What changes from the first to the second.
-import { call, follow } from "../shared/client.js";
+import { call } from "../shared/client.js";
 import { cosine, int16, readView, unpackCodes } from "../shared/codec.js";
-import { choice, fixed, h } from "../shared/dom.js";
+import { fixed, h } from "../shared/dom.js";
 import { uploadAll } from "../shared/drop.js";
+import { fetchBeside } from "./besideload.js";
 import { BesidePane, BesideTable } from "./besidepane.js";
+import { BesideSettings } from "./besidesettings.js";
 import { change, stepBeside } from "./difference.js";
 import { Histogram } from "./histogram.js";
 import { MapBeside } from "./mapbeside.js";
@@ -12,12 +14,6 @@ import { Mosaic } from "./mosaic.js";
 import { holding, ofSameImages, pulled, sameNumber } from "./pairing.js";
 import { loadPicture } from "./pictures.js";
 import { patchCount } from "./tiles.js";
-
-const WHOSE = [
-  ["both", "Both", "One set of settings for both features"],
-  ["first", "First", "Settings of the first features only"],
-  ["second", "Second", "Settings of the second features only"],
-];
 
 export class Beside {
   /** page: the Explore page; chooser: {element, value(), set(fields)}, which features. */
@@ -29,11 +25,8 @@ export class Beside {
     this.view = null;
     this.difference = null;
     this.given = null; // {npz} or {batch} of features of one's own
-    this.own = null; // settings of the second; null: those of the first
-    this.edited = "both";
     this.turn = 0;
-    this.whose = choice("Settings of", WHOSE, "both", (key) => this.edit(key));
-    this.whoseField = h("div", { class: "field whose", hidden: true }, h("span", { class: "label" }, "Settings of"), this.whose.group);
+    this.settings = new BesideSettings(page, () => this.batch);
     this.choosing = h("div", { class: "beside-choice", hidden: true }, chooser.element);
     this.table = new BesideTable();
     this.histogram = new Histogram("Similarity to the second proxy");
@@ -66,11 +59,7 @@ export class Beside {
 
   /** What the server needs to know, or null. */
   get request() {
-    return this.batch && { batch: this.batch.batch, settings: this.settings };
-  }
-
-  get settings() {
-    return this.own ?? this.page.state.settings;
+    return this.batch && { batch: this.batch.batch, settings: this.settings.values };
   }
 
   /** The second's anchor: the patch that holds the middle of the first's. */
@@ -83,18 +72,13 @@ export class Beside {
     return view && this.view ? stepBeside(step, view, this.view) : 0;
   }
 
-  /** The batch whose settings the sliders show, for Suggest. */
-  get editedBatch() {
-    return this.edited === "second" && this.batch ? this.batch : this.page.state.batch;
-  }
-
   toFirst = (patch) => this.backward[patch];
   toSecond = (patch) => this.forward?.[patch] ?? 0;
 
   /** The page's state as the second pane, its map and the overlays see it. */
   get state() {
-    const { batch, anchor, settings, view, step, difference } = this;
-    return { ...this.page.state, batch, anchor, settings, view, step, difference, selection: this.selection, kept: [], trust: null };
+    const { batch, anchor, view, step, difference } = this;
+    return { ...this.page.state, batch, anchor, settings: this.settings.values, view, step, difference, selection: this.selection, kept: [], trust: null };
   }
 
   get selection() {
@@ -118,8 +102,8 @@ export class Beside {
     this.leave();
     this.kind = kind;
     if (!kind) return this.showChoice();
-    if (kind === "same") this.edit("second");
     this.showChoice();
+    if (kind === "same") this.settings.edit("second");
     if (!this.page.state.batch) return;
     this.follow(this.page.state.batch);
     this.begin();
@@ -137,10 +121,9 @@ export class Beside {
     this.turn++;
     this.drop();
     this.kind = null;
-    this.own = this.given = null;
-    this.edited = "both";
-    this.whose.set("both");
-    this.page.controls.set(this.page.state.settings);
+    this.given = null;
+    this.settings.adopt();
+    this.maps.morph.set(0);
     this.pane.progress(null);
     this.pane.fail("");
   }
@@ -159,16 +142,13 @@ export class Beside {
 
   showChoice() {
     this.choosing.hidden = this.kind !== "features";
-    this.whoseField.hidden = !this.kind;
+    this.settings.element.hidden = !this.kind;
   }
 
   /** What a link says; loading begins with the first batch. */
   adopt(link) {
     this.leave();
     this.kind = link?.kind ?? null;
-    this.own = link?.settings ?? null;
-    this.edited = link?.edited ?? "both";
-    this.whose.set(this.edited);
     if (this.kind === "features") {
       const { npz, batch, ...fields } = link.fields;
       this.given = npz ? { npz } : batch ? { batch } : null;
@@ -176,14 +156,14 @@ export class Beside {
     }
     this.maps.morph.set(link?.morph ?? 0);
     this.showChoice();
-    this.page.controls.set(this.edited === "second" ? this.own : this.page.state.settings);
+    this.settings.adopt(link ?? {});
   }
 
   /** What a link must say, or null. */
   link() {
     if (!this.kind) return null;
     const fields = this.kind === "features" ? this.wanted : {};
-    return { kind: this.kind, fields, settings: this.own, edited: this.edited, morph: this.maps.morph.share };
+    return { kind: this.kind, fields, settings: this.settings.own, edited: this.settings.edited, morph: this.maps.morph.share };
   }
 
   /** The first features are others now: keep the second ones where they are of the same images. */
@@ -216,7 +196,7 @@ export class Beside {
     this.pane.fail("");
     this.pane.progress("Loading the second features");
     try {
-      const batch = await this.fetch(fields, () => mine === this.turn);
+      const batch = await fetchBeside(this.page, fields, (text, share) => this.pane.progress(text, share), () => mine === this.turn);
       if (!batch || mine !== this.turn) return;
       this.given = fields.files ? { batch: batch.batch } : fields.npz || fields.batch ? fields : null;
       await this.setBatch(batch);
@@ -228,16 +208,6 @@ export class Beside {
       this.chooser.failed();
       if (this.view) this.setStale(false);
     }
-  }
-
-  /** The batch of some features; null where nobody waits for it any more. */
-  fetch(fields, isCurrent) {
-    const { page } = this;
-    if (fields.batch) return call(page.server, "recall", fields.batch);
-    const own = fields.npz || fields.files;
-    const request = own ? { source: "npz", backbone: "npz", ...fields } : { ...fields, like: page.state.batch.batch };
-    const tell = (text, share) => isCurrent() && this.pane.progress(text, share);
-    return follow(page.server, { ...request, page: `${page.config.page} beside` }, tell, isCurrent);
   }
 
   /** Features of one's own: {npz: path} or {files: [File]}. */
@@ -254,6 +224,7 @@ export class Beside {
   async setBatch(batch) {
     const mine = ++this.turn;
     this.kind = "features";
+    this.page.state.rivalView = null;
     this.page.compare.show("features");
     this.showChoice();
     const picture = await loadPicture(batch.picture);
@@ -285,7 +256,7 @@ export class Beside {
     if (batch.recipe.pictures === false) this.mosaic.setBatch(batch, page.picture, page.state.batch);
     else this.mosaic.setBatch(batch, picture);
     this.setStale(true);
-    if (this.edited === "second") page.controls.setBatch(batch);
+    if (this.settings.edited === "second") page.controls.setBatch(batch);
     this.maps.setBatch(batch, picture);
   }
 
@@ -294,24 +265,6 @@ export class Beside {
     this.forward = holding(first, this.batch);
     this.backward = holding(this.batch, first);
     this.pulledFrom = null;
-  }
-
-  /** Whose settings the sliders show: of both, the first or the second. */
-  edit(whose) {
-    const { page } = this;
-    this.own = whose === "both" ? null : { ...this.settings };
-    this.edited = whose;
-    this.whose.set(whose);
-    page.controls.setBatch((whose === "second" ? this.batch : page.state.batch) ?? { preset: page.config.default_preset });
-    page.controls.set(whose === "second" ? this.own : page.state.settings);
-    if (page.state.view) page.ask();
-  }
-
-  /** Settings were moved: whether they are the second's. */
-  takes(settings) {
-    if (this.edited !== "second" || !this.kind) return false;
-    this.own = settings;
-    return true;
   }
 
   /** The server's answer to a request for both; `asked` is what was asked for beside. */
@@ -323,7 +276,7 @@ export class Beside {
       this.view = this.difference = this.page.state.difference = null;
       this.table.element.hidden = true;
       if (refused.gone && this.kind === "features" && !this.loading) this.load(this.wanted);
-      else if (this.edited === "second" && refused.field in this.page.controls.fields) this.page.controls.fail(refused.field, refused.error);
+      else this.settings.refuse(refused);
       return;
     }
     this.view = { ...readView(reply.beside.view, this.patches), anchor: reply.beside.anchor, settings: asked.settings };
@@ -352,7 +305,7 @@ export class Beside {
     if (!this.view) return;
     const other = JSON.stringify(batch.grids) !== JSON.stringify(this.batch.grids);
     const same = this.kind === "features" && this.batch.batch === batch.batch;
-    this.table.show({ view, step }, { view: this.view, step: this.step }, difference, { labels: batch.labels, other, same, linked: !this.own }, anchor);
+    this.table.show({ view, step }, { view: this.view, step: this.step }, difference, { labels: batch.labels, other, same, linked: !this.settings.own }, anchor);
     if (!this.histogram.element.isConnected) this.histograms.append(this.histogram.element);
     this.page.histogram.heading.textContent = "Similarity to the first proxy";
     this.histogram.setView(this.view, this.step);
@@ -374,8 +327,8 @@ export class Beside {
 
   titles() {
     const { batch } = this.page.state;
-    const second = !this.batch ? "other features" : this.kind === "same" ? "the same, other settings" : this.batch.features_title ?? this.batch.backbone_title;
-    return { first: `First: ${batch?.features_title ?? batch?.backbone_title ?? ""}`, second: `Second: ${second}` };
+    const second = !this.batch ? "other features" : this.kind === "same" ? "the same, other settings" : this.batch.backbone_title;
+    return { first: `First: ${batch?.backbone_title ?? ""}`, second: `Second: ${second}` };
   }
 
   /** Until the second's new sets are there, nothing old may pass for them. */
@@ -391,7 +344,7 @@ export class Beside {
     const own = this.toSecond(patch);
     let reply;
     try {
-      reply = await call(this.page.server, "preview", { batch: batch.batch, anchor: own, phi0: this.settings.phi0 });
+      reply = await call(this.page.server, "preview", { batch: batch.batch, anchor: own, phi0: this.settings.values.phi0 });
     } catch {
       return;
     }

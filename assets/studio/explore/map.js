@@ -4,6 +4,7 @@ import { ANCHOR, cosine, float32 } from "../shared/codec.js";
 import { call } from "../shared/client.js";
 import { card, choice, count, fixed, h } from "../shared/dom.js";
 import { classLegend } from "./legend.js";
+import { MapMotion } from "./mapmotion.js";
 import { PALETTE, SET_OF } from "./overlay.js";
 import { patchColours, styleOf } from "./styles/index.js";
 import { ofCosine, similarityLegend } from "./styles/similarity.js";
@@ -17,6 +18,9 @@ const hex = ([r, g, b]) => `rgb(${r},${g},${b})`;
 /** Distinct hues for images; neighbours in the list differ in lightness too. */
 const imageColour = (i) => `hsl(${(i * 137.5) % 360} 70% ${i % 2 ? 42 : 60}%)`;
 
+/** Whether an overlay has a colour for a patch: on a dark page, black would be none. */
+const seen = (rgba, j) => rgba[4 * j + 3] > 0 && rgba[4 * j] + rgba[4 * j + 1] + rgba[4 * j + 2] > 0;
+
 const isDark = () => document.body.classList.contains("dark");
 
 export class PatchMap {
@@ -27,8 +31,7 @@ export class PatchMap {
   constructor(server, hooks, { id = "map", title = "Map", label = "Map of all patches", ask } = {}) {
     this.hooks = hooks;
     this.ask = ask ?? ((have) => call(server, "map", { batch: this.batch.batch, have }));
-    this.target = null; // where every point goes, {x, y}
-    this.share = 0; // how far it has gone
+    this.motion = new MapMotion(this);
     this.colourBy = "set";
     this.by = choice(
       "Colour by",
@@ -48,11 +51,10 @@ export class PatchMap {
     this.plot = h("div", { id, class: "plot", role: "img", "aria-label": label, dataset: { state: "empty" } });
     this.status = h("p", { class: "help", role: "status" });
     this.bar = h("progress", { max: 1, hidden: true, "aria-label": "Fitting the map" });
-    this.ring = h("i", { class: "map-ring", hidden: true, "aria-hidden": "true" });
     this.thumb = h("canvas", { width: THUMB, height: THUMB });
     this.tipText = h("span", {});
     this.tip = h("div", { class: "tip", hidden: true, "aria-hidden": "true" }, this.thumb, this.tipText);
-    body.append(h("div", { class: "plot-holder" }, this.plot, this.ring, this.tip), h("div", { class: "map-status" }, h("div", { class: "row" }, this.status, this.clear), this.bar, this.legend));
+    body.append(h("div", { class: "plot-holder" }, this.plot, this.motion.ring, this.tip), h("div", { class: "map-status" }, h("div", { class: "row" }, this.status, this.clear), this.bar, this.legend));
     this.element = element;
     this.heading = header.firstChild;
     new ResizeObserver(() => this.drawn && this.plot.clientWidth && window.Plotly?.Plots.resize(this.plot)).observe(this.plot);
@@ -63,8 +65,8 @@ export class PatchMap {
     this.picture = picture;
     this.version = null;
     this.drawn = false;
-    this.points = this.target = null;
-    this.mark(null);
+    this.points = null;
+    this.motion.begin();
     this.clear.hidden = true;
     this.by.group.querySelector("[data-value=label]").disabled = !batch.labels;
     if (!batch.labels && this.colourBy === "label") {
@@ -129,6 +131,7 @@ export class PatchMap {
     const xy = float32(reply.xy);
     this.points = { x: xy.filter((_, i) => i % 2 === 0), y: xy.filter((_, i) => i % 2 === 1) };
     this.version = reply.version;
+    this.motion.framed = false; // other places have axes of their own
     this.plot.dataset.state = reply.version;
     this.draw();
     this.hooks.onPlaced?.();
@@ -137,63 +140,14 @@ export class PatchMap {
   /** Stop asking; what is drawn is no longer looked at. */
   leave() {
     this.turn = (this.turn ?? 0) + 1;
-    this.points = this.target = null;
+    this.points = null;
+    this.motion.begin();
     this.drawn = false;
-  }
-
-  /** Where the points can go, {x, y} of every patch; null: nowhere, they are where they belong. */
-  setTarget(target) {
-    if (!target && this.target && this.share > 0 && this.drawn) this.moveTo(0);
-    this.target = target;
-    if (!target) this.share = 0;
-  }
-
-  /** Put every point so far on its way to its target, 0 to 1. */
-  moveTo(share) {
-    if (!this.drawn || !this.target) return;
-    this.share = share;
-    const { x, y } = this.spots();
-    window.Plotly.update(this.plot, { x: [x], y: [y] }, { ...this.proxyMarks(), ...this.frame(share) }, [0]);
-    this.plot.dataset.share = String(share);
-    this.mark(this.marked);
-  }
-
-  /** Axes that hold still while points move, unless somebody has zoomed. */
-  frame(share) {
-    const { xaxis, yaxis } = this.plot._fullLayout;
-    if (share > 0 && !this.framed && xaxis.autorange && yaxis.autorange) {
-      this.framed = true;
-      const reach = (name) => {
-        const all = [...this.points[name], ...this.target[name]];
-        const [low, high] = [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
-        return [low - 0.04 * (high - low), high + 0.04 * (high - low)];
-      };
-      return { "xaxis.range": reach("x"), "yaxis.range": reach("y") };
-    }
-    if (share > 0 || !this.framed) return {};
-    this.framed = false;
-    return { "xaxis.autorange": true, "yaxis.autorange": true };
-  }
-
-  /** Where the points are drawn. */
-  spots() {
-    const { points, target, share } = this;
-    if (!target || share === 0) return points;
-    const between = (from, to) => from.map((value, j) => value + share * (to[j] - value));
-    return { x: between(points.x, target.x), y: between(points.y, target.y) };
   }
 
   /** Put a ring around a patch; null takes it away. */
   mark(patch) {
-    this.marked = patch;
-    const axes = this.plot._fullLayout;
-    this.ring.hidden = patch === null || patch === undefined || !this.drawn || !axes?.xaxis;
-    if (this.ring.hidden) return;
-    const { points, target, share } = this;
-    const at = (name) => points[name][patch] + (target ? share * (target[name][patch] - points[name][patch]) : 0);
-    this.ring.style.left = `${axes.xaxis._offset + axes.xaxis.l2p(at("x"))}px`;
-    this.ring.style.top = `${axes.yaxis._offset + axes.yaxis.l2p(at("y"))}px`;
-    this.ring.dataset.patch = String(patch);
+    this.motion.mark(patch);
   }
 
   colours() {
@@ -206,7 +160,7 @@ export class PatchMap {
     const overlay = this.colourBy === "overlay" ? this.overlayColours() : null;
     for (let j = 0; j < n; j++) {
       if (selection?.size && !selection.has(j)) out[j] = dark ? "#2b3345" : "#e4e8ef";
-      else if (overlay) out[j] = overlay[4 * j + 3] ? hex(overlay.subarray(4 * j, 4 * j + 3)) : dark ? "#3a4356" : "#ccd3de";
+      else if (overlay) out[j] = seen(overlay, j) ? hex(overlay.subarray(4 * j, 4 * j + 3)) : dark ? "#3a4356" : "#ccd3de";
       else if (this.colourBy === "image") out[j] = imageColour(imageOf(this.batch, j));
       else if (this.colourBy === "label") {
         const label = this.batch.labels[j];
@@ -231,7 +185,7 @@ export class PatchMap {
 
   /** Where the proxies are: the weighted mean of their nearest patches on the map. */
   path() {
-    const spots = this.spots();
+    const spots = this.motion.spots();
     return (this.hooks.getState().view?.steps ?? []).map(({ nearest, weights }) => ({
       x: nearest.reduce((sum, j, i) => sum + weights[i] * spots.x[j], 0),
       y: nearest.reduce((sum, j, i) => sum + weights[i] * spots.y[j], 0),
@@ -285,7 +239,7 @@ export class PatchMap {
     const patches = {
       type: "scattergl",
       mode: "markers",
-      ...this.spots(),
+      ...this.motion.spots(),
       marker: { size: marks, color: this.colours(), line: { width: 0 } },
       hoverinfo: "none",
       // What is not in the lasso is greyed by colour, so that it stays visible.
@@ -316,7 +270,7 @@ export class PatchMap {
     window.Plotly.react(this.plot, [patches], layout, config);
     if (!this.listening) this.listen();
     this.drawn = true;
-    this.mark(this.marked);
+    this.mark(this.motion.marked);
     this.plot.dataset.drawn = String(Number(this.plot.dataset.drawn ?? 0) + 1);
   }
 
@@ -330,7 +284,7 @@ export class PatchMap {
       if (!event?.points) return;
       this.select(new Set(event.points.filter((p) => p.curveNumber === 0).map((p) => p.pointIndex ?? p.pointNumber)));
     });
-    this.plot.on("plotly_relayout", () => this.mark(this.marked));
+    this.plot.on("plotly_relayout", () => this.mark(this.motion.marked));
     this.plot.on("plotly_deselect", () => this.select(new Set()));
     this.plot.on("plotly_hover", ({ points, event }) => {
       const point = points.find((p) => p.curveNumber === 0);

@@ -61,7 +61,7 @@ export class MapBeside {
     this.map.element.remove();
     this.morph.element.hidden = true;
     this.morph.allow(false);
-    this.first.setTarget(null);
+    this.first.motion.setTarget(null);
     this.first.mark(null);
   }
 
@@ -76,13 +76,13 @@ export class MapBeside {
     const { points } = this.map;
     if (!points || !this.first.points || !this.beside.forward) return;
     const along = (values) => Float32Array.from(this.beside.forward, (partner) => values[partner]);
-    this.first.setTarget({ x: along(points.x), y: along(points.y) });
+    this.first.motion.setTarget({ x: along(points.x), y: along(points.y) });
     this.morph.allow(this.beside.kind !== "same");
     if (this.morph.share > 0) this.moving(this.morph.share);
   }
 
   moving(share) {
-    this.first.moveTo(share);
+    this.first.motion.moveTo(share);
   }
 
   /** A lasso on the second map holds patches of the first, too. */
