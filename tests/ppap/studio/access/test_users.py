@@ -200,6 +200,7 @@ def test_a_batch_is_its_user_s_by_page_and_by_address(ada: User, bob: User) -> N
         ("explore.preview", {"batch": key, "anchor": 0, "phi0": 0.5}),
         ("explore.suggest", {"batch": key, "aim": "pure"}),
         ("explore.map", {"batch": key}),
+        ("explore.describe", {"batch": key, "what": "lengths"}),
         ("explore.take", {**anchor, "format": "png", "step": 0}),
         ("explore.load", {"source": "files", "size": 224, "of": key}),
     ):
