@@ -196,17 +196,16 @@ def _propagated(patches: _Patches, own: Tensor, settings: Settings, out: Tensor)
     first = v = patches.f[own]
     phi = v.new_full((len(v),), settings.phi0)
     psi = v.new_full((len(v),), settings.psi0)
-    crossed = psi > phi
     _cosines(v, patches.ft, out)
     for _ in range(settings.steps):
         after = relocate(patches.f, positives(out, phi), v)
         moved = distance_moved(v, after)
         phi = positiveness_criterion(phi, moved, settings.sigma_pos)
         psi = ambiguity_criterion(psi, moved, settings.sigma_amb)
-        crossed |= psi > phi
         v = after
         _cosines(v, patches.ft, out)
-    return _End(out, phi, psi, distance_moved(first, v), crossed)
+    # Φ never rises and Ψ never falls: where they crossed they stay crossed.
+    return _End(out, phi, psi, distance_moved(first, v), psi > phi)
 
 
 def _cosines(v: Tensor, ft: Tensor, out: Tensor) -> None:
