@@ -168,10 +168,21 @@ def npz_beside(first: bytes, other: bytes, own: Shown, second: Second) -> bytes:
 
 def python_beside(first: str, other: str, held: Held, second: Second) -> str:
     """Lines for the first features, then for the second, and what the positives gain and lose."""
-    lines = [first.rstrip(), "first = sets", "", "# Beside it", other.rstrip()]
+    lines = [first.rstrip(), "first = sets", "", "# Beside it", *lines_beside(first, other)]
     if held.batch.grids == second.held.batch.grids:
         lines += [
             "before, after = first.at(first.steps).positive[0], sets.at(sets.steps).positive[0]",
             "print(int((after & ~before).sum()), 'gained,', int((before & ~after).sum()), 'lost')",
         ]
     return "\n".join(lines) + "\n"
+
+
+def lines_beside(first: str, other: str) -> list[str]:
+    """The second features' lines, without those that have been run and would change nothing."""
+    done = set(first.splitlines())
+    lines: list[str] = []
+    for line in other.rstrip().splitlines():
+        if line in done and (not lines or line.startswith(("import ", "from "))):
+            continue
+        lines.append(line)
+    return lines

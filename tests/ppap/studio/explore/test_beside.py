@@ -358,6 +358,31 @@ def test_nothing_to_compare_with_draws_nothing(studio: SmallStudio, two: dict[st
     assert 'fill="#40e0c4"' not in svg
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_the_lines_of_python_compute_both(
+    studio: SmallStudio,
+    two: dict[str, Any],
+    same: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("ppap.backbones.load_backbone", load_tiny)
+    if same:
+        two["beside"]["batch"] = two["batch"]
+    request = {**two, "step": -1}
+    code = studio.server.file({**request, "format": "py"}).data.decode()
+    exec(compile(code, "beside.py", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    found = json.loads(studio.server.file({**request, "format": "json"}).data)
+    for line, one in zip(printed, (found, found["beside"]), strict=False):
+        last = one["rules"][0]["steps"][-1]
+        assert line == f"{last['positive']} {last['ambiguous']} {last['negative']}"
+    last = found["differences"][-1]
+    assert printed[2:] == ([f"{last['gained']} gained, {last['lost']} lost"] if same else [])
+    assert code.count("import torch") == 1
+    assert code.count("load_backbone(") == (1 if same else 2)
+
+
 # --- maps
 
 
