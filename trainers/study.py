@@ -151,8 +151,9 @@ def carry_out(given: argparse.Namespace) -> int:
     data = None if given.kind == "samples" else given.data
     options = {} if given.split is None else {"split": given.split}
     dataset = open_dataset(data, kind=given.kind, **options)
+    trained: list[tuple[str, Backbone]] = []
     if given.checkpoint is None:
-        backbone, trained = load_backbone(given.backbone or "embedded"), []
+        backbone = load_backbone(given.backbone or "embedded")
     else:
         backbone, trained = networks_of(given.checkpoint)
     said = Said(given.progress_every)

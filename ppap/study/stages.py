@@ -147,7 +147,7 @@ class StagesAt(NamedTuple):
 
 def as_values(looked: StageTrust, network: Backbone) -> dict[str, Any]:
     """A stage as ``study.json`` holds it."""
-    sets = {
+    sets: dict[str, Any] = {
         one.aim: {**cell(measured), "expected": plain(one.expected)}
         for one, measured in zip(looked.advice, looked.suggested, strict=True)
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.benchmarks import (
     bench_cache,
     bench_crf,
+    bench_every_anchor,
     bench_loss,
     bench_map,
     bench_studio,
@@ -20,6 +21,7 @@ for benchmark in (
     bench_map,
     bench_watch,
     bench_sweep,
+    bench_every_anchor,
 ):
     print(f"\n== {benchmark.__name__.rsplit('.', 1)[-1]}", flush=True)
     benchmark.main()

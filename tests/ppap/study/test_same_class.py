@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, precision_recall_curve  # type: ignore
+from sklearn.metrics import average_precision_score, precision_recall_curve
 from torch import Tensor
 
 from ppap.propagation import unit
