@@ -154,7 +154,7 @@ def test_a_report_s_checkpoint_and_ones_own_features(
 
 def test_what_a_script_explores(browser: Browser, tmp_path: Path) -> None:
     chance = np.random.default_rng(1)
-    given = {
+    given: dict[str, Any] = {
         "features": chance.standard_normal((2, 4, 4, 6)).astype(np.float32),
         "images": chance.integers(0, 256, (2, 64, 64, 3)).astype(np.uint8),
         "labels": chance.integers(0, 2, (2, 4, 4)),
