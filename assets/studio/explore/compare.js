@@ -14,7 +14,7 @@ export class Compare {
       [
         ["none", "Nothing"],
         { group: "Another rule", options: rules.map((rule) => [rule.key, rule.title]) },
-        { group: "Features", options: [["same", "The same, other settings"], ["features", "Other features…"]] },
+        { group: "Features", options: [["same", "Same, other settings"], ["features", "Other features…"]] },
       ],
       "none",
       () => {

@@ -18,11 +18,13 @@ from PIL import Image
 from ppap.batches import Batch
 from ppap.embedding.layout import turn_towards
 from ppap.embedding.service import MapStatus, pca_map
+from ppap.places import ASSETS
 from ppap.propagation import propagate
 from ppap.studio import networks
 from ppap.studio.access.visitor import Visitor, asking
 from ppap.studio.explore import beside, views
 from ppap.studio.explore.beside_endpoints import BesideEndpoints
+from ppap.studio.explore.looks import difference
 from ppap.studio.explore.maps import Maps
 from tests.support.small_studio import SmallStudio, draw, load_tiny, small_batch
 
@@ -349,6 +351,23 @@ def test_the_difference_to_a_rule_is_drawn_too(studio: SmallStudio, two: dict[st
     look = {"style": "difference"}
     svg = studio.server.file({**request, "step": -1, "look": look, "format": "svg"}).data.decode()
     assert "turquoise: gained (" in words_of(svg)
+
+
+def test_the_page_draws_the_difference_in_the_same_colours() -> None:
+    scripts = ASSETS / "studio" / "explore"
+    rows = re.findall(
+        r"\[(GAINED|LOST|KEPT), \"[^\"]+\", \[(\d+), (\d+), (\d+)\], ([\d.]+)\]",
+        (scripts / "styles" / "difference.js").read_text(),
+    )
+    found = {getattr(difference, name): (*map(int, rgb), float(fill)) for name, *rgb, fill in rows}
+    assert found == {
+        code: (*colour, difference.FILL[code]) for code, colour in difference.COLOURS.items()
+    }
+    codes = re.findall(
+        r"export const (GAINED|LOST|KEPT) = (\d);", (scripts / "difference.js").read_text()
+    )
+    assert {name: int(code) for name, code in codes} == {"GAINED": 1, "LOST": 2, "KEPT": 3}
+    assert (beside.GAINED, beside.LOST, beside.KEPT) == (1, 2, 3)
 
 
 def test_nothing_to_compare_with_draws_nothing(studio: SmallStudio, two: dict[str, Any]) -> None:
