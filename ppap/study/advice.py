@@ -17,7 +17,9 @@ another backbone lie elsewhere, while *ranks* of patches mean the same everywher
 
 That is the *complete* advice: it looks for most of a class, close to the best F1. The *pure* one
 takes a higher Φ⁰, at which about 85 % of the positives should be right, and few of a class are
-found; ``ppap.study.expectation`` tells how that is known.
+found; ``ppap.study.expectation`` tells how that is known. It is known for the embedded backbone as
+it is: for other features the pure Φ⁰ is that which most neighbouring patches exceed, and no number
+is given.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from ppap.propagation import cosines, unit
 from ppap.settings import Settings
 from ppap.study.expectation import (
     AIMS,
+    BESIDE,
     PURE,
     Aim,
     Expected,
@@ -72,7 +75,7 @@ class Advice(NamedTuple):
     """Share of the pairs within an image in each bin."""
     aim: Aim = "complete"
     expected: Expected | None = None
-    """How many of the positives should be right; None where the images' grids are not known."""
+    """How many of the positives should be right; None where that is not known."""
 
 
 def advise(
@@ -81,6 +84,7 @@ def advise(
     images: int | Sequence[int],
     grids: Sequence[tuple[int, int]] | None = None,
     aim: Aim = "complete",
+    embedded: bool = False,
     seed: int = 0,
 ) -> Advice:
     """Propose settings from the features of a batch alone.
@@ -91,6 +95,8 @@ def advise(
         grids: rows and columns of every image's patches. Left out, a number of patches that is a
             square is taken for a square grid.
         aim: "complete" for most of a class, "pure" for few positives of which most are right.
+        embedded: the features are the embedded backbone's as it is. Only for these is it known how
+            many of the positives will be right.
         seed: of the draw of patches.
 
     Raises:
@@ -111,7 +117,9 @@ def advise(
         )
     if grids is None and aim == "pure":
         raise ValueError("a pure advice needs the grids of the images")
-    return advise_unit(unit(features), images=counts, grids=grids, aim=aim, seed=seed)
+    return advise_unit(
+        unit(features), images=counts, grids=grids, aim=aim, embedded=embedded, seed=seed
+    )
 
 
 def _square(counts: Sequence[int]) -> list[tuple[int, int]] | None:
@@ -129,6 +137,7 @@ def advise_unit(
     images: int | Sequence[int],
     grids: Sequence[tuple[int, int]] | None = None,
     aim: Aim = "complete",
+    embedded: bool = False,
     seed: int = 0,
 ) -> Advice:
     """``advise`` for vectors known to be finite and of unit length: no checks."""
@@ -149,10 +158,11 @@ def advise_unit(
     beside = None if grids is None else neighbours(f, grids)
     why = _complete(phi0, nearest, beyond)
     if aim == "pure" and beside is not None:
-        phi0 = pure_phi0(phi0, beside)
-        why = _pure(phi0, beside)
+        by_rank = max(phi0, math.floor(100 * beside.most) / 100)
+        phi0 = pure_phi0(phi0, beside) if embedded else by_rank
+        why = _pure(phi0, beside) if embedded else _by_rank(phi0)
     psi0 = round(max(min(near, phi0), -1.0), 2)
-    expected = None if beside is None else expect(aim, phi0, beside)
+    expected = expect(aim, phi0, beside) if embedded and beside is not None else None
     return Advice(
         settings=Settings(phi0, psi0, SIGMA_POS, SIGMA_AMB, STEPS),
         reasons=_reasons(why, psi0, expected),
@@ -190,6 +200,13 @@ def _pure(phi0: float, found: Neighbours) -> str:
     return (
         f"Φ⁰ {phi0:.2f}: patches side by side are this similar ({found.median:.2f} is their "
         "median), and with more P would be empty."
+    )
+
+
+def _by_rank(phi0: float) -> str:
+    return (
+        f"Φ⁰ {phi0:.2f}: {100 * BESIDE:.0f} % of the patches side by side are more similar than "
+        "that; what is less alike than neighbours usually are is left out."
     )
 
 

@@ -105,7 +105,8 @@ def study(
     patches = [one for one in (_patches(made, plan) for made in batches) if one is not None]
     labelled = len(patches) == len(batches)
     say("Looking at the similarities", 0.3)
-    advice, pure = (_advised(batches[0], aim, plan.seed) for aim in AIMS)
+    embedded = backbone.info.name == FITTED_TO
+    advice, pure = (_advised(batches[0], aim, embedded, plan.seed) for aim in AIMS)
     settings = plan.settings or advice.settings
     found: Study = {
         "format": FORMAT,
@@ -121,7 +122,7 @@ def study(
         "settings": settings.as_dict(),
         "advice": advice_as_dict(advice),
         "pure": advice_as_dict(pure),
-        "expectation": "" if backbone.info.name == FITTED_TO else UNPROVEN,
+        "expectation": "" if embedded else UNPROVEN,
         "proof": None,
         "stages": [],
         "rules": [],
@@ -169,9 +170,11 @@ def _measured(
     }
 
 
-def _advised(batch: Embedded, aim: Aim, seed: int) -> Advice:
+def _advised(batch: Embedded, aim: Aim, embedded: bool, seed: int) -> Advice:
     counts = [grid.rows * grid.columns for grid in batch.grids]
-    return advise_unit(batch.features, images=counts, grids=batch.grids, aim=aim, seed=seed)
+    return advise_unit(
+        batch.features, images=counts, grids=batch.grids, aim=aim, embedded=embedded, seed=seed
+    )
 
 
 def _about(dataset: Dataset) -> dict[str, str]:

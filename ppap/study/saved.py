@@ -97,6 +97,7 @@ def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
     """One page that fetches and runs nothing."""
     advice = [
         f"<ul>{_items(study['advice']['reasons'])}</ul>",
+        *([f"<p>{escape(study['expectation'])}</p>"] if study.get("expectation") else ()),
         *(_proof(study) if study["proof"] else ()),
     ]
     parts = [section("Suggested settings", advice)]

@@ -18,9 +18,9 @@ COLUMNS = (
 )
 KEY = (
     "Suggested: the settings that each stage's own cosines ask for. Expected: how many of the "
-    "positives should be right, said without labels; that was found out with the embedded backbone "
-    "as it is. Area: the average precision of same class over all pairs of patches with a class, "
-    "by cosine alone; chance is the share of pairs that are of one class."
+    "positives should be right, said without labels; known for the embedded backbone as it is, not "
+    "for other features. Area: the average precision of same class over all pairs of patches with "
+    "a class, by cosine alone; chance is the share of pairs that are of one class."
 )
 TITLES = {"complete": "suggested, complete", "pure": "suggested, pure", "own": "as given"}
 

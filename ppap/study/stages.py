@@ -15,7 +15,7 @@ from ppap.backbones import Backbone
 from ppap.data import Dataset
 from ppap.settings import Settings
 from ppap.study.advice import Advice, advise_unit
-from ppap.study.expectation import AIMS
+from ppap.study.expectation import AIMS, FITTED_TO
 from ppap.study.patches import sample_anchors
 from ppap.study.plain import cell, plain
 from ppap.study.reading import Drawn, Embedded, read_batches
@@ -40,6 +40,8 @@ class Stage(NamedTuple):
     """int64 ``(A,)``, all with a class."""
     grids: tuple[tuple[int, int], ...]
     """Rows and columns of every image."""
+    embedded: bool = False
+    """The embedded backbone's as it is: only then is a precision expected."""
 
 
 class StageTrust(NamedTuple):
@@ -69,7 +71,15 @@ def look_at(
     """
     counts = [rows * columns for rows, columns in stage.grids]
     advice = tuple(
-        advise_unit(stage.f, images=counts, grids=stage.grids, aim=aim, seed=seed) for aim in AIMS
+        advise_unit(
+            stage.f,
+            images=counts,
+            grids=stage.grids,
+            aim=aim,
+            embedded=stage.embedded,
+            seed=seed,
+        )
+        for aim in AIMS
     )
     wanted = [one.settings for one in advice] + ([own] if own else [])
     step = max(1, len(stage.anchors) // MOST_ANCHORS)
@@ -122,7 +132,8 @@ class StagesAt(NamedTuple):
         for at, (title, network) in enumerate(networks):
             text = f"Looking at the {title}"
             say(text, at / len(networks))
-            stage = self._stage(title, network) if at else self._as_stage(title, self.first)
+            batch = self._again(network) if at else self.first
+            stage = self._stage(title, network, batch)
 
             def told(share: float, text: str = text, at: int = at) -> None:
                 say(text, (at + share) / len(networks))
@@ -131,18 +142,19 @@ class StagesAt(NamedTuple):
             found.append(as_values(looked, network))
         return found
 
-    def _stage(self, title: str, network: Backbone) -> Stage:
-        """The images are read again: a study keeps no pictures."""
+    def _again(self, network: Backbone) -> Embedded:
+        """The images are read anew: a study keeps no pictures."""
         drawn = Drawn([self.first.indices], [])
         (again,) = read_batches(self.dataset, drawn, network, self.size, [], lambda n: None)
-        return self._as_stage(title, again)
+        return again
 
-    def _as_stage(self, title: str, batch: Embedded) -> Stage:
+    def _stage(self, title: str, network: Backbone, batch: Embedded) -> Stage:
         assert batch.labels is not None
         anchors = self.anchors
         if batch.grids != self.first.grids:  # patches of another size
             anchors = sample_anchors(batch.labels, len(anchors), self.seed)
-        return Stage(title, batch.features, batch.labels, anchors, batch.grids)
+        embedded = network.info.name == FITTED_TO
+        return Stage(title, batch.features, batch.labels, anchors, batch.grids, embedded)
 
 
 def as_values(looked: StageTrust, network: Backbone) -> dict[str, Any]:

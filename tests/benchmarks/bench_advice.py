@@ -86,7 +86,7 @@ def _read(folder: Path) -> Iterable[Labelled]:
 
 
 def _tried(batch: Labelled, aim: Aim, *, say: bool = True) -> Found:
-    advice = advise_unit(batch.f, images=batch.counts, grids=batch.grids, aim=aim)
+    advice = advise_unit(batch.f, images=batch.counts, grids=batch.grids, aim=aim, embedded=True)
     assert advice.expected is not None
     table = every_anchor_unit(
         batch.f, advice.settings, labels=batch.labels, anchors=spread(len(batch.f), ANCHORS)
@@ -105,7 +105,9 @@ def _tried(batch: Labelled, aim: Aim, *, say: bool = True) -> Found:
 
 
 def _precision(batch: Labelled, aim: Aim, phi0: float) -> float:
-    settings = advise_unit(batch.f, images=batch.counts, grids=batch.grids, aim=aim).settings
+    settings = advise_unit(
+        batch.f, images=batch.counts, grids=batch.grids, aim=aim, embedded=True
+    ).settings
     settings = replace(settings, phi0=phi0, psi0=min(settings.psi0, phi0))
     anchors = spread(len(batch.f), ANCHORS)
     table = every_anchor_unit(batch.f, settings, labels=batch.labels, anchors=anchors)

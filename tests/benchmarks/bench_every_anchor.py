@@ -60,7 +60,9 @@ def timed(patches: int, limit: float) -> None:
 def measured(batch: Labelled) -> None:
     """One line a choice of settings: the correlation of every measure with precision."""
     suggested = {
-        aim: advise_unit(batch.f, images=batch.counts, grids=batch.grids, aim=aim).settings
+        aim: advise_unit(
+            batch.f, images=batch.counts, grids=batch.grids, aim=aim, embedded=True
+        ).settings
         for aim in ("pure", "complete")
     }
     choices = {"0.60 / 0.40": CHOSEN, "0.75 / 0.40": STRICT, **suggested}

@@ -61,7 +61,7 @@ def test_suggest_moves_the_sliders_and_says_why(
     page: Page, reference: Reference, aim: Aim, button: str
 ) -> None:
     batch = reference.batch
-    wanted = advise(batch.features, images=batch.counts, grids=batch.grids, aim=aim)
+    wanted = advise(batch.features, images=batch.counts, grids=batch.grids, aim=aim, embedded=True)
     chosen = page.locator(".settings .aims").get_by_role("button", name=button)
     chosen.click()
     page.wait_for_selector(f".aims [data-aim={aim}][aria-pressed=true]")

@@ -24,17 +24,23 @@ def read_aim(value: object) -> Aim:
 def suggestion(held: Held, aim: Aim, device: AbstractContextManager[Any]) -> dict[str, Any]:
     """Settings, the share of positives that should be right (0 to 1), and reasons."""
     batch = held.batch
+    embedded = batch.backbone.name == FITTED_TO
 
     def made() -> Advice:
         with device:
-            return advise_unit(batch.features, images=batch.counts, grids=batch.grids, aim=aim)
+            return advise_unit(
+                batch.features,
+                images=batch.counts,
+                grids=batch.grids,
+                aim=aim,
+                embedded=embedded,
+            )
 
     advice: Advice = held.derive(("advice", aim), made)
-    proven = batch.backbone.name == FITTED_TO
     expected = None if advice.expected is None else advice.expected._asdict()
     return {
         "aim": aim,
         "settings": advice.settings.as_dict(),
         "expected": expected,
-        "reasons": [*advice.reasons, *([] if proven or expected is None else [UNPROVEN])],
+        "reasons": [*advice.reasons, *([] if embedded else [UNPROVEN])],
     }

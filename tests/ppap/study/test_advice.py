@@ -75,7 +75,10 @@ def blocks(images: int, noise: float, side: int = 8) -> Tensor:
 
 def test_pure_is_stricter_and_says_how_many_should_be_right() -> None:
     f = blocks(10, 0.4)
-    complete, pure = advise(f, images=10), advise(f, images=10, aim="pure")
+    complete, pure = (
+        advise(f, images=10, embedded=True),
+        advise(f, images=10, aim="pure", embedded=True),
+    )
     assert (complete.aim, pure.aim) == ("complete", "pure")
     assert pure.settings.phi0 > complete.settings.phi0
     assert pure.settings.psi0 == complete.settings.psi0
@@ -95,7 +98,7 @@ def test_half_of_the_neighbours_stay_positive() -> None:
     # Neighbours so unlike each other that no Φ⁰ below their median is pure enough.
     f = blocks(10, 0.8)
     found = neighbours(unit(f), [(8, 8)] * 10)
-    pure = advise(f, images=10, aim="pure")
+    pure = advise(f, images=10, aim="pure", embedded=True)
     assert pure.expected is not None
     assert pure.expected.precision < PURE
     assert found.median - 0.01 < pure.settings.phi0 <= found.median
@@ -104,17 +107,36 @@ def test_half_of_the_neighbours_stay_positive() -> None:
 
 def test_grids_decide_who_is_a_neighbour() -> None:
     f = blocks(2, 0.4)
-    square = advise(f, images=2, aim="pure")
-    assert square == advise(f, images=2, grids=[(8, 8), (8, 8)], aim="pure")
-    assert square.expected != advise(f, images=2, grids=[(4, 16), (8, 8)], aim="pure").expected
+    square = advise(f, images=2, aim="pure", embedded=True)
+    assert square == advise(f, images=2, grids=[(8, 8), (8, 8)], aim="pure", embedded=True)
+    other = advise(f, images=2, grids=[(4, 16), (8, 8)], aim="pure", embedded=True)
+    assert square.expected != other.expected
     # No grid can be guessed: no expectation, and nothing pure.
-    assert advise(f[:126], images=2).expected is None
+    assert advise(f[:126], images=2, embedded=True).expected is None
     with pytest.raises(ValueError, match="needs the grids"):
         advise(f[:126], images=2, aim="pure")
     with pytest.raises(ValueError, match="grids must hold 64, 64 patches"):
         advise(f, images=2, grids=[(8, 8), (8, 7)])
     with pytest.raises(ValueError, match="complete or pure, not 'best'"):
         advise(f, images=2, aim="best")  # type: ignore[arg-type]
+
+
+def test_other_features_get_ranks_and_no_number() -> None:
+    f = blocks(10, 0.4)
+    complete, pure = advise(f, images=10), advise(f, images=10, aim="pure")
+    assert complete.expected is None
+    assert pure.expected is None
+    assert complete.settings == advise(f, images=10, embedded=True).settings
+    image = unit(f).view(10, 8, 8, -1)
+    beside = torch.cat(
+        [
+            (image[:, 1:] * image[:, :-1]).sum(dim=3).flatten(),
+            (image[:, :, 1:] * image[:, :, :-1]).sum(dim=3).flatten(),
+        ]
+    )
+    share = float((beside > pure.settings.phi0).double().mean())
+    assert pure.settings.phi0 == complete.settings.phi0 or share == pytest.approx(0.85, abs=0.02)
+    assert "85 % of the patches side by side" in pure.reasons[0]
 
 
 def drawn(dataset: Dataset, size: int, seed: int, images: int = 16) -> Batch:
@@ -132,7 +154,7 @@ def shortfall(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> float:
     anchors = sample_anchors(batch.labels, 80, 0)
     patches = Patches(batch.features, batch.labels, len(batch), anchors)
     advised = advise(batch.features, images=len(batch)).settings
-    pure = advise(batch.features, images=len(batch), aim="pure").settings
+    pure = advise(batch.features, images=len(batch), aim="pure", embedded=True).settings
     found = proof.prove(patches, advised, pure)
     assert (found.advised.settings, found.pure.settings) == (advised, pure)
     assert found.pure.precision > found.advised.precision
@@ -156,7 +178,9 @@ def test_within_three_points_of_the_best_on_real_sets(
 def test_the_expectation_holds_on_real_sets(shared_data: Path, folder: str, kind: str) -> None:
     batch = drawn(open_dataset(shared_data / folder, kind=kind, split="train"), 320, 12, 8)
     for aim in AIMS:
-        advised = advise_unit(batch.features, images=batch.counts, grids=batch.grids, aim=aim)
+        advised = advise_unit(
+            batch.features, images=batch.counts, grids=batch.grids, aim=aim, embedded=True
+        )
         anchors = spread(len(batch.features), 200)
         found = every_anchor_unit(
             batch.features, advised.settings, labels=batch.labels, anchors=anchors

@@ -19,10 +19,11 @@ def test_neighbours_by_hand() -> None:
     assert found.mean == pytest.approx(float(cosines.mean()))
     assert found.deviation == pytest.approx(float(cosines.std(unbiased=False)))
     assert found.median == pytest.approx(float(cosines.median()))
+    assert found.most == pytest.approx(float(cosines.sort().values[1]))  # 6 of 8 exceed it
 
 
 def test_the_curve_is_what_it_says() -> None:
-    found = Neighbours(0.8, 0.1, 0.8)
+    found = Neighbours(0.8, 0.1, 0.8, 0.5)
     for aim in AIMS:
         a, b, c, within = CURVES[aim]
         x = a + b * 0.6 + c * (0.6 - 0.8) / 0.1
@@ -34,7 +35,7 @@ def test_the_curve_is_what_it_says() -> None:
 
 
 def test_more_is_expected_of_a_higher_phi_and_of_tighter_classes() -> None:
-    usual, tight = Neighbours(0.8, 0.08, 0.8), Neighbours(0.85, 0.08, 0.85)
+    usual, tight = Neighbours(0.8, 0.08, 0.8, 0.5), Neighbours(0.85, 0.08, 0.85, 0.5)
     shares = [expect("pure", phi0 / 100, usual).precision for phi0 in range(50, 90)]
     assert shares == sorted(shares)
     assert expect("pure", 0.7, tight).precision > expect("pure", 0.7, usual).precision
@@ -42,9 +43,9 @@ def test_more_is_expected_of_a_higher_phi_and_of_tighter_classes() -> None:
 
 
 def test_pure_goes_neither_below_the_complete_one_nor_above_the_neighbours() -> None:
-    usual = Neighbours(0.8, 0.08, 0.8)
+    usual = Neighbours(0.8, 0.08, 0.8, 0.5)
     assert pure_phi0(0.95, usual) == 0.95
-    assert pure_phi0(0.4, Neighbours(0.5, 0.2, 0.5)) == 0.5
+    assert pure_phi0(0.4, Neighbours(0.5, 0.2, 0.5, 0.5)) == 0.5
     phi0 = pure_phi0(0.4, usual)
     assert phi0 == round(phi0, 2)
 
