@@ -1,4 +1,4 @@
-"""The tour: offered once, five steps that show what they say, and back to what was there before."""
+"""The tour: offered once, six steps that show what they say, and back to what was there before."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_it_is_offered_until_it_was_answered(page: Page) -> None:
     step_of(page, 1)
 
 
-def test_five_steps_show_what_they_say(page: Page, reference: Reference) -> None:
+def test_six_steps_show_what_they_say(page: Page, reference: Reference) -> None:
     click_patch(page, 900)
     before = shown(page)
     page.get_by_role("button", name="Take the tour").click()
@@ -69,6 +69,13 @@ def test_five_steps_show_what_they_say(page: Page, reference: Reference) -> None
     page.wait_for_function(
         "document.querySelector('#explore').studio.state.view.steps.at(-1).precision > 0.95"
     )
+    following.click()
+    told = step_of(page, 6)
+    assert "frozen" in told
+    assert "toured" in (page.locator("#explore .features").first.get_attribute("class") or "")
+    wait_for_data(page, "anchor", "0,15,12")
+    # What it names is there.
+    page.locator("#explore .features").first.get_by_role("radio", name="A run").wait_for()
     page.locator(LESSON).get_by_role("button", name="Finish").click()
     expect(page.locator(LESSON)).to_be_hidden()
     wait_for_data(page, "anchor", before["anchor"])
@@ -97,7 +104,7 @@ def test_layout_contrast_and_names(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("button", name="Take the tour").click()
     step_of(page, 1)
-    for number in range(2, 6):
+    for number in range(2, 7):
         page.locator(LESSON).get_by_role("button", name="Next").click()
         step_of(page, number)
     # Wherever the page has gone, the words are in sight.

@@ -42,7 +42,7 @@ export class Toolbar {
         h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("−", "Zoom out (−)", () => on.zoom(1 / 1.4)), button("Fit", "Fit (0)", on.fit), button("+", "Zoom in (+)", () => on.zoom(1.4))),
       ),
       this.options.element,
-      h("div", { class: "tools" }, compare, h("div", { class: "end" }, button("Tour", "Tour: five steps for newcomers", on.tour), button("Notes", "Notes: views kept under a name (s)", on.notes), button("?", "Keys (?)", on.keys), h("button", { type: "button", class: "primary", onclick: on.take }, "Take it with you"))),
+      h("div", { class: "tools" }, compare, h("div", { class: "end" }, button("Tour", "Tour: six steps for newcomers", on.tour), button("Notes", "Notes: views kept under a name (s)", on.notes), button("?", "Keys (?)", on.keys), h("button", { type: "button", class: "primary", onclick: on.take }, "Take it with you"))),
     );
     this.show(look);
   }

@@ -1,4 +1,4 @@
-// Five steps through Explore, on the sample photos, for someone who has not read the paper.
+// Six steps through Explore, on the sample photos, for someone who has not read the paper.
 import { count, fixed, h, percent } from "../shared/dom.js";
 
 const SEEN = "ppap-tour-seen";
@@ -46,6 +46,13 @@ const STEPS = [
     say: ({ first, last, rival, name }) =>
       `From this patch of ${name} the proxy drifts away: ${percent(first.precision)} of its positives were right in the beginning, ${percent(last.precision)} are in the end; of the nearest neighbours ${percent(rival.precision)}. A false positive teaches the network something false. Go through the steps, then raise Φ⁰ to 0.75: the proxy stays with the water.`,
   },
+  {
+    title: "Before and after training",
+    target: ".features",
+    show: { anchor: MUZZLE, step: 3 },
+    say: () =>
+      "So far the features were frozen. Training pulls the positives of every anchor towards its proxy and pushes its negatives away, which changes the features that the next sets are made of. See it for yourself: the recipe “samples” in the Train tab takes a few minutes on these photos. Then choose “A run” here, or put it beside the frozen features with “Compare with”: one anchor, before and after.",
+  },
 ];
 
 export class Tour {
@@ -63,7 +70,7 @@ export class Tour {
     this.card = h("div", { class: "lesson", hidden: true }, h("header", {}, this.title, this.dots), this.text, h("div", { class: "inline" }, this.back, this.next, this.skip));
     const begin = h("button", { type: "button", class: "primary", onclick: () => this.begin() }, "Take the tour");
     const later = h("button", { type: "button", class: "quiet", onclick: () => this.forget() }, "No, thanks");
-    this.invitation = h("div", { class: "invitation", hidden: remembered() }, h("span", {}, "New here? Five steps show what an anchor, its proxy and the three sets are."), begin, later);
+    this.invitation = h("div", { class: "invitation", hidden: remembered() }, h("span", {}, "New here? Six steps show what an anchor, its proxy and the three sets are, and what training does."), begin, later);
     this.element = h("section", { class: "card tour", "aria-label": "Tour" }, this.invitation, this.card);
     this.element.addEventListener("keydown", (event) => event.key === "Escape" && this.at !== null && this.end());
     this.element.hidden = this.invitation.hidden;
