@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ppap.studio import browsing as module
+from ppap.studio import looking as looks
 from ppap.studio.access.owners import Ownership, claim
 from ppap.studio.access.visitor import Visitor, asking
 from ppap.studio.browsing import Browsing
@@ -59,6 +60,13 @@ class Place:
     def completed(self, text: str, **more: Any) -> list[str]:
         reply = self.browsing.complete_path({"text": text, **more})
         return [one["path"] for one in reply["paths"]]
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is that tests run on."""
+    for each, name in ((module, "SECONDS"), (module, "TYPING_SECONDS"), (looks, "SECONDS")):
+        monkeypatch.setattr(each, name, 300.0)
 
 
 @pytest.fixture

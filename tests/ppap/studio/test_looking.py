@@ -31,6 +31,13 @@ WORDS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is that tests run on."""
+    for name in ("SECONDS", "COUNTING_SECONDS", "THUMBNAIL_SECONDS"):
+        monkeypatch.setattr(module, name, 300.0)
+
+
 @pytest.fixture
 def looking(tmp_path: Path) -> Looking:
     sources = Sources([tmp_path], uploads=tmp_path / "uploads", any_folder=False)
