@@ -216,7 +216,7 @@ def main() -> None:
                 page.evaluate(WATCH, ["pointerup", "beside-mosaic"])
                 two = "two feature sets, 8 × 784 each"
                 report(f"click → both drawn, {two}", time_clicks(page), "limits 100 / 200")
-                page.evaluate("document.querySelector('#explore').studio.beside.choose(null)")
+                page.get_by_label("Compare with").select_option("none")
                 page.evaluate(WATCH, ["pointerup", "mosaic"])
             load_folder(page, shapes, 448, 8, "whole")
             report(

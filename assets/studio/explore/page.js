@@ -289,8 +289,10 @@ class Explore {
 
   /** Settings moved by hand stay when the backbone changes. */
   changeSettings(settings) {
-    this.ownSettings = true;
-    if (!this.beside.settings.takes(settings)) this.state.settings = settings;
+    if (!this.beside.settings.takes(settings)) {
+      this.ownSettings = true;
+      this.state.settings = settings;
+    }
     this.ask();
   }
 
