@@ -2,7 +2,8 @@
 
 They come with the project (``python -m tests.support.sample_results`` makes them anew), belong to
 nobody, and can be neither changed nor deleted; each browser may hide them. What can be made again
-at once is not shipped: figures are drawn, and photos and their truth read from the sample photos.
+is not shipped, but for the figures that a page shows first: tables, PNG and the study's own page
+are made when they are asked for, and photos and their truth read from the sample photos.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ppap.data.sample_photos import CLASSES
 from ppap.evaluation.pictures import UNMATCHED_COLOUR, painted
 from ppap.evaluation.source import Square, read_square
 from ppap.places import ASSETS
+from ppap.settings import excerpt
 from ppap.studio.requests import RequestError
 from ppap.studio.temporary import FILES
 from ppap.study.saved import OWN, VALUES, read_study, write_study
@@ -47,6 +49,14 @@ def refuse(key: object) -> None:
 def study_files() -> list[str]:
     """The names of the sample study's files."""
     return sorted((VALUES, *OWN))
+
+
+def study_file(name: object) -> Path:
+    """One of the sample study's files; RequestError where there is none."""
+    if name not in study_files():
+        raise RequestError(f"The study has no file {excerpt(name)}.")
+    shipped = STUDY / str(name)
+    return shipped if shipped.suffix == ".svg" and shipped.is_file() else study_folder() / str(name)
 
 
 def study_folder() -> Path:

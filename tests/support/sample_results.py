@@ -55,6 +55,8 @@ def pack(work: Path) -> None:
     STUDY.mkdir()
     study = read(work / "study" / "study.json")
     write(STUDY / "study.json", study, work)
+    for figure in (work / "study").glob("*.svg"):
+        shutil.copyfile(figure, STUDY / figure.name)
     run = work / "sample"
     for file in ("config.json", "state.json", "report.json"):
         content = read(run / file)
