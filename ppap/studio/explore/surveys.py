@@ -28,8 +28,9 @@ from ppap.study.every_anchor import AnchorTable, anchor_parts
 # Multiplications and additions of one survey: all of 13,000 patches with 624 dimensions at T = 3,
 # some ten seconds on two cores. Larger batches are sampled.
 MOST_WORK = 2 * 13_000**2 * 624 * 7
-# Of one part, in which a click has to wait; and how much two idle cores do in a second.
-PART_SECONDS, USUAL_RATE, LEAST_AT_ONCE = 0.04, 75e9, 8
+# Of one part, in which a click has to wait: some 30 ms on two cores. Fewer anchors at once would
+# cost more time than they save.
+PART_WORK, LEAST_AT_ONCE = 6 * 10**9, 16
 # The first pass takes every fourth row and column, the next every second.
 COARSER = (4, 2, 1)
 # A page that watches asks far more often.
@@ -148,56 +149,26 @@ def work_of(batch: Batch, settings: Settings) -> int:
     return 2 * batch.features.numel() * (2 * settings.steps + 1)
 
 
-class Pace:
-    """How many anchors make a part that a click can wait for, on a machine as busy as it is."""
-
-    def __init__(self) -> None:
-        self.rate = USUAL_RATE
-
-    def at_once(self, work: int) -> int:
-        """How many anchors of ``work`` each."""
-        return max(LEAST_AT_ONCE, int(self.rate * PART_SECONDS / work))
-
-    def took(self, work: int, seconds: float) -> None:
-        """A part of so much work is done."""
-        self.rate = (self.rate + work / max(seconds, 1e-6)) / 2
-
-
-def walk(
-    survey: Survey,
-    batch: Batch,
-    device: Device,
-    stopped: Callable[[], bool],
-    pace: Pace | None = None,
-) -> bool:
+def walk(survey: Survey, batch: Batch, device: Device, stopped: Callable[[], bool]) -> bool:
     """Do a survey part by part; False where it was stopped."""
-    pace, work = pace or Pace(), work_of(batch, survey.settings)
+    at_once = max(LEAST_AT_ONCE, PART_WORK // work_of(batch, survey.settings))
     for stride, anchors in survey.passes():
-        left = anchors
-        while len(left):
-            size = pace.at_once(work)
-            parts = anchor_parts(
-                batch.features,
-                survey.settings,
-                labels=batch.labels,
-                anchors=torch.from_numpy(left),
-                at_once=size,
-            )
-            # Until the pace is another one.
-            while size / 2 < pace.at_once(work) < 3 * size:
-                if stopped():
-                    return False
-                with device.behind():
-                    begin = time.monotonic()
-                    part = next(parts, None)
-                    seconds = time.monotonic() - begin
-                if part is None:
-                    break
-                # The last part, or that of a class, may be smaller: it tells nothing.
-                if len(part.anchors) == size:
-                    pace.took(size * work, seconds)
-                survey.take(part)
-                left = np.setdiff1d(left, part.anchors.numpy(), assume_unique=True)
+        parts = anchor_parts(
+            batch.features,
+            survey.settings,
+            labels=batch.labels,
+            anchors=torch.from_numpy(anchors),
+            at_once=at_once,
+        )
+        # An image of one row or column may have nothing more to add.
+        while len(anchors):
+            if stopped():
+                return False
+            with device.behind():
+                part = next(parts, None)
+            if part is None:
+                break
+            survey.take(part)
         survey.complete(stride)
     return True
 
@@ -212,7 +183,6 @@ class Surveys:
     def __init__(self, device: Device) -> None:
         self.device = device
         self._turns = Turns("surveys")
-        self._pace = Pace()
         self._kept: Shares[Survey] = Shares(MOST_KEPT, MOST_BYTES, lambda survey: survey.bytes)
         self._under_way: dict[str, Survey] = {}
         self._failed: dict[str, Survey] = {}
@@ -304,7 +274,7 @@ class Surveys:
 
         survey.state = "running"
         try:
-            whole = walk(survey, batch, self.device, stopped, self._pace)
+            whole = walk(survey, batch, self.device, stopped)
             survey.state = "done" if whole else "cancelled"
         except Exception as error:  # whoever watches must learn of anything that stops it
             survey.error, survey.state = error, "failed"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Iterator
 
@@ -11,7 +10,7 @@ from ppap.settings import Settings
 from ppap.studio.access.visitor import Visitor, asking
 from ppap.studio.explore import surveys as module
 from ppap.studio.explore.device import Device
-from ppap.studio.explore.surveys import COLUMNS, Pace, Survey, Surveys, walk
+from ppap.studio.explore.surveys import COLUMNS, Survey, Surveys, walk
 from ppap.studio.requests import RequestError
 from ppap.studio.store import Held
 from ppap.study.every_anchor import AnchorTable, every_anchor
@@ -77,22 +76,9 @@ def test_large_batches_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert survey.shot().seen.sum() == 12
 
 
-class Steady(Pace):
-    """So many anchors at once, one number after another."""
-
-    def __init__(self, *sizes: int) -> None:
-        super().__init__()
-        self.sizes = itertools.cycle(sizes)
-
-    def at_once(self, work: int) -> int:
-        return next(self.sizes)
-
-
-@pytest.mark.parametrize("sizes", [(20,), (20, 20, 20, 3, 3), (4, 4, 40)])
-def test_it_takes_every_anchor_at_any_pace(
-    monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...]
-) -> None:
+def test_parts_are_small_enough_for_a_click(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = small_batch(8)
+    monkeypatch.setattr(module, "PART_WORK", module.work_of(batch, SETTINGS) * 20)
     taken: list[int] = []
     survey = Survey(batch, SETTINGS)
     take = survey.take
@@ -102,26 +88,9 @@ def test_it_takes_every_anchor_at_any_pace(
         take(part)
 
     monkeypatch.setattr(survey, "take", count)
-    assert walk(survey, batch, Device(), lambda: False, Steady(*sizes))
-    assert max(taken) <= max(sizes)
+    assert walk(survey, batch, Device(), lambda: False)
+    assert max(taken) == 20
     assert sum(taken) == survey.planned == 128
-    assert survey.shot().seen.all()
-
-
-def test_parts_become_smaller_where_they_take_long() -> None:
-    pace, work = Pace(), int(module.USUAL_RATE * module.PART_SECONDS / 64)
-    assert pace.at_once(work) == 64
-    pace.took(64 * work, module.PART_SECONDS)
-    assert pace.at_once(work) == 64
-    for _ in range(9):
-        pace.took(64 * work, 4 * module.PART_SECONDS)
-    assert pace.at_once(work) == 16
-    for _ in range(9):
-        pace.took(64 * work, 100)
-    assert pace.at_once(work) == module.LEAST_AT_ONCE
-    for _ in range(9):
-        pace.took(64 * work, module.PART_SECONDS / 2)
-    assert pace.at_once(work) > 100
 
 
 def test_a_survey_is_made_once_for_all_who_watch(surveys: Surveys) -> None:
@@ -140,9 +109,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     going = threading.Event()
     walked = walk
 
-    def wait(
-        survey: Survey, batch: object, device: Device, stopped: Callable[[], bool], _: Pace
-    ) -> bool:
+    def wait(survey: Survey, batch: object, device: Device, stopped: Callable[[], bool]) -> bool:
         while not going.wait(0.005):
             if stopped():
                 return False
