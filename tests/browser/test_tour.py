@@ -75,7 +75,7 @@ def test_six_steps_show_what_they_say(page: Page, reference: Reference) -> None:
     assert "toured" in (page.locator("#explore .features").first.get_attribute("class") or "")
     wait_for_data(page, "anchor", "0,15,12")
     # What it names is there.
-    page.locator("#explore .features").first.get_by_role("radio", name="A run").wait_for()
+    page.locator("#explore .features").first.get_by_role("radio", name="Run", exact=True).wait_for()
     page.locator(LESSON).get_by_role("button", name="Finish").click()
     expect(page.locator(LESSON)).to_be_hidden()
     wait_for_data(page, "anchor", before["anchor"])

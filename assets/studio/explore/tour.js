@@ -51,7 +51,7 @@ const STEPS = [
     target: ".features",
     show: { anchor: MUZZLE, step: 3 },
     say: () =>
-      "So far the features were frozen. Training pulls the positives of every anchor towards its proxy and pushes its negatives away, which changes the features that the next sets are made of. See it for yourself: the recipe “samples” in the Train tab takes a few minutes on these photos. Then choose “A run” here, or put it beside the frozen features with “Compare with”: one anchor, before and after.",
+      "So far the features were frozen. Training pulls the positives of every anchor towards its proxy and pushes its negatives away, which changes the features that the next sets are made of. See it for yourself: the recipe “samples” in the Train tab takes a few minutes on these photos. Then choose “Run” here, or put the run beside the frozen features with “Compare with”: one anchor, before and after.",
   },
 ];
 
