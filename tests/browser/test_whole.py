@@ -327,3 +327,13 @@ def test_loading_is_cancelled(page: Page) -> None:
     page.get_by_role("radio", name="224 px").click()
     page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 14")
     assert page.evaluate(f"{STUDIO}.state.batch.names.length") == 6
+
+
+def test_nonsense_in_a_link_is_named(open_studio: Callable[..., Page]) -> None:
+    page = open_studio("?source=samples&size=9999&picture=half&fill=-1&anchor=0,15,12")
+    expect(page.locator(".batch .messages.notes")).to_contain_text(
+        "make no sense and were left out: size, picture, fill"
+    )
+    assert page.evaluate(f"{STUDIO}.state.batch.grids") == [[28, 28]] * 6
+    page = open_studio("?source=samples&size=448&picture=square&fill=2&anchor=0,15,12")
+    wait_for_data(page, "filling", "2")
