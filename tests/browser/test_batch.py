@@ -28,7 +28,7 @@ def photo(name: str) -> Image.Image:
 def upload(page: Page, files: Sequence[Path]) -> None:
     page.get_by_role("radio", name="Your images").click()
     turn = page.evaluate(f"{STUDIO}.bar.turn")
-    page.locator(".batch input[type=file]").set_input_files([str(file) for file in files])
+    page.locator(".batch input[type=file][multiple]").set_input_files([str(file) for file in files])
     page.wait_for_function(
         f"{STUDIO}.bar.turn > {turn} + 1 && {STUDIO}.bar.busy.hidden", timeout=60_000
     )

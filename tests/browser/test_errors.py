@@ -125,7 +125,7 @@ def test_many_problems_do_not_bury_the_sidebar(opened: Callable[..., Page], tmp_
         file.write_text("no picture")
     bar = page.locator("#explore .batch")
     bar.get_by_role("radio", name="Your images").click()
-    bar.locator("input[type=file]").set_input_files([str(file) for file in files])
+    bar.locator("input[type=file][multiple]").set_input_files([str(file) for file in files])
     box = bar.locator(".messages.error")
     expect(box).to_contain_text("text 2.jpg", timeout=60_000)
     assert box.locator("> p").count() == 3

@@ -95,7 +95,7 @@ def test_a_note_opens_as_it_was(open_page: Callable[..., Page], tmp_path: Path) 
 def test_uploads_that_are_gone_are_told(open_page: Callable[..., Page], tmp_path: Path) -> None:
     page = open_page()
     page.locator("#explore .batch [data-value=files]").click()
-    page.locator("#explore .batch input[type=file]").first.set_input_files(
+    page.locator("#explore .batch input[type=file][multiple]").first.set_input_files(
         str(draw(tmp_path / "mine.png", 1))
     )
     page.wait_for_function(

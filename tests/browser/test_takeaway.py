@@ -139,7 +139,7 @@ def test_a_link_to_uploads_holds_while_they_are_kept(
 ) -> None:
     Image.new("RGB", (300, 300), (10, 120, 40)).save(tmp_path / "green.png")
     page.get_by_role("radio", name="Your images").click()
-    page.locator(".batch input[type=file]").set_input_files(str(tmp_path / "green.png"))
+    page.locator(".batch input[type=file][multiple]").set_input_files(str(tmp_path / "green.png"))
     page.wait_for_function(f"{STUDIO}.state.batch.names[0] === 'green.png'")
     link = page.evaluate(f"{STUDIO}.link()")
     other = open_studio("?" + link.split("?", 1)[1])
