@@ -289,7 +289,9 @@ def test_a_user_logs_in_works_in_every_tab_and_logs_out(
     # Uploads carry the token, too.
     page.get_by_role("tab", name="Explore", exact=True).click()
     page.get_by_role("radio", name="Your images").click()
-    page.locator("#explore .batch input[type=file][multiple]").set_input_files(draw(tmp_path / "mine.png", 1, 128))
+    page.locator("#explore .batch input[type=file][multiple]").set_input_files(
+        draw(tmp_path / "mine.png", 1, 128)
+    )
     expect(page.locator("#explore")).to_contain_text("1 image")
     ready(page)
     assert failed == []
