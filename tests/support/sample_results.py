@@ -58,13 +58,13 @@ def pack(work: Path) -> None:
     for figure in (work / "study").glob("*.svg"):
         shutil.copyfile(figure, STUDY / figure.name)
     run = work / "sample"
-    for file in ("config.json", "state.json", "report.json"):
-        content = read(run / file)
+    for name in ("config.json", "state.json", "report.json"):
+        content = read(run / name)
         for machine in ("pid", "started"):
             content.pop(machine, None)
-        write(RUN / file, content, work)
-    for file in ("metrics.jsonl", "log.txt"):
-        (RUN / file).write_text(elsewhere((run / file).read_text(), work))
+        write(RUN / name, content, work)
+    for name in ("metrics.jsonl", "log.txt"):
+        (RUN / name).write_text(elsewhere((run / name).read_text(), work))
     report = read(run / "report.json")
     table = {tuple(colour): i for i, colour in enumerate(report["colours"])}
     table[UNMATCHED_COLOUR] = 255

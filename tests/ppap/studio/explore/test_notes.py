@@ -19,7 +19,7 @@ from ppap.studio.explore.noting import Noting
 from ppap.studio.requests import RequestError
 from tests.support.small_studio import SmallStudio
 
-SETTINGS = {"phi0": 0.4, "psi0": 0.1, "sigma_pos": 3, "sigma_amb": 4, "steps": 2}
+SETTINGS: dict[str, Any] = {"phi0": 0.4, "psi0": 0.1, "sigma_pos": 3, "sigma_amb": 4, "steps": 2}
 
 
 @pytest.fixture
