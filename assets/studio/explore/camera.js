@@ -16,8 +16,9 @@ export class Camera {
 
   /** Let one image fill the room; null shows all alike. */
   fill(image) {
+    // A new batch, where none filled it before, moves nothing that a click was meant for.
+    if (image !== this.filling) this.filledAt = performance.now();
     this.filling = image;
-    this.filledAt = performance.now();
     this.fit();
   }
 
