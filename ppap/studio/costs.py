@@ -22,6 +22,7 @@ from ppap.studio.requests import LEAST_SIZE, MAX_IMAGES, Request, RequestError
 MOST_PATCHES = 250_000
 # What is left to the rest of the machine.
 SPARE = 0.1
+SLOWER = 1.5
 USUAL_PATCH, USUAL_DIM = 16, 768
 # Bytes: of a pixel of image (a byte a channel) and label map (int64); while its network runs, for
 # all pixels that go through it together; and of a patch while a map is fitted to all.
@@ -81,8 +82,15 @@ class Costs:
     ) -> None:
         """Keep how many seconds it ``took`` to read images of ``counts`` patches, and to embed."""
         done = sum(work(model, patches) for patches in counts)
+        reading, embedding = took[0] / len(counts), took[1] / done
+        key = key_of(request)
         with self._lock:
-            self._speeds[key_of(request)] = Speed(model, took[0] / len(counts), took[1] / done)
+            before = self._speeds.get(key)
+            if before is not None and before.model == model:
+                # Once slower, by a busy machine or a network's first steps, is not slower for good.
+                reading = min(reading, SLOWER * before.reading)
+                embedding = min(embedding, SLOWER * before.embedding)
+            self._speeds[key] = Speed(model, reading, embedding)
 
     def of(self, request: Request, images: int) -> Cost:
         """What so many images cost at a request's resolution."""

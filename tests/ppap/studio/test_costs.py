@@ -46,6 +46,13 @@ def test_seconds_are_those_that_the_backbone_took_before() -> None:
     assert cost.patches == 500
     assert cost.seconds == pytest.approx(5 * 0.5 + 500 * 0.01)
     assert known.of(wanted(backbone="dino_vits16"), 5).seconds is None
+    # Once slower is believed by half, faster in full.
+    known.learn(wanted(), CNN, (100, 300), (10, 4.0))
+    cost = known.of(wanted(size=160), 5)
+    assert cost.seconds == pytest.approx(5 * 0.75 + 500 * 0.01)
+    known.learn(wanted(), CNN, (100, 300), (0.2, 2.0))
+    cost = known.of(wanted(size=160), 5)
+    assert cost.seconds == pytest.approx(5 * 0.1 + 500 * 0.005)
 
 
 def test_attention_takes_more_than_its_share() -> None:
