@@ -30,7 +30,8 @@ class Exploring:
     def __init__(self, batch: Batch, key: str, address: str, frame: str, height: int) -> None:
         self.batch = batch
         """What is explored: its features are normalised."""
-        self.url = f"{address}?{urlencode({'source': 'memory', 'backbone': 'memory', 'memory': key})}"
+        query = {"source": "memory", "backbone": "memory", "memory": key}
+        self.url = f"{address}?{urlencode(query)}"
         """Open it in a browser on this machine."""
         self._key, self._frame, self._height = key, frame, height
 
