@@ -11,7 +11,7 @@ from ppap.settings import RANGES, Settings, excerpt
 from ppap.studio import sample
 from ppap.studio.access.owners import EVERYBODYS, Ownership
 from ppap.studio.jobs import command, folders_in
-from ppap.studio.requests import MAX_IMAGES, SIZES, RequestError
+from ppap.studio.requests import LEAST_SIZE, MAX_IMAGES, MOST_SIZE, RequestError
 from ppap.study.figures import Study
 from ppap.study.grid import Axis
 from ppap.study.saved import VALUES, StudyError, read_study
@@ -82,12 +82,13 @@ def explore_request(study: Study) -> dict[str, Any] | None:
     Studies of earlier versions do not say which images they drew.
     """
     size = study["plan"]["size"]
-    if "indices" not in study or size not in SIZES:
+    if "indices" not in study or not LEAST_SIZE <= size <= MOST_SIZE:
         return None
     name = study["backbone_name"]
     file = as_path(name)
     request = {
         "size": size,
+        "picture": "square",
         "backbone": name if file is None else "checkpoint",
         "checkpoint": "" if file is None else with_file(name, file),
     }

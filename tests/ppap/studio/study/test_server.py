@@ -121,8 +121,7 @@ def test_a_study_from_start_to_file(place: Place) -> None:
     assert reply["rows"][0][0].startswith("PPAP (Φ⁰")
     assert len(reply["columns"]) == len(reply["rows"][0][2]) == len(reply["rows"][0][3])
     assert reply["rows"][0][3][1].count(" to ") == 1  # the precision's interval
-    # Explore has no 64 px; at another size these are not the study's features.
-    assert reply["explore"] is None
+    assert (reply["explore"]["size"], reply["explore"]["picture"]) == (64, "square")
     assert {"sweep.svg", "sweep.png", "table6.csv", "study.html"} <= set(reply["files"])
     assert place.studies.file(done["key"], "sweep.svg").read_text().startswith("<?xml")
     assert [row[0] for row in reply["stages"]["rows"]] == [
@@ -261,7 +260,7 @@ def test_explore_is_asked_for_the_images_of_a_study() -> None:
         "checkpoint",
         "dinov2_vits14@/weights/x.pth",
     )
-    assert explore_request({**study, "plan": {"size": 100}}) is None
+    assert explore_request({**study, "plan": {"size": 48}}) is None
     old = {name: value for name, value in study.items() if name != "indices"}
     assert explore_request(old) is None
 
