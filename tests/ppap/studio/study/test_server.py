@@ -236,6 +236,7 @@ def test_explore_is_asked_for_the_images_of_a_study() -> None:
         "images": [3, 5, 8],
         "count": 3,
         "size": 320,
+        "picture": "square",
         "backbone": "embedded",
         "checkpoint": "",
     }
