@@ -249,6 +249,7 @@ def test_explore_is_asked_for_the_images_of_a_study() -> None:
     assert samples == {
         "source": "samples",
         "size": 320,
+        "picture": "square",
         "backbone": "embedded",
         "checkpoint": "",
     }
