@@ -99,7 +99,14 @@ def test_a_study_is_made_shown_taken_and_opened_again(
         f"{100 * low:.1f} to {100 * high:.1f}",
     ]
     # Figures are the command's own files.
-    assert page.locator("#study .paper-figure img").count() == 4
+    assert page.locator("#study .paper-figure img").count() == 5
+    stages = page.locator("#study .card.stages tbody tr")
+    assert [row.split("\t")[0] for row in stages.all_inner_texts()] == [
+        "these features, suggested, complete",
+        "these features, suggested, pure",
+    ]
+    precision = made["stages"][0]["sets"]["pure"]["precision"]
+    assert f"{100 * precision:.1f}" in stages.nth(1).locator("td").all_inner_texts()
     shown = page.request.get(page.locator("#study .figure-sweep img").evaluate("e => e.src"))
     assert shown.body() == (folder / "sweep.svg").read_bytes()
     for name in ("sweep.svg", "sweep.png", "sweep.csv"):
