@@ -88,7 +88,9 @@ def test_no_connection_leaves_the_machine(browser: Browser, tmp_path: Path) -> N
             "document.querySelector('#map').dataset.state === 'umap'", timeout=120_000
         )
         page.get_by_role("radio", name="224 px").click()
-        page.wait_for_function("document.querySelector('#explore').studio.state.batch.grids[0][0] === 14")
+        page.wait_for_function(
+            "document.querySelector('#explore').studio.state.batch.grids[0][0] === 14"
+        )
         context.close()
     hosts = {urlparse(url).hostname for url in asked if not url.startswith(("data:", "blob:"))}
     assert hosts == {"127.0.0.1"}
