@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ppap.evaluation.paper import TRUST
@@ -24,7 +25,7 @@ COLUMNS = (
 )
 # What has an interval; "behind" is PPAP's precision minus the rule's.
 SURE = ("precision", "recall", "f1", "purity", "false_negatives", "behind")
-LEAD = "Behind PPAP in precision, points"
+LEAD = "Precision against PPAP, points"
 KEY = (
     "Means over the anchors with a class; patches without a class count nowhere. k-means at its "
     "own settings is told the number of classes. Equal mean |P|: as near as whole clusters and "
@@ -167,24 +168,38 @@ def cells_of(rule: Mapping[str, Any]) -> list[str]:
 def ranges_of(rule: Mapping[str, Any]) -> list[str]:
     """The 95 % interval below each cell; empty where there is none."""
     sure = rule.get("sureness") or {}  # studies of earlier versions have none
-    return [_ends(sure.get(name), form, times) for name, _, form, times in COLUMNS]
+    return [
+        _ends(sure.get(name), partial(_written, form=form, times=times))
+        for name, _, form, times in COLUMNS
+    ]
 
 
 def lead_of(rule: Mapping[str, Any], study: Study) -> tuple[str, str]:
-    """How far a rule's precision is behind PPAP's, and the 95 % interval of that."""
+    """A rule's precision minus PPAP's, + where it is better, and the 95 % interval of that."""
     sure = rule.get("sureness") or {}
     own, best = rule["precision"], study["rules"][0]["precision"]
     if sure.get("behind") is None or own is None or best is None:
         return "", ""
-    lead, ends = f"{100 * (best - own):.1f}", _ends(sure["behind"], "{:.1f}", 100)
-    return lead.replace("-", "−"), ends.replace("-", "−")
+    low, high = sure["behind"]  # kept the other way round: PPAP's minus the rule's
+    ends = (None if end is None else -end for end in (high, low))
+    return signed(own - best), _ends(list(ends), signed)
 
 
-def _ends(ends: Sequence[float | None] | None, form: str, times: float) -> str:
+def _written(share: float, *, form: str, times: float) -> str:
+    return form.format(times * share)
+
+
+def signed(share: float) -> str:
+    """A difference in points, with its sign; none for what rounds to 0."""
+    text = f"{100 * share:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
+
+
+def _ends(ends: Sequence[float | None] | None, write: Callable[[float], str]) -> str:
     low, high = ends or (None, None)
     if low is None or high is None:
         return ""
-    return f"{form.format(times * low)} to {form.format(times * high)}"
+    return f"{write(low)} to {write(high)}"
 
 
 def as_markdown(study: Study) -> str:

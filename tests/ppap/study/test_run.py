@@ -133,9 +133,13 @@ def test_intervals_stand_in_the_tables(found: Study) -> None:
     cells, below = with_ranges(rule, found)
     assert len(cells) == len(below)
     assert below[1] == f"{low} to {high}"
-    lead = 100 * (found["rules"][0]["precision"] - rule["precision"])
-    assert cells[-1] == f"{lead:.1f}".replace("-", "−")
-    ends = " to ".join(f"{100 * end:.1f}" for end in rule["sureness"]["behind"]).replace("-", "−")
+    better = 100 * (rule["precision"] - found["rules"][0]["precision"])
+    assert cells[-1] == f"{better:+.1f}".replace("-", "−")
+    low_end, high_end = (-100 * end for end in reversed(rule["sureness"]["behind"]))
+    ends = " to ".join(
+        f"{end:+.1f}".replace("-", "−") if abs(end) >= 0.05 else "0.0"
+        for end in (low_end, high_end)
+    )
     assert below[-1] == ends
     assert f"<br><small>{low} to {high}</small>" in as_page(found, [])
     assert as_markdown(found).splitlines()[3].endswith(f"| {cells[-1]} ({ends}) |")
