@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -19,6 +20,7 @@ from ppap.studio.costs import Costs, model_of
 from ppap.studio.networks import Network, Networks
 from ppap.studio.own_source import Own, own_source
 from ppap.studio.requests import (
+    LEAST_SIZE,
     OWN,
     Request,
     RequestError,
@@ -255,6 +257,7 @@ class Loader:
             raise RequestError(
                 "These features came without pictures, so no network can be shown beside them."
             )
+        self._check_again(request, base.batch, network.backbone)
         batch = with_features_of(base.batch, network.backbone, progress=progress)
         images = {name: base.recipe[name] for name in base.recipe if name not in FEATURES}
         wanted = {name: value for name, value in request.recipe().items() if name in FEATURES}
@@ -263,6 +266,13 @@ class Loader:
         held = self._add(batch, recipe, network, base.uploads, shared=shared)
         self.alike.remember(base.key, network.key, held.key)
         return held
+
+    def _check_again(self, request: Request, batch: Batch, backbone: Backbone) -> None:
+        """RequestError where other features of a batch's images are too much: a network with
+        smaller patches has many more of them."""
+        pixels = max(image.shape[0] * image.shape[1] for image in batch.images)
+        side = max(LEAST_SIZE, math.isqrt(pixels))
+        self.costs.check(replace(request, size=side), len(batch), model_of(backbone))
 
     def _own_features(self, request: Request, progress: Progress) -> Held:
         """Features of one's own; or, with a backbone, the pictures that came with them."""
@@ -277,6 +287,7 @@ class Loader:
                 field="backbone",
             )
         network = self._network(request, progress)
+        self._check_again(request, own.batch, network.backbone)
         batch = with_features_of(own.batch, network.backbone, progress=progress)
         return self._add(batch, in_full({**recipe, **network.recipe}), network, request.files)
 

@@ -169,6 +169,16 @@ def test_links_and_files_carry_them(open_studio: Callable[..., Page], page: Page
     assert "anchors" in wrong.locator(".batch .messages.notes").inner_text()
 
 
+def test_they_stay_where_they_are_at_another_resolution(page: Page) -> None:
+    for where in EIGHT[:2]:
+        shift_click(page, where)
+    gathered(page)
+    page.get_by_role("radio", name="224 px").click()
+    page.wait_for_function(f"{STUDIO}.state.batch.recipe.size === 224")
+    wait_for_data(page, "kept", kept(*((image, i // 2, j // 2) for image, i, j in EIGHT[:2])))
+    gathered(page)
+
+
 def test_trust_is_every_anchors_and_the_list_leads_to_them(
     page: Page, reference: Reference
 ) -> None:

@@ -24,6 +24,8 @@ from tests.support.foreign_weights import plain
 
 LION = 784 + 7 * 28 + 14
 SECOND = "beside-mosaic"
+# What is drawn on the second mosaic.
+SHEET = f"document.getElementById('{SECOND}').mosaic.canvas.toDataURL()"
 SETTINGS: dict[str, Any] = dict(EMBEDDED_PRESET.settings.as_dict())
 
 
@@ -298,3 +300,19 @@ def test_a_refusal_is_said_beside_and_the_first_stays(page: Page) -> None:
     said.wait_for()
     assert said.inner_text() == "There is no file /no/such/file.pth on this server."
     assert counts(page) == before
+
+
+def test_an_overlay_of_the_first_leaves_the_second_its_sets(page: Page, weights: Path) -> None:
+    open_beside(page, weights)
+    page.evaluate(f"{STUDIO}.anchors.kept.toggle({LION})")
+    note = page.locator("[data-part=beside] [data-part=look]")
+    sets = page.evaluate(SHEET)
+    for style in ("trust", "union"):
+        page.evaluate(f"{STUDIO}.setLook({{ style: '{style}' }})")
+        painted(page)
+        assert "Here are the sets" in note.inner_text()
+        assert page.evaluate(SHEET) == sets
+    page.evaluate(f"{STUDIO}.setLook({{ style: 'similarity' }})")
+    painted(page)
+    assert note.is_hidden()
+    assert page.evaluate(SHEET) != sets

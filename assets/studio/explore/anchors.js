@@ -2,6 +2,7 @@
 import { Kept } from "./kept.js";
 import { KeptCard } from "./keptcard.js";
 import { LassoCard } from "./lassocard.js";
+import { samePlace } from "./pairing.js";
 import { RightBar } from "./rightbar.js";
 import { patchAt, whereIs } from "./tiles.js";
 import { thumb } from "./thumb.js";
@@ -49,10 +50,10 @@ export class Anchors {
 
   /**
    * kept: [image, row, column] of kept anchors by colour, null where one is free; where it is left out,
-   * they stay on the same images.
+   * they stay on the same images, at whichever resolution.
    */
   setBatch(batch, picture, { kept, measure } = {}) {
-    const stay = this.batch && alike(this.batch, batch) ? this.kept.patches : [];
+    const stay = this.staying(batch);
     this.batch = batch;
     this.picture = picture;
     const known = this.config.measures.find(({ key }) => key === measure);
@@ -61,6 +62,16 @@ export class Anchors {
     this.worth.setBatch(batch);
     this.lasso.show();
     this.kept.set(kept ? distinct(kept.map((where) => where && patchAt(batch, where))) : stay);
+  }
+
+  /** The kept anchors where the next batch has them, by colour. */
+  staying(next) {
+    const { batch } = this;
+    const { patches } = this.kept;
+    if (!batch) return [];
+    if (alike(batch, next)) return patches;
+    const places = distinct(patches.map((patch) => (patch === null ? null : samePlace({ batch, anchor: patch }, next))));
+    return places.some((place) => place !== null) ? places : [];
   }
 
   /** The view is new: kept anchors and the survey are asked for only where settings changed. */

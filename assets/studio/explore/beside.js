@@ -13,6 +13,7 @@ import { MapBeside } from "./mapbeside.js";
 import { Mosaic } from "./mosaic.js";
 import { holding, ofSameImages, pulled, sameNumber } from "./pairing.js";
 import { loadPicture } from "./pictures.js";
+import { lookBeside, styleOf, whyNotBeside } from "./styles/index.js";
 import { patchCount } from "./tiles.js";
 
 export class Beside {
@@ -78,7 +79,8 @@ export class Beside {
   /** The page's state as the second pane, its map and the overlays see it. */
   get state() {
     const { batch, anchor, view, step, difference } = this;
-    return { ...this.page.state, batch, anchor, settings: this.settings.values, view, step, difference, selection: this.selection, kept: [], trust: null };
+    const look = batch ? lookBeside(this.page.state.look, batch) : this.page.state.look;
+    return { ...this.page.state, look, batch, anchor, settings: this.settings.values, view, step, difference, selection: this.selection, kept: [], trust: null };
   }
 
   get selection() {
@@ -131,6 +133,7 @@ export class Beside {
   /** Forget the second features, not that there are to be some. */
   drop() {
     this.loading = false;
+    this.pane.say("");
     this.batch = this.view = this.difference = this.forward = this.backward = null;
     this.pulledFrom = null;
     this.page.state.difference = null;
@@ -250,6 +253,7 @@ export class Beside {
     this.view = this.difference = null;
     this.patches = patchCount(batch);
     this.pair();
+    this.sayLook();
     this.pane.progress(null);
     this.pane.fail("");
     // Features that came without pictures are shown on the first's.
@@ -329,6 +333,12 @@ export class Beside {
     const { batch } = this.page.state;
     const second = !this.batch ? "other features" : this.kind === "same" ? "the same, other settings" : this.batch.backbone_title;
     return { first: `First: ${batch?.backbone_title ?? ""}`, second: `Second: ${second}` };
+  }
+
+  /** Say where the second features are drawn under another overlay than the first. */
+  sayLook() {
+    const reason = this.batch ? whyNotBeside(styleOf(this.page.state.look.style), this.batch) : "";
+    this.pane.say(reason && `${reason} Here are the sets.`);
   }
 
   /** Until the second's new sets are there, nothing old may pass for them. */

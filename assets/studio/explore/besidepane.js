@@ -72,10 +72,16 @@ export class BesidePane {
   constructor(mosaic) {
     this.title = h("h3", {});
     this.error = h("p", { class: "field-error", role: "alert", hidden: true });
+    this.note = h("p", { class: "help", dataset: { part: "look" }, hidden: true });
     this.status = h("p", { class: "status", role: "status" });
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "Loading the second features" });
     this.busy = h("div", { class: "busy", hidden: true }, this.status, this.bar);
-    this.element = h("div", { class: "pane", hidden: true, dataset: { part: "beside" } }, this.title, this.busy, this.error, mosaic.element);
+    this.element = h("div", { class: "pane", hidden: true, dataset: { part: "beside" } }, this.title, this.busy, this.error, mosaic.element, this.note);
+  }
+
+  say(text) {
+    this.note.textContent = text;
+    this.note.hidden = !text;
   }
 
   fail(text) {

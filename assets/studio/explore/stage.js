@@ -164,6 +164,7 @@ export class Stage {
     const items = batch && !whyNot(style, batch) ? (style.legend?.(this.state, this.act) ?? []) : [];
     this.classes.hidden = items.length === 0;
     this.classes.replaceChildren(...items);
+    this.beside.sayLook();
   }
 
   /** Until the rival's new sets are there, nothing old may pass for them. */

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -34,7 +35,9 @@ from ppap.studio.explore.lasso import Lasso
 from ppap.studio.explore.layout import sheet_of
 from ppap.studio.explore.lists import lists, preset_for
 from ppap.studio.explore.looks.base import Look, Wanted
+from ppap.studio.explore.looks.labels import LABELS
 from ppap.studio.explore.looks.registry import STYLES
+from ppap.studio.explore.looks.sets import SETS
 from ppap.studio.explore.maps import Maps
 from ppap.studio.explore.requests import read_choice, read_format, read_lines, read_look, read_step
 from ppap.studio.explore.several import Several
@@ -47,6 +50,8 @@ from ppap.studio.store import BatchStore, Held
 
 # The cheetah's muzzle: (row, column) as shares of the first sample photo.
 SAMPLES_START = (0.55, 0.45)
+# Files that show an overlay.
+DRAWN = ("png", "svg")
 # What the work that a rule does once for a batch depends on.
 PREPARED = {"hp": ("pool_size", "seed"), "kmeans": ("clusters", "seed")}
 
@@ -212,13 +217,14 @@ class Server:
         own, rival, second = shown.own, shown.rival, shown.second
         step = read_step(request.get("step"), len(own.view.steps) - 1)
         lines = read_lines(request.get("across"), len(held.batch))
-        look = read_look(request.get("look"))
-        here = with_difference(self.with_data(look, held, request), held, own, rival, step)
         format = read_format(request.get("format"))
+        # What an overlay is made of may take seconds; other files do not show it.
+        look = read_look(request.get("look")) if format in DRAWN else Look()
+        here = with_difference(self.with_data(look, held, request), held, own, rival, step)
         extras = read_extras(request, held.batch, self._device)
         if second is None:
             return export(held, format, own, rival, step, here, lines, extras)
-        there = self.with_data(look, second.held, {**request, **second.request()})
+        there = self.look_beside(look, second.held, {**request, **second.request()})
         return export_pair(held, format, own, second, step, (here, there), lines, extras)
 
     def with_data(self, look: Look, held: Held, request: Mapping[str, Any]) -> Look:
@@ -229,6 +235,14 @@ class Server:
         anchor = explorer.check_anchor(held.batch, request.get("anchor"))
         wanted = Wanted(self, held, anchor, look.options, request)
         return replace(look, data=style.data(wanted))
+
+    def look_beside(self, look: Look, held: Held, request: Mapping[str, Any]) -> Look:
+        """The look of the second features: their sets where there is nothing of them to draw."""
+        labels = look.style == LABELS.key and held.batch.labels is None
+        if not STYLES[look.style].first_only and not labels:
+            with suppress(RequestError):
+                return self.with_data(look, held, request)
+        return replace(look, style=SETS.key, options={})
 
     def shown(self, held: Held, request: Mapping[str, Any]) -> Views:
         """PPAP's view, the rival's if one is asked for, and why the rival could not be run."""

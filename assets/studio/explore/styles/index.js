@@ -13,6 +13,7 @@
 //   says(state, patch)    a few words on the patch under the pointer; "" for none
 //   click(state, act, patch)  what Alt and a click do
 //   live                  whether the legend changes with anchor and step
+//   ofFirst               whether it is of the first features only: beside them stand the sets
 //   onMap                 whether the map takes its colours when it is chosen
 //   marked(state)         patches that are framed: an array of indices
 // What has to come from the server is read with state.fetched, see fetched.js.
@@ -40,6 +41,14 @@ export const isStyle = (key) => byKey.has(key);
 
 /** Why a style cannot be shown for a batch; "" where it can. */
 export const whyNot = (style, batch) => style.unavailable?.(batch) ?? "";
+
+/** Why the second features cannot be drawn under a style, so that their sets are; "" where they can. */
+export function whyNotBeside(style, batch) {
+  return style.ofFirst ? `${style.title} is of the first features.` : whyNot(style, batch);
+}
+
+/** The look of the second features: their sets where there is nothing of them to draw. */
+export const lookBeside = (look, batch) => (whyNotBeside(styleOf(look.style), batch) ? { ...look, style: "sets" } : look);
 
 /** Colour of every patch under the chosen style, RGBA bytes in patch order; null for none. */
 export function patchColours(state, view, step) {

@@ -5,7 +5,7 @@ import { COLOURS, codesAt, ready, tally } from "../kept.js";
 import { cividis, scaleLegend, swatch } from "./scales.js";
 import { tint } from "./tint.js";
 
-const NONE = "Keep an anchor first: Shift and a click on a patch, or k.";
+const NONE = "Keep an anchor first: Shift-click a patch, or press k.";
 const SHARE = 0.85;
 
 export const anchors = {
@@ -14,6 +14,7 @@ export const anchors = {
   help: "The positives of each kept anchor in its colour, mixed where they overlap",
   group: "Sets",
   onMap: true,
+  ofFirst: true,
   colours(state) {
     const kept = ready(state).map((one) => ({ colour: COLOURS[one.slot], codes: codesAt(one, state.step) }));
     if (!kept.length) return null;
@@ -34,6 +35,7 @@ export const union = {
   help: "Patches in the positives of any kept anchor, by how many have them",
   group: "Sets",
   onMap: true,
+  ofFirst: true,
   grey: true,
   colours: (state) => counted(state, 1),
   legend(state) {
@@ -51,6 +53,7 @@ export const intersection = {
   help: "Patches in the positives of every kept anchor",
   group: "Sets",
   onMap: true,
+  ofFirst: true,
   grey: true,
   colours: (state) => counted(state, ready(state).length),
   legend: (state) => (ready(state).length ? [swatch(cividis(1), `in P of all ${ready(state).length} kept anchors`)] : [h("span", { class: "chip" }, NONE)]),

@@ -18,6 +18,7 @@ export const trust = {
   group: "Sets",
   grey: true,
   onMap: true,
+  ofFirst: true,
   colours({ trust: found, look }) {
     if (!found) return null;
     const { values, low, high } = found;

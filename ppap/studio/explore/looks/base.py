@@ -109,6 +109,8 @@ class Style(NamedTuple):
     """Its options from untrusted values; what makes no sense falls back to the usual."""
     data: Callable[[Wanted], Any] | None = None
     """What ``Look.data`` holds; RequestError where the batch does not have it."""
+    first_only: bool = False
+    """Whether it is of the first features only: of those beside them the sets are drawn."""
     marked: Callable[[Look], np.ndarray] | None = None
     """Patches that are framed, int64 ``(M,)``."""
 

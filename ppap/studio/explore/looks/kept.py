@@ -50,16 +50,23 @@ def intersection(batch: Batch, panel: Panel, look: Look) -> np.ndarray:
     return counted(panel, look, len(panel.kept))
 
 
-ANCHORS = Style("anchors", each, lambda look, labelled: "colours: positives of the kept anchors")
+ANCHORS = Style(
+    "anchors",
+    each,
+    lambda look, labelled: "colours: positives of the kept anchors",
+    first_only=True,
+)
 UNION = Style(
     "union",
     union,
     lambda look, labelled: "dark to light: in the positives of one to all kept anchors",
     grey=True,
+    first_only=True,
 )
 INTERSECTION = Style(
     "intersection",
     intersection,
     lambda look, labelled: "yellow: in the positives of all kept anchors",
     grey=True,
+    first_only=True,
 )

@@ -64,4 +64,4 @@ def told(measure: str, value: float) -> str:
     return f"{value:,.0f}" if measure == "positives" else f"{value:.2f}"
 
 
-TRUST = Style("trust", rgba, legend, grey=True, data=data)
+TRUST = Style("trust", rgba, legend, grey=True, data=data, first_only=True)

@@ -20,12 +20,15 @@ from ppap.embedding.layout import turn_towards
 from ppap.embedding.service import MapStatus, pca_map
 from ppap.places import ASSETS
 from ppap.propagation import propagate
-from ppap.studio import networks
+from ppap.studio import costs, networks
 from ppap.studio.access.visitor import Visitor, asking
-from ppap.studio.explore import beside, views
+from ppap.studio.explore import beside, exports, views
 from ppap.studio.explore.beside_endpoints import BesideEndpoints
 from ppap.studio.explore.looks import difference
+from ppap.studio.explore.looks.base import blank
+from ppap.studio.explore.looks.registry import STYLES
 from ppap.studio.explore.maps import Maps
+from ppap.studio.requests import RequestError
 from tests.support.small_studio import SmallStudio, draw, load_tiny, small_batch
 
 SETTINGS: dict[str, Any] = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 2}
@@ -502,3 +505,57 @@ def test_the_endpoint_refuses_in_a_sentence(
     where = {"batch": two["batch"], "other": two["beside"]["batch"], "image": 0, "row": 3}
     with pytest.raises(gr.Error, match=said):
         BesideEndpoints(studio.server).compare_features(**{**where, "column": 3, **wrong})
+
+
+# --- overlays that only one of the two has
+
+
+@pytest.mark.parametrize("style", ["trust", "anchors", "union", "intersection", "attention"])
+def test_a_file_shows_the_second_s_sets_where_the_overlay_has_nothing_of_it(
+    studio: SmallStudio, two: dict[str, Any], monkeypatch: pytest.MonkeyPatch, style: str
+) -> None:
+    request = {**two, "step": 1, "kept": [3, None, 100], "format": "png"}
+    second = studio.store.get(two["beside"]["batch"])
+    drawn: list[tuple[str, str]] = []
+    as_png = exports.as_png
+
+    def watched(batch: Batch, panels: Any, look: Any, lines: Any) -> bytes:
+        drawn.append(("second" if batch is second.batch else "first", look.style))
+        return as_png(batch, panels, look, lines)
+
+    def of_the_first(wanted: Any) -> None:
+        if wanted.held is second:
+            raise RequestError("it has no attention")
+
+    monkeypatch.setattr(exports, "as_png", watched)
+    if style == "attention":
+        attention = STYLES["attention"]._replace(
+            data=of_the_first, rgba=lambda batch, panel, look: blank(panel), legend=lambda *_: ""
+        )
+        monkeypatch.setitem(STYLES, "attention", attention)
+    taken = studio.ask("take", {**request, "look": {"style": style}})
+    assert "error" not in taken
+    assert drawn == [("first", style), ("second", "sets")]
+
+
+def test_files_without_pictures_wait_for_no_overlay(
+    studio: SmallStudio, two: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(wanted: Any) -> None:
+        raise AssertionError("nobody sees it")
+
+    monkeypatch.setitem(STYLES, "trust", STYLES["trust"]._replace(data=never))
+    for format in ("json", "npz", "py"):
+        request = {**two, "step": 1, "format": format, "look": {"style": "trust"}}
+        assert "error" not in studio.ask("take", request)
+
+
+def test_smaller_patches_of_the_same_images_are_refused_where_they_are_too_many(
+    studio: SmallStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = studio.load()["batch"]
+    monkeypatch.setattr(costs, "MOST_PATCHES", 1000)
+    refused = studio.load(like=first, backbone="tiny14")
+    assert "6 images at 224 px are about 1,536 patches" in refused["error"]
+    monkeypatch.setattr(costs, "MOST_PATCHES", 1536)
+    assert "error" not in studio.load(like=first, backbone="tiny14")
