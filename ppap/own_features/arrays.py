@@ -54,6 +54,8 @@ def as_features(given: Any, number: int) -> Tensor:
     array = array.float()
     if not array.isfinite().all():
         raise BatchError(f"The {name} hold NaN or infinity.")
+    if not array.norm(dim=-1).isfinite().all():
+        raise BatchError(f"The {name} hold vectors too long for float32.")
     return array
 
 

@@ -24,6 +24,8 @@ def read_aim(value: object) -> Aim:
 def suggestion(held: Held, aim: Aim, device: AbstractContextManager[Any]) -> dict[str, Any]:
     """Settings, the share of positives that should be right (0 to 1), and reasons."""
     batch = held.batch
+    if max(batch.counts) < 2:
+        raise RequestError("Every image is one patch: there are no neighbours to go by.")
     embedded = batch.backbone.name == FITTED_TO
 
     def made() -> Advice:

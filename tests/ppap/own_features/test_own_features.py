@@ -158,6 +158,7 @@ def test_labels_that_do_not_fit(labels: np.ndarray, classes: tuple[str, ...], sa
         (np.zeros((2, 3, 4, 5), np.int64), "must be floating point, not int64"),
         ([FEATURES[0], FEATURES[1][..., :4]], "different lengths D: 4, 5"),
         ([FEATURES[0], FEATURES[1] * np.nan], "features of image 2 hold NaN or infinity"),
+        (np.full((1, 2, 2, 3), 3e38, np.float32), "features of image 1 hold vectors too long"),
         ([FEATURES[0], "text"], "features of image 2 must be floating point, not <U4"),
     ],
 )

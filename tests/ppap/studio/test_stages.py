@@ -298,6 +298,17 @@ def test_features_of_ones_own(studio: SmallStudio) -> None:
         assert "without pictures" in studio.load(**refused, backbone="embedded")["error"]
 
 
+def test_images_of_one_patch_each_are_shown_and_nothing_is_suggested(studio: SmallStudio) -> None:
+    file = studio.root / "pooled.npz"
+    np.savez(file, features=np.random.default_rng(0).normal(size=(3, 1, 1, 4)).astype(np.float32))
+    batch = studio.load(source="npz", npz=str(file))["batch"]
+    settings = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 2}
+    assert "view" in studio.ask("gather", {"batch": batch, "anchor": 0, "settings": settings})
+    for aim in ("pure", "complete"):
+        refused = studio.ask("suggest", {"batch": batch, "aim": aim})
+        assert "Every image is one patch" in refused["error"]
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

@@ -149,7 +149,7 @@ def test_every_endpoint_is_documented_and_nothing_else_is_listed(launched: Launc
     assert listed["unnamed_endpoints"] == {}
     endpoints = listed["named_endpoints"]
     asked = {one["parameter_name"] for one in endpoints["/start_study"]["parameters"]}
-    assert asked == {*WantedStudy._fields, "sweep"}
+    assert asked == {*WantedStudy._fields, "sweep", "run"}
     assert set(endpoints) == {f"/{name}" for name in ALL}
     for endpoint in endpoints.values():
         assert endpoint["description"].endswith(".")
