@@ -128,6 +128,14 @@ def test_zoom_of_the_map_survives_a_click(page: Page) -> None:
     assert page.evaluate("document.querySelector('#map').dataset.drawn") == drawn
 
 
+def test_colours_of_an_overlay_go_with_it(page: Page) -> None:
+    wait_for_map(page)
+    coloured = "document.querySelector('#map').dataset.coloured"
+    for style, by in (("lengths", "overlay:3"), ("boxes", "set:3")):
+        page.evaluate(f"{STUDIO}.setLook({{style: '{style}'}})")
+        page.wait_for_function(f"{coloured} === '{by}'")
+
+
 def test_colours_follow_the_choice_and_the_step(page: Page) -> None:
     wait_for_map(page)
     click_patch(page, LION)

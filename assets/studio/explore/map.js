@@ -105,7 +105,7 @@ export class PatchMap {
     }
     if (!this.batch) return;
     this.showLegend();
-    if (this.colourBy === "overlay") this.recolourSoon();
+    if (to || this.colourBy === "overlay") this.recolourSoon();
   }
 
   overlayLegend() {
