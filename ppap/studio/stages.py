@@ -155,7 +155,7 @@ def read_step(file: Path) -> int | None:
 
 
 def score_of(run: Run) -> float | None:
-    """Mean IoU of the clusters in a run's report, 0 to 1; None where there is none."""
+    """Mean IoU of the clusters in a run's report, in per cent; None where there is none."""
     cluster = read_json(run.folder / JSON).get("cluster")
     return number(cluster.get("miou")) if isinstance(cluster, dict) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -93,6 +94,9 @@ def test_a_run_through_its_training(open_it: Callable[..., Page], place: Place) 
     # Its validation images, at its picture size, with its own thresholds.
     assert page.evaluate(f"{STUDIO}.state.batch.names") == ["p3", "p7"]
     assert page.locator(".settings select:visible").first.input_value() == "training"
+    report = json.loads((place.root / "runs/run/report.json").read_text())
+    listed = page.locator(".batch").get_by_label("Run", exact=True).locator("option:checked")
+    expect(listed).to_contain_text(f"U-mIoU {report['cluster']['miou']:.1f} %")
     anchor = 5
     click_patch(page, anchor)
     assert counts(page) == counted(library(place, 6), anchor)

@@ -1,6 +1,6 @@
 // The features of a run: which run, which of its kept steps, and which of its outputs.
 import { call } from "../shared/client.js";
-import { choice, count, h, newId, percent, relist, select } from "../shared/dom.js";
+import { choice, count, fixed, h, newId, relist, select } from "../shared/dom.js";
 
 export const OUTPUTS = [
   ["backbone", "Trained", "The trained backbone's feature: what inference and the probes use"],
@@ -9,7 +9,7 @@ export const OUTPUTS = [
 const FIRST = ["", "Choose a run…"];
 
 /** What a run is called in the list. */
-const told = ({ run, step, data, miou }) => [run, miou === null ? null : `mIoU ${percent(miou)}`, `step ${count(step)}`, data.split("/").pop()].filter(Boolean).join(" · ");
+const told = ({ run, step, data, miou }) => [run, miou === null ? null : `U-mIoU ${fixed(miou, 1)} %`, `step ${count(step)}`, data.split("/").pop()].filter(Boolean).join(" · ");
 
 export class RunPanel {
   /** on: {change(fields), images?({run, at, output})}. */
@@ -108,6 +108,6 @@ export class RunPanel {
     this.slider.value = String(this.at === "frozen" ? 0 : 1 + kept.findIndex(({ step }) => step === this.at));
     this.tell();
     this.help.hidden = about.keep === null || kept.length < about.keep;
-    this.help.textContent = `It keeps its newest ${about.keep} checkpoints. Start a run with a larger keep to see more of it.`;
+    this.help.textContent = `It keeps its newest ${about.keep} checkpoints. Raise “keep” (under Validation and checkpoints in Train) before a run to see more steps.`;
   }
 }
