@@ -25,7 +25,7 @@ TITLES: dict[Output, str] = {
     "frozen": "frozen feature",
 }
 NOTES: dict[Output, str] = {
-    "backbone": "What inference and the probes use.",
+    "backbone": "The feature that inference and the probes use.",
     "projection": "What the loss compares; inference does not use it.",
     "frozen": "",
 }

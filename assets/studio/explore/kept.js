@@ -54,7 +54,7 @@ export class Kept {
     this.hooks = hooks;
     this.ask = latestOnly(() => this.fetch());
     this.chips = h("span", { class: "kept-chips" });
-    this.button = h("button", { type: "button", class: "quiet", title: "Keep this anchor, or let go of it (k). Shift and a click keep any patch.", onclick: () => this.toggle(this.state.anchor) });
+    this.button = h("button", { type: "button", class: "quiet", title: "Keep this anchor, or let go of it (k). Shift-click keeps any patch.", onclick: () => this.toggle(this.state.anchor) });
     this.strip = h("span", { class: "kept-strip", role: "group", "aria-label": "Kept anchors" }, this.button, this.chips);
   }
 

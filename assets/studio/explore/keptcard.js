@@ -23,7 +23,7 @@ export class KeptCard {
     this.table = h("table", { class: "overlap" });
     this.key = h("p", { class: "help" });
     this.filled = h("div", { class: "kept-filled", hidden: true }, this.list, this.overlay.group, this.total, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Overlap of kept anchors" }, this.table), this.key);
-    this.empty = h("p", { class: "help" }, "Keep up to eight anchors to see what their positives have in common: Shift and a click on a patch, or k for the present anchor.");
+    this.empty = h("p", { class: "help" }, "Keep up to eight anchors to see what their positives have in common: Shift-click a patch, or press k for the anchor on screen.");
     body.append(this.empty, this.filled);
     this.element = element;
   }

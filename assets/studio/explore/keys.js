@@ -11,7 +11,7 @@ const KEYS = [
   ["+ − 0", "Zoom in, zoom out, fit (or Ctrl and the wheel): at the pointer, else at the anchor"],
   ["f", "Let the anchor's image fill the stage, or show all again (or double click)"],
   ["[ ]", "Previous and next image, while one fills the stage"],
-  ["k", "Keep the anchor in a colour, or let go of it (Shift and a click: any patch; with Shift: let go of all)"],
+  ["k", "Keep the anchor in a colour, or let go of it (Shift-click: any patch; Shift and k: let go of all)"],
   ["s", "Notes: keep this view under a name, or open another"],
   ["n p", "Next and previous anchor worth a look"],
   ["Esc", "Show all images again; then clear the lasso"],

@@ -52,7 +52,7 @@ export class Worth {
     relist(this.kind.input, worth.kinds.map(({ key, title, count: n }) => [key, n === null ? title : `${title} (${count(n)})`]));
     this.kind.input.value = worth.kind;
     if (this.shown !== worth) this.fill(state, worth);
-    const more = worth.of > worth.anchors.length ? `The first ${worth.anchors.length} of ${count(worth.of)}, neighbours left out. ` : "";
+    const more = worth.of > worth.anchors.length ? `${worth.anchors.length} of ${count(worth.of)}, no two of them neighbours. ` : "";
     this.status.textContent = (worth.anchors.length ? more : "No anchor like this. ") + text;
   }
 
