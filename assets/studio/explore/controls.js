@@ -6,7 +6,7 @@ const TRAINING = "training";
 
 // What a suggestion may aim at; labels are not looked at.
 const AIMS = [
-  { aim: "pure", title: "Pure", words: "few but right", help: "Settings at which few of the positives should be wrong" },
+  { aim: "pure", title: "Pure", words: "few errors", help: "Settings at which few of the positives should be wrong" },
   { aim: "complete", title: "Complete", words: "most of the class", help: "Settings that should find most of the anchor's class, with more that is wrong" },
 ];
 
