@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from ppap.studio import sample
 from ppap.studio.access.passwords import add_user
@@ -135,6 +135,23 @@ def test_links_open_what_they_name(open_link: Callable[[str], Page], running: Ru
     page.go_back()
     address_has(page, "anchor=1%2C3%2C5")
     titled(page, "Explore")
+
+
+def test_a_tab_chosen_before_the_scripts_are_there_is_in_the_address(
+    browser: Browser, running: Running
+) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        held: list[Route] = []
+        page.route("**/shared/address.js*", lambda route: held.append(route))
+        page.goto(running.url)
+        tab(page, "Study")
+        page.wait_for_function("document.querySelector('#study')?.checkVisibility()")
+        while not held:
+            page.wait_for_timeout(20)
+        for route in held:
+            route.continue_()
+        address_has(page, "tab=study")
 
 
 def test_back_and_forward_return(open_link: Callable[[str], Page], running: Running) -> None:

@@ -201,5 +201,8 @@ document.addEventListener("click", (event) => {
 addEventListener("popstate", returned);
 // Timers do not outlive a page.
 addEventListener("pagehide", () => pages.has(current) && write(current, false));
-show(here().tab);
+// On a slow network somebody may have clicked a tab before this script was there.
+const early = idOf(document.querySelector("button[role=tab][aria-selected=true]")?.textContent.trim());
+if (early && early !== FIRST) chosen(early);
+else show(here().tab);
 retitle();
