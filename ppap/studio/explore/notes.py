@@ -174,6 +174,10 @@ def read_view(raw: object) -> dict[str, str]:
     for name, value in view.items():
         if not isinstance(name, str) or not isinstance(value, str) or len(name) > LONGEST_NAME:
             raise RequestError("The view must be the parts of a link.")
+    try:
+        "".join([*view, *view.values()]).encode()
+    except UnicodeEncodeError:  # halves of characters, which no file can hold
+        raise RequestError("Some characters of the link to this view cannot be kept.") from None
     longest = max(map(len, view.values()), default=0)
     if longest > LONGEST_PART or sum(map(len, view.values())) > LONGEST_VIEW:
         raise RequestError("The link to this view is too long for a note.")

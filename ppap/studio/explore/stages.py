@@ -7,7 +7,7 @@ from typing import Any
 
 from ppap.settings import RANGES, Settings
 from ppap.studio.answers import answering
-from ppap.studio.requests import RequestError, mapping
+from ppap.studio.requests import RequestError, mapping, read_request
 from ppap.studio.stages import Stages, run_images, setting_of
 from ppap.studio.store import Held
 
@@ -42,15 +42,17 @@ class StageCalls:
         request = mapping(request)
         stages = self._known()
         run = stages.run(request.get("run"))
-        at = request.get("at")
+        given = {name: request.get(name) for name in ("at", "output")}
+        run_name = run.folder.name
+        wanted = read_request({"source": "samples", "backbone": "run", "run": run_name, **given})
         return {
             "request": {
                 **run_images(run, stages.checkpoints.sources),
                 "picture": "square",  # as it was evaluated
                 "backbone": "run",
-                "run": run.folder.name,
-                "at": 0 if at is None else at,
-                "output": request.get("output") or "backbone",
+                "run": run_name,
+                "at": wanted.at,
+                "output": wanted.output,
             },
             "settings": {name: setting_of(run, name) for name in RANGES},
         }

@@ -220,6 +220,8 @@ def test_private_runs_are_nobody_elses(studio: SmallStudio, trained: Place) -> N
 
 
 def test_a_runs_own_images(studio: SmallStudio, trained: Place) -> None:
+    for wrong in ({"at": 2**70}, {"at": "4"}, {"at": [4]}, {"output": "all"}, {"output": ["z"]}):
+        assert "must be" in studio.ask("run_images", {"run": "run", **wrong})["error"]
     reply = studio.ask("run_images", {"run": "run", "at": 4})
     assert reply["request"] == {
         "source": "folder",

@@ -132,6 +132,8 @@ def test_everybody_sees_their_own(noting: Noting, studio: SmallStudio) -> None:
         ({"view": "?a=1"}, "parts of a link"),
         ({"view": {"a": 1}}, "parts of a link"),
         ({"view": {"a": "x" * 2000}}, "too long"),
+        ({"view": {"a": "half a character: \ud800"}}, "characters of the link"),
+        ({"view": {"\ud800": ""}}, "characters of the link"),
         ({"view": {f"a{i}": "" for i in range(MOST_PARTS + 1)}}, "parts of a link"),
         ({"state": None}, "object"),
         ({"state": {"batch": "gone"}}, "no longer in memory"),
