@@ -112,9 +112,15 @@ def alike(first: np.ndarray, second: np.ndarray, slack: int) -> bool:
 
 
 def proportional(first: np.ndarray, second: np.ndarray, slack: int) -> bool:
-    """Whether two images have the same proportions, up to ``slack`` pixels of either."""
+    """Whether two images have the same proportions, up to ``slack`` pixels of either.
+
+    The scale is that of the heights or that of the widths: the short side of a panorama, a patch
+    high, may have become twice as long.
+    """
     (height, width), (high, wide) = first.shape[:2], second.shape[:2]
-    return abs(height * wide / high - width) <= slack and abs(high * width / height - wide) <= slack
+    by_height = abs(height * wide / high - width), abs(high * width / height - wide)
+    by_width = abs(width * high / wide - height), abs(wide * height / width - high)
+    return max(by_height) <= slack or max(by_width) <= slack
 
 
 def gather_beside(

@@ -507,6 +507,20 @@ def test_the_endpoint_refuses_in_a_sentence(
         BesideEndpoints(studio.server).compare_features(**{**where, "column": 3, **wrong})
 
 
+def test_panoramas_of_one_row_stand_beside_each_other(studio: SmallStudio) -> None:
+    for i, (width, height) in enumerate(((900, 12), (12, 900), (1, 1), (300, 300))):
+        path = studio.offered / "thin" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((height, width, 3), 40 * i, np.uint8)).save(path)
+    images = {"source": "folder", "folder": str(studio.offered / "thin"), "count": 4}
+    first = studio.load(**images, picture="whole", size=64, backbone="tiny14")
+    second = studio.load(like=first["batch"], backbone="embedded")
+    assert min(map(min, first["grids"])) == min(map(min, second["grids"])) == 1
+    request = {"batch": first["batch"], "anchor": 0, "settings": SETTINGS}
+    request["beside"] = {"batch": second["batch"], "settings": SETTINGS}
+    assert studio.ask("gather", request)["beside_refused"] is None
+
+
 # --- overlays that only one of the two has
 
 
