@@ -182,6 +182,11 @@ def test_what_a_script_explores(browser: Browser, tmp_path: Path) -> None:
                 assert page.evaluate(f"{STUDIO}.state.batch.classes") == ["a", "b"]
                 labels = page.evaluate(f"[...{STUDIO}.state.batch.labels]")
                 assert labels == given["labels"].reshape(-1).tolist()
+                # Nothing is cut or resized any more, and nothing says so.
+                expect(page.get_by_role("radiogroup", name="Resolution")).to_have_count(0)
+                expect(page.locator(".batch [data-part=summary]")).to_have_text(
+                    "2 images, 32 patches (4 × 4 each), 6 dimensions."
+                )
                 page.reload()
                 ready(page)
         finally:

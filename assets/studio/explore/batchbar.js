@@ -11,6 +11,7 @@ import { SizeChooser } from "./sizes.js";
 import { patchCount } from "./tiles.js";
 
 const CHECK_AFTER_MS = 300;
+const GIVEN = ["npz", "memory"]; // images that came with their features: there is no size to choose
 const SOURCES = [
   ["samples", "Sample photos"],
   ["files", "Your images"],
@@ -110,6 +111,7 @@ export class BatchBar {
   chooseSource(key, load = true) {
     this.filesBox.hidden = key !== "files";
     this.folderBox.hidden = key !== "folder";
+    this.sizes.element.hidden = GIVEN.includes(key);
     if (key === "samples" && load) this.reload({ source: "samples", ...FeatureChooser.forOtherImages(this.request, this.config) });
   }
 
@@ -303,7 +305,7 @@ export class BatchBar {
     const [rows, columns] = batch.grids[0];
     const alike = batch.grids.every((grid) => grid[0] === rows && grid[1] === columns);
     const each = alike ? ` (${rows} × ${columns} each)` : "";
-    const seen = batch.recipe.picture === "whole" ? "Whole images, in their own proportions." : "Images are cut to their central square.";
+    const seen = GIVEN.includes(batch.recipe.source) ? "" : batch.recipe.picture === "whole" ? "Whole images, in their own proportions." : "Images are cut to their central square.";
     this.summary.textContent = `${images}, ${count(patchCount(batch))} patches${each}, ${batch.dimensions} dimensions. ${seen}`;
     this.sizes.priceFor(batch.recipe, batch.names.length);
   }
