@@ -77,7 +77,7 @@ class Estimate:
             f"About {in_words(self.disk)} of disk and {in_words(self.memory)} of memory.",
         ]
         if self.seconds is None:
-            told.append("How long it takes shows after a few steps: no such run has been here yet.")
+            told.append("How long it takes shows after a few steps: no earlier run is like it.")
         return [*told, *self.notes]
 
 
