@@ -316,3 +316,26 @@ def test_an_overlay_of_the_first_leaves_the_second_its_sets(page: Page, weights:
     painted(page)
     assert note.is_hidden()
     assert page.evaluate(SHEET) != sets
+
+
+def test_requests_that_cross_on_their_way_end_with_the_newest(page: Page, weights: Path) -> None:
+    """A slider that is moved twice on a slow connection: the server gives up what is older."""
+    newest = json.dumps({"backbone": "checkpoint", "checkpoint": str(weights)})
+    page.evaluate(
+        f"""() => {{
+          const {{ server, beside }} = {STUDIO};
+          const load = server.load;
+          let later;
+          const overtaken = new Promise((done) => (later = done));
+          let calls = 0;
+          server.load = async (request) => {{
+            if (++calls > 1) return load(request).finally(later);
+            await Promise.race([overtaken, new Promise((done) => setTimeout(done, 1000))]);
+            return load(request);
+          }};
+          void beside.open({{ backbone: "embedded" }});
+          void beside.load({newest});
+        }}"""
+    )
+    both_ready(page)
+    assert page.evaluate(f"{STUDIO}.beside.batch.grids[0]") == [14, 14]

@@ -52,9 +52,22 @@ export function latestOnly(work) {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// By page, its last request to load. The server gives up a page's older ones, so the next is sent when
+// that is taken in: on their way the two could cross, and the newer would be given up.
+const sent = new Map();
+
+function send(server, request, isCurrent) {
+  const before = sent.get(request.page) ?? Promise.resolve();
+  const answer = before.then(() => (isCurrent() ? call(server, "load", request) : null));
+  sent.set(request.page, answer.catch(() => null));
+  return answer;
+}
+
 /** Start a job on the server and follow it: onProgress(text, share, status, job) until it is done. */
 export async function follow(server, request, onProgress, isCurrent) {
-  const { job } = await call(server, "load", request);
+  const begun = await send(server, request, isCurrent);
+  if (!begun) return null;
+  const { job } = begun;
   for (let wait = 60; ; wait = Math.min(wait * 1.3, 500)) {
     const status = await call(server, "progress", job);
     if (!isCurrent()) return null;
