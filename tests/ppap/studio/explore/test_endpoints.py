@@ -64,7 +64,14 @@ EVALUATING = (
     "report",
     "delete_report",
 )
-SEGMENTING = ("checkpoints", "segment_samples", "segment_images", "make_sample_checkpoint")
+SEGMENTING = (
+    "checkpoints",
+    "segment_samples",
+    "segment_images",
+    "segment_folder",
+    "make_sample_checkpoint",
+)
+BROWSING = ("browse", "look_at_folder")
 STUDYING = (
     "start_study",
     "study_status",
@@ -77,7 +84,7 @@ STUDYING = (
     "ablation",
 )
 NOTING = ("notes", "note", "keep_note", "change_note", "delete_note", "note_page", "animate")
-ALL = (*EXPLORING, *NOTING, *STUDYING, *TRAINING, *EVALUATING, *SEGMENTING)
+ALL = (*EXPLORING, *BROWSING, *NOTING, *STUDYING, *TRAINING, *EVALUATING, *SEGMENTING)
 SETTINGS = {"phi0": 0.6, "psi0": 0.3, "sigma_pos": 3, "sigma_amb": 4, "steps": 3}
 
 
