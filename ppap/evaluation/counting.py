@@ -190,11 +190,7 @@ How = tuple[Segmenter, Inference, bool]
 def _features(how: How, batch: EvaluationBatch) -> Tensor:
     """``(B, h, w, D)``, trained or frozen."""
     segmenter, inference, frozen = how
-    if not frozen:
-        return features_of(segmenter, batch.inputs, inference)
-    assert isinstance(batch.inputs, Tensor)
-    backbone = segmenter.backbone
-    return backbone(batch.inputs.to(backbone.mean)).float()
+    return features_of(segmenter, batch.inputs, inference, frozen=frozen).float()
 
 
 @torch.no_grad()

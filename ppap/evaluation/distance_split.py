@@ -26,7 +26,7 @@ from ppap.evaluation.distance import (
 )
 from ppap.evaluation.metrics import Confusion, Scores, scores
 from ppap.evaluation.source import SIZE, WORKERS, in_order, labelled
-from ppap.evaluation.split import EvaluationStoppedError
+from ppap.evaluation.split import EvaluationStoppedError, features_of
 from ppap.segmenter import Segmenter
 
 # Images that may wait, decoded.
@@ -160,7 +160,7 @@ class DistanceMatching:
         chosen = labelled(dataset)
         patch = self.segmenter.backbone.patch_size
         read = partial(read_whole, dataset, size=self.size, patch=patch)
-        features = partial(features_of, self.segmenter, self.frozen)
+        features = partial(features_of, self.segmenter, frozen=self.frozen)
         with closing(in_order(read, chosen, ahead=AHEAD, workers=self.workers)) as images:
             for done, one in enumerate(images, 1):
                 if self.stopped is not None and self.stopped():
@@ -185,11 +185,3 @@ def read_whole(dataset: Dataset, index: int, *, size: int, patch: int) -> Whole:
     work = work_size(rgb.shape[0], rgb.shape[1], size, patch)
     labels = torch.from_numpy(example.labels).unsqueeze(0)
     return Whole(resized(rgb, work), labels, example.skipped is not None)
-
-
-@torch.no_grad()
-def features_of(segmenter: Segmenter, frozen: bool, images: Tensor) -> Tensor:
-    """The trained features of images, or those of the backbone alone; ``(B, h, w, D)``."""
-    if frozen:
-        return segmenter.backbone.finish(segmenter.trunk(images))
-    return segmenter.features(images)

@@ -204,12 +204,7 @@ class Retrieval:
 
     def _features(self, batch: EvaluationBatch) -> Tensor:
         """Unit features ``(B, h, w, D)``."""
-        if self.frozen:
-            assert isinstance(batch.inputs, Tensor)
-            backbone = self.segmenter.backbone
-            found = backbone(batch.inputs.to(backbone.mean))
-        else:
-            found = features_of(self.segmenter, batch.inputs, self.inference)
+        found = features_of(self.segmenter, batch.inputs, self.inference, frozen=self.frozen)
         return F.normalize(found.float(), dim=3)
 
     def _over(

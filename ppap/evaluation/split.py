@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ppap.backbones import TrunkOutput
@@ -293,16 +294,32 @@ def predicted(
                 yield _one(batch, labels, part, start + place, place)
 
 
-def features_of(segmenter: Segmenter, inputs: Tensor | TrunkOutput, inference: Inference) -> Tensor:
-    """The features of a batch, ``(B, h, w, D)``; ValueError for looks that a kept trunk output
-    cannot give."""
+@torch.no_grad()
+def features_of(
+    segmenter: Segmenter,
+    inputs: Tensor | TrunkOutput,
+    inference: Inference = PLAIN,
+    *,
+    frozen: bool = False,
+) -> Tensor:
+    """The trained features of a batch, or those of the backbone alone: ``(B, h, w, D)``.
+
+    ValueError for looks that a kept trunk output cannot give.
+    """
+
+    def once(source: Tensor | TrunkOutput) -> Tensor:
+        if not frozen:
+            return segmenter.features(source)
+        output = source if isinstance(source, TrunkOutput) else segmenter.trunk(source)
+        return segmenter.backbone.finish(segmenter.placed(output))
+
     if inference.plain:
-        return segmenter.features(inputs)
+        return once(inputs)
     if isinstance(inputs, TrunkOutput):
         raise ValueError(
             "mirror, scales, windows and shifts need the images, not what was kept of them"
         )
-    return look(segmenter.features, inputs, inference, patch=segmenter.backbone.patch_size)
+    return look(once, inputs, inference, patch=segmenter.backbone.patch_size)
 
 
 def _one(

@@ -14,6 +14,7 @@ from ppap.evaluation.retrieval import Memory, Retrieval, patch_shares, retrieve
 from ppap.evaluation.source import as_images, read_square
 from ppap.evaluation.split import EvaluationStoppedError
 from ppap.segmenter import Segmenter
+from ppap.segmenter.inference import Inference
 from tests.support.small_segmenters import NAMES, small_segmenter, write_folder
 
 SIZE = 48
@@ -113,3 +114,17 @@ def test_what_cannot_be_is_refused(segmenter: Segmenter, dataset: Dataset) -> No
         one.score(dataset, memory)
     with pytest.raises(EvaluationStoppedError):
         one.fill(dataset)
+
+
+def test_frozen_features_are_looked_at_as_the_trained_ones_are(
+    segmenter: Segmenter, dataset: Dataset
+) -> None:
+    mirrored = Retrieval(segmenter, frozen=True, size=SIZE, inference=Inference(mirror=True))
+    images = as_images(read_square(dataset, 0, SIZE).rgb[None])
+    backbone = segmenter.backbone
+    both = (backbone(images) + backbone(images.flip(3)).flip(2)) / 2
+    wanted = F.normalize(both, dim=3).flatten(0, 2)
+    found = mirrored.fill(dataset).vectors
+    assert (wanted @ found.T).max(dim=1).values.numpy() == pytest.approx(np.ones(9), abs=1e-5)
+    plain = Retrieval(segmenter, frozen=True, size=SIZE).fill(dataset).vectors
+    assert not torch.allclose(found, plain)
