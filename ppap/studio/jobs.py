@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -221,3 +221,14 @@ def folders_in(root: Path) -> list[Path]:
         for entry in entries
         if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
     ]
+
+
+def named(folders: Iterable[Path], name: object, file: str) -> Path | None:
+    """The one of that name, if ``file`` is in it.
+
+    Found among what was listed, so that no name, whatever it is, leads elsewhere.
+    """
+    for folder in folders:
+        if folder.name == name and (folder / file).is_file():
+            return folder
+    return None

@@ -14,7 +14,7 @@ from ppap.evaluation.shape import misfit
 from ppap.settings import excerpt
 from ppap.studio import sample
 from ppap.studio.access.owners import EVERYBODYS, Ownership
-from ppap.studio.jobs import folders_in
+from ppap.studio.jobs import folders_in, named
 from ppap.studio.requests import RequestError
 
 # Evaluations asked for here; runs have their own reports. Hidden, so that it is taken for no run.
@@ -79,11 +79,10 @@ class Reports:
             return sample.RUN
         name = key.removeprefix(f"{FOLDER}/") if isinstance(key, str) else ""
         inside = isinstance(key, str) and key != name
-        # Found by listing, so that no id leads elsewhere.
-        for folder in self._evaluations() if inside else self._runs():
-            if folder.name == name and (folder / JSON).is_file():
-                return folder
-        raise RequestError(f"There is no report {excerpt(key)}.")
+        found = named(self._evaluations() if inside else self._runs(), name, JSON)
+        if found is None:
+            raise RequestError(f"There is no report {excerpt(key)}.")
+        return found
 
     def read(self, key: object) -> Report:
         """A report by its id; RequestError where there is none."""

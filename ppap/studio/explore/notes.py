@@ -15,7 +15,7 @@ from PIL import Image
 
 from ppap.settings import excerpt
 from ppap.studio.access.owners import EVERYBODYS, Ownership, claim, release
-from ppap.studio.jobs import folders_in
+from ppap.studio.jobs import folders_in, named
 from ppap.studio.requests import RequestError
 from ppap.writing import writing
 
@@ -56,11 +56,10 @@ class Notes:
 
     def folder_of(self, key: object) -> Path:
         """Where a note is; RequestError where there is none of that id."""
-        # Found by listing, so that no id leads elsewhere.
-        for folder in self._folders():
-            if folder.name == key and (folder / NOTE).is_file():
-                return folder
-        raise RequestError(f"There is no note {excerpt(key)}.")
+        found = named(self._folders(), key, NOTE)
+        if found is None:
+            raise RequestError(f"There is no note {excerpt(key)}.")
+        return found
 
     def read(self, key: object) -> dict[str, Any]:
         """A whole note; RequestError where there is none that this version reads."""

@@ -10,7 +10,7 @@ from ppap.backbones import as_path, with_file
 from ppap.settings import RANGES, Settings, excerpt
 from ppap.studio import sample
 from ppap.studio.access.owners import EVERYBODYS, Ownership
-from ppap.studio.jobs import command, folders_in
+from ppap.studio.jobs import command, folders_in, named
 from ppap.studio.requests import LEAST_SIZE, MAX_IMAGES, MOST_SIZE, RequestError
 from ppap.study.figures import Study
 from ppap.study.grid import Axis
@@ -147,11 +147,10 @@ class Studies:
         """Where a study is; RequestError where there is none of that name."""
         if key == sample.KEY and sample.there():
             return sample.study_folder()
-        # Found by listing, so that no name leads elsewhere.
-        for folder in self._folders():
-            if folder.name == key and (folder / VALUES).is_file():
-                return folder
-        raise RequestError(f"There is no study {excerpt(key)}.")
+        found = named(self._folders(), key, VALUES)
+        if found is None:
+            raise RequestError(f"There is no study {excerpt(key)}.")
+        return found
 
     def read(self, key: object) -> Study:
         """A study by its name; RequestError where there is none."""
