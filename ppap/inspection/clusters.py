@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ppap.checks import check_count, check_vectors
 from ppap.inspection.components import Pause
+from ppap.segmenter.starts import spread_start_unit
 
 STEPS = 60
 # Starts from other patches, of which the best is kept; with many cosines to compute, one.
@@ -62,7 +63,7 @@ def clusters(
     rest = pause or (lambda: None)
     chance = torch.Generator().manual_seed(seed)
     starts = STARTS if len(f) * count <= COSINES else 1
-    found = [settled(f, spread_out(f, count, chance, rest), rest) for _ in range(starts)]
+    found = [settled(f, spread_start_unit(f, count, chance, rest), rest) for _ in range(starts)]
     labels, centres, cosine = max(found, key=lambda one: one[2])
     sizes = torch.bincount(labels, minlength=count)
     order = sizes.argsort(descending=True, stable=True)
@@ -101,18 +102,3 @@ def assigned(f: Tensor, centres: Tensor, rest: Pause) -> Assigned:
         cosines.append(best)
         rest()
     return Assigned(torch.cat(labels), torch.cat(cosines))
-
-
-def spread_out(f: Tensor, count: int, chance: torch.Generator, rest: Pause) -> Tensor:
-    """Patches far from each other, chosen as k-means++ does."""
-    chosen = [int(torch.randint(len(f), (1,), generator=chance))]
-    distance = (1 - f @ f[chosen[0]]).clamp(min=0)
-    while len(chosen) < count:
-        weight = distance.where(distance > SAME, 0).double().cpu()
-        if not weight.any():  # no patch differs from those chosen
-            weight.fill_(1)
-        weight[chosen] = 0
-        chosen.append(int(torch.multinomial(weight, 1, generator=chance)))
-        distance = torch.minimum(distance, (1 - f @ f[chosen[-1]]).clamp(min=0))
-        rest()
-    return f[chosen]

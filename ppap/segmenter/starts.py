@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,7 +36,19 @@ def spread_start(features: Tensor, count: int, generator: torch.Generator) -> Te
     """
     check_vectors("features", features, "N")
     check_count("count", count, 1, len(features))
-    f = F.normalize(features.float(), dim=1)
+    return spread_start_unit(F.normalize(features.float(), dim=1), count, generator)
+
+
+def spread_start_unit(
+    f: Tensor,
+    count: int,
+    generator: torch.Generator,
+    rest: Callable[[], object] = lambda: None,
+) -> Tensor:
+    """``spread_start`` for unit features and a count known to be in range: no checks.
+
+    ``rest`` is called after every centroid, for others to have their turn.
+    """
     chosen = [int(torch.randint(len(f), (1,), generator=generator))]
     distance = 1 - f @ f[chosen[0]]
     while len(chosen) < count:
@@ -45,6 +59,7 @@ def spread_start(features: Tensor, count: int, generator: torch.Generator) -> Te
         weight[chosen] = 0
         chosen.append(int(torch.multinomial(weight, 1, generator=generator)))
         distance = torch.minimum(distance, 1 - f @ f[chosen[-1]])
+        rest()
     return f[chosen]
 
 
