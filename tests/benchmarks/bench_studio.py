@@ -19,7 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 from timm.models.vision_transformer import VisionTransformer
 
 from ppap.data.samples import samples
-from tests.browser.driver import chromium, open_page, studio
+from tests.browser.driver import chromium, open_page, studio, until
 
 CLICKS = 40
 
@@ -84,7 +84,8 @@ def load_folder(page: Page, folder: Path, size: int, count: int, picture: str = 
              {source: 'folder', folder, split: 'train', count, seed: 0, size, picture, backbone: 'embedded', checkpoint: ''})""",
         [str(folder), size, count, picture],
     )
-    page.wait_for_function(
+    until(
+        page,
         """([count, size, picture]) => {
           const { batch, view } = document.querySelector('#explore').studio.state;
           const { recipe } = batch ?? {};
@@ -107,7 +108,7 @@ def time_clicks(page: Page) -> list[float]:
             f"document.querySelector('#mosaic').mosaic.centreOf({chance.randrange(patches)})"
         )
         page.mouse.click(box["x"] + x, box["y"] + y)
-        page.wait_for_function(f"window.__times.length > {k}")
+        until(page, f"window.__times.length > {k}")
         page.wait_for_timeout(chance.uniform(100, 500))  # as a person clicks
     return page.evaluate("window.__times.slice()")
 
@@ -164,9 +165,7 @@ def open_beside(page: Page, folder: Path) -> None:
         str(file),
     )
     page.wait_for_selector("#beside-mosaic[data-ready=true]", timeout=120_000)
-    page.wait_for_function(
-        "document.querySelector('#beside-map').dataset.state === 'umap'", timeout=180_000
-    )
+    until(page, "document.querySelector('#beside-map').dataset.state === 'umap'", timeout=180_000)
 
 
 def measure(page: Page, what: str) -> None:
@@ -178,9 +177,7 @@ def measure(page: Page, what: str) -> None:
 
 def until_map(page: Page, since: float) -> float:
     """Seconds until the UMAP of the batch is on the page."""
-    page.wait_for_function(
-        "document.querySelector('#map').dataset.state === 'umap'", timeout=180_000
-    )
+    until(page, "document.querySelector('#map').dataset.state === 'umap'", timeout=180_000)
     return time.perf_counter() - since
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.driver import chromium, open_page, studio
+from tests.browser.driver import chromium, open_page, studio, until
 from trainers.recipes import find
 from trainers.runs.folder import Run, process_identity
 
@@ -131,7 +131,8 @@ def main() -> None:
         began = time.perf_counter()
         for tick in page.locator("#train .runs li input").all():
             tick.check()
-        page.wait_for_function(
+        until(
+            page,
             "(n) => [...document.querySelector('#train').train.followed.values()]"
             ".filter((run) => run.series.step?.loss?.x.at(-1) > 0.99 * n).length === 20",
             arg=POINTS,

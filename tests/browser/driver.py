@@ -158,6 +158,18 @@ def pages(browser: Browser, url: str) -> Iterator[Callable[..., Page]]:
     assert errors == []
 
 
+def until(page: Page, condition: str, *, arg: Any = None, timeout: float | None = None) -> None:
+    """Wait until a condition holds: an expression, or a function of ``arg``. What it reads may not
+    be there yet; a page under load shows such moments."""
+    page.wait_for_function(
+        f"(arg) => {{ try {{ const held = ({condition});"
+        " return typeof held === 'function' ? held(arg) : held; }"
+        " catch (error) { if (error instanceof TypeError) return false; throw error; } }",
+        arg=arg,
+        timeout=timeout,
+    )
+
+
 def painted(page: Page) -> None:
     """Wait until what was asked of the page is on its canvases: two frames."""
     page.evaluate(

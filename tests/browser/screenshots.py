@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.driver import ROOT, STUDIO, chromium, click_patch, open_page, studio
+from tests.browser.driver import ROOT, STUDIO, chromium, click_patch, open_page, studio, until
 
 LION = 784 + 7 * 28 + 14
 TOWER = 4 * 784 + 16 * 28 + 14
@@ -61,7 +61,7 @@ def labels(page: Page) -> None:
 def take(page: Page) -> None:
     """The sheet of exports."""
     page.get_by_role("button", name="Take it with you").click()
-    page.wait_for_function("document.querySelector('[data-part=python]').value.length > 100")
+    until(page, "document.querySelector('[data-part=python]').value.length > 100")
 
 
 def keys(page: Page) -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from ppap.studio import sample
 from ppap.studio.access.passwords import add_user
-from tests.browser.driver import Running, context_of_the_file, ready, studio
+from tests.browser.driver import Running, context_of_the_file, ready, studio, until
 
 STUDY = "#study .study[data-ready=true]"
 REPORT = "#evaluate .report[data-ready=true]"
@@ -100,9 +100,7 @@ def titled(page: Page, *words: str) -> None:
 
 
 def address_has(page: Page, *parts: str) -> None:
-    page.wait_for_function(
-        "(parts) => parts.every((one) => location.search.includes(one))", arg=parts
-    )
+    until(page, "(parts) => parts.every((one) => location.search.includes(one))", arg=parts)
 
 
 def test_links_open_what_they_name(open_link: Callable[[str], Page], running: Running) -> None:
@@ -146,7 +144,7 @@ def test_a_tab_chosen_before_the_scripts_are_there_is_in_the_address(
         page.route("**/shared/address.js*", lambda route: held.append(route))
         page.goto(running.url)
         tab(page, "Study")
-        page.wait_for_function("document.querySelector('#study')?.checkVisibility()")
+        until(page, "document.querySelector('#study')?.checkVisibility()")
         while not held:
             page.wait_for_timeout(20)
         for route in held:
@@ -324,14 +322,14 @@ def test_samples_stand_where_there_is_nothing(
     log_in(page)
     expect(page.locator(STUDY)).to_have_attribute("data-study", sample.KEY)
     page.locator("#study .figure-sweep img").scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('#study .figure-sweep img').naturalWidth > 0")
+    until(page, "document.querySelector('#study .figure-sweep img').naturalWidth > 0")
     expect(page.locator("#study .sample-note")).to_contain_text("press Study")
     expect(page.locator("#study li.sample")).not_to_contain_text("Delete")
 
     tab(page, "Train")
     expect(page.locator(LOOKED_AT)).to_have_text("Sample run")
     expect(page.locator("#train [data-chart=loss]")).to_be_visible()
-    page.wait_for_function("document.querySelector('#train .predictions img')?.naturalWidth > 0")
+    until(page, "document.querySelector('#train .predictions img')?.naturalWidth > 0")
     for name in ("Delete…", "Rename", "Stop"):
         expect(page.locator("#train .run").get_by_role("button", name=name)).to_be_hidden()
     page.get_by_role("button", name="Clone with changes").click()

@@ -18,7 +18,7 @@ from ppap.settings import EMBEDDED_PRESET
 from ppap.studio.explore.looks.base import KEPT_COLOURS
 from ppap.study.every_anchor import every_anchor
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, wait_for_data
+from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, until, wait_for_data
 from tests.browser.looks import check_looks
 
 LION = (1, 7, 14)
@@ -50,7 +50,7 @@ def kept(*places: tuple[int, int, int] | None) -> str:
 
 def gathered(page: Page) -> None:
     """All kept anchors have their sets."""
-    page.wait_for_function(f"{STUDIO}.state.kept.every((one) => !one || one.codes)")
+    until(page, f"{STUDIO}.state.kept.every((one) => !one || one.codes)")
 
 
 def tab(page: Page, name: str) -> None:
@@ -125,7 +125,7 @@ def test_keys_keep_let_go_and_settings_gather_anew(page: Page, reference: Refere
     field = page.locator("input[data-exact=phi0]")
     field.fill("0.7")
     field.press("Enter")
-    page.wait_for_function(f"{STUDIO}.state.kept[1].settings.phi0 === 0.7")
+    until(page, f"{STUDIO}.state.kept[1].settings.phi0 === 0.7")
     codes = page.evaluate(f"[...{STUDIO}.state.kept[1].codes[3]]")
     assert codes == reference.codes(patch((0, 15, 12)), phi0=0.7).tolist()
     page.locator("#mosaic").focus()
@@ -174,7 +174,7 @@ def test_they_stay_where_they_are_at_another_resolution(page: Page) -> None:
         shift_click(page, where)
     gathered(page)
     page.get_by_role("radio", name="224 px").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.recipe.size === 224")
+    until(page, f"{STUDIO}.state.batch.recipe.size === 224")
     wait_for_data(page, "kept", kept(*((image, i // 2, j // 2) for image, i, j in EIGHT[:2])))
     gathered(page)
 
@@ -208,14 +208,15 @@ def test_trust_is_every_anchors_and_the_list_leads_to_them(
         where = batch.position(listed[at])
         wait_for_data(page, "anchor", f"{where.image},{where.row},{where.column}")
     page.get_by_label("Image", exact=True).select_option("3")
-    page.wait_for_function(
+    until(
+        page,
         "[...document.querySelectorAll('.worth-list button')]"
-        ".every((b) => b.dataset.patch >= 3 * 784 && b.dataset.patch < 4 * 784)"
+        ".every((b) => b.dataset.patch >= 3 * 784 && b.dataset.patch < 4 * 784)",
     )
     page.locator(".worth-list button").nth(1).click()
     page.wait_for_selector(".worth-list li:nth-child(2) button[aria-current=true]")
     # The list marks the choice at once; the mosaic follows when its sets are there.
-    page.wait_for_function("document.querySelector('#mosaic').dataset.anchor.startsWith('3,')")
+    until(page, "document.querySelector('#mosaic').dataset.anchor.startsWith('3,')")
 
 
 def test_trust_follows_the_settings(page: Page, reference: Reference) -> None:
@@ -224,9 +225,7 @@ def test_trust_follows_the_settings(page: Page, reference: Reference) -> None:
     field = page.locator("input[data-exact=phi0]")
     field.fill("0.75")
     field.press("Enter")
-    page.wait_for_function(
-        f"{STUDIO}.state.trust.settings.phi0 === 0.75 && {STUDIO}.state.trust.finished"
-    )
+    until(page, f"{STUDIO}.state.trust.settings.phi0 === 0.75 && {STUDIO}.state.trust.finished")
     settings = replace(EMBEDDED_PRESET.settings, phi0=0.75)
     batch = reference.batch
     table = every_anchor(batch.features, settings, labels=batch.labels)

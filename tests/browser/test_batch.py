@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from ppap.data.samples import samples
-from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown
+from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown, until
 
 MARKUP = "<img src=x onerror=alert(1)>.png"
 
@@ -29,9 +29,7 @@ def upload(page: Page, files: Sequence[Path]) -> None:
     page.get_by_role("radio", name="Your images").click()
     turn = page.evaluate(f"{STUDIO}.bar.turn")
     page.locator(".batch input[type=file][multiple]").set_input_files([str(file) for file in files])
-    page.wait_for_function(
-        f"{STUDIO}.bar.turn > {turn} + 1 && {STUDIO}.bar.busy.hidden", timeout=60_000
-    )
+    until(page, f"{STUDIO}.bar.turn > {turn} + 1 && {STUDIO}.bar.busy.hidden", timeout=60_000)
 
 
 def names(page: Page) -> list[str]:
@@ -124,7 +122,7 @@ def test_files_are_dropped(page: Page, tmp_path: Path) -> None:
         content,
     )
     page.dispatch_event(".drop", "drop", {"dataTransfer": transfer})
-    page.wait_for_function(f"{STUDIO}.state.batch.names[0] === 'dropped.png'")
+    until(page, f"{STUDIO}.state.batch.names[0] === 'dropped.png'")
 
 
 def test_a_turned_photo_is_shown_upright(page: Page, strange: dict[str, Path]) -> None:
@@ -155,7 +153,7 @@ def test_more_than_64_images(page: Page, tmp_path: Path) -> None:
     for file in files:
         small.save(file)
     page.get_by_role("radio", name="224 px").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.shapes[0][0] === 224")
+    until(page, f"{STUDIO}.state.batch.shapes[0][0] === 224")
     upload(page, files)
     assert len(names(page)) == 64
     assert (
@@ -188,14 +186,14 @@ def test_a_folder_with_labels_and_another_batch(page: Page, data_set: Path) -> N
     page.get_by_label("Folder or data set on this server").fill(str(data_set))
     page.locator(".source-panel input[inputmode=numeric]").fill("3")
     page.get_by_role("button", name="Load").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.names.length === 3")
+    until(page, f"{STUDIO}.state.batch.names.length === 3")
     page.wait_for_selector("#mosaic[data-ready=true]")
     first = names(page)
     assert all(name.startswith("crop") for name in first)
     assert "the anchor's class: kind " in page.locator(".steps .help").inner_text()
     assert "recall" in page.locator(".steps thead").inner_text()
     page.get_by_role("button", name="Another batch").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.names[0] !== '{first[0]}'")
+    until(page, f"{STUDIO}.state.batch.names[0] !== '{first[0]}'")
     assert not set(first) & set(names(page))
 
 
@@ -205,13 +203,13 @@ def test_chosen_images_of_a_folder_travel_in_the_link(
     query = f"?source=folder&folder={data_set}&split=train&count=2&seed=0&images=4,1&size=224&backbone=embedded"
     page = open_studio(query)
     assert [name.removesuffix(".jpg") for name in names(page)] == ["crop4", "crop1"]
-    page.wait_for_function("new URLSearchParams(location.search).get('images') === '4,1'")
+    until(page, "new URLSearchParams(location.search).get('images') === '4,1'")
     # They stay at another resolution, and make way for the next ones.
     page.get_by_role("radio", name="320 px").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.recipe.size === 320")
+    until(page, f"{STUDIO}.state.batch.recipe.size === 320")
     assert [name.removesuffix(".jpg") for name in names(page)] == ["crop4", "crop1"]
     page.get_by_role("button", name="Another batch").click()
-    page.wait_for_function(f"!('images' in {STUDIO}.state.batch.recipe)")
+    until(page, f"!('images' in {STUDIO}.state.batch.recipe)")
     assert len(names(page)) == 2
 
 
@@ -237,7 +235,7 @@ def test_a_folder_that_is_not_there(page: Page, folder: str, sentence: str) -> N
 def test_resolution_changes_the_grid(page: Page) -> None:
     for size, patches in ((224, 14), (320, 20)):
         page.get_by_role("radio", name=f"{size} px").click()
-        page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === {patches}")
+        until(page, f"{STUDIO}.state.batch.grids[0][0] === {patches}")
         page.wait_for_selector("#mosaic[data-ready=true]")
         assert sum(counts(page)) == 6 * patches * patches - 1
 

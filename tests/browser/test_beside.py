@@ -19,7 +19,16 @@ from ppap.batches import Batch
 from ppap.data import samples_dataset
 from ppap.settings import EMBEDDED_PRESET
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown, wait_for_data
+from tests.browser.driver import (
+    STUDIO,
+    click_patch,
+    counts,
+    painted,
+    pixel,
+    shown,
+    until,
+    wait_for_data,
+)
 from tests.support.foreign_weights import plain
 
 LION = 784 + 7 * 28 + 14
@@ -55,13 +64,14 @@ def both_ready(page: Page) -> None:
     """Both mosaics show the sets of the same anchor under the settings of the sliders."""
     # Whole networks are loaded for it, beside whatever else runs.
     page.wait_for_selector(f"#{SECOND}[data-ready=true]", timeout=90_000)
-    page.wait_for_function(
+    until(
+        page,
         f"""() => {{
           const {{ state, beside }} = {STUDIO};
           const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
           return beside.view && state.view.anchor === state.anchor && beside.view.anchor === beside.anchor
             && same(state.view.settings, state.settings) && same(beside.view.settings, beside.settings.values);
-        }}"""
+        }}""",
     )
 
 
@@ -215,9 +225,7 @@ def test_what_is_gained_and_lost_is_counted_and_drawn(page: Page, reference: Ref
 
 def test_points_move_from_one_map_to_the_other(page: Page, weights: Path) -> None:
     open_beside(page, weights)
-    page.wait_for_function(
-        "document.querySelector('#beside-map').dataset.state === 'umap'", timeout=120_000
-    )
+    until(page, "document.querySelector('#beside-map').dataset.state === 'umap'", timeout=120_000)
     slider = page.locator("[data-part=morph]")
     slider.fill("0.5")
     page.wait_for_selector("#map[data-share='0.5']")
@@ -287,7 +295,7 @@ def test_what_is_taken_away_has_both(page: Page, weights: Path) -> None:
 def test_other_images_bring_their_second_features_along(page: Page) -> None:
     use_same(page)
     page.get_by_role("radio", name="224").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 14")
+    until(page, f"{STUDIO}.state.batch.grids[0][0] === 14")
     both_ready(page)
     assert sum(counts(page, SECOND)) == 6 * 196 - 1
 

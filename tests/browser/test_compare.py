@@ -10,7 +10,16 @@ from playwright.sync_api import Page
 import ppap
 from ppap.settings import EMBEDDED_PRESET
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown, wait_for_data
+from tests.browser.driver import (
+    STUDIO,
+    click_patch,
+    counts,
+    painted,
+    pixel,
+    shown,
+    until,
+    wait_for_data,
+)
 
 LION = 784 + 7 * 28 + 14
 
@@ -18,7 +27,7 @@ LION = 784 + 7 * 28 + 14
 def compare_with(page: Page, rule: str) -> None:
     page.get_by_label("Compare with").select_option(rule)
     page.wait_for_selector("#rival-mosaic[data-ready=true]")
-    page.wait_for_function(f"{STUDIO}.state.rivalView !== null")
+    until(page, f"{STUDIO}.state.rivalView !== null")
 
 
 def test_k_nearest_shows_k_positives(page: Page, reference: Reference) -> None:
@@ -80,7 +89,7 @@ def test_rules_that_prepare_the_batch(page: Page, rule: str) -> None:
 
 def test_a_small_batch_lowers_what_it_cannot_give(page: Page) -> None:
     page.get_by_role("radio", name="224 px").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 14")
+    until(page, f"{STUDIO}.state.batch.grids[0][0] === 14")
     compare_with(page, "hp")
     assert page.locator("input[data-rival=pool_size]").input_value() == "1176"
     assert counts(page, "rival-mosaic")[0] > 0
@@ -131,7 +140,8 @@ def test_nothing_takes_the_rival_away(page: Page) -> None:
     page.get_by_label("Compare with").select_option("none")
     page.locator("#rival-mosaic").wait_for(state="hidden")
     assert wide
-    page.wait_for_function(
+    until(
+        page,
         "(least) => document.querySelector('#mosaic canvas').getBoundingClientRect().width > least",
         arg=1.5 * wide["width"],
     )

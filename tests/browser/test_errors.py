@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.driver import pages, studio
+from tests.browser.driver import pages, studio, until
 from tests.browser.looks import check_looks
 from tests.support.small_segmenters import write_folder
 
@@ -81,9 +81,7 @@ def test_a_folder_is_checked_while_it_is_typed_and_what_is_near_is_offered(
     expect(bar.locator(".messages.error")).to_be_hidden()
     split.get_by_role("button", name="val", exact=True).click()
     bar.get_by_role("button", name="Load").click()
-    page.wait_for_function(
-        "document.querySelector('#explore').studio.state.batch.recipe.split === 'val'"
-    )
+    until(page, "document.querySelector('#explore').studio.state.batch.recipe.split === 'val'")
     expect(bar.locator(".field-error:visible")).to_have_count(0)
 
 
@@ -141,7 +139,7 @@ def test_train_blames_nobody_before_anything_is_typed(
     train.locator("[data-part=recipe]").select_option("camvid")
     checked = "document.querySelector('#train').train.form"
     data, error = train.locator("[data-part=data]"), train.locator("[data-error=data]")
-    page.wait_for_function(f"{checked}.valid === false")
+    until(page, f"{checked}.valid === false")
     expect(data).to_be_visible()
     expect(train.locator(".field-error:visible")).to_have_count(0)
     expect(data).to_have_attribute("aria-invalid", "false")

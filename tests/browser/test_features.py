@@ -18,7 +18,17 @@ import ppap
 from ppap.batches import Batch
 from ppap.checkpoints.features import load_features
 from ppap.data import open_dataset
-from tests.browser.driver import ROOT, STUDIO, Running, click_patch, counts, pages, ready, studio
+from tests.browser.driver import (
+    ROOT,
+    STUDIO,
+    Running,
+    click_patch,
+    counts,
+    pages,
+    ready,
+    studio,
+    until,
+)
 from tests.support.small_runs import SIZE, Place
 from trainers.evaluate import main as evaluate
 from trainers.runs.folder import Run
@@ -78,7 +88,8 @@ def counted(batch: Batch, anchor: int, **changes: Any) -> tuple[int, ...]:
 
 def shows(page: Page, at: int, output: str) -> None:
     """Wait until the sets of these features are drawn."""
-    page.wait_for_function(
+    until(
+        page,
         f"([at, output]) => {{ const {{ recipe }} = {STUDIO}.state.batch;"
         " return recipe.at === at && recipe.output === output; }",
         arg=[at, output],
@@ -119,7 +130,7 @@ def test_a_run_through_its_training(open_it: Callable[..., Page], place: Place) 
     shows(page, 2, "projection")
     assert counts(page) == counted(library(place, 2, "projection"), anchor)
     # What the address says leads back here.
-    page.wait_for_function("location.search.includes('output=projection')")
+    until(page, "location.search.includes('output=projection')")
     again = open_it(page.evaluate("location.search"))
     shows(again, 2, "projection")
     assert counts(again) == counted(library(place, 2, "projection"), anchor)
@@ -144,7 +155,7 @@ def test_a_report_s_checkpoint_and_ones_own_features(
     said = page.locator(".batch [data-error=npz]:visible")
     expect(said).to_have_text("There is no file /no/such.npz on this server.")
     page.locator(".batch input[accept='.npz']").set_input_files(tmp_path / "mine.npz")
-    page.wait_for_function(f"{STUDIO}.state.batch.recipe.source === 'npz'")
+    until(page, f"{STUDIO}.state.batch.recipe.source === 'npz'")
     ready(page)
     own = torch.nn.functional.normalize(torch.from_numpy(features).flatten(0, 2), dim=1)
     settings = page.evaluate(f"{STUDIO}.state.settings")
@@ -152,7 +163,7 @@ def test_a_report_s_checkpoint_and_ones_own_features(
     assert counts(page)[0] == int(sets.positive.sum())
     # Other images again, with a network that can see them.
     page.get_by_role("radio", name="Sample photos").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.recipe.source === 'samples'")
+    until(page, f"{STUDIO}.state.batch.recipe.source === 'samples'")
     assert page.evaluate(f"{STUDIO}.state.batch.backbone") == "embedded"
 
 

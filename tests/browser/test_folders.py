@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ppap.data import samples_dataset
-from tests.browser.driver import STUDIO
+from tests.browser.driver import STUDIO, until
 from tests.support import layouts
 from tests.support.small_studio import draw
 
@@ -61,7 +61,7 @@ def test_by_clicks_on_explore(page: Page, data: Path) -> None:
     expect(field).to_have_value(str(data / "few <b>photos"))
     expect(page.locator("#explore .source-panel .about")).to_contain_text("5 images without labels")
     page.get_by_role("button", name="Load", exact=True).click()
-    page.wait_for_function(f"{STUDIO}.state.batch.names.length === 5")
+    until(page, f"{STUDIO}.state.batch.names.length === 5")
     # It is the first of the recent ones.
     page.locator("#explore .source-panel .browse").click()
     dialog.get_by_role("button", name="Start").click()

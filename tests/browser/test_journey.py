@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import pages, studio
+from tests.browser.driver import pages, studio, until
 from tests.browser.test_train import SMALL, badge, runs_in, set_all, show_train, wait_for_step
 from tests.conftest import SHARED_DATA
 from tests.support.grown_layouts import Painter
@@ -64,7 +64,8 @@ def steps_of_curve(page: Page, run: str) -> int:
 
 
 def wait_for_curve(page: Page, run: str, more_than: int) -> None:
-    page.wait_for_function(
+    until(
+        page,
         "([run, n]) => (document.querySelector('#train').train.followed.get(run)?.series.step?.loss?.x.length ?? 0) > n",
         arg=[run, more_than],
         timeout=1000 * PATIENCE,
@@ -101,7 +102,8 @@ def segment(page: Page, run: str, photo: Path) -> None:
     page.wait_for_selector(f"#segment .stage[data-title*='{run}']", timeout=1000 * PATIENCE)
     page.get_by_role("radio", name="Your images").last.click()
     page.locator("#segment input[type=file]").set_input_files(str(photo))
-    page.wait_for_function(
+    until(
+        page,
         "document.querySelectorAll('#segment figure[data-ready=true]').length === 1",
         timeout=1000 * PATIENCE,
     )

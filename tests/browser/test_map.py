@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, wait_for_data
+from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, until, wait_for_data
 
 LION = 784 + 7 * 28 + 14
 
 
 def wait_for_map(page: Page, version: str = "umap") -> None:
-    page.wait_for_function(
-        f"document.querySelector('#map').dataset.state === '{version}'", timeout=120_000
-    )
+    until(page, f"document.querySelector('#map').dataset.state === '{version}'", timeout=120_000)
 
 
 def place(page: Page, patch: int) -> tuple[float, float]:
@@ -30,7 +28,7 @@ def place(page: Page, patch: int) -> tuple[float, float]:
 
 
 def test_a_stand_in_is_there_at_once_and_umap_follows(page: Page) -> None:
-    page.wait_for_function("['pca', 'umap'].includes(document.querySelector('#map').dataset.state)")
+    until(page, "['pca', 'umap'].includes(document.querySelector('#map').dataset.state)")
     wait_for_map(page)
     assert "UMAP of all patches" in page.locator(".map-status").inner_text()
     assert page.locator(".map progress").is_hidden()
@@ -81,7 +79,7 @@ def lasso(page: Page) -> None:
 def test_lasso_marks_the_patches_in_the_mosaic(page: Page) -> None:
     wait_for_map(page)
     lasso(page)
-    page.wait_for_function("Number(document.getElementById('mosaic').dataset.selected) > 0")
+    until(page, "Number(document.getElementById('mosaic').dataset.selected) > 0")
     chosen = page.evaluate(f"[...{STUDIO}.state.selection]")
     height = page.evaluate(
         f"""() => {{
@@ -116,13 +114,13 @@ def test_zoom_of_the_map_survives_a_click(page: Page) -> None:
         "() => document.querySelector('#map').on('plotly_relayout', () => (window.settled = true))"
     )
     page.mouse.wheel(0, -400)
-    page.wait_for_function(f"(whole) => window.settled && {ranges} !== whole", arg=whole)
+    until(page, f"(whole) => window.settled && {ranges} !== whole", arg=whole)
     zoomed = page.evaluate(ranges)
     drawn = page.evaluate("document.querySelector('#map').dataset.drawn")
     colours = "document.querySelector('#map').data[0].marker.color.join()"
     before = page.evaluate(colours)
     click_patch(page, LION)
-    page.wait_for_function(f"(before) => {colours} !== before", arg=before)
+    until(page, f"(before) => {colours} !== before", arg=before)
     painted(page)
     assert page.evaluate(ranges) == zoomed
     assert page.evaluate("document.querySelector('#map').dataset.drawn") == drawn
@@ -133,13 +131,13 @@ def test_colours_of_an_overlay_go_with_it(page: Page) -> None:
     coloured = "document.querySelector('#map').dataset.coloured"
     for style, by in (("lengths", "overlay:3"), ("boxes", "set:3")):
         page.evaluate(f"{STUDIO}.setLook({{style: '{style}'}})")
-        page.wait_for_function(f"{coloured} === '{by}'")
+        until(page, f"{coloured} === '{by}'")
 
 
 def test_colours_follow_the_choice_and_the_step(page: Page) -> None:
     wait_for_map(page)
     click_patch(page, LION)
-    page.wait_for_function("document.querySelector('#map').dataset.coloured === 'set:3'")
+    until(page, "document.querySelector('#map').dataset.coloured === 'set:3'")
     colours = "[...document.querySelector('#map').data[0].marker.color]"
     codes = page.evaluate(f"[...{STUDIO}.state.view.codes[3]]")
     by_set = page.evaluate(colours)
@@ -148,7 +146,7 @@ def test_colours_follow_the_choice_and_the_step(page: Page) -> None:
     seen = [by_set]
     for key, name in (("image", "Image"), ("label", "Label"), ("similarity", "Similarity")):
         page.locator(".map").get_by_role("radio", name=name).click()
-        page.wait_for_function(f"document.querySelector('#map').dataset.coloured === '{key}:3'")
+        until(page, f"document.querySelector('#map').dataset.coloured === '{key}:3'")
         seen.append(page.evaluate(colours))
         assert seen[-1] not in seen[:-1]
     assert len(set(seen[1])) == 6  # one colour an image
@@ -157,7 +155,7 @@ def test_colours_follow_the_choice_and_the_step(page: Page) -> None:
 def test_the_proxy_moves_on_the_map(page: Page) -> None:
     wait_for_map(page)
     click_patch(page, LION)
-    page.wait_for_function("document.querySelector('#map').dataset.coloured === 'set:3'")
+    until(page, "document.querySelector('#map').dataset.coloured === 'set:3'")
     shapes = page.evaluate("document.querySelector('#map').layout.shapes")
     dots = [shape for shape in shapes if shape["type"] == "circle"]
     assert len(dots) == 4
@@ -165,6 +163,6 @@ def test_the_proxy_moves_on_the_map(page: Page) -> None:
     assert len({(dot["xanchor"], dot["yanchor"]) for dot in dots}) > 1
     page.locator("#mosaic").focus()
     page.keyboard.press(",")
-    page.wait_for_function("document.querySelector('#map').dataset.coloured === 'set:2'")
+    until(page, "document.querySelector('#map').dataset.coloured === 'set:2'")
     moved = page.evaluate("document.querySelector('#map').layout.shapes")
     assert [shape["x1"] for shape in moved if shape["type"] == "circle"] == [4, 4, 8, 4]

@@ -10,7 +10,16 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown, wait_for_data
+from tests.browser.driver import (
+    STUDIO,
+    click_patch,
+    counts,
+    painted,
+    pixel,
+    shown,
+    until,
+    wait_for_data,
+)
 
 # A patch on the lion's face and one on the flower.
 LION = 784 + 7 * 28 + 14
@@ -213,7 +222,7 @@ def test_a_wrong_entry_gets_a_sentence_and_changes_nothing(page: Page, entry: st
     assert counts(page) == before
     field.fill("0.65")
     field.press("Enter")
-    page.wait_for_function(f"{STUDIO}.state.settings.phi0 === 0.65")
+    until(page, f"{STUDIO}.state.settings.phi0 === 0.65")
     assert page.locator(".field-error:visible").count() == 0
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import Running, click_patch, pages, shown, studio, wait_for_data
+from tests.browser.driver import Running, click_patch, pages, shown, studio, until, wait_for_data
 from tests.browser.looks import check_looks
 from tests.support.small_studio import draw
 
@@ -47,15 +47,13 @@ def test_a_note_opens_as_it_was(open_page: Callable[..., Page], tmp_path: Path) 
     page.locator("#explore .tools [data-value=boxes]").click()
     page.locator("[data-exact=phi0]").fill("0.5")
     page.locator("[data-exact=phi0]").press("Enter")
-    page.wait_for_function(
-        "document.querySelector('#explore').studio.state.view.settings.phi0 === 0.5"
-    )
+    until(page, "document.querySelector('#explore').studio.state.view.settings.phi0 === 0.5")
     before = shown(page)
     open_notes(page)
     keep(page, "<b>Fur</b>", "What the fur gathers.")
     row = page.locator(NOTES).first
     expect(row.locator("strong")).to_have_text("<b>Fur</b>")
-    page.wait_for_function("document.querySelector('.notes-list img')?.naturalWidth > 0")
+    until(page, "document.querySelector('.notes-list img')?.naturalWidth > 0")
     page.keyboard.press("Escape")
 
     # Something else is looked at, in another window, too.
@@ -98,9 +96,10 @@ def test_uploads_that_are_gone_are_told(open_page: Callable[..., Page], tmp_path
     page.locator("#explore .batch input[type=file][multiple]").first.set_input_files(
         str(draw(tmp_path / "mine.png", 1))
     )
-    page.wait_for_function(
+    until(
+        page,
         "document.querySelector('#explore').studio.state.batch.recipe.source === 'files'"
-        " && document.querySelector('#mosaic').dataset.ready === 'true'"
+        " && document.querySelector('#mosaic').dataset.ready === 'true'",
     )
     open_notes(page)
     keep(page, "Mine")
@@ -110,9 +109,7 @@ def test_uploads_that_are_gone_are_told(open_page: Callable[..., Page], tmp_path
     )
     page.keyboard.press("Escape")
     page.locator("#explore .batch [data-value=samples]").click()
-    page.wait_for_function(
-        "document.querySelector('#explore').studio.state.batch.recipe.source === 'samples'"
-    )
+    until(page, "document.querySelector('#explore').studio.state.batch.recipe.source === 'samples'")
     open_notes(page)
     page.locator(NOTES).first.get_by_role("button", name="Open Mine").click()
     expect(page.locator(NOTES).first).to_contain_text(

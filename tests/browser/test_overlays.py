@@ -19,7 +19,7 @@ from ppap.studio.explore.looks.clusters import cluster_colours
 from ppap.studio.explore.looks.lengths import scale_of
 from ppap.studio.explore.looks.scales import cividis
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown
+from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, until
 from tests.browser.looks import check_looks
 from tests.support.foreign_weights import as_timm, plain
 
@@ -127,7 +127,7 @@ def test_clusters_follow_their_number_and_the_link(
     expect(page.locator(".readout")).to_contain_text(f"cluster {found.labels[SPREAD[3]] + 1}")
     page.get_by_label("Clusters", exact=True).fill("65")  # is not taken
     expect(page.get_by_label("Clusters", exact=True)).to_have_attribute("aria-invalid", "true")
-    page.wait_for_function("location.search.includes('style.count=5')")
+    until(page, "location.search.includes('style.count=5')")
     other = open_studio("?" + page.url.split("?", 1)[1])
     legend_says(other, "Patches of each cluster")
     assert other.get_by_label("Clusters", exact=True).input_value() == "5"
@@ -195,7 +195,7 @@ def test_attention_of_a_vit_head_by_head(open_studio: Callable[..., Page], tmp_p
     assert np.abs(np.array([pixel(page, j) for j in inside]) - expected).max() <= 4
     outside = np.array([pixel(page, j) for j in (20, 900, 1100)])
     assert np.ptp(outside, axis=1).max() == 0  # grey, and nothing upon it
-    page.wait_for_function("location.search.includes('style.from=anchor')")
+    until(page, "location.search.includes('style.from=anchor')")
 
 
 def test_the_menu_is_whole_and_legible_in_a_narrow_dark_page(

@@ -9,7 +9,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.driver import painted, ready, shown, studio
+from tests.browser.driver import painted, ready, shown, studio, until
 from tests.browser.looks import check_looks
 
 
@@ -42,7 +42,7 @@ def test_the_layout_does_not_jump_on_a_click(page: Page) -> None:
     before = page.evaluate(places)
     page.locator("#mosaic").click(position={"x": 350, "y": 120})
     page.wait_for_selector('#mosaic[data-ready=true][data-anchor^="1,"]')
-    page.wait_for_function("document.querySelector('#map').dataset.coloured === 'set:3'")
+    until(page, "document.querySelector('#map').dataset.coloured === 'set:3'")
     painted(page)
     assert page.evaluate(places) == before
 
@@ -66,8 +66,9 @@ def test_a_screen_reader_hears_what_a_click_did(page: Page) -> None:
     page.locator("#mosaic").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_selector('#mosaic[data-anchor="0,15,13"]')
-    page.wait_for_function(
-        "document.querySelector('.stage [aria-live=polite]').textContent.includes('row 15, column 13')"
+    until(
+        page,
+        "document.querySelector('.stage [aria-live=polite]').textContent.includes('row 15, column 13')",
     )
     text = page.locator(".stage [aria-live=polite]").text_content() or ""
     assert f"{shown(page)['positive']} positive" in text
@@ -84,13 +85,9 @@ def test_no_connection_leaves_the_machine(browser: Browser, tmp_path: Path) -> N
         page.on("request", lambda request: asked.append(request.url))
         page.goto(running.url)
         ready(page)
-        page.wait_for_function(
-            "document.querySelector('#map').dataset.state === 'umap'", timeout=120_000
-        )
+        until(page, "document.querySelector('#map').dataset.state === 'umap'", timeout=120_000)
         page.get_by_role("radio", name="224 px").click()
-        page.wait_for_function(
-            "document.querySelector('#explore').studio.state.batch.grids[0][0] === 14"
-        )
+        until(page, "document.querySelector('#explore').studio.state.batch.grids[0][0] === 14")
         context.close()
     hosts = {urlparse(url).hostname for url in asked if not url.startswith(("data:", "blob:"))}
     assert hosts == {"127.0.0.1"}

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from tests.browser.driver import pages, studio
+from tests.browser.driver import pages, studio, until
 
 SEGMENT = "document.querySelector('#segment').studio"
 READY = "#segment .stage[data-ready=true]"
@@ -151,7 +151,8 @@ def test_a_checkpoint_is_made_as_a_run_like_any_other(browser: Browser, tmp_path
         make = page.get_by_role("button", name="Make a checkpoint from the sample photos")
         said = page.locator("#segment .maker [role=status]")
         make.click()
-        page.wait_for_function(
+        until(
+            page,
             "document.querySelector('#segment .maker [role=status]').innerText.match(/: [1-9]\\d* %/)",
             timeout=240_000,
         )
@@ -161,7 +162,8 @@ def test_a_checkpoint_is_made_as_a_run_like_any_other(browser: Browser, tmp_path
         page.get_by_role("tab", name="Train").click()
         page.locator("#train").get_by_role("button", name="Stop", exact=True).click()
         page.get_by_role("tab", name="Segment").click()
-        page.wait_for_function(
+        until(
+            page,
             "document.querySelector('#segment .maker [role=status]').innerText.includes('stopped')",
             timeout=120_000,
         )

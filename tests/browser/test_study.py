@@ -15,7 +15,7 @@ from ppap.study import advise
 from ppap.study.expectation import Aim
 from ppap.study.saved import read_study
 from tests.browser.conftest import Reference
-from tests.browser.driver import Running, pages, painted, studio
+from tests.browser.driver import Running, pages, painted, studio, until
 from tests.browser.looks import check_looks
 from trainers.ablations.plan import Ablation, write_grid
 
@@ -139,9 +139,7 @@ def test_a_cell_opens_explore_with_its_settings(open_tab: Callable[[], Page]) ->
     values = page.evaluate("document.querySelector('#explore').studio.controls.values")
     assert values == cell["settings"]
     # The photos that were studied, at the study's resolution, with the same settings.
-    page.wait_for_function(
-        "document.querySelector('#explore').studio.state.batch.recipe.size === 224"
-    )
+    until(page, "document.querySelector('#explore').studio.state.batch.recipe.size === 224")
     state = page.evaluate(
         "(({batch, settings}) => [batch.recipe, settings])(document.querySelector('#explore').studio.state)"
     )

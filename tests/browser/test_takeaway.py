@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, counts, shown, wait_for_data
+from tests.browser.driver import STUDIO, click_patch, counts, shown, until, wait_for_data
 
 LION = 784 + 7 * 28 + 14
 
@@ -77,7 +77,7 @@ def test_svg_is_whole_and_made_of_shapes(opened: Page, reference: Reference) -> 
 
 
 def test_python_lines_are_shown(opened: Page) -> None:
-    opened.wait_for_function("document.querySelector('[data-part=python]').value.length > 100")
+    until(opened, "document.querySelector('[data-part=python]').value.length > 100")
     lines = opened.locator("[data-part=python]").input_value()
     compile(lines, "lines", "exec")
     assert "anchor = batch.index(image=1, row=7, column=14)" in lines
@@ -86,12 +86,12 @@ def test_python_lines_are_shown(opened: Page) -> None:
 
 def test_a_link_restores_the_state(page: Page, open_studio: Callable[..., Page]) -> None:
     page.get_by_role("radio", name="320 px").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 20")
+    until(page, f"{STUDIO}.state.batch.grids[0][0] === 20")
     click_patch(page, 400 + 123)
     field = page.locator("input[data-exact=phi0]")
     field.fill("0.62")
     field.press("Enter")
-    page.wait_for_function(f"{STUDIO}.state.settings.phi0 === 0.62")
+    until(page, f"{STUDIO}.state.settings.phi0 === 0.62")
     page.get_by_label("Compare with").select_option("knn")
     page.locator("input[data-rival=k]").fill("23")
     wait_for_data(page, "positive", "23", id="rival-mosaic")
@@ -114,8 +114,8 @@ def test_a_reload_comes_back_to_the_same_state(page: Page) -> None:
     click_patch(page, LION)
     page.get_by_role("button", name="Step 1", exact=True).click()
     page.get_by_role("button", name="Grid").click()
-    page.wait_for_function(
-        "location.search.includes('anchor=1%2C7%2C14') && location.search.includes('grid=1')"
+    until(
+        page, "location.search.includes('anchor=1%2C7%2C14') && location.search.includes('grid=1')"
     )
     before = counts(page)
     page.reload()
@@ -130,7 +130,7 @@ def test_a_batch_that_was_dropped_is_made_again(page: Page) -> None:
     page.evaluate(f"{STUDIO}.state.batch.batch = 'gone'")
     page.locator("#mosaic").focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"{STUDIO}.state.batch.batch !== 'gone'")
+    until(page, f"{STUDIO}.state.batch.batch !== 'gone'")
     wait_for_data(page, "anchor", "1,7,15")
 
 
@@ -140,12 +140,12 @@ def test_a_link_to_uploads_holds_while_they_are_kept(
     Image.new("RGB", (300, 300), (10, 120, 40)).save(tmp_path / "green.png")
     page.get_by_role("radio", name="Your images").click()
     page.locator(".batch input[type=file][multiple]").set_input_files(str(tmp_path / "green.png"))
-    page.wait_for_function(f"{STUDIO}.state.batch.names[0] === 'green.png'")
+    until(page, f"{STUDIO}.state.batch.names[0] === 'green.png'")
     link = page.evaluate(f"{STUDIO}.link()")
     other = open_studio("?" + link.split("?", 1)[1])
     assert other.evaluate(f"{STUDIO}.state.batch.names") == ["green.png"]
     other.get_by_role("radio", name="224 px").click()  # and can be looked at in other ways
-    other.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 14")
+    until(other, f"{STUDIO}.state.batch.grids[0][0] === 14")
     assert other.evaluate(f"{STUDIO}.state.batch.names") == ["green.png"]
 
 

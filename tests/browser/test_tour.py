@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Reference
-from tests.browser.driver import click_patch, counts, ready, shown, wait_for_data
+from tests.browser.driver import click_patch, counts, ready, shown, until, wait_for_data
 from tests.browser.looks import check_looks
 
 LESSON = "#explore .tour .lesson"
@@ -66,8 +66,8 @@ def test_six_steps_show_what_they_say(page: Page, reference: Reference) -> None:
     field = page.locator("input[data-exact=phi0]")
     field.fill("0.75")
     field.press("Enter")
-    page.wait_for_function(
-        "document.querySelector('#explore').studio.state.view.steps.at(-1).precision > 0.95"
+    until(
+        page, "document.querySelector('#explore').studio.state.view.steps.at(-1).precision > 0.95"
     )
     following.click()
     told = step_of(page, 6)
@@ -79,7 +79,7 @@ def test_six_steps_show_what_they_say(page: Page, reference: Reference) -> None:
     page.locator(LESSON).get_by_role("button", name="Finish").click()
     expect(page.locator(LESSON)).to_be_hidden()
     wait_for_data(page, "anchor", before["anchor"])
-    page.wait_for_function("document.querySelector('input[data-exact=phi0]').value === '0.6'")
+    until(page, "document.querySelector('input[data-exact=phi0]').value === '0.6'")
     expect(page.locator("#rival-mosaic")).to_be_hidden()
     assert page.locator(".toured").count() == 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import Running, pages, studio
+from tests.browser.driver import Running, pages, studio, until
 from tests.browser.looks import check_looks
 from trainers.launching.runner import Runner
 from trainers.recipes import find
@@ -86,7 +86,8 @@ def badge(page: Page, text: str, seconds: int = 90) -> None:
 
 def wait_for_step(page: Page, step: int) -> None:
     """Until the run that is looked at has come further."""
-    page.wait_for_function(
+    until(
+        page,
         "(step) => document.querySelector('#train').train.view.run.step > step",
         arg=step,
         timeout=120_000,
@@ -94,8 +95,10 @@ def wait_for_step(page: Page, step: int) -> None:
 
 
 def command_holds(page: Page, text: str) -> None:
-    page.wait_for_function(
-        "(t) => document.querySelector('#train [data-part=command]').value.includes(t)", arg=text
+    until(
+        page,
+        "(t) => document.querySelector('#train [data-part=command]').value.includes(t)",
+        arg=text,
     )
 
 
@@ -142,13 +145,14 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     page.get_by_role("button", name="Start", exact=True).click()
     badge(page, "running")
     # Curves grow.
-    page.wait_for_function(
+    until(
+        page,
         "document.querySelector('#train').train.followed.get('watched')?.series.step?.loss?.x.length > 3",
         timeout=120_000,
     )
     expect(page.locator("#train [data-chart=loss]")).to_be_visible()
     page.locator("#train .predictions img").first.wait_for(timeout=120_000)
-    page.wait_for_function("document.querySelector('#train .predictions img').naturalWidth === 256")
+    until(page, "document.querySelector('#train .predictions img').naturalWidth === 256")
     expect(page.get_by_role("log")).to_contain_text("Step 1 of")
     # A second run waits.
     page.locator("#train [data-part=name]").fill("second")
@@ -238,7 +242,7 @@ def test_nothing_is_asked_while_nobody_looks(open_train: Callable[..., Page]) ->
     page.wait_for_timeout(2500)
     assert page.evaluate("window.looks") == before
     page.get_by_role("tab", name="Train").click()
-    page.wait_for_function("(n) => window.looks > n", arg=before)
+    until(page, "(n) => window.looks > n", arg=before)
 
 
 def test_what_was_not_drawn_at_once_is_drawn_later(open_train: Callable[..., Page]) -> None:

@@ -22,7 +22,7 @@ from ppap.batches import Batch
 from ppap.data import open_dataset, samples_dataset
 from ppap.settings import EMBEDDED_PRESET
 from ppap.studio.explore.layout import lay_out
-from tests.browser.driver import STUDIO, click_patch, counts, painted, ready, wait_for_data
+from tests.browser.driver import STUDIO, click_patch, counts, painted, ready, until, wait_for_data
 
 # Width and height: 3:1, 1:3, a square, a panorama.
 SHAPES = {"wide": (900, 300), "tall": (300, 900), "square": (500, 500), "panorama": (4000, 300)}
@@ -164,11 +164,11 @@ def test_one_image_fills_the_stage_and_the_rest_is_a_strip(mixed: Page, batch: B
     x, y = mixed.evaluate(f"{STUDIO}.mosaic.centreOf({batch.index(1, 4, 4)})")
     mixed.locator("#mosaic").dblclick(position={"x": x, "y": y})
     wait_for_data(mixed, "filling", "1")
-    mixed.wait_for_function(f"{STUDIO}.state.view?.anchor === {anchor}")  # not moved by that
+    until(mixed, f"{STUDIO}.state.view?.anchor === {anchor}")  # not moved by that
     assert side(1) > before
     assert max(side(i) for i in (0, 2, 3)) < side(1)
     are_drawn(seen(mixed, batch), codes_of(batch, anchor))
-    mixed.wait_for_function(f"!{STUDIO}.camera.settling")
+    until(mixed, f"!{STUDIO}.camera.settling")
     # A click in it chooses an anchor, one in the strip another image.
     chosen = batch.index(1, 2, 2)
     click_patch(mixed, chosen)
@@ -177,7 +177,7 @@ def test_one_image_fills_the_stage_and_the_rest_is_a_strip(mixed: Page, batch: B
     wait_for_data(mixed, "filling", "3")
     assert mixed.evaluate(f"{STUDIO}.state.anchor") == chosen
     are_drawn(seen(mixed, batch), codes_of(batch, chosen))
-    mixed.wait_for_function("new URLSearchParams(location.search).get('fill') === '3'")
+    until(mixed, "new URLSearchParams(location.search).get('fill') === '3'")
     mixed.keyboard.press("]")
     wait_for_data(mixed, "filling", "0")
     mixed.keyboard.press("[")
@@ -206,9 +206,7 @@ def test_arrows_cross_images_of_any_shape(mixed: Page, batch: Batch) -> None:
     wait_for_data(mixed, "anchor", f"{right},{batch.grids[right].rows - 1},0")
     mixed.keyboard.press("ArrowLeft")
     # Where the other image's last row begins, not at the same number.
-    mixed.wait_for_function(
-        f"document.getElementById('mosaic').dataset.anchor.startsWith('{left},')"
-    )
+    until(mixed, f"document.getElementById('mosaic').dataset.anchor.startsWith('{left},')")
     assert mixed.evaluate("document.getElementById('mosaic').dataset.anchor").endswith(
         f",{batch.grids[left].columns - 1}"
     )
@@ -237,7 +235,7 @@ def test_zoom_goes_to_the_pointer_or_the_anchor(mixed: Page, batch: Batch) -> No
 
 
 def test_the_map_s_thumbnail_is_cut_from_the_right_place(mixed: Page, batch: Batch) -> None:
-    mixed.wait_for_function(f"{STUDIO}.map.batch")
+    until(mixed, f"{STUDIO}.map.batch")
     for image, (rows, columns) in enumerate(batch.grids):
         for row, column in ((0, 0), (rows - 1, columns - 1), (rows // 2, columns // 2)):
             patch = batch.index(image, row, column)
@@ -305,11 +303,11 @@ def test_costs_are_told_and_too_much_is_refused(page: Page) -> None:
     assert number.input_value() == "5000"
     number.fill("144")
     number.press("Enter")
-    page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 9")
-    page.wait_for_function("new URLSearchParams(location.search).get('size') === '144'")
+    until(page, f"{STUDIO}.state.batch.grids[0][0] === 9")
+    until(page, "new URLSearchParams(location.search).get('size') === '144'")
     page.get_by_role("radio", name="Whole").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.recipe.picture === 'whole'")
-    page.wait_for_function("new URLSearchParams(location.search).get('picture') === 'whole'")
+    until(page, f"{STUDIO}.state.batch.recipe.picture === 'whole'")
+    until(page, "new URLSearchParams(location.search).get('picture') === 'whole'")
     page.reload()
     ready(page)
     assert page.get_by_role("radio", name="Whole").get_attribute("aria-checked") == "true"
@@ -325,7 +323,7 @@ def test_loading_is_cancelled(page: Page) -> None:
     assert page.get_by_role("radio", name="448 px").get_attribute("aria-checked") == "true"
     # The job ends, and what is asked for next comes.
     page.get_by_role("radio", name="224 px").click()
-    page.wait_for_function(f"{STUDIO}.state.batch.grids[0][0] === 14")
+    until(page, f"{STUDIO}.state.batch.grids[0][0] === 14")
     assert page.evaluate(f"{STUDIO}.state.batch.names.length") == 6
 
 
