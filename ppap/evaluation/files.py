@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ppap.evaluation.markdown import as_markdown
 from ppap.evaluation.page import as_page
+from ppap.evaluation.per_image import PerImage
 from ppap.evaluation.pictures import Pictured, strip
 from ppap.evaluation.report import Report, write_json, write_text
 from ppap.writing import writing
@@ -16,7 +17,12 @@ JSON, TEXT, PAGE = "report.json", "report.md", "report.html"
 
 
 def write_report(
-    report: Report, folder: Path, pictures: Iterable[Pictured] = (), *, strips: bool = True
+    report: Report,
+    folder: Path,
+    pictures: Iterable[Pictured] = (),
+    *,
+    counts: PerImage | None = None,
+    strips: bool = True,
 ) -> Path:
     """Write ``report.json``, ``report.md``, ``report.html``, and a PNG for every pictured image.
 
@@ -24,6 +30,7 @@ def write_report(
         report: from ``build_report``.
         folder: made where it is missing; files of these names are replaced.
         pictures: from ``pictured``.
+        counts: every image's, written beside ``report.json`` as ``images.npz``.
         strips: whether to write the PNGs, too; the page holds its own.
 
     Returns:
@@ -33,7 +40,7 @@ def write_report(
         OSError: a file cannot be written.
         DataError: an image that is to be pictured cannot be read any more.
     """
-    write_json(report, folder / JSON)
+    write_json(report, folder / JSON, counts)
     write_text(as_markdown(report), folder / TEXT)
     shown = list(_kept(pictures, report, folder if strips else None))
     write_text(as_page(report, shown), folder / PAGE)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ppap.checkpoints.opening import LoadedSegmenter
 from ppap.data import Dataset, printable
+from ppap.evaluation import per_image
 from ppap.evaluation.class_names import differing, in_words
 from ppap.evaluation.distance_split import DistanceScores
 from ppap.evaluation.metrics import Scores, group_means, number
@@ -165,6 +166,8 @@ def probes(found: SplitScores, dataset: Dataset) -> Report:
             for one in found.skipped
         ],
     }
+    if found.counts is not None:
+        record[per_image.KEY] = {"stamp": found.counts.stamp}
     for name, (cluster, linear) in found.refined.items():
         record[name] = {
             "cluster": cluster.record(),
@@ -281,8 +284,14 @@ def refinements(report: Report) -> dict[str, Report]:
     return {title: report[name] for name, title in REFINEMENTS.items() if name in report}
 
 
-def write_json(report: Report, file: Path) -> None:
-    """Write a report whole or not at all; OSError where that is impossible."""
+def write_json(report: Report, file: Path, counts: per_image.PerImage | None = None) -> None:
+    """Write a report whole or not at all, its images' counts beside it, where it has any.
+
+    The counts come first: until the report names them, nobody takes them for its own.
+    OSError where that is impossible.
+    """
+    if counts is not None:
+        per_image.write(counts, per_image.file_beside(file))
     write_text(json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n", file)
 
 

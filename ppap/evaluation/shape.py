@@ -62,6 +62,7 @@ SHAPE: dict[str, Any] = {
         ],
     },
     "images": [{"index": WHOLE, "name": TEXT, **BOTH}],
+    "per_image": {"stamp": TEXT},
     "paper": [{"method": TEXT}],
     "notes": [TEXT],
     "seconds": Maybe(NUMBER),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
@@ -16,6 +16,7 @@ from ppap.backbones import TrunkOutput
 from ppap.data import Dataset
 from ppap.evaluation.crf import CrfInput
 from ppap.evaluation.metrics import FrequencyGroups, Scores, frequency_groups
+from ppap.evaluation.per_image import PLAIN_KINDS, PerImage
 from ppap.evaluation.source import (
     BATCH,
     SIZE,
@@ -25,7 +26,7 @@ from ppap.evaluation.source import (
     batches_of,
     labelled,
 )
-from ppap.evaluation.tally import Counts, Measures
+from ppap.evaluation.tally import Counts, Measures, ProbeScores
 from ppap.segmenter import Prediction, Segmenter, predict
 from ppap.segmenter.inference import PLAIN, Inference, look
 
@@ -88,6 +89,8 @@ class SplitScores(NamedTuple):
     """Names of the classes by how many pixels the split has of them."""
     skipped: tuple[Skipped, ...] = ()
     """Images that could not be read, and are not among ``images``."""
+    counts: PerImage | None = None
+    """The confusion of every one of ``images``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +231,18 @@ def evaluate_batches(
         ],
         frequency_groups(plain.linear.whole, names),
         tuple(skipped),
+        kept_counts([index for index, _ in read], {"": found, **others}),
     )
+
+
+def kept_counts(indices: Sequence[int], found: Mapping[str, ProbeScores]) -> PerImage:
+    """Every image's counts: as predicted, under the name "", and by refinement."""
+    kinds = {
+        f"{kind}_{name}" if name else kind: counts
+        for name, one in found.items()
+        for kind, counts in zip(PLAIN_KINDS, one.kinds, strict=True)
+    }
+    return PerImage(np.array(indices, np.int64), kinds)
 
 
 def readable(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from ppap.evaluation.metrics import Confusion, Scores, match, scores
+from ppap.evaluation.per_image import Gathering, Kind
 
 
 class Measures(NamedTuple):
@@ -24,24 +26,31 @@ class Tally:
     def __init__(self, classes: int, predictions: int) -> None:
         self.whole = Confusion(classes, predictions)
         # Sparse: an image has few of the pairs that 919 classes make.
-        self.images: list[Tensor] = []
+        self.images = Gathering(predictions)
 
     def add(self, truth: Tensor, prediction: Tensor) -> None:
         """Count one image; ``(H, W)`` each."""
         one = Confusion(self.whole.classes, self.whole.predictions)
         one.update(truth, prediction.to(truth.device))
         self.whole.merge(one)
-        self.images.append(one.counts.to_sparse())
+        flat = one.counts.flatten()
+        pairs = flat.nonzero().flatten()
+        self.images.add(pairs.numpy(), flat[pairs].numpy())
 
     def measures(self, names: Sequence[str], assignment: Tensor) -> list[Measures]:
         """Every image by itself, under the assignment of the whole split."""
         found = []
         one = Confusion(self.whole.classes, self.whole.predictions)
-        for counts in self.images:
-            one.counts = counts.to_dense()
+        for pairs, counts in self.images.images:
+            one.counts.zero_()
+            one.counts.view(-1)[torch.from_numpy(pairs).long()] = torch.from_numpy(counts).long()
             image = scores(one, names, assignment)
             found.append(Measures(image.accuracy, image.miou))
         return found
+
+    def kind(self, assignment: Tensor) -> Kind:
+        """Every image's counts, to be kept."""
+        return self.images.kind(self.whole.classes, assignment.numpy())
 
 
 class ProbeScores(NamedTuple):
@@ -50,6 +59,8 @@ class ProbeScores(NamedTuple):
     cluster: Scores
     linear: Scores
     images: list[tuple[Measures, Measures]]
+    kinds: tuple[Kind, Kind]
+    """Every image's counts."""
 
 
 class Counts:
@@ -73,4 +84,5 @@ class Counts:
             self.linear.measures(names, linear.assignment),
             strict=True,
         )
-        return ProbeScores(cluster, linear, list(images))
+        kinds = self.cluster.kind(cluster.assignment), self.linear.kind(linear.assignment)
+        return ProbeScores(cluster, linear, list(images), kinds)

@@ -115,14 +115,16 @@ def evaluate(wanted: Wanted) -> int:
             report["clusterings"] = clusterings(wanted, loaded, task, dataset, size)
         if wanted.retrieval:
             report["retrieval"] = retrieved(wanted, loaded, task, dataset, size)
+        counts = None if scored is None else scored.counts
         if wanted.json is not None:
-            write_json(report, wanted.json)
+            write_json(report, wanted.json, counts)
             say(f"Written: {wanted.json}")
         print(as_summary(report), flush=True)
         if wanted.pictures is not None:
             how = (refiners, inference)
             shown = () if scored is None else pictured(loaded.segmenter, dataset, report, *how)
-            say(f"Written: {write_report(report, wanted.pictures, shown)}")
+            page = write_report(report, wanted.pictures, shown, counts=counts)
+            say(f"Written: {page}")
     return DONE
 
 

@@ -368,3 +368,21 @@ def test_mirrored_images_have_the_same_scores_under_a_mirror(
     )
     with pytest.raises(ValueError, match="need the images"):
         evaluate_batches(segmenter, kept, NAMES, inference=mirror)
+
+
+def test_every_images_counts_make_the_scores(found: SplitScores) -> None:
+    counts = found.counts
+    assert counts is not None
+    assert counts.indices.tolist() == [one.index for one in found.images]
+    assert set(counts.kinds) == {"cluster", "linear", "cluster_crf", "linear_crf"}
+    wholes = {
+        "cluster": found.cluster,
+        "linear": found.linear,
+        "cluster_crf": found.refined["crf"].cluster,
+        "linear_crf": found.refined["crf"].linear,
+    }
+    for name, whole in wholes.items():
+        assert counts.kinds[name].confusion().tolist() == whole.confusion.tolist()
+    assert counts.kinds["linear"].accuracy().tolist() == pytest.approx(
+        [one.linear.accuracy for one in found.images]
+    )
