@@ -22,6 +22,7 @@ LIBRARY = (
     "places",
     "checks",
     "settings",
+    "protocol",
     "writing",
     "machine",
     "surroundings",

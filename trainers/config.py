@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from ppap.data import KINDS
+from ppap.protocol import NAMES, Protocol
 from ppap.rivals import RULES
 from ppap.settings import RANGES, SettingError, Settings, excerpt
 
@@ -22,6 +23,7 @@ FROZEN, STEGO = "frozen", "stego"
 TRAINING_RULES = (*RULES, FROZEN, STEGO)
 SELECTIONS = ("last", "held_out", "evaluation")
 CLUSTER_STARTS = ("noise", "spread", "merged")
+PROTOCOLS = NAMES
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 
@@ -207,6 +209,12 @@ class Config:
         most=100,
     )
 
+    protocol: str = setting(
+        "studio",
+        "published: as the published run in all that is done otherwise here, and slower "
+        "(docs/deviations.md); or one of these differences alone.",
+        choices=PROTOCOLS,
+    )
     precision: str = setting(
         "auto",
         "auto: float16 on a GPU, float32 on a CPU. float16 and bfloat16 use autocast, which makes "
@@ -256,6 +264,23 @@ class Config:
             raise SettingError(
                 "validate_every",
                 f"validate_every is 0, but selection={self.selection} chooses by validations.",
+            )
+        self._check_protocol()
+
+    def _check_protocol(self) -> None:
+        """SettingError where half precision meets what cannot be in it."""
+        protocol = Protocol.of(self.protocol)
+        if protocol.half_training and self.precision not in ("auto", "float16"):
+            raise SettingError(
+                "precision",
+                f"protocol={self.protocol} computes in half precision, which needs a gradient "
+                "scaler: use precision=auto or float16.",
+            )
+        if protocol.half and self.cache == "on":
+            raise SettingError(
+                "cache",
+                f"protocol={self.protocol} computes features in half precision; cached ones are "
+                "computed in float32: use cache=auto or off.",
             )
 
     @property

@@ -14,6 +14,7 @@ from ppap.data.errors import DataError, ImageError, LabelError
 from ppap.data.images import Photo, read_image, turned
 from ppap.data.intact import Look, look
 from ppap.data.labels import VOID, read_labels, to_class_ids
+from ppap.protocol import Resizing
 
 OnError = Literal["stop", "skip"]
 # So many items are tried before it is taken that none can be read.
@@ -101,6 +102,8 @@ class Dataset:
     """What to do about a number in a label map that has no class."""
     on_error: OnError = "stop"
     """Whether ``load`` raises for an item that cannot be read, or lets another stand in for it."""
+    resizing: Resizing = "smooth"
+    """How photos and label maps become squares; see ``square``."""
     read_photo: Callable[[Item], Photo] = field(default=read_as_stored, repr=False)
     read_stored: Callable[[Path], np.ndarray] = field(default=read_labels, repr=False)
     look_at: Callable[[Path, bool], Look] = field(default=look, repr=False)

@@ -7,15 +7,17 @@ decodes the whole picture for each.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from ppap.data.base import Dataset, Example, Item, Items, Layout
 from ppap.data.classes import CAMVID11, CITYSCAPES27, COCOSTUFF27, POTSDAM3, ClassList
@@ -43,6 +45,8 @@ CLASSES = {
     "potsdam3": POTSDAM3,
     "camvid": CAMVID11,
 }
+# Of the JPEG files that the published code writes: Pillow's own.
+PUBLISHED_QUALITY = 75
 # Crops of one's own folder: their classes are in the classes.txt beside img and label.
 OWN = "folder"
 _NAMED = re.compile(r"(.+)_five_crop_[0-9.]+")
@@ -203,6 +207,21 @@ class FiveCrops(Dataset):
         return Example(photo, labels, whole.skipped)
 
 
+@dataclass(frozen=True, eq=False)
+class CompressedCrops(FiveCrops):
+    """Crops with the traces of JPEG that those written by the published code have."""
+
+    quality: int = PUBLISHED_QUALITY
+
+    def load(self, index: int) -> Example:
+        """As ``FiveCrops.load``, written and read again; colours at half size, as Pillow does."""
+        cut = super().load(index)
+        written = io.BytesIO()
+        Image.fromarray(cut.photo.rgb).save(written, format="JPEG", quality=self.quality)
+        rgb = np.array(Image.open(written))
+        return replace(cut, photo=replace(cut.photo, rgb=rgb))
+
+
 def part(height: int, width: int, crop: int, ratio: float) -> tuple[slice, slice]:
     """Rows and columns of one of CROPS; fractions of pixels are dropped, the middle is rounded."""
     tall, wide = max(1, int(height * ratio)), max(1, int(width * ratio))
@@ -219,8 +238,13 @@ def crop_item(items: Sequence[Item], index: int) -> Item:
     return Item(f"{whole.name}, {CROPS[index % len(CROPS)]}", whole.image, whole.labels)
 
 
-def five_crops(dataset: Dataset, ratio: float = 0.5) -> FiveCrops:
+def five_crops(
+    dataset: Dataset, ratio: float = 0.5, quality: int | None = None
+) -> FiveCrops | CompressedCrops:
     """The five crops of every picture of ``dataset``, ``ratio`` as high and wide.
+
+    With a ``quality`` they look as if they were read from the JPEG files that the published code
+    writes.
 
     Raises:
         ValueError: a ratio that is not above 0 and at most 1.
@@ -231,4 +255,6 @@ def five_crops(dataset: Dataset, ratio: float = 0.5) -> FiveCrops:
     crops = range(len(CROPS) * len(dataset))
     same["title"] = f"{dataset.title}, five crops"
     same["items"] = Items(crops, partial(crop_item, dataset.items))
+    if quality is not None:
+        return CompressedCrops(**same, ratio=ratio, quality=quality)
     return FiveCrops(**same, ratio=ratio)

@@ -92,8 +92,8 @@ def read_square(dataset: Dataset, index: int, size: int) -> Square:
     example = dataset.load(index)
     if example.labels is None:
         raise DataError(dataset.items[index].image, "has no label map")
-    labels = square_labels(example.labels, size)
-    return Square(square(example.photo.rgb, size), labels, example.skipped)
+    labels = square_labels(example.labels, size, dataset.resizing)
+    return Square(square(example.photo.rgb, size, dataset.resizing), labels, example.skipped)
 
 
 def batches_of(

@@ -28,7 +28,8 @@ from ppap.evaluation.source import (
 )
 from ppap.evaluation.tally import Counts, Measures, ProbeScores
 from ppap.segmenter import Prediction, Segmenter, predict
-from ppap.segmenter.inference import PLAIN, Inference, look
+from ppap.segmenter.half import predict_in_half
+from ppap.segmenter.inference import PLAIN, Inference, look, precision
 
 # Log-probabilities that exist at once beside those that are being refined.
 LOGS_BYTES = 256 * 2**20
@@ -297,7 +298,7 @@ def predicted(
             at_once = max(1, LOGS_BYTES // (4 * maps * height * width))
         labels = batch.labels.to(features.device)
         for start in range(0, len(features), at_once):
-            part = predict(
+            part = (predict_in_half if inference.half else predict)(
                 features[start : start + at_once],
                 segmenter.cluster_probe,
                 segmenter.linear_probe,
@@ -328,7 +329,8 @@ def features_of(
         return segmenter.backbone.finish(segmenter.placed(output))
 
     if inference.plain:
-        return once(inputs)
+        with precision(inference, segmenter.backbone.mean.device):
+            return once(inputs)
     if isinstance(inputs, TrunkOutput):
         raise ValueError(
             "mirror, scales, windows and shifts need the images, not what was kept of them"

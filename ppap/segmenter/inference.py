@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -41,11 +42,15 @@ class Inference:
     shifts: int = 1
     """Look at the image shifted by fractions of a patch, so many along each side, and put the
     patches between each other: a grid as many times as fine, without training."""
+    half: bool = False
+    """Features and answers in half precision, as the published evaluation has them."""
 
     def __post_init__(self) -> None:
         """SettingError, naming the field and its range."""
-        if not isinstance(self.mirror, bool):
-            raise SettingError("mirror", f"mirror must be true or false, not {self.mirror!r}")
+        for name in ("mirror", "half"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise SettingError(name, f"{name} must be true or false, not {value!r}")
         scales = tuple(self.scales)
         fine = all(
             isinstance(one, int | float)
@@ -71,7 +76,7 @@ class Inference:
     @property
     def plain(self) -> bool:
         """Whether there is one look only, as published."""
-        return self == Inference()
+        return replace(self, half=False) == PLAIN
 
     @property
     def looks(self) -> int:
@@ -84,7 +89,7 @@ class Inference:
         if not isinstance(record, dict):
             raise SettingError("inference", f"inference must be an object, not {record!r}")
         for name in record:
-            if name not in ("mirror", "scales", "window", "shifts"):
+            if name not in NAMES:
                 raise SettingError("inference", f"inference knows no {name!r}")
         scales = record.get("scales", (1.0,))
         if not isinstance(scales, list | tuple):
@@ -93,7 +98,7 @@ class Inference:
 
     def record(self) -> dict[str, Any]:
         """As reports keep it: what is on, by name; empty for one look."""
-        found = {name: getattr(self, name) for name in ("mirror", "scales", "window", "shifts")}
+        found = {name: getattr(self, name) for name in NAMES}
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in found.items()
@@ -103,6 +108,14 @@ class Inference:
 
 # One look, as published.
 PLAIN = Inference()
+NAMES = tuple(each.name for each in fields(Inference))
+
+
+def precision(inference: Inference, device: torch.device) -> AbstractContextManager[object]:
+    """Within it the network computes as ``inference`` says."""
+    if not inference.half:
+        return nullcontext()
+    return torch.autocast(device.type, torch.float16)
 
 
 def in_words(record: dict[str, Any]) -> str:
@@ -116,6 +129,8 @@ def in_words(record: dict[str, Any]) -> str:
         parts.append(f"sliding windows of {record['window']} px")
     if record.get("shifts"):
         parts.append(f"{record['shifts']} × {record['shifts']} shifts")
+    if record.get("half"):
+        parts.append("half precision")
     return "; ".join(parts)
 
 
@@ -159,7 +174,13 @@ def look(features: Features, images: Tensor, inference: Inference, *, patch: int
     """
     check_fits(inference, patch)
     if inference.plain:
-        return features(images)
+        with precision(inference, images.device):
+            return features(images)
+    with precision(inference, images.device):
+        return _looked(features, images, inference, patch)
+
+
+def _looked(features: Features, images: Tensor, inference: Inference, patch: int) -> Tensor:
     grid = (images.shape[2] // patch, images.shape[3] // patch)
     total: Tensor | None = None
     for scale in inference.scales:

@@ -44,8 +44,8 @@ def read_square(dataset: Dataset, index: int, size: int) -> Square:
     if example.skipped is not None:
         leave_out(example.skipped)
     return Square(
-        square(example.photo.rgb, size),
-        None if labels is None else square_labels(labels, size),
+        square(example.photo.rgb, size, dataset.resizing),
+        None if labels is None else square_labels(labels, size, dataset.resizing),
     )
 
 

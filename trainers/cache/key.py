@@ -71,6 +71,7 @@ def facts_of_data(dataset: Dataset) -> dict[str, Any]:
         "readers": [called(dataset.read_photo), called(dataset.read_stored)],
         # Stand-ins for images that cannot be read must not reach a run that would stop at those.
         **({"on_error": dataset.on_error} if dataset.on_error != "stop" else {}),
+        **({"resizing": dataset.resizing} if dataset.resizing != "smooth" else {}),
     }
 
 

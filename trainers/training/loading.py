@@ -78,15 +78,16 @@ class DecodedSource:
     def batch(self, indices: Sequence[int]) -> TrainingBatch:
         """See ``Source``; DataError names a file that cannot be read."""
         images, labels, skipped = [], [], []
+        how = self.dataset.resizing
         for index in indices:
             example = self.dataset.load(index)
-            images.append(square(example.photo.rgb, self.size))
+            images.append(square(example.photo.rgb, self.size, how))
             if example.skipped is not None:
                 skipped.append(example.skipped)
             if example.labels is None:
                 labels.append(np.full((self.size, self.size), VOID, np.int64))
             else:
-                labels.append(square_labels(example.labels, self.size))
+                labels.append(square_labels(example.labels, self.size, how))
         rgb = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
         known = torch.from_numpy(np.stack(labels)) if self.labelled else None
         return TrainingBatch(rgb, None, known, torch.tensor(indices), tuple(skipped))

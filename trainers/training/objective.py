@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from ppap.contrast import StegoSettings, chunked_loss, stego_loss
-from ppap.propagation import PatchSets, unit
+from ppap.contrast.in_half import loss_in_half, sets_in_half
+from ppap.propagation import Partition, PatchSets, unit
+from ppap.protocol import STUDIO, Protocol
 from ppap.rivals import Choice, gather_unit, prepare
 from ppap.rivals.pool import hidden_positives_unit
 from ppap.segmenter import TrainingFeatures
@@ -18,6 +20,8 @@ from trainers.training.chance import derived, generator
 from trainers.training.distributed import World, gather_rows
 
 VOID = -1
+# Published: patches that anchors are drawn from together, four images of 14 × 14 or one of 28 × 28.
+GROUP = 784
 NAN = float("nan")
 # What a step's sets are told by; see StepLoss.
 SIZES = ("positives", "ambiguous", "negatives", "empty", "precision")
@@ -104,12 +108,16 @@ class Objective:
         f = gather_rows(unit(streams.guidance.flatten(0, 2)), world)  # (N, D)
         z = gather_rows(streams.projected, world)  # (N, D)
         labels = None if patch_labels is None else gather_rows(patch_labels.to(f.device), world)
-        chosen = anchors_of(images * world.size, patches, config.anchors, config.seed, step)
-        own = chosen[world.rank * images : (world.rank + 1) * images].flatten().to(f.device)
-        sets_of = self._rule(f, step)
+        protocol = Protocol.of(config.protocol)
+        group = GROUP if protocol.anchor_groups else patches
+        # Published: what is left beyond the last whole group has no anchors.
+        groups = images * patches // group
+        chosen = anchors_of(groups * world.size, group, config.anchors, config.seed, step)
+        own = chosen[world.rank * groups : (world.rank + 1) * groups].flatten().to(f.device)
+        sets_of = self._rule(f, step, protocol)
         right = whole = torch.zeros((), dtype=torch.int64, device=f.device)
 
-        def measured(anchors: Tensor) -> PatchSets:
+        def measured(anchors: Tensor) -> PatchSets | Partition:
             nonlocal right, whole
             sets = sets_of(anchors)
             if labels is not None:
@@ -119,12 +127,12 @@ class Objective:
                 whole = whole + (sets.positive & known).sum()
             return sets
 
-        found = chunked_loss(
+        found = (loss_in_half if protocol.half_loss else chunked_loss)(
             measured,
             z,
             own,
             temperature=config.temperature,
-            images=own // patches,
+            images=own // group,
             published_scale=config.published_scale,
         )
         return StepLoss(
@@ -137,9 +145,13 @@ class Objective:
             NAN if labels is None else right / whole,
         )
 
-    def _rule(self, f: Tensor, step: int) -> Callable[[Tensor], PatchSets]:
+    def _rule(
+        self, f: Tensor, step: int, protocol: Protocol = STUDIO
+    ) -> Callable[[Tensor], PatchSets | Partition]:
         """Anchors → their sets, for the features of this step."""
         config = self.config
+        if protocol.half_loss and config.rule == "ppap":
+            return lambda anchors: sets_in_half(f, anchors, config.settings)
         seed = derived(config.seed, "rule", step) % 2**32
         choice = Choice(
             rule=config.rule,

@@ -16,15 +16,17 @@ from ppap.contrast import nearest_images
 from ppap.data import ClassList, Dataset
 from ppap.evaluation.source import EvaluationBatch, batches_of, labelled
 from ppap.propagation import unit
+from ppap.protocol import Protocol
 from ppap.rivals.pool import draw_evenly
 from ppap.segmenter import Segmenter
 from ppap.settings import SettingError
 from trainers.cache import CachePlan, FeatureCache, open_cache, plan_cache, trim
-from trainers.config import STEGO, Config
+from trainers.config import FROZEN, STEGO, Config
 from trainers.progress import Progress
 from trainers.training.chance import generator
 from trainers.training.distributed import World, broadcast_object, first_alone
 from trainers.training.loading import CachedSource, DecodedSource, Source, steps_in_epoch
+from trainers.training.objective import GROUP
 from trainers.training.splits import Splits, class_list_of, has_labels, open_splits
 
 logger = logging.getLogger("trainers")
@@ -84,6 +86,7 @@ def prepare(
     backbone = load_backbone(config.backbone, device=world.device, progress=_download)
     check_size(backbone, "size", config.size)
     check_size(backbone, "eval_size", config.eval_size)
+    check_groups(config, backbone, world)
     torch.manual_seed(config.seed)
     segmenter = Segmenter(
         backbone, len(class_list), extra_clusters=config.extra_clusters, head=config.head
@@ -123,6 +126,21 @@ def check_batch(config: Config, images: int, world: World) -> None:
             "batch",
             "STEGO compares images with others of their batch: it needs 2 or more in every "
             "process.",
+        )
+
+
+def check_groups(config: Config, backbone: Backbone, world: World) -> None:
+    """SettingError where the published groups of anchors do not fit into a process's images."""
+    if not Protocol.of(config.protocol).anchor_groups or config.rule in (FROZEN, STEGO):
+        return
+    rows, columns = backbone.grid(config.size, config.size)
+    patches = config.batch // world.size * rows * columns
+    if patches < GROUP or (world.size > 1 and patches % GROUP):
+        raise SettingError(
+            "batch",
+            f"protocol={config.protocol} draws anchors from groups of {GROUP} patches, and a batch "
+            f"has {patches} in every process: use a "
+            f"{'larger batch' if patches < GROUP else 'batch that divides into such groups'}.",
         )
 
 
@@ -167,7 +185,7 @@ def cached_features(
         CacheError: it cannot be built.
         CacheStoppedError: ``stopped`` said so.
     """
-    if config.cache == "off":
+    if config.cache == "off" or Protocol.of(config.protocol).half:
         return None
     plan = plan_cache(dataset, backbone, size=size, root=root, frozen=frozen)
     if world.rank == 0:

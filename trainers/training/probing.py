@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ppap.propagation import unit
 from ppap.segmenter import ClusterProbe, LinearProbe, Segmenter, merged_start, spread_start
+from ppap.segmenter.half import cluster_loss_in_half, linear_loss_in_half
 from ppap.settings import SettingError
 from trainers.training.chance import derived, generator, seed_everything
 from trainers.training.distributed import World, sum_numbers
@@ -25,8 +26,12 @@ class Probing:
     A single one is the segmenter's own.
     """
 
-    def __init__(self, segmenter: Segmenter, start: str, starts: int, world: World) -> None:
-        """``start`` and ``starts`` are the configuration's cluster_start and cluster_starts."""
+    def __init__(
+        self, segmenter: Segmenter, start: str, starts: int, world: World, *, half: bool = False
+    ) -> None:
+        """``start`` and ``starts`` are the configuration's cluster_start and cluster_starts;
+        ``half``: learn in half precision, as published."""
+        self.half = half
         self.segmenter = segmenter
         self.start, self.starts = start, starts
         self.world = world
@@ -79,10 +84,16 @@ class Probing:
 
     def cluster_loss(self, features: Tensor) -> Tensor:
         """The sum of the candidates' losses: each gets its own gradient alone."""
-        losses = torch.stack([probe.loss(features) for probe in self.clusters()])
+        loss = cluster_loss_in_half if self.half else ClusterProbe.loss
+        losses = torch.stack([loss(probe, features) for probe in self.clusters()])
         self.totals += losses.detach().double()
         self.counted += 1
         return losses.sum()
+
+    def linear_loss(self, features: Tensor, labels: Tensor) -> Tensor:
+        """The linear probe's, of ``(B, h, w, D)`` and int64 ``(B, H, W)``."""
+        loss = linear_loss_in_half if self.half else LinearProbe.loss
+        return loss(self.segmenter.linear_probe, features, labels)
 
     def best(self) -> int:
         """Which candidate had the least loss since the epoch began; in several processes, after

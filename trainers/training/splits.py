@@ -28,6 +28,7 @@ from ppap.data import (
 from ppap.data import crops as crop_files
 from ppap.data.base import OnError
 from ppap.evaluation.source import labelled
+from ppap.protocol import STUDIO, Protocol
 from ppap.settings import SettingError
 from trainers.config import Config
 from trainers.cropping.kinds import DATASETS
@@ -75,6 +76,7 @@ def open_splits(config: Config, folder: Path | None, *, precut: bool | None = No
     folder = None if config.dataset == SAMPLES else folder
     whole = open_dataset(folder, kind=config.dataset or None, split=config.train_split)
     whole = with_skips(whole, config)
+    protocol = Protocol.of(config.protocol)
     training = whole
     held_out: Dataset | None = None
     if config.selection == "held_out":
@@ -85,12 +87,13 @@ def open_splits(config: Config, folder: Path | None, *, precut: bool | None = No
         if training.name == crop_files.LAYOUT.kind:
             raise SettingError("crops", f"{folder} holds crops already: use crops=none.")
         if held_out is None and precut is not False:
-            files = complete_crops(whole, config.crop_ratio)
+            files = complete_crops(whole, config.crop_ratio, protocol)
         if precut and files is None:
             raise DataError(
                 whole.root, "does not hold the complete crops any more that the run began with"
             )
-        cut = five_crops(training, config.crop_ratio) if files is None else files
+        quality = crop_files.PUBLISHED_QUALITY if protocol.jpeg_crops else None
+        cut = five_crops(training, config.crop_ratio, quality) if files is None else files
         training = with_skips(cut, config)
     evaluation = _evaluation(config, folder, whole)
     if isinstance(evaluation, str):
@@ -112,12 +115,18 @@ def _evaluation(config: Config, folder: Path | None, whole: Dataset) -> Dataset 
 
 
 def with_skips(dataset: Dataset, config: Config) -> Dataset:
-    """The data set, which leaves out what cannot be read where the configuration says so."""
-    return replace(dataset, on_error="skip" if config.on_error == "skip" else "stop")
+    """The data set, which leaves out what cannot be read where the configuration says so, and
+    resizes as it says."""
+    on_error: OnError = "skip" if config.on_error == "skip" else "stop"
+    resizing = Protocol.of(config.protocol).resizing
+    return replace(dataset, on_error=on_error, resizing=resizing)
 
 
-def complete_crops(dataset: Dataset, ratio: float) -> Dataset | None:
+def complete_crops(dataset: Dataset, ratio: float, protocol: Protocol = STUDIO) -> Dataset | None:
     """The five crops of every image as files, as ``trainers.crops`` puts them into ``cropped``.
+
+    Where the protocol wants crops compressed as published, only those of the published code do:
+    ``trainers.crops`` keeps colours at full size.
 
     None where there are none, some are missing, or they are of other images.
     """
@@ -129,6 +138,8 @@ def complete_crops(dataset: Dataset, ratio: float) -> Dataset | None:
         try:
             found = crop_files.open_split(folder, dataset.split)
             why_not = _objection(found, dataset, name, ratio)
+            if why_not is None and protocol.jpeg_crops and not made_elsewhere(found, dataset.split):
+                why_not = "they are compressed otherwise than the published ones"
         except DataError as error:
             why_not = str(error)
         if why_not is None:
@@ -156,6 +167,11 @@ def _objection(found: Dataset, dataset: Dataset, name: str, ratio: float) -> str
         return "what they were made of cannot be read"
     made = difference(record, record_of(dataset, name, ratio, quality))
     return None if made is None else f"they were made {made}"
+
+
+def made_elsewhere(crops: Dataset, split: str) -> bool:
+    """Whether the published code wrote these crops: it leaves no record."""
+    return not crop_files.record_file(crops.root, split).exists()
 
 
 def has_labels(dataset: Dataset) -> bool:

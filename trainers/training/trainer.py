@@ -15,6 +15,7 @@ from ppap.checkpoints.learnt import learnt_steps, sentence
 from ppap.checkpoints.own import Checkpoint, weights_digest
 from ppap.data import patch_labels
 from ppap.evaluation.split import EvaluationStoppedError
+from ppap.protocol import Protocol
 from ppap.segmenter import ChannelDropout, Part, TrainingFeatures
 from trainers.config import FROZEN, STEGO, Config
 from trainers.runs.folder import Run, RunError
@@ -66,7 +67,10 @@ class Trainer:
         self.per_epoch = steps_in_epoch(len(prepared.source), config.batch)
         self.stretches = config.stretches(self.per_epoch)
         self.main_steps, self.total = self.stretches.main, self.stretches.total
-        self.probing = Probing(self.segmenter, config.cluster_start, config.cluster_starts, world)
+        half = Protocol.of(config.protocol).half_probes
+        self.probing = Probing(
+            self.segmenter, config.cluster_start, config.cluster_starts, world, half=half
+        )
         self.objective = Objective(
             config, classes=len(prepared.class_list), world=world, pool=prepared.pool
         )
@@ -293,7 +297,7 @@ class Trainer:
         numbers["cluster_loss"] /= len(self.probing.candidates)
         if labels is not None:
             labels = labels.to(self.device, torch.int64)
-            linear = self.segmenter.linear_probe.loss(tuned, labels)
+            linear = self.probing.linear_loss(tuned, labels)
             parts.append(self._part("linear_loss", linear, (labels >= 0).sum(), numbers))
         return parts
 

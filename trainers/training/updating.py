@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ppap.protocol import Protocol
 from ppap.segmenter import Segmenter
 from trainers.config import Config
 from trainers.training.distributed import World, sum_gradients
@@ -16,6 +17,7 @@ from trainers.training.probing import Probing
 
 # The gradient scaler halves its factor when a gradient is not finite; below this it is hopeless.
 LEAST_SCALE = 2.0**-10
+PUBLISHED_SCALER: dict[str, Any] = {"init_scale": 2048.0, "growth_interval": 1000}
 PROBES = ("cluster", "linear")
 
 
@@ -51,7 +53,10 @@ class Updating:
             "linear": torch.optim.Adam(linear, lr=config.linear_lr, fused=True),
         }
         self.autocast = precision_of(config, self.device)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.autocast is torch.float16)
+        settings = PUBLISHED_SCALER if Protocol.of(config.protocol).scaler else {}
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, enabled=self.autocast is torch.float16, **settings
+        )
 
     def precision(self) -> contextlib.AbstractContextManager[object]:
         """Within it, the network computes in the chosen precision."""
@@ -158,5 +163,6 @@ def precision_of(config: Config, device: torch.device) -> torch.dtype | None:
     """The type of autocast; None for none."""
     chosen = config.precision
     if chosen == "auto":
-        chosen = "float16" if device.type == "cuda" else "float32"
+        halves = device.type == "cuda" or Protocol.of(config.protocol).half_training
+        chosen = "float16" if halves else "float32"
     return {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(chosen)

@@ -33,7 +33,17 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Loss", ("temperature", "published_scale", "anchors")),
     (
         "Training",
-        ("batch", "epochs", "max_steps", "optimizer", "lr", "weight_decay", "schedule", "clip"),
+        (
+            "batch",
+            "epochs",
+            "max_steps",
+            "optimizer",
+            "lr",
+            "weight_decay",
+            "schedule",
+            "clip",
+            "protocol",
+        ),
     ),
     (
         "Probes",
