@@ -13,16 +13,18 @@ import { PathField } from "../shared/path-field.js";
 const FILE = "file";
 const NONE = "none";
 const POLL_MS = 700;
+const MOST_BESIDE = 3; // reports beside the open one
 const CHECK_AFTER_MS = 300;
 export const perCent = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
 
 export class EvaluateForm {
-  /** on: {open(key, beside or null, byHand), closed(), typed(), sample}. */
+  /** on: {open(key, those beside it, byHand), closed(), typed(), sample}. */
   constructor(server, config, on) {
     this.server = server;
     this.config = config;
     this.on = on;
-    this.open = this.beside = null;
+    this.open = null;
+    this.beside = []; // keys of the reports beside it
     const pathId = newId("checkpoint");
     this.path = h("input", { id: pathId, type: "text" });
     this.filePlace = new PathField(server, this.path, { want: "checkpoint" });
@@ -189,7 +191,7 @@ export class EvaluateForm {
 
   /** A report is gone: another takes its place. */
   leaveReport(key) {
-    if (this.beside === key) this.compare(null);
+    if (this.beside.includes(key)) this.compare(key);
     if (this.open !== key) return;
     const first = this.first();
     if (first) this.choose(first, { byHand: true });
@@ -205,7 +207,7 @@ export class EvaluateForm {
         const when = moment(one.time);
         const numbers = one.accuracy === null ? "" : `U-Acc ${perCent(one.accuracy)}, U-mIoU ${perCent(one.miou)}${one.crf ? " with CRF" : ""}`;
         const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key, { byHand: true }) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), h("span", {}, when));
-        const beside = h("button", { type: "button", class: "quiet compare", title: "Show beside the open report", onclick: () => this.compare(this.beside === one.key ? null : one.key) }, "Compare");
+        const beside = h("button", { type: "button", class: "quiet compare", title: `Show beside the open report; up to ${MOST_BESIDE + 1} together`, onclick: () => this.compare(one.key) }, "Compare");
         // A run's own report goes with the run.
         const remove = one.own ? h("button", { type: "button", class: "quiet", "aria-label": `Delete the report of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete") : null;
         return h("li", { dataset: { report: one.key } }, open, h("div", { class: "beside" }, beside, remove));
@@ -228,20 +230,22 @@ export class EvaluateForm {
   }
 
   close() {
-    this.open = this.beside = null;
+    this.open = null;
+    this.beside = [];
     this.on.closed();
   }
 
   /** byHand: somebody asked for it, so that Back returns to what was open before. */
   choose(key, { beside = this.beside, byHand = false } = {}) {
     this.open = key;
-    this.beside = beside === key ? null : beside;
+    this.beside = beside.filter((one) => one !== key).slice(0, MOST_BESIDE);
     this.mark();
     this.on.open(this.open, this.beside, byHand);
   }
 
+  /** Put a report beside the open one, or take it away again. */
   compare(key) {
-    this.beside = key;
+    this.beside = this.beside.includes(key) ? this.beside.filter((one) => one !== key) : [...this.beside, key];
     this.mark();
     this.on.open(this.open, this.beside, true);
   }
@@ -250,11 +254,13 @@ export class EvaluateForm {
     for (const item of this.list.children) {
       const { report } = item.dataset;
       item.classList.toggle("current", report === this.open);
-      item.classList.toggle("second", report === this.beside);
+      const place = this.beside.indexOf(report);
+      item.dataset.place = place < 0 ? "" : String(place + 1);
       const button = item.querySelector(".compare");
       if (!button) continue; // the sample
       button.hidden = report === this.open || !this.open;
-      button.textContent = report === this.beside ? "Remove" : "Compare";
+      button.disabled = place < 0 && this.beside.length >= MOST_BESIDE;
+      button.textContent = place < 0 ? "Compare" : "Remove";
     }
   }
 }

@@ -1,16 +1,18 @@
-// The Evaluate page: a report, or two beside each other.
+// The Evaluate page: a report, or several beside each other.
 import { join, leftOut, moved, refined } from "../shared/address.js";
 import { call } from "../shared/client.js";
 import { h, whenBack } from "../shared/dom.js";
 import { noteBox, say } from "../shared/messages.js";
 import { SAMPLE, Sample } from "../shared/sample.js";
 import { visit } from "../shared/tabs.js";
+import { besideParts } from "./beside.js";
+import { confusionCard } from "./confusion.js";
 import { EvaluateForm } from "./form.js";
 import { ImageBrowser } from "./images.js";
-import { classesCard, confusionCard, scoresCard } from "./report.js";
+import { bordersCard, classesCard, scoresCard } from "./report.js";
 
 const NEXT = "This is the report of the sample run, on the photos that it was trained on. To make one of your own, choose a checkpoint and press Evaluate; without one, begin a run in Train.";
-const VIEW = ["report", "beside", "image", "kind", "order"];
+const VIEW = ["report", "beside", "image", "kind", "order", "refined", "only", "class", "whole"];
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server) {
@@ -41,7 +43,7 @@ class Evaluate {
     root.replaceChildren(this.form.element, this.main);
     // Runs go on while another tab is looked at.
     whenBack(root, () => this.form.refresh());
-    // Light or dark: Plotly's colours are not style sheets.
+    // Light or dark: cells are mixed of the theme's colours.
     new MutationObserver(() => this.confusion?.draw()).observe(document.body, { attributeFilter: ["class"] });
   }
 
@@ -55,7 +57,7 @@ class Evaluate {
   start() {
     const { view, form, said } = join("evaluate", {
       names: VIEW,
-      state: () => ({ view: { report: this.sample.inLink(this.form.open, this.asked), beside: this.form.beside, ...(this.images?.view() ?? this.wanted) }, form: this.form.kept.texts() }),
+      state: () => ({ view: { report: this.sample.inLink(this.form.open, this.asked), beside: joined(this.form.beside), ...(this.images?.view() ?? this.wanted) }, form: this.form.kept.texts() }),
       restore: (wanted, sentences) => this.restore(wanted, sentences),
       title: () => this.form.titleOf(this.form.open),
     });
@@ -65,12 +67,13 @@ class Evaluate {
 
   restore({ report, beside, ...images }, said) {
     const { form } = this;
-    const gone = [report, beside].filter((key) => key && !form.has(key));
+    const others = split(beside, (key) => form.has(key));
+    const gone = [report, ...others].filter((key) => key && !form.has(key));
     const sentences = [...said, ...gone.map((key) => `There is no report ${key} any more. Choose another from the list.`)];
     const key = report && form.has(report) ? report : form.first();
     this.wanted = images; // of the browser of images, once the report is there
     this.asked = Boolean(report);
-    if (key) form.choose(key, { beside: beside && form.has(beside) && beside !== key ? beside : null });
+    if (key) form.choose(key, { beside: others.filter((one) => form.has(one)) });
     else form.close();
     say(this.notice, sentences);
   }
@@ -106,15 +109,17 @@ class Evaluate {
     if (byHand) this.wanted = {};
     this.told(byHand);
     try {
+      const keys = [key, ...beside];
       const shown = [];
-      for (const one of [key, beside].filter(Boolean)) {
+      for (const one of keys) {
         const reply = await call(this.server, "report", one);
-        shown.push({ ...reply, title: this.form.titleOf(one) || one });
+        shown.push({ ...reply, title: this.form.titleOf(one) || one, differs: "" });
       }
+      const told = shown.length > 1 ? await call(this.server, "beside", keys) : null;
       if (mine !== this.turn) return;
-      if (shown.length > 1 && shown[0].title === shown[1].title) shown.forEach((one, i) => (one.title += ` (${i + 1})`));
-      this.show(shown);
-      Object.assign(this.main.dataset, { ready: "true", report: key, beside: beside ?? "" });
+      told?.headings.forEach((heading, i) => Object.assign(shown[i], heading));
+      this.show(shown, told);
+      Object.assign(this.main.dataset, { ready: "true", report: key, beside: joined(beside) });
     } catch (error) {
       if (mine === this.turn) this.fill(h("p", { class: "messages error" }, error.message));
     }
@@ -131,30 +136,49 @@ class Evaluate {
     }
   }
 
-  show(shown) {
-    const [first, second] = shown;
+  /** told: what the server says of several together, or null. */
+  show(shown, told) {
+    const first = shown[0];
     const scores = scoresCard(shown);
     const links = h("div", { class: "inline" }, first.key === SAMPLE ? null : h("button", { type: "button", class: "quiet", title: "Its images there, with the features of its checkpoint", onclick: () => this.openInExplore(first.key) }, "Open in Explore"), first.page ? h("a", { href: `studio/report?key=${encodeURIComponent(first.key)}`, target: "_blank", rel: "noopener" }, "Report as a page") : null, h("a", { href: `studio/report?json=1&key=${encodeURIComponent(first.key)}`, download: "report.json" }, "JSON"));
     scores.querySelector("header").append(links);
     const parts = shown.some(({ key }) => key === SAMPLE) ? [this.sample.note, scores] : [scores];
+    if (told) parts.push(...besideParts(shown, told));
     this.confusion = null;
     if (first.report.cluster) {
-      const same = !second || sameImages(first.report, second.report);
-      if (!same) parts.push(h("p", { class: "messages notes" }, "The two reports are of different images, so that pictures and classes are those of the first."));
-      const compared = same ? shown : [first];
-      this.images = new ImageBrowser(this.server, compared, { wanted: this.wanted, looked: () => refined("evaluate") });
+      const compared = shown.filter((_, i) => !told || told.same[i]);
+      const pick = (what, kind) => this.pick(what, kind);
+      this.confusion = confusionCard(compared, pick);
+      const classes = classesCard(compared, pick);
+      const singledOut = (what, kind) => [classes, this.confusion].forEach((one) => one.mark(what, kind));
+      this.images = new ImageBrowser(this.server, compared, { wanted: this.wanted, looked: () => refined("evaluate"), singledOut });
       this.wanted = {};
-      parts.push(this.images.element);
-      this.confusion = confusionCard(compared);
-      parts.push(h("div", { class: "two-cards" }, classesCard(compared), this.confusion.element));
+      parts.push(this.images.element, h("div", { class: "two-cards" }, h("div", { class: "column" }, classes.element, bordersCard(compared)), this.confusion.element));
     }
     this.fill(...parts);
     this.confusion?.draw();
+    if (this.images?.singled) this.images.singledOut(this.images.singled, this.images.nameOf(this.images.singled.of));
+  }
+
+  /** A class or a cell was chosen: its pixels, and the images that hold them. */
+  pick(what, kind) {
+    const { element } = this.images;
+    this.images.single(what, kind);
+    element.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   }
 }
 
-/** Whether two reports are about the same images and classes. */
-function sameImages(one, other) {
-  const list = (report) => JSON.stringify([report.classes, report.images?.map((image) => [image.index, image.name])]);
-  return Boolean(other.cluster) && list(one) === list(other);
+// Several keys as one text. A link of one alone is its key, as it always was.
+const joined = (keys) => (keys.length === 1 ? keys[0] : keys.map((key) => key.replace(/[%,]/g, encodeURIComponent)).join(","));
+
+function split(text, known) {
+  if (!text) return [];
+  if (known(text)) return [text];
+  return text.split(",").map((part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  });
 }

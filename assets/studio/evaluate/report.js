@@ -1,70 +1,103 @@
-// A report in the page: scores beside the paper's, bars by class, confusion matrix.
-import { card, choice, h } from "../shared/dom.js";
+// A report in the page: scores beside the paper's, bars by class, borders and interiors.
+import { card, choice, count, h } from "../shared/dom.js";
 import { perCent } from "./form.js";
-import { loadPlotly } from "../shared/plotly.js";
+import { classOf } from "./singled.js";
 
 const MEASURES = ["U-Acc", "U-mIoU", "L-Acc", "L-mIoU"];
-const MOST_IN_MATRIX = 60;
+/** What may come after the probes. */
+export const REFINEMENTS = { crf: "CRF", pamr: "PAMR" };
+const PROBES = [["cluster", "Clusters", "Clusters"], ["linear", "Linear probe", "Linear"]];
 
 /** What a report has been measured with: [key, title, scores]. */
 export function measured({ report }) {
-  const found = [["cluster", "Clusters", report.cluster], ["linear", "Linear probe", report.linear]];
-  if (report.crf) found.push(["cluster_crf", "Clusters, CRF", report.crf.cluster], ["linear_crf", "Linear, CRF", report.crf.linear]);
+  const found = PROBES.map(([probe, title]) => [probe, title, report[probe]]);
+  for (const [name, called] of Object.entries(REFINEMENTS)) {
+    if (report[name]) found.push(...PROBES.map(([probe, , short]) => [`${probe}_${name}`, `${short}, ${called}`, report[name][probe]]));
+  }
   return found.filter(([, , scores]) => scores);
 }
 
 export function scoresCard(shown) {
   const { card: element, body } = card("Scores", { class: "card scores" });
+  const several = shown.length > 1;
   const rows = shown.flatMap((one, i) =>
     (one.scores ?? [])
       .filter(([label]) => i === 0 || label.startsWith("measured"))
       .map(([label, values]) => {
         const own = label.startsWith("measured");
-        const name = own && shown.length > 1 ? label.replace("measured here", one.title) : label;
-        return h("tr", { class: own ? "measured" : "" }, h("th", {}, name), values.map((value) => h("td", {}, perCent(value))));
+        const name = own && several ? label.replace("measured here", one.title) : label;
+        const differs = own && several && one.differs ? h("small", {}, one.differs) : null;
+        return h("tr", { class: own ? "measured" : "" }, h("th", {}, own && several ? h("i", { class: `swatch column-${i}` }) : null, name, differs), values.map((value) => h("td", {}, perCent(value))));
       }),
   );
   body.append(
-    h("p", { class: "subject" }, shown.map((one) => h("span", {}, one.subject))),
+    h("p", { class: "subject" }, shown.map((one) => h("span", {}, several ? `${one.title}: ${one.subject}` : one.subject))),
     h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), MEASURES.map((name) => h("th", {}, name)))), h("tbody", {}, rows))),
     h("p", { class: "help" }, shown[0].explanation),
     h("p", { class: "help" }, shown[0].no_paper ?? ""),
-    h("ul", { class: "notes" }, shown.flatMap((one) => one.report.notes.map((note) => h("li", { class: /^(Warning|Reservation)/.test(note) ? "warning" : "" }, shown.length > 1 ? `${one.title}: ${note}` : note)))),
+    h("ul", { class: "notes" }, notesOf(shown)),
   );
   return element;
 }
 
-/** IoU of every class as bars, of one report or of two beside each other. */
-export function classesCard(shown) {
+/** What readers must know, said once where it holds for all. */
+function notesOf(shown) {
+  const all = new Set(shown.flatMap((one) => one.report.notes));
+  return [...all].map((note) => {
+    const whose = shown.filter((one) => one.report.notes.includes(note));
+    const said = whose.length === shown.length ? note : `${whose.map((one) => one.title).join(", ")}: ${note}`;
+    return h("li", { class: /^(Warning|Reservation)/.test(note) ? "warning" : "" }, said);
+  });
+}
+
+/** IoU of every class as bars; pick(what, kind): a class was chosen. Returns {element, mark}. */
+export function classesCard(shown, pick) {
   const kinds = measured(shown[0]);
   const list = h("div", { class: "bars" });
-  const draw = (kind) => {
+  let kind = kinds[0][0];
+  let singled = null;
+  const draw = () => {
     const columns = shown.map((one) => measured(one).find(([key]) => key === kind)?.[2]);
     const { classes, colours } = shown[0].report;
     list.replaceChildren(
       ...classes.map((name, i) =>
         h(
-          "div",
-          { class: "bar-row" },
+          "button",
+          { type: "button", class: "bar-row", title: `${name}: show its pixels`, dataset: { class: String(i) }, onclick: (event) => pick({ ...classOf(i), of: Number(event.target.closest(".bar")?.dataset.of ?? 0) }, kind) },
           swatch(colours[i]),
-          h("span", { class: "name", title: name }, name),
-          h("div", { class: "pair-of-bars" }, columns.map((scores, column) => bar(scores?.iou[name], column))),
+          h("span", { class: "name" }, name),
+          h("span", { class: "pair-of-bars" }, columns.map((scores, column) => bar(scores?.iou[name], column))),
         ),
       ),
     );
+    press();
   };
-  const by = choice("Measured with", kinds.map(([key, title]) => [key, title]), kinds[0][0], draw);
+  const press = () => {
+    for (const one of list.children) one.setAttribute("aria-pressed", String(singled !== null && "id" in singled && String(singled.id) === one.dataset.class));
+  };
+  const by = choice("Measured with", kinds.map(([key, title]) => [key, title]), kind, (key) => {
+    kind = key;
+    draw();
+  });
   const { card: element, body } = card("IoU by class", { class: "card classes-card" }, by.group);
   if (shown.length > 1) body.append(h("p", { class: "help legend-two" }, shown.map((one, i) => h("span", { class: `column-${i}` }, one.title))));
-  body.append(list);
-  draw(kinds[0][0]);
-  return element;
+  body.append(h("p", { class: "help" }, "Choose a class to see its pixels, and the images that hold most of them."), list);
+  draw();
+  const mark = (what, name) => {
+    singled = what;
+    if (what && name !== kind && kinds.some(([key]) => key === name)) {
+      kind = name;
+      by.set(name);
+      draw();
+    } else press();
+  };
+  return { element, mark };
 }
 
 function bar(value, column) {
   const fill = h("i", { class: `column-${column}` });
   fill.style.width = `${value ?? 0}%`;
-  return h("div", { class: "bar" }, h("span", { class: "track-bar" }, fill), h("b", {}, perCent(value)));
+  return h("span", { class: "bar", dataset: { of: String(column) } }, h("span", { class: "track-bar" }, fill), h("b", {}, perCent(value)));
 }
 
 export function swatch(colour) {
@@ -73,85 +106,28 @@ export function swatch(colour) {
   return element;
 }
 
-/** Confusion matrices as Plotly heat maps, in per cent of the true class. */
-export function confusionCard(shown) {
-  const kinds = measured(shown[0]);
-  const plots = shown.map(() => h("div", { class: "confusion", role: "img", "aria-label": "Confusion matrix", dataset: { drawn: "false" } }));
-  const problem = h("p", { class: "field-error", hidden: true });
-  let kind = kinds[0][0];
-  const draw = async () => {
-    try {
-      const plotly = await loadPlotly();
-      shown.forEach((one, i) => {
-        const scores = measured(one).find(([key]) => key === kind)?.[2];
-        if (scores) heatMap(plotly, plots[i], one.report.classes, scores.confusion);
-        plots[i].hidden = !scores;
-      });
-    } catch (error) {
-      problem.hidden = false;
-      problem.textContent = error.message;
-    }
-  };
-  const by = choice("Matrix of", kinds.map(([key, title]) => [key, title]), kind, (key) => {
-    kind = key;
-    draw();
+/** How much better interiors are than the borders between classes; null where nobody measured it. */
+export function bordersCard(shown) {
+  const rows = shown.flatMap((one, i) => {
+    const borders = one.report.borders;
+    if (!borders) return [];
+    return measured(one)
+      .map(([key, title]) => [title, borders[key] ?? key.split("_").reverse().reduce((inside, name) => inside?.[name], borders)])
+      .filter(([, found]) => found?.border && found?.interior)
+      .map(([title, { border, interior }]) =>
+        h("tr", {}, h("th", {}, shown.length > 1 ? h("i", { class: `swatch column-${i}` }) : null, shown.length > 1 ? `${one.title}: ${title}` : title), [border.accuracy, interior.accuracy, border.miou, interior.miou].map((value) => h("td", {}, perCent(value)))),
+      );
   });
-  const { card: element, body } = card("Confusion", { class: "card" }, by.group);
-  if (shown[0].report.classes.length > MOST_IN_MATRIX) {
-    by.group.hidden = true;
-    body.append(h("p", { class: "help" }, "A matrix of so many classes is too large to look at; report.json has it."));
-    return { element, draw: () => {} };
-  }
+  if (!rows.length) return null;
+  const { borders, size } = shown.find((one) => one.report.borders).report;
+  const any = borders.cluster ?? Object.values(borders).find((one) => one?.border);
+  const { pixels: near } = any.border;
+  const share = near + any.interior.pixels ? `, ${((100 * near) / (near + any.interior.pixels)).toFixed(1)} % of all` : "";
+  const { card: element, body } = card("Borders and interiors", { class: "card borders-card" });
+  const heads = ["Acc, border", "Acc, interior", "mIoU, border", "mIoU, interior"];
   body.append(
-    h("p", { class: "help" }, "Rows: true classes. Columns: predicted ones. Per cent of the row; point at a cell for its pixels."),
-    problem,
-    h("div", { class: "confusions", dataset: { count: String(shown.length) } }, shown.map((one, i) => h("div", {}, shown.length > 1 ? h("h3", {}, one.title) : null, plots[i]))),
+    h("p", { class: "help" }, `Border: no farther than ${borders.width} of ${size} pixels from another true class (${count(near)} pixels${share}).`),
+    h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th"), heads.map((name) => h("th", {}, name)))), h("tbody", {}, rows))),
   );
-  return { element, draw };
+  return element;
 }
-
-function heatMap(plotly, plot, classes, counts) {
-  const style = getComputedStyle(plot);
-  const ink = style.getPropertyValue("--ink").trim();
-  const over = counts.some((row) => row[classes.length] > 0);
-  const names = classes.map(plain);
-  const columns = [...names, ...(over ? ["no class"] : [])];
-  const shares = counts.map((row) => {
-    const total = row.reduce((sum, one) => sum + one, 0);
-    return columns.map((_, i) => (total ? (100 * row[i]) / total : null));
-  });
-  const paper = style.getPropertyValue("--field").trim();
-  const accent = style.getPropertyValue("--accent").trim();
-  const size = Math.max(320, Math.min(720, 110 + 24 * classes.length));
-  plot.style.height = `${size}px`;
-  const trace = {
-    type: "heatmap",
-    z: shares,
-    x: columns,
-    y: names,
-    customdata: counts.map((row) => columns.map((_, i) => row[i].toLocaleString("en-US"))),
-    hovertemplate: "true %{y}<br>predicted %{x}<br>%{z:.1f} %, %{customdata} pixels<extra></extra>",
-    colorscale: [[0, paper], [1, accent]],
-    zmin: 0,
-    zmax: 100,
-    xgap: 1,
-    ygap: 1,
-    showscale: false,
-    texttemplate: classes.length <= 16 ? "%{z:.0f}" : "",
-    textfont: { size: 10 },
-  };
-  const axis = { color: ink, tickfont: { size: 11 }, ticks: "", showgrid: false, zeroline: false, automargin: true, fixedrange: true, type: "category" };
-  const layout = {
-    margin: { l: 8, r: 8, t: 8, b: 8 },
-    xaxis: { ...axis, tickangle: -50 },
-    yaxis: { ...axis, autorange: "reversed" },
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: style.fontFamily, color: ink },
-  };
-  plotly.react(plot, [trace], layout, { displayModeBar: false, responsive: true });
-  plot.dataset.drawn = "true";
-}
-
-/** Plotly reads a little markup in its texts: class names must not be any. */
-const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

@@ -20,6 +20,8 @@ def add_evaluate_endpoints(blocks: gr.Blocks, evaluating: Evaluating) -> None:
         endpoints.reports,
         endpoints.report,
         endpoints.delete_report,
+        endpoints.pixels_by_image,
+        endpoints.reports_beside,
     ):
         publish(blocks, function)
 
@@ -107,3 +109,51 @@ class EvaluateEndpoints:
             Under "reports": those that are left.
         """
         return said(self.evaluating.remove(key))
+
+    def pixels_by_image(
+        self,
+        key: str,
+        kind: str = "cluster",
+        truth: int | None = None,
+        predicted: int | None = None,
+        class_id: int | None = None,
+        part: str = "any",
+    ) -> dict[str, Any]:
+        """Tell how many pixels of a cell of the confusion, or of a class, each image holds.
+
+        Args:
+            key: as reports or evaluation gave it.
+            kind: "cluster" or "linear", refined "cluster_crf", "linear_pamr" and so on.
+            truth: of a cell, the true class's number.
+            predicted: of a cell, the predicted class's number; -1 for clusters without a class.
+            class_id: or, in place of a cell, a class's number.
+            part: of the class: "any" pixel of its IoU, those "missed", or wrongly "called" so.
+
+        Returns:
+            Under "images": index, name and pixels of each, for a class with its IoU in per cent.
+        """
+        request = {"report": key, "kind": kind, "truth": truth, "predicted": predicted}
+        with refusing():
+            report = self.evaluating.reports.read(key)
+            found = self.evaluating.counted({**request, "class": class_id, "part": part})
+        images = [
+            {"index": one["index"], "name": one["name"], "pixels": pixels}
+            for one, pixels in zip(report["images"], found["pixels"], strict=True)
+        ]
+        for one, iou in zip(images, found["iou"] or (), strict=False):
+            one["iou"] = iou
+        return {"images": images, "total": found["total"]}
+
+    def reports_beside(self, keys: list[str]) -> dict[str, Any]:
+        """Compare two to four reports: what differs, and by how much, with 95 % intervals.
+
+        Args:
+            keys: as reports or evaluation gave them; the others are compared with the first.
+
+        Returns:
+            Under "headings" what each is called and what tells it apart; "notes" on what was not
+            measured alike; "same": whether each is of the first one's images and classes;
+            "differences" to the first, in points, with intervals from redrawn images.
+        """
+        with refusing():
+            return self.evaluating.compared(keys)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from ppap.studio.requests import RequestError
 
 # Evaluations asked for here; runs have their own reports. Hidden, so that it is taken for no run.
 FOLDER = ".evaluations"
+# Reports in memory: as many as one page shows, and one more.
+MOST_KEPT = 5
 
 
 class Reports:
@@ -31,6 +35,8 @@ class Reports:
 
     def __init__(self, runs: Path, ownership: Ownership = EVERYBODYS) -> None:
         self.runs, self.folder, self.ownership = runs, runs / FOLDER, ownership
+        self._kept: OrderedDict[Path, tuple[tuple[int, int, int], Report]] = OrderedDict()
+        self._reading = threading.Lock()
 
     def listed(self) -> list[dict[str, Any]]:
         """All reports that can be opened, the newest first."""
@@ -87,10 +93,36 @@ class Reports:
     def read(self, key: object) -> Report:
         """A report by its id; RequestError where there is none."""
         folder = self.folder_of(key)
-        report = read_json(folder / JSON)
+        report = self._kept_or_read(folder / JSON)
         if report is None:
             raise RequestError(f"The report of {folder.name} cannot be read.")
         return report
+
+    def _kept_or_read(self, file: Path) -> Report | None:
+        """Pages ask for the same few again and again; one of 919 classes has megabytes."""
+        try:
+            found = file.stat()
+        except OSError:
+            return None
+        stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
+        with self._reading:
+            kept = self._kept.pop(file, None)
+            if kept is None or kept[0] != stamp:
+                report = read_json(file)
+                if report is None:
+                    return None
+                kept = (stamp, report)
+            self._kept[file] = kept
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return kept[1]
+
+    def title(self, key: object) -> str:
+        """What a report is called in lists; RequestError where there is none."""
+        folder = self.folder_of(key)
+        if key == sample.KEY:
+            return "Sample"
+        return title_of(self.read(key), folder, folder.parent == self.folder)
 
     def remove(self, key: object) -> None:
         """Delete a report that was asked for in a page; a run's own goes with the run.

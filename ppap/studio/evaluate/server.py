@@ -10,6 +10,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,28 @@ import numpy as np
 from ppap.data import Dataset, open_dataset
 from ppap.evaluation.files import JSON, PAGE
 from ppap.evaluation.markdown import KEY, no_paper_row, score_rows, subject
-from ppap.evaluation.report import Report
+from ppap.evaluation.pamr import Pamr
+from ppap.evaluation.published import AsPublished
+from ppap.evaluation.report import REFINEMENTS, Report
 from ppap.evaluation.source import batches_of
-from ppap.evaluation.split import examined
+from ppap.evaluation.split import Refiner, examined
 from ppap.places import ROOT
+from ppap.protocol import Protocol
 from ppap.segmenter.inference import Inference
 from ppap.settings import excerpt
 from ppap.studio import sample
 from ppap.studio.answers import answering
 from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
 from ppap.studio.evaluate import requests as evaluations
+from ppap.studio.evaluate.beside import MOST as MOST_BESIDE
+from ppap.studio.evaluate.beside import headings, notes, same_images
 from ppap.studio.evaluate.exploring import explore_request
+from ppap.studio.evaluate.pixels import CountsOfReports, pixels_reply
 from ppap.studio.evaluate.reports import FOLDER, Reports
-from ppap.studio.evaluate.requests import Wanted, own_data
+from ppap.studio.evaluate.measures import Measures, read_measures
+from ppap.studio.evaluate.requests import ClassCounts, Wanted, own_data, own_split
 from ppap.studio.evaluate.shown import image_reply, sample_image
+from ppap.studio.evaluate.thumbnails import Thumbnails
 from ppap.studio.jobs import Job, OneAtATime, begin, new_folder
 from ppap.studio.requests import Mistakes, RequestError, mapping, require_allowed
 from ppap.studio.sources import is_folder
@@ -62,6 +71,11 @@ class Evaluating:
         self.allowed = allowed
         self.reports = Reports(checkpoints.runs, checkpoints.ownership)
         self._device = threading.Lock()
+        self._counting = threading.Lock()
+        self._opening = threading.Lock()
+        self._counts = CountsOfReports()
+        self._thumbnails = Thumbnails()
+        self._class_counts = ClassCounts()
         self._jobs = OneAtATime()
         self._datasets: OrderedDict[tuple[str, str, str], Dataset] = OrderedDict()
 
@@ -75,6 +89,8 @@ class Evaluating:
             self.cancel,
             self.report,
             self.image,
+            self.pixels,
+            self.beside,
             self.explore,
             self.remove,
         ]
@@ -161,15 +177,27 @@ class Evaluating:
         measured = {one["index"]: one for one in report.get("images") or ()}
         if isinstance(index, bool) or not isinstance(index, int) or index not in measured:
             raise RequestError(f"The report has no image {excerpt(index)}.")
-        crf = bool(request.get("crf"))
-        if crf and "crf" not in report:
-            raise RequestError("This report was made without CRF.")
+        refine, whole = request.get("refine") or "none", request.get("whole") is True
+        if refine != "none" and (not isinstance(refine, str) or refine not in REFINEMENTS):
+            raise RequestError(f"There is no refinement {excerpt(refine)}.")
+        if refine != "none" and refine not in report:
+            raise RequestError(f"This report was made without {REFINEMENTS[refine]}.")
         if request.get("report") == sample.KEY:
-            return {"name": measured[index]["name"], **sample_image(index)}
+            return {"name": measured[index]["name"], **sample_image(index, whole)}
         folder = self.reports.folder_of(request.get("report"))
         with self._device:
-            found = self._predicted(report, folder, index, crf)
+            found = self._predicted(report, folder, index, refine, whole)
         return {"name": measured[index]["name"], **found}
+
+    @answering
+    def pixels(self, request: Any) -> dict[str, Any]:
+        """How many pixels of a cell of the confusion, or of a class, each image of a report has."""
+        return self.counted(mapping(request))
+
+    @answering
+    def beside(self, keys: Any) -> dict[str, Any]:
+        """What tells several reports apart, and whether they are of the same images."""
+        return self.compared(keys)
 
     # What the page's calls share with the scripts' endpoints.
 
@@ -179,6 +207,34 @@ class Evaluating:
         mistakes.raise_first()
         assert wanted is not None
         return wanted
+
+    def counted(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """As ``pixels``; RequestError where the report has no counts, or there is no such cell."""
+        report = self.reports.read(request.get("report"))
+        file = self.reports.folder_of(request.get("report")) / JSON
+        with self._counting:
+            return pixels_reply(self._counts.of(report, file), request)
+
+    def compared(self, keys: object) -> dict[str, Any]:
+        """As ``beside``; RequestError where a report is missing, or there are too many."""
+        if not isinstance(keys, list) or not 2 <= len(keys) <= MOST_BESIDE:
+            raise RequestError(f"Name two to {MOST_BESIDE} reports.")
+        reports = [self.reports.read(key) for key in keys]
+        titles = [self.reports.title(key) for key in keys]
+        named = headings(reports, titles)
+        return {
+            "headings": named,
+            "notes": notes(reports, [one["title"] for one in named]),
+            "same": [same_images(reports[0], one) for one in reports],
+        }
+
+    def thumbnail(self, key: str, index: int) -> bytes:
+        """A report's image as a small JPEG; RequestError or DataError where there is none."""
+        report = self.reports.read(key)
+        if not any(one["index"] == index for one in report.get("images") or ()):
+            raise RequestError(f"The report has no image {index}.")
+        dataset = sample.photos() if key == sample.KEY else self._dataset(report)
+        return self._thumbnails.of(dataset, index)
 
     def wait(self) -> Job:
         """The evaluation that was begun last, when it has ended (scripts)."""
@@ -195,7 +251,6 @@ class Evaluating:
         mistakes = Mistakes()
         chosen: Chosen | None = None
         data, split, kind = raw.get("data") or "", raw.get("split") or "", ""
-        crf = raw.get("crf", False)
         with mistakes.at("checkpoint"):
             chosen = self.checkpoints.choose(raw.get("checkpoint"))
         with mistakes.at("split"):
@@ -204,14 +259,12 @@ class Evaluating:
             data, kind = self._data(data, chosen)
             if to_start:
                 self._check_data(data, kind, split, chosen)
-        with mistakes.at("crf"):
-            if not isinstance(crf, bool):
-                raise RequestError("CRF must be true or false.")
-            if crf and (reason := self.crf.why_not()):
-                raise RequestError(reason)
+        measures = read_measures(raw, mistakes, self.crf.why_not())
+        if to_start and not {"data", "split", "checkpoint"} & set(mistakes.found):
+            self._check_clusters(measures, data, kind, split or own_split(chosen), mistakes)
         if chosen is None or mistakes.found:
             return None, mistakes
-        return Wanted(chosen, data, split, crf, kind), mistakes
+        return Wanted(chosen, data, split, kind, measures), mistakes
 
     def _data(self, data: object, chosen: Chosen | None) -> tuple[str, str]:
         """Folder and kind of the data set, empty where nothing says which; RequestError."""
@@ -236,6 +289,28 @@ class Evaluating:
         named = split if isinstance(split, str) and _SPLIT.fullmatch(split) else ""
         self.checkpoints.sources.check_split(Path(data), named, kind or None)
 
+    def _check_clusters(
+        self, measures: Measures, data: str, kind: str, split: str, mistakes: Mistakes
+    ) -> None:
+        """What the data set says of clusters and of the split that they are found on."""
+        if data in ("", "samples") or not (measures.clusters or measures.retrieval):
+            return
+        with mistakes.at("train"):
+            try:
+                self.checkpoints.sources.check_split(Path(data), measures.train, kind or None)
+            except RequestError as error:
+                raise RequestError(str(error), field="train", offers=error.offers) from None
+        if not measures.clusters:
+            return
+        with self.checkpoints.sources.links():
+            classes = self._class_counts.of(Path(data), kind, split)
+        with mistakes.at("clusters"):
+            if classes is not None and min(measures.clusters) < classes:
+                raise RequestError(
+                    f"{min(measures.clusters)} clusters are fewer than the {classes} classes of "
+                    "the data set."
+                )
+
     # The work itself.
 
     def _begin(self, wanted: Wanted) -> Job:
@@ -244,7 +319,9 @@ class Evaluating:
         begin(made, [*evaluations.COMMAND, *wanted.arguments(folder)])
         return made
 
-    def _predicted(self, report: Report, folder: Path, index: int, crf: bool) -> dict[str, Any]:
+    def _predicted(
+        self, report: Report, folder: Path, index: int, refine: str, whole: bool
+    ) -> dict[str, Any]:
         """The photo and label maps of one image, as text for JSON."""
         file = checkpoint_of(report, folder)
         loaded = self.checkpoints.load(file, lambda text, share: None)
@@ -254,14 +331,16 @@ class Evaluating:
                 "its pictures."
             )
         dataset = self._dataset(report)
-        refiners = [self.crf.pool()] if crf else []
+        refiners: list[Refiner] = []
+        if refine != "none":
+            refiners.append(self.crf.pool() if refine == "crf" else Pamr())
+        if refine == "crf" and Protocol.of(report.get("protocol", [])).crf_bytes:
+            refiners = [AsPublished(refiners[0])]
         batches = batches_of(dataset, [index], size=report["size"], batch=1, workers=0)
         how = Inference.of(report.get("inference", {}))
         one, refined = next(iter(examined(loaded.segmenter, batches, refiners, how)))
-        assert one.rgb is not None
         assignment = np.array(report["cluster"]["assignment"])
         maps = {
-            "truth": one.labels.numpy(),
             "cluster": assignment[one.clusters.cpu().numpy()],
             "linear": one.classes.cpu().numpy(),
         }
@@ -269,9 +348,15 @@ class Evaluating:
             after = np.array(report[name]["cluster"]["assignment"])
             maps[f"cluster_{name}"] = after[better.clusters.cpu().numpy()]
             maps[f"linear_{name}"] = better.classes.cpu().numpy()
-        return image_reply(one.rgb, maps)
+        return image_reply(dataset.load(index), one.labels.cpu().numpy(), maps, whole=whole)
 
     def _dataset(self, report: Report) -> Dataset:
+        with self._opening:
+            found = self._opened(report)
+        resizing = Protocol.of(report.get("protocol", [])).resizing
+        return found if found.resizing == resizing else replace(found, resizing=resizing)
+
+    def _opened(self, report: Report) -> Dataset:
         about = report["dataset"]
         key = (about["kind"], about["folder"], about["split"])
         if key not in self._datasets:

@@ -128,8 +128,10 @@ def test_a_report_opens_in_explore(place: Place, tmp_path: Path) -> None:
 def test_an_image_is_predicted_as_it_was_scored(place: Place, crf: bool) -> None:
     report = json.loads((place.run.folder / "report.json").read_text())
     assert report["cluster"]["assignment"] != [0, 1, 2]
-    reply = place.evaluating.image({"report": "first", "index": 3, "crf": crf})
-    size = reply["size"]
+    refine = "crf" if crf else "none"
+    reply = place.evaluating.image({"report": "first", "index": 3, "refine": refine})
+    size = reply["square"]["size"]
+    assert (reply["width"], reply["height"], reply["square"]["left"]) == (size, size, 0)
     maps = {
         name: np.frombuffer(zlib.decompress(base64.b64decode(data)), np.uint8).reshape(size, size)
         for name, data in reply["maps"].items()
@@ -172,7 +174,7 @@ def test_an_evaluation_from_start_to_report(place: Place) -> None:
     assert [one["run"] for one in place.evaluating.hello(None)["checkpoints"]] == ["first"]
     assert (
         "without CRF"
-        in place.evaluating.image({"report": said["key"], "index": 0, "crf": True})["error"]
+        in place.evaluating.image({"report": said["key"], "index": 0, "refine": "crf"})["error"]
     )
 
 

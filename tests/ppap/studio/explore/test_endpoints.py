@@ -63,6 +63,8 @@ EVALUATING = (
     "reports",
     "report",
     "delete_report",
+    "pixels_by_image",
+    "reports_beside",
 )
 SEGMENTING = (
     "checkpoints",
