@@ -6,10 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ppap.protocol import NAMES
 from trainers.command import INTERRUPTED, Parser, as_command, expanded, say, whole_number
 
 PROGRAM = "python -m trainers.evaluate"
 MOST = 65_536
+# Of ppap.evaluation.borders, which takes seconds to import.
+WIDTH, MOST_WIDTH = 5, 64
 
 DESCRIPTION = """\
 Score a trained checkpoint on a split of a data set: the clusters, matched one to one with the
@@ -37,8 +40,9 @@ examples:
 
 JSON: "cluster" and "linear", each with "accuracy" and "miou" (per cent), "iou" (by class name),
 "assignment" and "confusion"; the same under "crf" and "pamr"; "distance" for ImageNet-S;
-"clusterings" for --clusters, "retrieval" for --retrieval; "groups", "images", "paper", "notes" and
-what was evaluated on what. null stands for what was not measured.
+"borders" and interiors apart; "clusterings" for --clusters, "retrieval" for --retrieval;
+"groups", "images", "paper", "notes" and what was evaluated on what. null stands for what was not
+measured.
 
 exit status: 0 done; 1 it failed half way (a process ended, a file could not be written); 2 wrong
 arguments, or files that are missing, broken or do not fit; 130 stopped by Ctrl+C.
@@ -78,6 +82,14 @@ def parser() -> Parser:
         help="also refined: crf (as in the paper, on all cores), pamr (on the device), or both",
     )
     made.add_argument("--crf", action="store_true", help="the same as --refine crf")
+    made.add_argument(
+        "--protocol",
+        metavar="NAME",
+        choices=NAMES,
+        help="studio, our own way; published, as the published evaluation in all that it does "
+        "otherwise; or one of these differences: nearest, half_evaluation, crf_bytes, "
+        "pass_matching (default: the run's)",
+    )
     add_clusters(made)
     add_looks(made)
     made.add_argument("--json", metavar="FILE", type=expanded, help="write the report as JSON")
@@ -94,6 +106,14 @@ def parser() -> Parser:
         type=whole_number(1, MOST),
         help="side of the squares that are scored, in pixels (default: the checkpoint's; published "
         "ones 320)",
+    )
+    made.add_argument(
+        "--border-width",
+        metavar="N",
+        type=whole_number(0, MOST_WIDTH),
+        default=WIDTH,
+        help="borders and interiors are scored apart, too: borders are the pixels with another "
+        "label within N pixels; 0 for none (default: %(default)s)",
     )
     made.add_argument(
         "--batch",

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from ppap.evaluation.report import Report, comparable, refinements
+from ppap.evaluation.report import REFINEMENTS, Report, comparable, refinements
 
 NOTHING = "—"
 MEASURES = ("U-Acc", "U-mIoU", "L-Acc", "L-mIoU")
@@ -14,7 +14,8 @@ KEY = (
     "U: clusters, matched one to one with the classes; L: linear probe. Acc: share of all pixels "
     "that are right; mIoU: mean over the classes. Per cent."
 )
-PROBES = ("cluster", "linear")
+PROBES, NUMBERS = ("cluster", "linear"), ("accuracy", "miou")
+PARTS = ("border", "interior")
 # What Markdown would take for markup; html.escape takes the rest.
 _MARKUP = re.compile(r"([\\`*_\[\]|~])")
 
@@ -168,6 +169,40 @@ def retrieval_text(report: Report) -> str | None:
     )
 
 
+BORDERS = (
+    "Border: pixels with another label within {width} pixels, void among the labels; {share} of "
+    "all pixels that count. Interior: the others. Both under the assignment of the whole split."
+)
+BORDER_HEAD = ("", "Acc, border", "Acc, interior", "mIoU, border", "mIoU, interior")
+
+
+def border_rows(report: Report) -> list[tuple[str, list[float | None]]]:
+    """A label, then accuracy of both parts and mIoU of both."""
+    found = report["borders"]
+    named = {name: title for name, title in REFINEMENTS.items() if name in report}
+    better = {f", {title}": found[name] for name, title in named.items() if name in found}
+    return [
+        (title + how, [scores[probe][part][name] for name in NUMBERS for part in PARTS])
+        for how, scores in {"": found, **better}.items()
+        for probe, title in zip(PROBES, ("clusters", "linear probe"), strict=True)
+        if scores.get(probe) is not None
+    ]
+
+
+def borders_table(report: Report) -> str:
+    """Borders beside interiors."""
+    rows = ((label, *map(per_cent, values)) for label, values in border_rows(report))
+    return table(BORDER_HEAD, rows)
+
+
+def borders_about(report: Report) -> str:
+    """What a border is, and how much of everything."""
+    found = report["borders"]
+    border, interior = (found["cluster"][part]["pixels"] for part in PARTS)
+    share = f"{100 * border / (border + interior):.1f} %" if border + interior else "none"
+    return BORDERS.format(width=found["width"], share=share)
+
+
 def as_summary(report: Report) -> str:
     """The shortest account, for a terminal."""
     parts: list[str | None] = [subject(report)]
@@ -190,6 +225,8 @@ def as_markdown(report: Report) -> str:
         parts += ["## Dense retrieval", retrieval_text(report)]
     if "distance" in report:
         parts += ["## Distance matching", distance_text(report)]
+    if "borders" in report:
+        parts += ["## Borders and interiors", borders_table(report), borders_about(report)]
     if report["cluster"] is not None:
         parts += ["## Class frequency", groups_table(report), FREQUENCY]
         parts += ["## IoU by class", classes_table(report)]

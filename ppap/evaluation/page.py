@@ -13,11 +13,14 @@ from PIL import Image
 from ppap.data import VOID_COLOUR
 from ppap.evaluation.curve import curve
 from ppap.evaluation.markdown import (
+    BORDER_HEAD,
     CLUSTERING_HEAD,
     CLUSTERINGS,
     FREQUENCY,
     KEY,
     MEASURES,
+    border_rows,
+    borders_about,
     clustering_rows,
     distance_text,
     facts,
@@ -60,6 +63,8 @@ def as_page(report: Report, pictures: Iterable[Pictured]) -> str:
         sections.append(section("Distance matching", [f"<p>{escape(distance)}</p>"]))
     if report["cluster"] is not None:
         sections.append(section("Images", _images(report, pictures)))
+        if "borders" in report:
+            sections.append(section("Borders and interiors", _borders(report)))
         sections.append(section("IoU by class", _classes(report)))
         sections.append(section("Class frequency", _frequency(report)))
         sections.append(section("Confusion", _matrices(report)))
@@ -132,6 +137,12 @@ def _clusterings(report: Report) -> Iterator[str]:
     yield from table("scores", CLUSTERING_HEAD, rows)
     yield curve(report["clusterings"]["rows"])
     yield f'<p class="quiet">{escape(CLUSTERINGS.format(**report["clusterings"]))}</p>'
+
+
+def _borders(report: Report) -> Iterator[str]:
+    rows = (_row(label, values) for label, values in border_rows(report))
+    yield from table("frequency", BORDER_HEAD, rows)
+    yield f'<p class="quiet">{escape(borders_about(report))}</p>'
 
 
 def _frequency(report: Report) -> Iterator[str]:

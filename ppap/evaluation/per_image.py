@@ -114,7 +114,7 @@ class Kind:
         return np.divide(100.0 * right, union, out=np.full(len(union), np.nan), where=union > 0)
 
     def accuracy(self) -> np.ndarray:
-        """Share of every image's pixels that are right, per cent, float64 ``(N,)``; NaN: all void."""
+        """Share of each image that is right, per cent, float64 ``(N,)``; NaN where all is void."""
         total = self.pixels()
         right = total - self.wrong()
         return np.divide(100.0 * right, total, out=np.full(len(total), np.nan), where=total > 0)

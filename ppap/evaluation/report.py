@@ -17,8 +17,11 @@ from ppap.evaluation.distance_split import DistanceScores
 from ppap.evaluation.metrics import Scores, group_means, number
 from ppap.evaluation.paper import distance_for, frequency_for, rows_for
 from ppap.evaluation.split import ImageScore, Measures, SplitScores
+from ppap.protocol import OF_EVALUATION, STUDIO, Protocol
+from ppap.protocol import in_words as protocol_in_words
 from ppap.segmenter.inference import PLAIN, Inference
 from ppap.segmenter.inference import in_words as looks_in_words
+from ppap.settings import SettingError
 from ppap.writing import writing
 
 FORMAT = "ppap-studio report"
@@ -81,6 +84,7 @@ def build_report(
     size: int,
     inference: Inference = PLAIN,
     distance: DistanceScores | None = None,
+    protocol: Protocol = STUDIO,
     seconds: float | None = None,
     left_out: int = 0,
 ) -> Report:
@@ -93,6 +97,7 @@ def build_report(
         size: side of the squares.
         inference: how the images were looked at.
         distance: ImageNet-S distance matching, where it was done.
+        protocol: what was done as in the published evaluation.
         seconds: how long it took.
         left_out: training images that the run could not read.
 
@@ -128,6 +133,7 @@ def build_report(
         },
         "size": size,
         "inference": inference.record(),
+        "protocol": protocol.record(),
         "classes": list(dataset.classes),
         "colours": [list(colour) for colour in dataset.colours],
         "cluster": None,
@@ -145,6 +151,7 @@ def build_report(
     if not inference.plain:
         how = looks_in_words(report["inference"])
         report["notes"].insert(1, f"More than one look at each image: {how}. {NOT_AS_PPAP}")
+    report["notes"] += protocol_notes(report, loaded)
     if left_out:
         images = "1 training image was" if left_out == 1 else f"{left_out} training images were"
         report["notes"].append(f"Warning: {images} left out: unreadable.")
@@ -168,6 +175,8 @@ def probes(found: SplitScores, dataset: Dataset) -> Report:
     }
     if found.counts is not None:
         record[per_image.KEY] = {"stamp": found.counts.stamp}
+    if found.borders is not None:
+        record["borders"] = found.borders
     for name, (cluster, linear) in found.refined.items():
         record[name] = {
             "cluster": cluster.record(),
@@ -266,6 +275,25 @@ def notes(
     if without:
         told.append(f"{without} of {len(dataset)} images have no label map and do not count.")
     return told
+
+
+def protocol_notes(report: Report, loaded: LoadedSegmenter) -> list[str]:
+    """What was done as in the published run, in training and here; of the latter, what counted."""
+    counted = {"crf_bytes": "crf" in report, "pass_matching": "distance" in report}
+    on = [name for name in report["protocol"] if counted.get(name, True)]
+    told = [f"Evaluated as published: {protocol_in_words(on)}."] if on else []
+    trained = [name for name in trained_as_published(loaded) if name not in OF_EVALUATION]
+    if trained:
+        told.append(f"Trained as published: {protocol_in_words(trained)}.")
+    return told
+
+
+def trained_as_published(loaded: LoadedSegmenter) -> list[str]:
+    """The switches that the checkpoint's run had on; none where it does not say."""
+    try:
+        return Protocol.of(loaded.config.get("protocol", "studio")).record()
+    except SettingError:
+        return []
 
 
 def versions() -> dict[str, str]:

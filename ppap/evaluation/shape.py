@@ -20,6 +20,8 @@ class Maybe:
 # tuple one of as many.
 MEASURES = {"accuracy": Maybe(NUMBER), "miou": Maybe(NUMBER)}
 BOTH = {"cluster": MEASURES, "linear": MEASURES}
+PART = {**MEASURES, "pixels": WHOLE}
+APART = Maybe({"border": PART, "interior": PART})
 SHAPE: dict[str, Any] = {
     "checkpoint": TEXT,
     "digest": TEXT,
@@ -63,6 +65,7 @@ SHAPE: dict[str, Any] = {
     },
     "images": [{"index": WHOLE, "name": TEXT, **BOTH}],
     "per_image": {"stamp": TEXT},
+    "borders": {"width": WHOLE, "cluster": APART, "linear": APART},
     "paper": [{"method": TEXT}],
     "notes": [TEXT],
     "seconds": Maybe(NUMBER),

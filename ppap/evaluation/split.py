@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ppap.backbones import TrunkOutput
 from ppap.data import Dataset
+from ppap.evaluation.borders import WIDTH
 from ppap.evaluation.crf import CrfInput
 from ppap.evaluation.metrics import FrequencyGroups, Scores, frequency_groups
-from ppap.evaluation.per_image import PLAIN_KINDS, PerImage
+from ppap.evaluation.per_image import PerImage
 from ppap.evaluation.source import (
     BATCH,
     SIZE,
@@ -26,7 +27,7 @@ from ppap.evaluation.source import (
     batches_of,
     labelled,
 )
-from ppap.evaluation.tally import Counts, Measures, ProbeScores
+from ppap.evaluation.tally import Counts, Measures, kept_borders, kept_counts, ready
 from ppap.segmenter import Prediction, Segmenter, predict
 from ppap.segmenter.half import predict_in_half
 from ppap.segmenter.inference import PLAIN, Inference, look, precision
@@ -92,6 +93,8 @@ class SplitScores(NamedTuple):
     """Images that could not be read, and are not among ``images``."""
     counts: PerImage | None = None
     """The confusion of every one of ``images``."""
+    borders: dict[str, Any] | None = None
+    """Borders and interiors apart, as reports have them; None without a band."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +128,7 @@ def evaluate_split(
     batch: int = BATCH,
     refiners: Sequence[Refiner] = (),
     inference: Inference = PLAIN,
+    border_width: int = WIDTH,
     indices: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] | None = None,
@@ -139,6 +143,8 @@ def evaluate_split(
         batch: images at a time.
         refiners: also refine both probes' predictions, with each by itself.
         inference: how images are looked at; left out, once, as published.
+        border_width: how far from a change of label the border reaches, in pixels; 0 sets no
+            borders apart.
         indices: only these items; left out, all.
         progress: told after every image how many are done, and of how many.
         stopped: asked before every image; True ends the evaluation.
@@ -159,6 +165,7 @@ def evaluate_split(
             dataset.classes,
             refiners=refiners,
             inference=inference,
+            border_width=border_width,
             total=len(chosen),
             progress=progress,
             stopped=stopped,
@@ -172,6 +179,7 @@ def evaluate_batches(
     *,
     refiners: Sequence[Refiner] = (),
     inference: Inference = PLAIN,
+    border_width: int = 0,
     total: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] | None = None,
@@ -183,6 +191,7 @@ def evaluate_batches(
         source: batches, taken one at a time.
         names: of the classes.
         refiners: as in ``evaluate_split``; every batch must then have its ``rgb``.
+        border_width: as in ``evaluate_split``.
         inference: as in ``evaluate_split``; anything beyond one look needs images, not trunk
             outputs.
         total: how many images there will be, for ``progress`` (left out, 0).
@@ -207,9 +216,10 @@ def evaluate_batches(
         for one, better in each:
             if stopped is not None and stopped():
                 raise EvaluationStoppedError("the evaluation was stopped")
-            plain.add(one.labels, one.clusters, one.classes)
+            truth = ready(one.labels, segmenter.n_classes, border_width)
+            plain.add(truth, one.clusters, one.classes)
             for name, refined in better.items():
-                after[name].add(one.labels, refined.clusters, refined.classes)
+                after[name].add(truth, refined.clusters, refined.classes)
             read.append((one.index, one.name))
             if progress is not None:
                 progress(len(read) + len(skipped), total or 0)
@@ -233,17 +243,8 @@ def evaluate_batches(
         frequency_groups(plain.linear.whole, names),
         tuple(skipped),
         kept_counts([index for index, _ in read], {"": found, **others}),
+        kept_borders(border_width, {"": found, **others}) if border_width else None,
     )
-
-
-def kept_counts(indices: Sequence[int], found: Mapping[str, ProbeScores]) -> PerImage:
-    """Every image's counts: as predicted, under the name "", and by refinement."""
-    kinds = {
-        f"{kind}_{name}" if name else kind: counts
-        for name, one in found.items()
-        for kind, counts in zip(PLAIN_KINDS, one.kinds, strict=True)
-    }
-    return PerImage(np.array(indices, np.int64), kinds)
 
 
 def readable(

@@ -19,6 +19,8 @@ from ppap.backbones import load_backbone
 from ppap.checkpoints.opening import load_segmenter
 from ppap.checkpoints.own import Checkpoint, load_checkpoint, save_checkpoint, weights_digest
 from ppap.data import open_dataset, palette
+from ppap.evaluation import per_image
+from ppap.evaluation.borders import MOST_WIDTH, WIDTH
 from ppap.evaluation.counting import count_clusters
 from ppap.evaluation.pamr import Pamr
 from ppap.evaluation.retrieval import Retrieval
@@ -31,6 +33,7 @@ from tests.conftest import ROOT
 from tests.ppap.checkpoints.test_published import CLASSES, Source, source
 from tests.ppap.evaluation.test_distance_split import write_imagenet_s
 from tests.support.small_segmenters import NAMES, write_folder
+from trainers import evaluate
 from trainers.evaluate import main
 from trainers.reporting import report as reporting
 from trainers.reporting.target import task_of
@@ -179,8 +182,12 @@ def test_pictures(run: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main([str(run), "--data", str(data), "--pictures", str(out), "--workers", "0"]) == 0
     names = {file.name for file in out.iterdir()}
-    assert {"report.html", "report.md", "report.json"} < names
+    assert {"report.html", "report.md", "report.json", "images.npz"} < names
     assert sum(name.endswith(".png") for name in names) == 3
+    made = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    counts = per_image.read(made, out / "report.json")
+    assert counts is not None
+    assert counts.kinds["linear"].confusion().tolist() == made["linear"]["confusion"]
 
 
 def test_the_predictor_takes_the_assignment_from_the_report(
@@ -562,3 +569,12 @@ def test_retrieval_sets_trained_features_beside_frozen_ones(
         "Dense retrieval (30 nearest of 18 patches of the split 'val')" in capsys.readouterr().out
     )
     assert misfit(made) is None
+
+
+def test_the_width_of_borders_is_chosen(run: Path, data: Path, tmp_path: Path) -> None:
+    usual = report_of(run, "--data", data, folder=tmp_path)["borders"]
+    wider = report_of(run, "--data", data, "--border-width", 9, folder=tmp_path)["borders"]
+    assert (usual["width"], wider["width"]) == (WIDTH, 9)
+    assert usual["cluster"]["border"]["pixels"] < wider["cluster"]["border"]["pixels"]
+    assert "borders" not in report_of(run, "--data", data, "--border-width", 0, folder=tmp_path)
+    assert (evaluate.WIDTH, evaluate.MOST_WIDTH) == (WIDTH, MOST_WIDTH)

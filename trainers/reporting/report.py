@@ -20,6 +20,7 @@ from ppap.evaluation.files import write_report
 from ppap.evaluation.markdown import as_summary
 from ppap.evaluation.pamr import Pamr
 from ppap.evaluation.pictures import pictured
+from ppap.evaluation.published import PASS_SIZE, AsPublished
 from ppap.evaluation.report import build_report, write_json
 from ppap.evaluation.split import Refiner, SplitScores, evaluate_split
 from ppap.segmenter.inference import check_fits
@@ -91,8 +92,9 @@ def evaluate(wanted: Wanted) -> int:
     began = time.monotonic()
     if "crf" in wanted.refine:
         require_crf()
-    inference = wanted.inference
     task = task_of(wanted)
+    wanted = replace(wanted, protocol=task.protocol.name)
+    inference = wanted.inference
     dataset = sound(task, task.split)
     bank = sound(task, BANK) if dataset.name == "imagenet_s" else None
     loaded = load(wanted, task)
@@ -108,6 +110,7 @@ def evaluate(wanted: Wanted) -> int:
             size=size,
             inference=inference,
             distance=matched,
+            protocol=wanted.as_published,
             seconds=time.monotonic() - began,
             left_out=task.left_out,
         )
@@ -175,7 +178,8 @@ def refiners_of(wanted: Wanted, loaded: LoadedSegmenter) -> Iterator[tuple[Refin
         torch.set_num_threads(1)
     try:
         with CrfPool() as pool:
-            yield (pool, *others)
+            crf: Refiner = AsPublished(pool) if wanted.as_published.crf_bytes else pool
+            yield (crf, *others)
     finally:
         torch.set_num_threads(threads)
 
@@ -215,6 +219,7 @@ def probes(
             batch=wanted.batch,
             refiners=refiners,
             inference=wanted.inference,
+            border_width=wanted.border_width,
             progress=progress.at,
             workers=wanted.workers,
         )
@@ -231,6 +236,12 @@ def refuse_other_order(loaded: LoadedSegmenter, dataset: Dataset) -> None:
         )
 
 
+def pass_size(loaded: LoadedSegmenter) -> int:
+    """The shorter side that PASS's code has, in whole patches."""
+    patch = loaded.segmenter.backbone.patch_size
+    return max(1, round(PASS_SIZE / patch)) * patch
+
+
 def distances(
     wanted: Wanted,
     loaded: LoadedSegmenter,
@@ -239,9 +250,12 @@ def distances(
     size: int,
 ) -> DistanceScores:
     """Distance matching; DataError where a file cannot be read."""
+    as_pass = wanted.as_published.pass_matching
     matching = DistanceMatching(
         loaded.segmenter,
-        size=size,
+        size=size if wanted.size or not as_pass else pass_size(loaded),
+        inference=wanted.inference,
+        as_pass=as_pass,
         frozen=wanted.distance_features == "frozen",
         workers=wanted.workers,
     )

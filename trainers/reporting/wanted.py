@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ppap.evaluation.borders import WIDTH
 from ppap.evaluation.retrieval import MEMORY
+from ppap.protocol import OF_EVALUATION, Protocol
 from ppap.segmenter.inference import Inference
 
 
@@ -41,6 +43,10 @@ class Wanted:
     scales: tuple[float, ...] = (1.0,)
     window: int = 0
     shifts: int = 1
+    border_width: int = WIDTH
+    """How far from a change of label the border reaches, in pixels; 0: none is set apart."""
+    protocol: str | None = None
+    """This project's own way, or the published one; None: the run's."""
     json: Path | None = None
     """The file to write the report to."""
     pictures: Path | None = None
@@ -66,4 +72,10 @@ class Wanted:
     @property
     def inference(self) -> Inference:
         """How images are looked at; SettingError, naming the option, for what cannot be."""
-        return Inference(self.mirror, self.scales, self.window, self.shifts)
+        half = self.as_published.half_evaluation
+        return Inference(self.mirror, self.scales, self.window, self.shifts, half)
+
+    @property
+    def as_published(self) -> Protocol:
+        """The switches of evaluation that are on; SettingError for a protocol that is none."""
+        return Protocol.of(self.protocol or "studio").only(OF_EVALUATION)

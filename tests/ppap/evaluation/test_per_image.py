@@ -18,7 +18,7 @@ from ppap.evaluation import per_image
 from ppap.evaluation.metrics import match
 from ppap.evaluation.per_image import Kind, PerImage, file_beside, read, write
 from ppap.evaluation.report import write_json
-from ppap.evaluation.tally import Tally
+from ppap.evaluation.tally import Tally, ready
 
 CLASSES, CLUSTERS, IMAGES = 5, 7, 4
 
@@ -43,7 +43,7 @@ def counted(maps: list[tuple[Tensor, Tensor]]) -> tuple[Kind, np.ndarray]:
     """Their counts, and the class of each cluster."""
     tally = Tally(CLASSES, CLUSTERS)
     for truth, clusters in maps:
-        tally.add(truth, clusters)
+        tally.add(ready(truth, CLASSES), clusters)
     assignment = match(tally.whole)
     return tally.kind(assignment), assignment.numpy()
 

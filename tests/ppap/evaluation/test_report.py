@@ -486,3 +486,15 @@ def test_what_was_skipped_is_counted(loaded: LoadedSegmenter, tmp_path: Path) ->
     assert "1 of 5 images have no label map and do not count." in made["notes"]
     assert "could not be read" in as_summary(made)
     assert "could not be read" in as_page(made, pictured(loaded.segmenter, data, made))
+
+
+def test_borders_stand_in_every_form(report: Report, found: SplitScores) -> None:
+    assert report["borders"] == found.borders
+    border = report["borders"]["crf"]["linear"]["border"]
+    for written in (as_markdown(report), as_page(report, ())):
+        assert "Borders and interiors" in written
+        assert "another label within 5 pixels" in written
+        assert "linear probe, CRF" in written
+        assert per_cent(border["accuracy"]) in written
+    older = {name: value for name, value in report.items() if name != "borders"}
+    assert "Borders" not in as_markdown(older) + as_page(older, ())

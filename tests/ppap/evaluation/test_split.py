@@ -386,3 +386,21 @@ def test_every_images_counts_make_the_scores(found: SplitScores) -> None:
     assert counts.kinds["linear"].accuracy().tolist() == pytest.approx(
         [one.linear.accuracy for one in found.images]
     )
+
+
+def test_borders_are_set_apart_in_the_same_pass(
+    segmenter: Segmenter, dataset: Dataset, found: SplitScores
+) -> None:
+    borders = found.borders
+    assert borders is not None
+    assert borders["width"] == 5
+    for probe, whole in (("cluster", found.cluster), ("linear", found.linear)):
+        parts = borders[probe]
+        right = sum(one["accuracy"] * one["pixels"] for one in parts.values())
+        pixels = sum(one["pixels"] for one in parts.values())
+        assert parts["border"]["pixels"]
+        assert pixels == whole.confusion.sum()
+        assert right / pixels == pytest.approx(whole.accuracy)
+    refined = borders["crf"]["cluster"]["border"]
+    assert refined["pixels"] == borders["cluster"]["border"]["pixels"]
+    assert evaluate_split(segmenter, dataset, size=SIZE, border_width=0).borders is None
