@@ -77,6 +77,12 @@ def parser() -> Parser:
         help="change settings of the recipe; --settings tells which there are",
     )
     made.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="the same as --set protocol=NAME: studio, or published, as the published run in all "
+        "that is done otherwise here",
+    )
+    made.add_argument(
         "--resume", action="store_true", help="go on from the last checkpoint in RUN, exactly"
     )
     made.add_argument(

@@ -25,9 +25,11 @@ from ppap.evaluation.distance import (
     to_image_size,
 )
 from ppap.evaluation.metrics import Confusion, Scores, scores
+from ppap.evaluation.published import absent_as_0, bilinear, floored, on_grid
 from ppap.evaluation.source import SIZE, WORKERS, in_order, labelled
 from ppap.evaluation.split import EvaluationStoppedError, features_of
 from ppap.segmenter import Segmenter
+from ppap.segmenter.inference import PLAIN, Inference
 
 # Images that may wait, decoded.
 AHEAD = 8
@@ -78,6 +80,8 @@ class DistanceMatching:
         frozen: bool = False,
         k: int = NEIGHBOURS,
         temperature: float = TEMPERATURE,
+        inference: Inference = PLAIN,
+        as_pass: bool = False,
         stopped: Callable[[], bool] | None = None,
         workers: int = WORKERS,
     ) -> None:
@@ -89,6 +93,9 @@ class DistanceMatching:
             frozen: use the backbone's own features, not the trained ones.
             k: neighbours that vote.
             temperature: of their votes.
+            inference: how images are looked at; of it, only the precision counts.
+            as_pass: do as the benchmark's own code: images made smaller bilinearly, masks brought
+                to the grid of the positions, places rounded down, and an absent class's IoU 0.
             stopped: asked before every image; True ends the work with EvaluationStoppedError.
             workers: threads that decode; 0 decodes in this one.
 
@@ -98,6 +105,7 @@ class DistanceMatching:
         for name, value, least in (("size", size, 1), ("k", k, 1), ("workers", workers, 0)):
             check_count(name, value, least)
         self.segmenter, self.size, self.frozen = segmenter, size, frozen
+        self.inference, self.as_pass = Inference(half=inference.half), as_pass
         self.k, self.temperature = k, temperature
         self.stopped, self.workers = stopped, workers
         self.bank: Bank | None = None
@@ -111,7 +119,10 @@ class DistanceMatching:
             DataError: a file cannot be read, or nothing is labelled.
         """
         with closing(self._over(dataset, progress)) as each:
-            self.bank = join(bank_of(features, labels) for features, labels in each)
+            self.bank = join(
+                bank_of(features, on_grid(labels, *features.shape[2:]) if self.as_pass else labels)
+                for features, labels in each
+            )
         self.classes = dataset.classes
 
     def score(self, dataset: Dataset, progress: Progress | None = None) -> DistanceScores:
@@ -130,6 +141,7 @@ class DistanceMatching:
                 dataset.root, f"has other classes in its split '{dataset.split}' than the bank's"
             )
         confusion = Confusion(len(dataset.classes))
+        enlarged = floored if self.as_pass else to_image_size
         images = 0
         with closing(self._over(dataset, progress)) as each:
             for features, labels in each:
@@ -141,10 +153,11 @@ class DistanceMatching:
                     temperature=self.temperature,
                 )
                 height, width = labels.shape[1:]
-                confusion.update(labels, to_image_size(found.cpu(), height, width))
+                confusion.update(labels, enlarged(found.cpu(), height, width))
                 images += 1
+        measured = scores(confusion, dataset.classes)
         return DistanceScores(
-            scores(confusion, dataset.classes),
+            absent_as_0(measured) if self.as_pass else measured,
             images,
             len(self.bank),
             self.frozen,
@@ -159,8 +172,10 @@ class DistanceMatching:
         """Features ``(1, D, h, w)`` and labels ``(1, H, W)``, image by image."""
         chosen = labelled(dataset)
         patch = self.segmenter.backbone.patch_size
-        read = partial(read_whole, dataset, size=self.size, patch=patch)
-        features = partial(features_of, self.segmenter, frozen=self.frozen)
+        read = partial(read_whole, dataset, size=self.size, patch=patch, as_pass=self.as_pass)
+        features = partial(
+            features_of, self.segmenter, inference=self.inference, frozen=self.frozen
+        )
         with closing(in_order(read, chosen, ahead=AHEAD, workers=self.workers)) as images:
             for done, one in enumerate(images, 1):
                 if self.stopped is not None and self.stopped():
@@ -172,7 +187,9 @@ class DistanceMatching:
                     progress(done, len(chosen))
 
 
-def read_whole(dataset: Dataset, index: int, *, size: int, patch: int) -> Whole:
+def read_whole(
+    dataset: Dataset, index: int, *, size: int, patch: int, as_pass: bool = False
+) -> Whole:
     """One item as distance matching sees it.
 
     Raises:
@@ -183,5 +200,6 @@ def read_whole(dataset: Dataset, index: int, *, size: int, patch: int) -> Whole:
         raise DataError(dataset.items[index].image, "has no label map")
     rgb = example.photo.rgb
     work = work_size(rgb.shape[0], rgb.shape[1], size, patch)
+    seen = bilinear(rgb, *work) if as_pass else resized(rgb, work)
     labels = torch.from_numpy(example.labels).unsqueeze(0)
-    return Whole(resized(rgb, work), labels, example.skipped is not None)
+    return Whole(seen, labels, example.skipped is not None)

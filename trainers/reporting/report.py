@@ -28,7 +28,7 @@ from ppap.settings import SettingError
 from trainers.command import DONE, FAILED, WRONG, expanded, say
 from trainers.devices import choose_device
 from trainers.progress import Progress
-from trainers.reporting.clusters import clusterings
+from trainers.reporting.clusters import check_counts, clusterings, training_images
 from trainers.reporting.retrieval import retrieved
 from trainers.reporting.target import BANK, Task, sound, task_of
 from trainers.reporting.wanted import Wanted
@@ -96,8 +96,10 @@ def evaluate(wanted: Wanted) -> int:
     wanted = replace(wanted, protocol=task.protocol.name)
     inference = wanted.inference
     dataset = sound(task, task.split)
+    check_counts(wanted, dataset)
     bank = sound(task, BANK) if dataset.name == "imagenet_s" else None
     loaded = load(wanted, task)
+    train = training_images(wanted, loaded, task)
     size = size_of(wanted, loaded)
     check_fits(inference, loaded.segmenter.backbone.patch_size)
     with refiners_of(wanted, loaded) as refiners:
@@ -114,10 +116,10 @@ def evaluate(wanted: Wanted) -> int:
             seconds=time.monotonic() - began,
             left_out=task.left_out,
         )
-        if wanted.clusters:
-            report["clusterings"] = clusterings(wanted, loaded, task, dataset, size)
-        if wanted.retrieval:
-            report["retrieval"] = retrieved(wanted, loaded, task, dataset, size)
+        if train is not None and wanted.clusters:
+            report["clusterings"] = clusterings(wanted, loaded, train, dataset, size)
+        if train is not None and wanted.retrieval:
+            report["retrieval"] = retrieved(wanted, loaded, train, dataset, size)
         counts = None if scored is None else scored.counts
         if wanted.json is not None:
             write_json(report, wanted.json, counts)

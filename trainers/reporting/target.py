@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ppap.checkpoints.own import is_checkpoint, load_checkpoint
 from ppap.data import DataError, Dataset, open_dataset, preflight
 from ppap.data.base import OnError
+from ppap.protocol import STUDIO, Protocol
 from ppap.settings import SettingError
 from trainers.command import expanded, say
 from trainers.progress import Progress
@@ -29,6 +30,8 @@ class Task(NamedTuple):
     """Whether the split was named on the command line."""
     on_error: OnError = "stop"
     """What an image that cannot be read does."""
+    protocol: Protocol = STUDIO
+    """Of the evaluation."""
     left_out: int = 0
     """Training images that the run could not read and left out."""
 
@@ -66,8 +69,10 @@ def task_of(wanted: Wanted) -> Task:
     split = wanted.split or config.get("eval_split") or "val"
     said = wanted.on_error or config.get("on_error")
     on_error: OnError = "skip" if said == "skip" else "stop"
+    protocol = Protocol.of(wanted.protocol or config.get("protocol") or "studio")
     count = left_out if isinstance(left_out, int) else 0
-    return Task(checkpoint, data, kind, split, wanted.split is not None, on_error, count)
+    asked = wanted.split is not None
+    return Task(checkpoint, data, kind, split, asked, on_error, protocol, count)
 
 
 def warn_of_unfinished(run: Run) -> None:
@@ -100,4 +105,4 @@ def sound(task: Task, split: str) -> Dataset:
     if errors:
         count = "1 error" if errors == 1 else f"{errors} errors"
         raise DataError(dataset.root, f"has {count}, listed above: mend this first")
-    return replace(dataset, on_error=task.on_error)
+    return replace(dataset, on_error=task.on_error, resizing=task.protocol.resizing)

@@ -26,6 +26,8 @@ def read(given: argparse.Namespace) -> tuple[Run, Config]:
     Raises:
         SettingError, RunError: something on the command line does not fit.
     """
+    if getattr(given, "protocol", None) is not None:
+        given.set, given.protocol = [*given.set, f"protocol={given.protocol}"], None
     changes = parse_changes(given.set)
     for name in ("out", "data", "cache"):
         if getattr(given, name) is not None:

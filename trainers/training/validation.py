@@ -14,7 +14,9 @@ from PIL import Image
 from ppap.data import VOID_COLOUR, Dataset
 from ppap.evaluation.source import read_square
 from ppap.evaluation.split import EvaluationStoppedError, SplitScores, evaluate_batches
+from ppap.protocol import Protocol
 from ppap.segmenter import Segmenter
+from ppap.segmenter.inference import Inference
 from ppap.writing import writing
 from trainers.cache import CacheStoppedError, FeatureCache
 from trainers.config import Config
@@ -46,6 +48,7 @@ class Validation:
             splits.held_out if config.selection == "held_out" else splits.evaluation
         )
         self.split = "held out" if config.selection == "held_out" else config.eval_split
+        self.inference = Inference(half=Protocol.of(config.protocol).half_evaluation)
         self.cache: FeatureCache | None = None
         self.opened = False
 
@@ -96,7 +99,9 @@ class Validation:
             self.dataset, self.cache, size=self.config.eval_size, workers=self.config.workers
         )
         names = self.prepared.class_list.names
-        found = evaluate_batches(segmenter, source, names, stopped=stopped)
+        found = evaluate_batches(
+            segmenter, source, names, inference=self.inference, stopped=stopped
+        )
         self._draw(step, found)
         cluster, linear = found.cluster, found.linear
         numbers: dict[str, float | str] = {
