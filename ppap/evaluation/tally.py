@@ -65,17 +65,19 @@ class Tally:
         # Sparse: an image has few of the pairs that 919 classes make.
         self.images = Gathering(predictions)
 
-    def add(self, truth: Truth, prediction: Tensor) -> None:
+    def add(self, truth: Truth | Tensor, prediction: Tensor) -> None:
         """Count one image.
 
         Args:
-            truth: from ``ready``.
+            truth: from ``ready``; or what that takes.
             prediction: int64 ``(H, W)``; one of the predictions, at void pixels, too.
 
         Raises:
             TypeError: the prediction is not whole numbers.
             ValueError: it has another shape than the truth, or a number out of range.
         """
+        if isinstance(truth, Tensor):
+            truth = ready(truth, self.whole.classes)
         check_whole("prediction", prediction)
         prediction = prediction.to(truth.rows.device, torch.int64)
         if prediction.shape != truth.rows.shape:
