@@ -17,22 +17,36 @@ from trainers.reporting.wanted import Wanted
 STEPS = 100
 
 
-def clusterings(
-    wanted: Wanted, loaded: LoadedSegmenter, task: Task, dataset: Dataset, size: int
-) -> dict[str, Any]:
-    """The report's ``clusterings``.
+def training_images(wanted: Wanted, loaded: LoadedSegmenter, task: Task) -> Dataset | None:
+    """The split that clusters, and what retrieval remembers, are from; None where neither is asked.
 
     Raises:
-        DataError: the training images cannot be read, or are not labelled.
-        SettingError: a number of clusters that cannot be.
+        DataError: it is not there, or has files that cannot be read.
     """
+    if not (wanted.clusters or wanted.retrieval):
+        return None
+    return sound(task, wanted.train_split or str(loaded.config.get("train_split") or "train"))
+
+
+def check_counts(wanted: Wanted, dataset: Dataset) -> None:
+    """SettingError for fewer clusters than classes: said before hours of work, not after."""
     least = len(dataset.classes)
     for count in wanted.clusters:
         if count < least:
             raise SettingError(
                 "clusters", f"--clusters {count} is less than the {least} classes of the data set."
             )
-    train = sound(task, wanted.train_split or str(loaded.config.get("train_split") or "train"))
+
+
+def clusterings(
+    wanted: Wanted, loaded: LoadedSegmenter, train: Dataset, dataset: Dataset, size: int
+) -> dict[str, Any]:
+    """The report's ``clusterings``.
+
+    Raises:
+        DataError: the training images are not labelled.
+        SettingError: a number of clusters that cannot be.
+    """
     frozen = wanted.cluster_features == "frozen"
     with Progress("Counting clusters", STEPS, "%", every=wanted.progress_every) as progress:
         try:

@@ -8,19 +8,17 @@ from ppap.checkpoints.opening import LoadedSegmenter
 from ppap.data import Dataset
 from ppap.evaluation.retrieval import Retrieval
 from trainers.progress import Progress
-from trainers.reporting.target import Task, sound
 from trainers.reporting.wanted import Wanted
 
 
 def retrieved(
-    wanted: Wanted, loaded: LoadedSegmenter, task: Task, dataset: Dataset, size: int
+    wanted: Wanted, loaded: LoadedSegmenter, train: Dataset, dataset: Dataset, size: int
 ) -> dict[str, Any]:
     """The report's ``retrieval``: the split, and a record for each kind of features.
 
     Raises:
         DataError: the training images cannot be read, or are not labelled.
     """
-    train = sound(task, wanted.train_split or str(loaded.config.get("train_split") or "train"))
     found: dict[str, Any] = {"split": train.split}
     for frozen in (False, True):
         one = Retrieval(

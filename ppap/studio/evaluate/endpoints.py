@@ -40,6 +40,18 @@ class EvaluateEndpoints:
         data: str = "",
         split: str = "",
         crf: bool = False,
+        refine: list[str] | None = None,
+        mirror: bool = False,
+        scales: list[float] | None = None,
+        window: int = 0,
+        shifts: int = 1,
+        clusters: list[int] | None = None,
+        cluster_by: list[str] | None = None,
+        cluster_features: str = "tuned",
+        retrieval: bool = False,
+        train_split: str = "",
+        seed: int = 0,
+        protocol: str = "",
     ) -> dict[str, Any]:
         """Begin to evaluate a checkpoint on a split; one evaluation goes on at a time.
 
@@ -49,13 +61,43 @@ class EvaluateEndpoints:
             checkpoint: a checkpoint file's path on the server.
             data: a data set's folder on the server, or "samples"; left out, the run's own.
             split: as the data set calls it; left out, the run's, or val.
-            crf: whether it is measured with CRF, too.
+            crf: whether it is measured with CRF, too; the same as refine with "crf".
+            refine: what it is refined with, each by itself: "crf", "pamr" or both.
+            mirror: whether features are the mean of image and mirror.
+            scales: mean over these sizes of the image, 0.25 to 4, at most 8, such as 0.75, 1, 1.25.
+            window: side of sliding windows in pixels, a multiple of the patch size; 0 for none.
+            shifts: shift the image by fractions of a patch, 1 to 8 along each side; 1 for none.
+            clusters: numbers of clusters, found anew on training images, from the number of
+                classes to 1000, at most 8 of them.
+            cluster_by: "merged", "kmeans" or "probe"; left out, all.
+            cluster_features: "tuned" or "frozen".
+            retrieval: whether dense retrieval is measured, trained features beside frozen ones.
+            train_split: where clusters, and what retrieval remembers, are from; left out, the
+                run's, or train.
+            seed: of the draws of patches and of k-means.
+            protocol: "studio" or "published"; left out, the run's.
 
         Returns:
             Where it stands, as of evaluation.
         """
-        chosen = {"run": run, "which": which} if run else {"file": checkpoint}
-        request = {"checkpoint": chosen, "data": data, "split": split, "crf": crf}
+        request = {
+            "checkpoint": {"run": run, "which": which} if run else {"file": checkpoint},
+            "data": data,
+            "split": split,
+            "crf": crf,
+            "refine": refine,
+            "mirror": mirror,
+            "scales": scales,
+            "window": window,
+            "shifts": shifts,
+            "clusters": clusters,
+            "by": cluster_by,
+            "features": cluster_features,
+            "retrieval": retrieval,
+            "train": train_split,
+            "seed": seed,
+            "protocol": protocol,
+        }
         return said(self.evaluating.start(request))
 
     def evaluation(self) -> dict[str, Any]:

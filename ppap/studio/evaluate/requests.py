@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ppap.places import ROOT
 from ppap.studio.checkpoints import Chosen
+from ppap.studio.evaluate.measures import Measures
 from ppap.studio.jobs import EVERY, command
 from ppap.studio.requests import RequestError
 
@@ -22,9 +23,9 @@ class Wanted(NamedTuple):
     """A folder, or "samples"."""
     split: str
     """Empty for the run's own."""
-    crf: bool
     kind: str = ""
     """Of the data set; empty where it is found out."""
+    measures: Measures = Measures()
 
     def arguments(self, folder: Path) -> list[str]:
         """Of the command; every value stays in one word with its name, so that none is a name."""
@@ -36,7 +37,7 @@ class Wanted(NamedTuple):
             words += [f"--kind={self.kind}"] if self.kind else []
         if self.split:
             words.append(f"--split={self.split}")
-        return [*words, "--crf"] if self.crf else words
+        return [*words, *self.measures.arguments()]
 
 
 def own_data(chosen: Chosen) -> tuple[str, str]:
@@ -56,3 +57,12 @@ def own_data(chosen: Chosen) -> tuple[str, str]:
     if not isinstance(folder, str) or not folder:
         raise RequestError(f"Say on which data set {chosen.title} shall be evaluated.")
     return str(ROOT / folder), kind
+
+
+def own_split(chosen: Chosen | None) -> str:
+    """The split that a run is evaluated on where none is named; empty where nothing says."""
+    if chosen is None or chosen.run is None:
+        return ""
+    with contextlib.suppress(RuntimeError, ValueError):  # no configuration, or an odd one
+        return chosen.run.config().eval_split
+    return ""

@@ -35,10 +35,11 @@ from ppap.studio.evaluate import requests as evaluations
 from ppap.studio.evaluate.beside import MOST as MOST_BESIDE
 from ppap.studio.evaluate.beside import headings, notes, same_images
 from ppap.studio.evaluate.exploring import explore_request
+from ppap.studio.evaluate.fitting import Fitting
+from ppap.studio.evaluate.measures import read_measures
 from ppap.studio.evaluate.pixels import CountsOfReports, pixels_reply
 from ppap.studio.evaluate.reports import FOLDER, Reports
-from ppap.studio.evaluate.measures import Measures, read_measures
-from ppap.studio.evaluate.requests import ClassCounts, Wanted, own_data, own_split
+from ppap.studio.evaluate.requests import Wanted, own_data, own_split
 from ppap.studio.evaluate.shown import image_reply, sample_image
 from ppap.studio.evaluate.thumbnails import Thumbnails
 from ppap.studio.jobs import Job, OneAtATime, begin, new_folder
@@ -75,7 +76,7 @@ class Evaluating:
         self._opening = threading.Lock()
         self._counts = CountsOfReports()
         self._thumbnails = Thumbnails()
-        self._class_counts = ClassCounts()
+        self._fitting = Fitting(checkpoints.sources)
         self._jobs = OneAtATime()
         self._datasets: OrderedDict[tuple[str, str, str], Dataset] = OrderedDict()
 
@@ -261,7 +262,7 @@ class Evaluating:
                 self._check_data(data, kind, split, chosen)
         measures = read_measures(raw, mistakes, self.crf.why_not())
         if to_start and not {"data", "split", "checkpoint"} & set(mistakes.found):
-            self._check_clusters(measures, data, kind, split or own_split(chosen), mistakes)
+            self._fitting.check(measures, data, kind, split or own_split(chosen), mistakes)
         if chosen is None or mistakes.found:
             return None, mistakes
         return Wanted(chosen, data, split, kind, measures), mistakes
@@ -288,28 +289,6 @@ class Evaluating:
             )
         named = split if isinstance(split, str) and _SPLIT.fullmatch(split) else ""
         self.checkpoints.sources.check_split(Path(data), named, kind or None)
-
-    def _check_clusters(
-        self, measures: Measures, data: str, kind: str, split: str, mistakes: Mistakes
-    ) -> None:
-        """What the data set says of clusters and of the split that they are found on."""
-        if data in ("", "samples") or not (measures.clusters or measures.retrieval):
-            return
-        with mistakes.at("train"):
-            try:
-                self.checkpoints.sources.check_split(Path(data), measures.train, kind or None)
-            except RequestError as error:
-                raise RequestError(str(error), field="train", offers=error.offers) from None
-        if not measures.clusters:
-            return
-        with self.checkpoints.sources.links():
-            classes = self._class_counts.of(Path(data), kind, split)
-        with mistakes.at("clusters"):
-            if classes is not None and min(measures.clusters) < classes:
-                raise RequestError(
-                    f"{min(measures.clusters)} clusters are fewer than the {classes} classes of "
-                    "the data set."
-                )
 
     # The work itself.
 

@@ -257,7 +257,7 @@ def test_what_is_wrong_is_said_at_its_field_before_the_start(
         ({"checkpoint": None}, "checkpoint", "Choose a checkpoint", None),
         ({"checkpoint": {"file": ""}}, "checkpoint", "name a checkpoint file", None),
         ({"checkpoint": {"run": "frst"}}, "checkpoint", "Did you mean first?", ["first"]),
-        ({"crf": True}, "crf", "No CRF here.", None),
+        ({"crf": True}, "refine", "No CRF here.", None),
     ):
         told = place.evaluating.check(place.request(**changes))
         assert list(told["errors"]) == [field], changes
@@ -265,7 +265,7 @@ def test_what_is_wrong_is_said_at_its_field_before_the_start(
         assert told.get("offers") == ({field: offers} if offers else None)
         refused = place.evaluating.start(place.request(**changes))
         assert (refused["field"], refused["error"]) == (field, told["errors"][field])
-    assert "true or false" in place.evaluating.check(place.request(crf="yes"))["errors"]["crf"]
+    assert "true or false" in place.evaluating.check(place.request(crf="yes"))["errors"]["refine"]
     # One slip does not hide the others.
     both = place.request(checkpoint={"file": ""}, data=f"{place.data}x", split="--crf")
     assert list(place.evaluating.check(both)["errors"]) == ["checkpoint", "split", "data"]
@@ -291,11 +291,11 @@ def test_the_command_is_a_list_of_words(place: Place, tmp_path: Path) -> None:
     assert words[0] == str(place.run.checkpoints / "last.pt")
     assert f"--data={strange}" in words
     assert "--split=val" in words
-    assert words.count("--crf") == 1
+    assert words[words.index("--refine") + 1] == "crf"
     plain = place.evaluating.read({"checkpoint": {"run": "first"}})
     words = plain.arguments(tmp_path)
     assert f"--data={place.data}" in words  # the run's own
-    assert not any(word.startswith(("--split", "--crf", "--kind")) for word in words)
+    assert not any(word.startswith(("--split", "--refine", "--kind")) for word in words)
     place.run.write_config(Config(dataset="folder"))
     words = place.evaluating.read({"checkpoint": {"run": "first"}}).arguments(tmp_path)
     assert {"--kind=folder", f"--data={place.data}"} <= set(words)
