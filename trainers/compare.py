@@ -19,6 +19,7 @@ from ppap.backbones.naming import absolute
 from ppap.machine import cores
 from ppap.places import ROOT
 from trainers.ablations.cells import COLUMNS, Cell, cell, numbers
+from trainers.ablations.differences import NO_INTERVAL, Against, about, against, columns_of, record
 from trainers.command import DONE, FAILED, WRONG, Parser, as_command, expanded, say
 from trainers.config import parse_changes
 from trainers.progress import in_words
@@ -49,7 +50,9 @@ examples:
 
 Every run is a folder in --out, trained by trainers.train and evaluated by trainers.evaluate. What
 is finished is not done again, and what was interrupted goes on, so the same command continues. The
-table is printed and written to table.md, table.csv and table.json.
+table is printed and written to table.md, table.csv and table.json; below it, and in
+differences.json, stand the differences to the baseline (or to the first rule), with intervals over
+the images of the evaluation.
 
 exit status: 0 all runs are finished; 1 some run failed; 2 wrong arguments, or files that are
 missing or do not fit: nothing was started.
@@ -125,10 +128,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for task, why in failed:
         say(f"{task.run.folder} failed: {why}")
     rows = {rule: row(tasks, rule) for rule in given.rules}
-    text = as_markdown(rows, given.seeds)
+    reference = reference_of(given.rules)
+    found = differences(tasks, given.rules, reference)
+    text = as_markdown(rows, given.seeds) + differences_text(found, reference, len(given.seeds))
     write_text(given.out / "table.md", text)
     write_text(given.out / "table.csv", as_csv(rows))
     write_text(given.out / "table.json", as_json(rows))
+    write_text(given.out / "differences.json", differences_json(found, reference))
     print(text, end="")
     return FAILED if failed else DONE
 
@@ -246,6 +252,42 @@ def as_markdown(rows: dict[str, Row], seeds: Sequence[int]) -> str:
     count = len(seeds)
     lines += ["", f"Mean ± deviation over {count} seeds, per cent." if count > 1 else "Per cent."]
     return "\n".join(lines) + "\n"
+
+
+def reference_of(rules: Sequence[str]) -> str:
+    """The rule that the others are set against: the baseline, or the first."""
+    return "baseline" if "baseline" in rules else rules[0]
+
+
+def differences(tasks: Sequence[Task], rules: Sequence[str], reference: str) -> dict[str, Against]:
+    """Every other rule against the reference, over the seeds that are finished."""
+    runs = {
+        rule: [task.run for task in tasks if task.rule == rule and finished(task.run)]
+        for rule in rules
+    }
+    return {
+        rule: against(runs[reference], some) for rule, some in runs.items() if rule != reference
+    }
+
+
+def differences_text(found: dict[str, Against], reference: str, seeds: int) -> str:
+    """The table of differences for people; empty where there is none."""
+    measures = columns_of(found)
+    lines = []
+    if measures:
+        lines += ["", "| | " + " | ".join(measures) + " |", "| --- |" + " ---: |" * len(measures)]
+        for rule, one in found.items():
+            cells = [str(one.intervals.get(name, NO_INTERVAL)) for name in measures]
+            lines.append(f"| {TITLES[rule]} | " + " | ".join(cells) + " |")
+    for said in about(TITLES[reference], found, seeds):
+        lines += ["", said]
+    return "\n".join([*lines, ""]) if lines else ""
+
+
+def differences_json(found: dict[str, Against], reference: str) -> str:
+    """Differences by rule and measure, with their intervals; null where there is none."""
+    rows = {rule: record(one) for rule, one in found.items()}
+    return json.dumps({"reference": reference, "differences": rows}, indent=1) + "\n"
 
 
 def as_csv(rows: dict[str, Row]) -> str:

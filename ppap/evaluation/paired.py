@@ -67,8 +67,14 @@ class Interval(NamedTuple):
         if self.difference is None:
             return "–"
         if self.low is None or self.high is None:
-            return f"{self.difference:+.1f}"
-        return f"{self.difference:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
+            return _signed(self.difference)
+        ends = f"{_signed(self.low)} to {_signed(self.high)}"
+        return f"{_signed(self.difference)} ({ends})"
+
+
+def _signed(points: float) -> str:
+    """One decimal, with a minus that is as wide as a plus; nothing is below zero by a rounding."""
+    return f"{round(points, 1) + 0:+.1f}".replace("-", "−")
 
 
 class Differences(NamedTuple):

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from ppap.evaluation.paired import Interval
 from tests.support import layouts
+from tests.support.counted_runs import finish_counted
 from trainers import compare
 from trainers.ablations.cells import COLUMNS, Cell, cell
 from trainers.compare import Task, as_csv, as_markdown, main, row
@@ -192,3 +194,24 @@ def test_runs_find_a_backbones_file_from_their_own_folder(
     assert asked == ["rule=ppap", "seed=0", f"backbone=test_vit@{tmp_path}/mine.pth"]
     plain = compare.parser().parse_args(["dubai", *out])
     assert compare.changes("ppap", 0, plain) == ["rule=ppap", "seed=0"]
+
+
+def test_differences_to_the_baseline_stand_below_the_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rule, skill in (("ppap", 0.7), ("baseline", 0.5), ("frozen", 0.5)):
+        for seed in (0, 1):
+            finish_counted(tmp_path / f"{rule}-seed{seed}", skill, seed + len(rule))
+    given = ["camvid", "--out", str(tmp_path), "--seeds", "0", "1"]
+    assert main([*given, "--rules", "ppap", "baseline", "frozen"]) == 0
+    below = capsys.readouterr().out.split("Mean ± deviation over 2 seeds, per cent.")[1]
+    made = json.loads((tmp_path / "differences.json").read_text())
+    assert made["reference"] == "baseline"
+    assert list(made["differences"]) == ["ppap", "frozen"]
+    found = made["differences"]["ppap"]["U-Acc"]
+    assert 15 < found["low"] < found["difference"] < found["high"] < 25
+    assert f"| PPAP | {Interval(**found)} |" in below
+    assert "| Baseline |" not in below
+    assert "Difference to Baseline in points" in below
+    assert main([*given, "--rules", "ppap", "frozen"]) == 0
+    assert json.loads((tmp_path / "differences.json").read_text())["reference"] == "ppap"

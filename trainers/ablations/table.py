@@ -16,6 +16,15 @@ from ppap.evaluation import markdown
 from ppap.evaluation.paper import PaperRow, rows_for
 from ppap.evaluation.report import write_text
 from trainers.ablations.cells import COLUMNS, Cell, cell, numbers
+from trainers.ablations.differences import (
+    NO_INTERVAL,
+    NOTHING,
+    Against,
+    about,
+    against,
+    columns_of,
+    record,
+)
 from trainers.ablations.plan import Ablation, Combination, PlannedRun, folder_of, write_grid
 from trainers.ablations.queue import standing
 from trainers.config import Config
@@ -41,6 +50,8 @@ class Row(NamedTuple):
     """``U-Acc`` …, the same with ``, CRF``, and ``minutes``; nothing that was not measured."""
     paper: tuple[PaperRow, ...]
     """Without CRF, then with it; those that the paper has."""
+    against: Against = NOTHING
+    """The difference to the first row."""
 
     def in_paper(self, measure: str) -> tuple[float | None, int | None]:
         """The paper's number for a measure, and its table."""
@@ -71,11 +82,13 @@ def table(runner: Runner, ablation: Ablation) -> Table:
     found = standing(runner, ablation)
     done = {one.name for one in found.having("finished")}
     rows: list[Row] = []
+    first: list[Run] = []
     notes: dict[str, None] = {}
     for each in ablation.combinations():
         planned = [run for run in ablation.runs() if run.combination == each]
         finished = [run for run in planned if run.name in done]
         folders = [Run(runner.root / run.name) for run in finished]
+        first = folders if not rows else first
         reports = [read_json(run.folder / "report.json") for run in folders]
         rows.append(
             Row(
@@ -84,6 +97,7 @@ def table(runner: Runner, ablation: Ablation) -> Table:
                 finished=len(finished),
                 numbers=over_seeds(folders),
                 paper=tuple(paper_rows(planned[0], reports)),
+                against=against(first, folders),
             )
         )
         notes |= {note: None for report in reports for note in weighty(report)}
@@ -152,6 +166,9 @@ def as_markdown(made: Table) -> str:
         parts += ["## Without CRF", section(made, ""), "## With CRF", section(made, CRF)]
     else:
         parts += [section(made, "")]
+    if head_and_lines := difference_cells(made):
+        parts += ["## Differences to the first row", markdown.table(*head_and_lines)]
+    parts += differences_about(made)
     parts.append(f"{KEY} {CITED}" if any(row.paper for row in made.rows) else KEY)
     return "\n\n".join(parts) + "\n"
 
@@ -188,6 +205,29 @@ def line(row: Row, measures: Sequence[str], *, cited: bool) -> list[str]:
     return [*cells, *([", ".join(sorted(tables)) or markdown.NOTHING] if cited else [])]
 
 
+def difference_cells(made: Table) -> tuple[list[str], list[list[str]]] | None:
+    """Titles and rows as of ``cells``: every other row minus the first; None without intervals."""
+    found = {str(place): row.against for place, row in enumerate(made.rows)}
+    measures = columns_of(found)
+    if not measures:
+        return None
+    lines = [
+        [
+            markdown.text(row.combination.recipe),
+            *map(markdown.text, row.combination.values.values()),
+            *(str(row.against.intervals.get(name, NO_INTERVAL)) for name in measures),
+        ]
+        for row in made.rows[1:]
+    ]
+    return ["recipe", *made.ablation.grid, *measures], lines
+
+
+def differences_about(made: Table) -> list[str]:
+    """What the differences are, and why some are missing."""
+    found = {str(place): row.against for place, row in enumerate(made.rows)}
+    return about("the first row", found, len(made.ablation.seeds))
+
+
 def cell_text(row: Row, name: str) -> str:
     """A measure as the table shows it."""
     found = row.numbers.get(name)
@@ -221,6 +261,7 @@ def as_json(made: Table) -> str:
                 name: {"mean": mean, "deviation": None if math.isnan(deviation) else deviation}
                 for name, (mean, deviation) in row.numbers.items()
             },
+            "difference_to_first": record(row.against),
             "paper": [paper._asdict() for paper in row.paper],
         }
         for row in made.rows

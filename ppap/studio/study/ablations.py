@@ -21,7 +21,15 @@ from ppap.studio.requests import CLOSED, RequestError, mapping
 from ppap.studio.sources import Sources
 from trainers.ablations.plan import Ablation, folder_of, read_ablation, reopen, studies, write_grid
 from trainers.ablations.queue import standing
-from trainers.ablations.table import CRF, as_csv, cells, table
+from trainers.ablations.table import (
+    CRF,
+    Table,
+    as_csv,
+    cells,
+    difference_cells,
+    differences_about,
+    table,
+)
 from trainers.launching.runner import Runner
 from trainers.recipes import names
 from trainers.runs.folder import RunError
@@ -172,12 +180,22 @@ class Ablating:
                 {"title": title, "columns": head, "rows": rows}
                 for title, suffix in (("", ""), *((("with CRF", CRF),) if crf else ()))
                 for head, rows in [cells(made, suffix)]
-            ],
-            "notes": list(made.notes),
+            ]
+            + differences(made),
+            "notes": [*made.notes, *differences_about(made)],
             "csv": as_csv(made),
             "ended": ended,
             "said": said(folder_of(self.runner.root, ablation.name)) if ended else "",
         }
+
+
+def differences(made: Table) -> list[dict[str, Any]]:
+    """The table of differences to the first row; none where there are no intervals."""
+    found = difference_cells(made)
+    if found is None:
+        return []
+    head, rows = found
+    return [{"title": "Differences to the first row", "columns": head, "rows": rows}]
 
 
 def arguments(ablation: Ablation, root: Path) -> list[str]:

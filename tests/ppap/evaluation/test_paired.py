@@ -205,8 +205,9 @@ def test_other_label_maps_and_other_kinds_are_refused() -> None:
 
 
 def test_in_words() -> None:
-    assert str(Interval(1.24, -0.31, 2.0)) == "+1.2 (-0.3 to +2.0)"
-    assert str(Interval(-1.24, None, None)) == "-1.2"
+    assert str(Interval(1.24, -0.31, 2.0)) == "+1.2 (−0.3 to +2.0)"
+    assert str(Interval(-1.24, None, None)) == "−1.2"
+    assert str(Interval(-0.04, None, None)) == "+0.0"
     assert str(Interval(None, None, None)) == "–"
     assert "Seeds" not in in_words()
     assert in_words(3).endswith("Seeds are averaged in every redraw, not redrawn.")
