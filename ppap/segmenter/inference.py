@@ -8,7 +8,6 @@ on.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
@@ -18,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ppap.backbones.half import half_precision
 from ppap.data.fitting import ramp, windows_of
 from ppap.segmenter.probes import upsampled
 from ppap.settings import SettingError
@@ -55,8 +55,7 @@ class Inference:
         fine = all(
             isinstance(one, int | float)
             and not isinstance(one, bool)
-            and math.isfinite(one)
-            and LEAST_SCALE <= one <= MOST_SCALE
+            and LEAST_SCALE <= one <= MOST_SCALE  # false for NaN, too
             for one in scales
         )
         if not fine or not 1 <= len(scales) <= MOST_SCALES:
@@ -113,9 +112,7 @@ NAMES = tuple(each.name for each in fields(Inference))
 
 def precision(inference: Inference, device: torch.device) -> AbstractContextManager[object]:
     """Within it the network computes as ``inference`` says."""
-    if not inference.half:
-        return nullcontext()
-    return torch.autocast(device.type, torch.float16)
+    return half_precision(device) if inference.half else nullcontext()
 
 
 def in_words(record: dict[str, Any]) -> str:

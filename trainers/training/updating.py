@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ppap.backbones.half import half_precision
 from ppap.protocol import Protocol
 from ppap.segmenter import Segmenter
 from trainers.config import Config
@@ -53,7 +54,9 @@ class Updating:
             "linear": torch.optim.Adam(linear, lr=config.linear_lr, fused=True),
         }
         self.autocast = precision_of(config, self.device)
-        settings = PUBLISHED_SCALER if Protocol.of(config.protocol).scaler else {}
+        protocol = Protocol.of(config.protocol)
+        self.as_published = protocol.half_training
+        settings = PUBLISHED_SCALER if protocol.scaler else {}
         self.scaler = torch.amp.GradScaler(
             self.device.type, enabled=self.autocast is torch.float16, **settings
         )
@@ -62,6 +65,8 @@ class Updating:
         """Within it, the network computes in the chosen precision."""
         if self.autocast is None:
             return contextlib.nullcontext()
+        if self.as_published:
+            return half_precision(self.device)
         return torch.autocast(self.device.type, self.autocast)
 
     def update(
