@@ -14,7 +14,10 @@ from ppap.backbones import Backbone
 from ppap.checks import check_count
 from ppap.data.fitting import Picture, answered, as_rgb, at_size, resized, seen_whole, work_size
 from ppap.evaluation.crf import CrfInput, CrfPool, require_crf, smooth
+from ppap.evaluation.pamr import pamr
+from ppap.predictor import Refine, checked_refine
 from ppap.segmenter import merged_start
+from ppap.segmenter.inference import PLAIN, Inference, check_fits, look
 from ppap.segmenter.prediction import CLUSTER_SCALE, largest, lengths
 from ppap.segmenter.probes import upsampled
 
@@ -29,31 +32,40 @@ class Seen(NamedTuple):
     rgb: np.ndarray
     """uint8 ``(h, w, 3)``, at the size that the backbone saw."""
     features: Tensor
-    """float32 ``(1, rows, columns, D)``, on the CPU."""
+    """float32 ``(1, rows, columns, D)``, on the CPU; finer by ``shifts``."""
     height: int
     """The picture's own."""
     width: int
 
 
 @torch.no_grad()
-def see(backbone: Backbone, image: Picture, *, size: int = SIZE) -> Seen:
+def see(
+    backbone: Backbone, image: Picture, *, size: int = SIZE, inference: Inference = PLAIN
+) -> Seen:
     """Show a whole picture to the backbone, in its own proportions.
 
     Args:
         backbone: in whichever state; nothing of it changes.
         image: as of ``Predictor.segment``.
         size: pixels of the shorter side, rounded to whole patches.
+        inference: whether it looks more than once. With shifts the features are a grid so many
+            times as fine.
 
     Raises:
-        TypeError, ValueError: as ``Predictor.segment``, or for ``size``.
+        TypeError, ValueError: as ``Predictor.segment``, or for ``size`` or ``inference``.
     """
     check_count("size", size, backbone.patch_size)
+    check_fits(inference, backbone.patch_size)
     rgb = as_rgb(image)
     height, width = rgb.shape[:2]
     patch = backbone.patch_size
     seen = resized(rgb, work_size(height, width, size, patch))
     like = backbone.mean
-    features = seen_whole(lambda part: backbone(part.to(like)), seen, patch=patch, size=size)
+
+    def looked(images: Tensor) -> Tensor:
+        return look(lambda part: backbone(part.to(like)), images, inference, patch=patch)
+
+    features = seen_whole(looked, seen, patch=patch, size=size)
     return Seen(seen, features.float().cpu(), height, width)
 
 
@@ -92,24 +104,31 @@ def find_clusters(pictures: Sequence[Seen], count: int, seed: int = 0) -> Tensor
 
 @torch.no_grad()
 def clusters_of(
-    picture: Seen, clusters: Tensor, *, crf: bool = False, pool: CrfPool | None = None
+    picture: Seen,
+    clusters: Tensor,
+    *,
+    crf: bool = False,
+    refine: Refine | None = None,
+    pool: CrfPool | None = None,
 ) -> np.ndarray:
     """The most similar cluster of every pixel.
 
     Args:
         picture: from ``see``.
         clusters: from ``find_clusters``, ``(K, D)``.
-        crf: refine with the CRF, at the size that the backbone saw, as the cluster probe's
-            predictions are.
+        crf: the same as ``refine="crf"``.
+        refine: "none", or refine with "pamr" or "crf", at the size that the backbone saw, as the
+            cluster probe's predictions are.
         pool: processes for the CRF; left out, it runs in this one.
 
     Returns:
         int64 ``(height, width)``, 0 to K − 1, at the picture's own size.
 
     Raises:
-        CrfUnavailableError: ``crf`` without pydensecrf.
-        ValueError: clusters of another length than the features.
+        CrfUnavailableError: the CRF without pydensecrf.
+        ValueError: another ``refine``; clusters of another length than the features.
     """
+    how = checked_refine(refine, crf)
     features = picture.features
     if clusters.ndim != 2 or clusters.shape[1] != features.shape[-1]:
         raise ValueError(
@@ -117,12 +136,16 @@ def clusters_of(
         )
     products = (features @ F.normalize(clusters.float(), dim=1).T).permute(0, 3, 1, 2)
     size = answered(picture.height, picture.width)
-    if crf:
-        require_crf()
+    if how != "none":
+        if how == "crf":
+            require_crf()
         seen = (picture.rgb.shape[0], picture.rgb.shape[1])
         cosines = upsampled(products, seen) / lengths(features, seen)
         logs = cosines.mul_(CLUSTER_SCALE).log_softmax(dim=1)[0]
         given = CrfInput(picture.rgb, logs)
-        refined = smooth(*given) if pool is None else next(pool.map([given]))
+        if how == "pamr":
+            refined = pamr(*given)
+        else:
+            refined = smooth(*given) if pool is None else next(pool.map([given]))
         products = refined.unsqueeze(0)
     return at_size(largest(products, size)[0], picture.height, picture.width)

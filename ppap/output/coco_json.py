@@ -1,7 +1,8 @@
-"""Label maps as COCO's JSON: run lengths, areas, boxes.
+"""Label maps as COCO's JSON: run lengths or polygons, areas, boxes.
 
 Format: https://cocodataset.org/#format-data. As in COCO-Stuff there is one annotation for each
-class of an image, not one for each connected piece.
+class of an image, not one for each connected piece. All ids begin at 1, as COCO's own do: many
+tools keep 0 for the background.
 """
 
 from __future__ import annotations
@@ -10,6 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
+
+from ppap.output.polygons import polygons_of
+
+# Class id → category_id.
+FIRST_CATEGORY = 1
 
 
 class RunLengths(TypedDict):
@@ -75,14 +81,16 @@ def as_coco(
     *,
     supercategory: str = "segment",
     description: str = "",
+    polygons: bool = False,
 ) -> dict[str, Any]:
     """Label maps → a COCO document.
 
     Args:
         maps: taken one at a time.
-        names: of the classes; ``category_id`` is the class id, as in the label maps.
+        names: of the classes; ``category_id`` is the class id of the label maps plus 1.
         supercategory: of all of them.
         description: goes into ``info``.
+        polygons: masks as polygons (see ``polygons_of``), for tools that take no run lengths.
 
     Returns:
         ``info``, ``licenses``, ``images``, ``categories`` and ``annotations``, as plain values.
@@ -94,20 +102,21 @@ def as_coco(
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image, own in described(maps, len(names)):
+    for image, own in described(maps, len(names), polygons=polygons):
         images.append(image)
         annotations += own
     return document(images, annotations, names, supercategory, description)
 
 
 def described(
-    maps: Iterable[LabelMap], classes: int
+    maps: Iterable[LabelMap], classes: int, *, polygons: bool = False
 ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Of one label map after another: its image, and the annotations of the classes in it.
 
     Args:
         maps: taken one at a time.
         classes: how many there are.
+        polygons: instead of run lengths.
 
     Raises:
         TypeError, ValueError: as ``as_coco``.
@@ -127,8 +136,8 @@ def described(
                 {
                     "id": known,
                     "image_id": number,
-                    "category_id": label,
-                    "segmentation": encode_mask(mask),
+                    "category_id": label + FIRST_CATEGORY,
+                    "segmentation": polygons_of(mask) if polygons else encode_mask(mask),
                     "area": int(mask.sum()),
                     "bbox": box_of(mask),
                     "iscrowd": 0,
@@ -147,7 +156,7 @@ def document(
     """The COCO document of what ``described`` gives; ``annotations`` comes last in it."""
     categories = [
         {"id": label, "name": name, "supercategory": supercategory}
-        for label, name in enumerate(names)
+        for label, name in enumerate(names, FIRST_CATEGORY)
     ]
     return {
         "info": {"description": description, "version": "1.0"},

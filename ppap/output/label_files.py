@@ -1,14 +1,11 @@
-"""Segmented pictures as files to take away: label maps, overlays, COCO's JSON, in one ZIP."""
+"""Label maps and overlays as pictures; segments of one name as one class."""
 
 from __future__ import annotations
 
 import io
-import json
-import tempfile
 import unicodedata
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,40 +13,12 @@ from PIL import Image
 from ppap.checks import check_share
 from ppap.data import VOID_COLOUR, ClassList
 from ppap.data.classes import Colour
-from ppap.output.coco_json import LabelMap, check_ids, described, document
-from ppap.output.naming import file_names
+from ppap.output.coco_json import check_ids
 
 # What label files store for pixels of no class, and how many classes leave room for it: with a byte
 # a pixel, and with two.
 STORED_VOID, MOST_IN_A_BYTE = 255, 255
-# Bytes of run lengths that stay in memory.
-SPOOLED = 32 * 2**20
 DEEP_VOID, MOST_CLASSES = 65535, 65535
-README = """\
-labels/            a PNG for every image: class ids, with the classes' colours as its palette
-overlays/          the images with the classes' colours laid over them
-annotations.json   COCO's format; masks as uncompressed run lengths, category_id = class id
-classes.txt        the classes' names, a line each, id 0 first
-
-Label maps store 255 where there is no class. With more than 255 classes they have 16 bits and no
-palette, and store 65535 there.
-
-A label map is called like its image. Where two images share a name, the second is called
-"name (2)", here and in annotations.json; characters that cannot stand in file names are "_".
-
-Together with a folder images/ of the images (same names) this is a data set of kind "folder".
-"""
-
-
-class Segmented(NamedTuple):
-    """A picture, what it is called and the class of every pixel."""
-
-    name: str
-    """With or without a suffix; file names are made of it."""
-    rgb: np.ndarray
-    """uint8 ``(H, W, 3)``."""
-    ids: np.ndarray
-    """Whole numbers ``(H, W)``; what is outside the classes is of no class."""
 
 
 def label_png(ids: np.ndarray, colours: Sequence[Sequence[int]]) -> bytes:
@@ -174,86 +143,6 @@ def merged(names: Sequence[str], colours: Sequence[Colour]) -> Merged:
 def one_line(name: str) -> str:
     """A class's name as ``classes.txt`` holds it; letters with accents are written one way only."""
     return unicodedata.normalize("NFC", " ".join(name.split()))
-
-
-def write_zip(
-    file: IO[bytes],
-    pictures: Iterable[Segmented],
-    classes: ClassList,
-    *,
-    names: Sequence[str],
-    opacity: float = 0.6,
-    outline: bool = False,
-    progress: Callable[[int], None] | None = None,
-) -> None:
-    """Write labels, overlays, annotations and class names into one ZIP.
-
-    Args:
-        file: where to.
-        pictures: taken one at a time.
-        classes: names and colours by id.
-        names: of all the pictures, in their order.
-        opacity: see ``overlaid``.
-        outline: see ``overlaid``.
-        progress: told how many pictures are done.
-
-    Raises:
-        TypeError, ValueError: as ``label_png`` and ``overlaid``.
-    """
-    called = file_names(names)
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-
-        def maps() -> Iterator[LabelMap]:
-            for i, one in enumerate(pictures):
-                stem, image = called[i]
-                label = label_png(one.ids, classes.colours)
-                archive.writestr(stored(f"labels/{stem}.png"), label)
-                picture = overlaid(one.rgb, one.ids, classes.colours, opacity, outline=outline)
-                png = as_png(Image.fromarray(picture))
-                archive.writestr(stored(f"overlays/{stem}.png"), png)
-                yield LabelMap(image, one.ids)
-                if progress is not None:
-                    progress(i + 1)
-
-        write_annotations(archive, maps(), classes.names)
-        lines = "".join(f"{one_line(name)}\n" for name in classes.names)
-        archive.writestr("classes.txt", lines)
-        archive.writestr("README.txt", README)
-
-
-def write_annotations(
-    archive: zipfile.ZipFile, maps: Iterable[LabelMap], names: Sequence[str]
-) -> None:
-    """Add COCO's JSON. The run lengths of many images wait on disk: they may take gigabytes, and
-    the archive gets one file at a time."""
-    images: list[dict[str, Any]] = []
-    comma = ""
-    with tempfile.SpooledTemporaryFile(max_size=SPOOLED, mode="w+", encoding="utf-8") as spool:
-        for image, annotations in described(maps, len(names)):
-            images.append(image)
-            for one in annotations:
-                spool.write(comma + as_json(one))
-                comma = ","
-        whole = as_json(document(images, [], names, description="Segmented with PPAP Studio"))
-        spool.seek(0)
-        with archive.open("annotations.json", "w", force_zip64=True) as entry:
-            # It ends with the empty list of the annotations.
-            entry.write(whole.removesuffix("]}").encode())
-            while part := spool.read(2**20):
-                entry.write(part.encode())
-            entry.write(b"]}")
-
-
-def stored(name: str) -> zipfile.ZipInfo:
-    """An entry that is not compressed again: PNGs are already."""
-    info = zipfile.ZipInfo(name)
-    info.external_attr = 0o644 << 16
-    return info
-
-
-def as_json(document: dict[str, Any]) -> str:
-    """JSON in one line: run lengths would fill a line each."""
-    return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
 
 def as_png(image: Image.Image) -> bytes:

@@ -7,26 +7,67 @@ import secrets
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ppap.data import DataError
 from ppap.data.classes import Colour
-from ppap.output.label_files import Segmented, merged, write_zip
+from ppap.output.data_set import Segmented, Taken, write_zip
+from ppap.output.label_files import merged
 from ppap.output.naming import file_stems
 from ppap.studio.access.shares import Shares
 from ppap.studio.access.visitor import current
 from ppap.studio.requests import RequestError
-from ppap.studio.segment.requests import read_colours, read_names, read_opacity
-from ppap.studio.segment.shelf import FULL
+from ppap.studio.segment.pictures import Picture
+from ppap.studio.segment.requests import read_colours, read_names, read_taken
+from ppap.studio.segment.shelf import FULL, check_room
 from ppap.studio.segment.store import Layer, Result, SegmentStore
 from ppap.studio.sources import Progress
 from ppap.studio.temporary import FILES
 
+# Bytes of photos in one ZIP.
+MAX_PHOTOS = 2 * 2**30
 # Of one user, or where nobody logs in, of one set of pictures; and of all together.
 MAX_DOWNLOADS, MAX_ALL_DOWNLOADS = 8, 64
 
 
-class Taken(NamedTuple):
+GONE = "A photo is no longer where it was. Segment again."
+
+
+def pixels(one: Picture) -> np.ndarray:
+    """What a picture shows, uint8 ``(H, W, 3)``; RequestError where its file has gone."""
+    try:
+        return one.rgb
+    except DataError as error:
+        raise RequestError(str(error)) from None
+
+
+def photo_bytes(result: Result) -> int:
+    """What the photos of a result take in its ZIP, at most."""
+    return sum(one.size for one in result.done)
+
+
+def why_no_photos(result: Result) -> str:
+    """Why the photos cannot be in a ZIP; empty where they can."""
+    size = photo_bytes(result)
+    if size <= MAX_PHOTOS:
+        return ""
+    return (
+        f"The photos take {size / 2**30:.1f} GB, more than the {MAX_PHOTOS / 2**30:g} GB that a "
+        "ZIP may have of them. Put them into images/ beside labels/ yourself."
+    )
+
+
+def note_on(result: Result) -> str:
+    """How the pictures were segmented, for whoever opens the ZIP."""
+    said = result.switches.said()
+    return f"Segmented with {result.title}{f' ({said})' if said else ''}."
+
+
+class Fetched(NamedTuple):
     """A ZIP that can be fetched."""
 
     file: Path
@@ -47,7 +88,7 @@ class Packing:
         self._lock = threading.Lock()
         FILES.open(self)
         self._folder = tempfile.TemporaryDirectory(prefix="segment-", dir=FILES.folder)
-        self._taken: Shares[Taken] = Shares(MAX_DOWNLOADS, MAX_ALL_DOWNLOADS)
+        self._taken: Shares[Fetched] = Shares(MAX_DOWNLOADS, MAX_ALL_DOWNLOADS)
 
     @property
     def folder(self) -> str:
@@ -64,40 +105,41 @@ class Packing:
     ) -> Result:
         """Write a result's ZIP; the result."""
         result = self.store.result(request.get("result"))
-        layer, names, colours, opacity = self.read_take(request, result)
+        layer, names, colours, taken = self.read_take(request, result)
         classes, table = merged(names, colours)
         done = list(result.done)
 
         def pictures() -> Iterator[Segmented]:
             for i, one in enumerate(done):
                 progress(f"Packing picture {i + 1} of {len(done)}", i / len(done))
-                yield Segmented(one.name, one.rgb, table[layer.maps[i].ids()])
+                check_room(0)
+                ids = table[layer.maps[i].ids()]
+                yield Segmented(one.name, partial(pixels, one), ids, one.file)
 
         try:
             with file.open("wb") as stream:
-                write_zip(
-                    stream,
-                    pictures(),
-                    classes,
-                    names=[one.name for one in done],
-                    opacity=opacity,
-                    outline=bool(request.get("outline")),
-                )
+                called = [one.name for one in done]
+                write_zip(stream, pictures(), classes, names=called, taken=taken)
         except BaseException as error:  # also where it was cancelled
             file.unlink(missing_ok=True)
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise RequestError(FULL) from None
+            if isinstance(error, FileNotFoundError):
+                raise RequestError(GONE) from None
             raise
         return result
 
     @staticmethod
     def read_take(
         request: Mapping[str, Any], result: Result
-    ) -> tuple[Layer, list[str], list[Colour], float]:
+    ) -> tuple[Layer, list[str], list[Colour], Taken]:
         """What shall be taken of a result, and how; RequestError for what cannot be."""
         layer = result.layer(request.get("kind", "clusters"))
         names, colours = read_names(request, layer), read_colours(request, layer)
-        return layer, names, colours, read_opacity(request)
+        taken = read_taken(request, note_on(result))
+        if taken.photos and (reason := why_no_photos(result)):
+            raise RequestError(reason)
+        return layer, names, colours, taken
 
     def pack(self, request: Mapping[str, Any], progress: Progress = lambda *_: None) -> str:
         """Make a ZIP that can be fetched; its id."""
@@ -107,9 +149,9 @@ class Packing:
         stem = file_stems([result.done[0].name])[0][:80]
         name = f"segments-{stem}{'-and-more' if len(result.done) > 1 else ''}.zip"
         user = current().user
-        taken = Taken(file, name, user)
+        fetched = Fetched(file, name, user)
         with self._lock:
-            for gone in self._taken.put(key, taken, user or f"set {result.pictures.key}"):
+            for gone in self._taken.put(key, fetched, user or f"set {result.pictures.key}"):
                 gone.file.unlink(missing_ok=True)
         return key
 
@@ -117,7 +159,7 @@ class Packing:
         """Where a ZIP can be fetched."""
         return {"url": f"studio/segment/{key}.zip", "name": self.taken(key).name}
 
-    def taken(self, key: str) -> Taken:
+    def taken(self, key: str) -> Fetched:
         """A ZIP by the id in its address; RequestError when it is gone."""
         with self._lock:
             taken = self._taken.get(key)

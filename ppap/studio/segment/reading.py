@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
+from typing import overload
 
 from ppap.data import (
     Dataset,
@@ -17,14 +20,18 @@ from ppap.data import (
     read_image,
     samples_dataset,
 )
+from ppap.data.base import read_as_stored, read_upright
+from ppap.data.formats import is_image_name
+from ppap.data.images import opened, stored_orientation
+from ppap.data.searching import MAX_ENTRIES
 from ppap.studio.requests import at_field
+from ppap.studio.segment.pictures import PictureSet, Reader
 from ppap.studio.segment.shelf import Shelf
-from ppap.studio.segment.store import PictureSet, Reader
 from ppap.studio.sources import Sources, resolved
 from ppap.studio.store import Upload
 
-# Of a folder; more are left out, which is said.
-MAX_PICTURES = 10_000
+# Of a folder; more are left out, which is said. A search for pictures ends there, too.
+MAX_PICTURES = MAX_ENTRIES
 ALL = "all"
 
 
@@ -35,15 +42,21 @@ def samples() -> PictureSet:
     def read(number: int) -> Photo:
         return photos.load(number).photo
 
-    named = [f"{item.name}.jpg" for item in photos.items]
-    return PictureSet([], [], [Reader(name, partial(read, i)) for i, name in enumerate(named)])
+    named = [item.name + item.image.suffix for item in photos.items]
+    files = [item.image for item in photos.items]
+    readers = [
+        Reader(name, partial(read, i), file)
+        for i, (name, file) in enumerate(zip(named, files, strict=True))
+    ]
+    return PictureSet([], [], readers)
 
 
 def uploads(sources: Sources, files: Sequence[Upload]) -> PictureSet:
     """What was uploaded; RequestError for what was not."""
+    paths = [sources.upload(file) for file in files]
     readers = [
-        Reader(file.name, partial(read_image, sources.upload(file), name=file.name))
-        for file in files
+        Reader(file.name, partial(read_image, path, name=file.name), path)
+        for file, path in zip(files, paths, strict=True)
     ]
     return PictureSet([], [], readers)
 
@@ -61,19 +74,43 @@ def of_folder(sources: Sources, folder: Path, split: str) -> PictureSet:
     """
     with at_field("folder"), sources.links():
         sources.check_split(folder, split)
-        opened = [open_dataset(folder, split=one) for one in wanted_splits(folder, split)]
-    readers: list[Reader] = []
+        found = [open_dataset(folder, split=one) for one in wanted_splits(folder, split)]
     notes: dict[str, None] = {}
-    for dataset in opened:
+    for dataset in found:
         # Which pictures would be for training makes no difference where all are segmented.
         notes |= dict.fromkeys(n for n in dataset.notes if split or "is val" not in n)
-        for item in dataset.items[: MAX_PICTURES - len(readers)]:
-            readers.append(Reader(name_of(item, folder), partial(photo_of, sources, dataset, item)))
-    total = sum(map(len, opened))
+    readers = FolderReaders(sources, folder, found)
+    total = sum(map(len, found))
     if total > len(readers):
         first = f"The first {len(readers):,} of {total:,} pictures are used."
         notes = {first: None, **notes}
     return PictureSet([], [], readers, tuple(notes), Shelf())
+
+
+class FolderReaders(Sequence[Reader]):
+    """What reads the pictures of a folder, made when asked for: there may be very many."""
+
+    def __init__(self, sources: Sources, folder: Path, datasets: Sequence[Dataset]) -> None:
+        self.sources, self.folder, self.datasets = sources, folder, datasets
+        self.ends = list(accumulate(map(len, datasets)))
+
+    def __len__(self) -> int:
+        return min(MAX_PICTURES, self.ends[-1] if self.ends else 0)
+
+    @overload
+    def __getitem__(self, index: int) -> Reader: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Reader]: ...
+    def __getitem__(self, index: int | slice) -> Reader | Sequence[Reader]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        place = bisect_right(self.ends, index)
+        dataset = self.datasets[place]
+        item = dataset.items[index - (self.ends[place - 1] if place else 0)]
+        read = partial(photo_of, self.sources, dataset, item)
+        return Reader(name_of(item, self.folder), read, file_beside(self.sources, dataset, item))
 
 
 def wanted_splits(folder: Path, split: str) -> tuple[str, ...]:
@@ -96,3 +133,19 @@ def photo_of(sources: Sources, dataset: Dataset, item: Item) -> Photo:
     if real is None or not sources.shows(real):
         raise ImageError(item.name, "leads out of the folders that may be shown")
     return dataset.read_photo(item)
+
+
+def file_beside(sources: Sources, dataset: Dataset, item: Item) -> Path | None:
+    """The photo's file, where it may be shown and anybody who opens it sees what is seen here."""
+    real = resolved(str(item.image))
+    if real is None or not sources.shows(real) or not is_image_name(real.name):
+        return None
+    if dataset.read_photo is read_upright:
+        return real
+    if dataset.read_photo is not read_as_stored:
+        return None  # such as crops of a larger picture
+    try:
+        with opened(real, item.name) as image:
+            return real if stored_orientation(image) == 1 else None
+    except ImageError:
+        return None

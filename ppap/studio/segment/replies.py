@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ppap.segmenter.inference import in_words
 from ppap.studio.requests import MAX_IMAGES
+from ppap.studio.segment.packing import photo_bytes, why_no_photos
 from ppap.studio.segment.store import Result
 
 # Pictures of a page, where there are more than MAX_IMAGES.
@@ -23,7 +25,10 @@ def result_reply(result: Result, start: int = 0) -> dict[str, Any]:
         "set": result.pictures.key,
         "result": result.key,
         "title": result.title,
-        "crf": result.crf,
+        "refine": result.switches.refine,
+        "looks": in_words(result.switches.inference.record()),
+        "seconds": result.seconds,
+        "photos": {"bytes": photo_bytes(result), "refused": why_no_photos(result)},
         "problems": result.pictures.said(),
         "notes": result.notes,
         "total": total,

@@ -9,16 +9,21 @@ from typing import Any, NamedTuple
 
 from ppap.backbones import as_path
 from ppap.data import printable
+from ppap.output.data_set import Taken
 from ppap.output.label_files import one_line
 from ppap.settings import SettingError, excerpt
+from ppap.studio.browsing import read_path
 from ppap.studio.checkpoints import Checkpoints, Chosen
 from ppap.studio.requests import SIZES, RequestError, at_field
-from ppap.studio.segment.store import Layer, PictureSet
+from ppap.studio.segment.pictures import PictureSet
+from ppap.studio.segment.store import Layer
+from ppap.studio.segment.switches import Switches, check_side
+from ppap.studio.sources import Sources
 from ppap.studio.store import Upload
 
 MOST_CLUSTERS = 64
 CLUSTERS = 8
-LONGEST_NAME = 80
+LONGEST_NAME, LONGEST_SPLIT = 80, 200
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Wanted(NamedTuple):
     of: PictureSet | None
     """Pictures that are here already."""
     model: Segmenter
-    crf: bool
+    switches: Switches
     folder: Path | None = None
     """Of this server."""
     split: str = ""
@@ -81,6 +86,36 @@ def read_model(raw: Mapping[str, Any], checkpoints: Checkpoints, usual: str) -> 
     if isinstance(size, bool) or size not in SIZES:
         raise RequestError(f"The resolution must be one of {', '.join(map(str, SIZES))}.")
     return Segmenter(chosen, backbone, clusters, int(size))
+
+
+def read_folder(raw: Mapping[str, Any], sources: Sources) -> tuple[Path, str]:
+    """The folder and the split of a request; RequestError where they cannot be used."""
+    text, split = raw.get("folder"), raw.get("split") or ""
+    with at_field("folder"):
+        folder = sources.folder(read_path(text).strip())
+        if not isinstance(split, str) or len(split) > LONGEST_SPLIT:
+            raise RequestError("The split must be a name such as train.", field="split")
+        with sources.links():
+            sources.check_split(folder, split.strip())
+    return folder, split.strip()
+
+
+def check_looks(model: Segmenter, switches: Switches) -> None:
+    """SettingError where the looks do not go with the frozen backbone's size."""
+    if model.chosen is None:
+        check_side(switches.inference, model.size)
+
+
+def read_taken(request: Mapping[str, Any], note: str) -> Taken:
+    """What shall be in the ZIP, and how; RequestError for what cannot be."""
+    given = {}
+    for name in ("outline", "overlays", "photos", "polygons"):
+        value = request.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise RequestError(f"{name.capitalize()} must be true or false.")
+        if value is not None:
+            given[name] = value
+    return Taken(opacity=read_opacity(request), note=note, **given)
 
 
 def read_opacity(request: Mapping[str, Any]) -> float:

@@ -10,52 +10,39 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from ppap.evaluation.crf import CrfWorkerError
-from ppap.settings import SettingError
 from ppap.studio.access.shares import Turns
 from ppap.studio.access.visitor import asking, current, on_page
 from ppap.studio.answers import answering
-from ppap.studio.browsing import read_path
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.choices import backbone_choices
-from ppap.studio.loading import Cancelled, Job, Jobs, Loader
+from ppap.studio.loading import Jobs, Loader
 from ppap.studio.requests import (
     MAX_IMAGES,
     SIZES,
     Mistakes,
     RequestError,
-    at_field,
     mapping,
     read_request,
-    refused,
     require_allowed,
 )
+from ppap.studio.segment.jobs import SegmentJob, do, progress_of
+from ppap.studio.segment.making import begin_run, can_make, run_so_far
 from ppap.studio.segment.packing import Packing
-from ppap.studio.segment.replies import making_reply, result_reply
-from ppap.studio.segment.requests import CLUSTERS, MOST_CLUSTERS, Wanted, read_model
+from ppap.studio.segment.replies import result_reply
+from ppap.studio.segment.requests import (
+    CLUSTERS,
+    MOST_CLUSTERS,
+    Wanted,
+    check_looks,
+    read_folder,
+    read_model,
+)
 from ppap.studio.segment.store import Result, SegmentStore
+from ppap.studio.segment.switches import read_switches
 from ppap.studio.segment.work import Follow, Work
-from ppap.studio.sources import Progress
 from ppap.studio.store import Upload
-
-RECIPE = "samples"
-LONGEST_SPLIT = 200
-
-
-@dataclass
-class SegmentJob(Job):
-    """A segmentation, or a ZIP, under way."""
-
-    stop: threading.Event = field(default_factory=threading.Event)
-    """Set where what is done by then shall do."""
-    growing: str = ""
-    """The result's id, while its pictures are segmented."""
-    taken: str = ""
-    """Done: the id of the ZIP."""
 
 
 class Segmenting:
@@ -126,7 +113,7 @@ class Segmenting:
         """What is wrong with a folder and its split, by field; from names alone."""
         mistakes = Mistakes()
         with mistakes.at("folder"):
-            self.read_folder(mapping(request))
+            read_folder(mapping(request), self.loader.sources)
         return mistakes.reply()
 
     @answering
@@ -201,31 +188,12 @@ class Segmenting:
     def make(self, _: Any) -> dict[str, Any]:
         """Begin to train a small checkpoint on the sample photos."""
         require_allowed(self.trains, "start runs")
-        from trainers.launching.orders import read_order
-        from trainers.launching.runner import free_name
-        from trainers.runs.folder import RunError
-
-        runner = self.checkpoints.runner()
-        runner.root.mkdir(parents=True, exist_ok=True)
-        name = free_name(runner.root, RECIPE)
-        order, errors = read_order({"recipe": RECIPE, "name": name, "settings": {}})
-        if order is None:
-            raise RequestError(" ".join(errors.values()))
-        try:
-            return making_reply(runner.start(order))
-        except RunError as error:
-            raise RequestError(str(error)) from None
+        return begin_run(self.checkpoints)
 
     @answering
     def making(self, name: Any) -> dict[str, Any]:
         """How far that is."""
-        try:
-            reply = making_reply(self.checkpoints.runner().standing(name))
-        except SettingError as error:
-            raise RequestError(str(error)) from None
-        if reply["state"] == "finished":
-            reply["checkpoints"] = self.checkpoints.listed()
-        return reply
+        return run_so_far(self.checkpoints, name)
 
     # What the page's calls share with the scripts' endpoints and the addresses of pictures.
 
@@ -241,26 +209,11 @@ class Segmenting:
             files = read_request({"source": "files", "files": raw.get("files")}).files
         folder, split = None, ""
         if source == "folder" and kept is None:
-            folder, split = self.read_folder(raw)
+            folder, split = read_folder(raw, self.loader.sources)
         model = read_model(raw, self.checkpoints, self.first_backbone)
-        crf = raw.get("crf", False)
-        if not isinstance(crf, bool):
-            raise RequestError("CRF must be true or false.")
-        if crf and (reason := self.crf.why_not()):
-            raise RequestError(reason)
-        return Wanted(files, kept, model, crf, folder, split)
-
-    def read_folder(self, raw: Mapping[str, Any]) -> tuple[Path, str]:
-        """The folder and the split of a request; RequestError where they cannot be used."""
-        text, split = raw.get("folder"), raw.get("split") or ""
-        sources = self.loader.sources
-        with at_field("folder"):
-            folder = sources.folder(read_path(text).strip())
-            if not isinstance(split, str) or len(split) > LONGEST_SPLIT:
-                raise RequestError("The split must be a name such as train.", field="split")
-            with sources.links():
-                sources.check_split(folder, split.strip())
-        return folder, split.strip()
+        switches = read_switches(raw, self.crf.why_not)
+        check_looks(model, switches)
+        return Wanted(files, kept, model, switches, folder, split)
 
     def run(self, raw: Any) -> Result:
         """Segment to the end (scripts); RequestError where that fails."""
@@ -281,56 +234,23 @@ class Segmenting:
 
     # The work itself, in threads of its own.
 
-    def _progress_of(self, job: SegmentJob) -> Progress:
-        def progress(text: str, share: float) -> None:
-            if job.cancelled.is_set() or self._closing.is_set():
-                raise Cancelled
-            job.text, job.share = text, share
-
-        return progress
-
     def _run(self, job: SegmentJob, wanted: Wanted) -> None:
+        progress = progress_of(job, self._closing)
+
         def begun(result: Result) -> None:
             if wanted.many:
                 job.growing = result.key
 
         def work() -> None:
-            job.batch = self.work.segment(
-                wanted, Follow(self._progress_of(job), begun, job.stop)
-            ).key
+            job.batch = self.work.segment(wanted, Follow(progress, begun, job.stop)).key
 
-        self._do(job, "Reading the pictures", work)
+        do(job, "Reading the pictures", work, progress, self.crf)
         job.growing = ""
 
     def _run_packing(self, job: SegmentJob, request: Mapping[str, Any]) -> None:
+        progress = progress_of(job, self._closing)
+
         def work() -> None:
-            job.taken = self.packing.pack(request, self._progress_of(job))
+            job.taken = self.packing.pack(request, progress)
 
-        self._do(job, "Packing the pictures", work)
-
-    def _do(self, job: SegmentJob, text: str, work: Callable[[], None]) -> None:
-        try:
-            self._progress_of(job)(text, 0)
-            job.state = "running"
-            work()
-            job.state = "done"
-        except Cancelled:
-            job.state = "cancelled"
-        except MemoryError:
-            job.error = "These pictures need more memory than there is. Choose fewer."
-            job.state = "failed"
-        except CrfWorkerError as error:
-            self.crf.renew()
-            job.error, job.state = str(error), "failed"
-        except Exception as error:  # the page must learn of anything that stops a job
-            job.refused = refused(error)
-            job.error, job.state = job.refused["error"], "failed"
-
-
-def can_make() -> bool:
-    """Whether the trainer can be started from here."""
-    try:
-        import trainers.launching.runner  # noqa: F401
-    except ImportError:
-        return False
-    return True
+        do(job, "Packing the pictures", work, progress, self.crf)

@@ -22,6 +22,16 @@ MAX_BYTES, LEAST_FREE = 4 * 2**30, 2**30
 FULL = "The disk for temporary files is full. Choose fewer pictures."
 
 
+class DiskFull(RequestError):
+    """There is no room for more."""
+
+
+def check_room(size: int) -> None:
+    """DiskFull where so many bytes would leave other programs too little of the disk."""
+    if shutil.disk_usage(FILES.folder).free - size < LEAST_FREE:
+        raise DiskFull(FULL)
+
+
 class Shelf:
     """Bytes in a file without a name, which goes with this object. Safe for many threads."""
 
@@ -32,10 +42,10 @@ class Shelf:
         self.size = 0
 
     def put(self, data: bytes) -> Slip:
-        """Keep some bytes; RequestError where the disk is full."""
-        free = shutil.disk_usage(FILES.folder).free
-        if self.size + len(data) > MAX_BYTES or free - len(data) < LEAST_FREE:
-            raise RequestError(FULL)
+        """Keep some bytes; DiskFull where there is no room for them."""
+        if self.size + len(data) > MAX_BYTES:
+            raise DiskFull(FULL)
+        check_room(len(data))
         with self._lock:
             self._file.seek(self.size)
             self._file.write(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +15,16 @@ from ppap.clustering import Seen, clusters_of, find_clusters, see
 from ppap.data import ClassList, palette
 from ppap.evaluation.crf import CrfPool
 from ppap.predictor import Predictor
+from ppap.segmenter.inference import check_fits
 from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
 from ppap.studio.loading import Cancelled, Loader
 from ppap.studio.requests import MAX_IMAGES, RequestError, at_field
 from ppap.studio.segment import reading
+from ppap.studio.segment.pictures import PictureSet
 from ppap.studio.segment.requests import Segmenter, Wanted
-from ppap.studio.segment.shelf import Maps, Shelf
-from ppap.studio.segment.store import Layer, PictureSet, Result, SegmentStore
+from ppap.studio.segment.shelf import DiskFull, Maps, Shelf
+from ppap.studio.segment.store import Layer, Result, SegmentStore
+from ppap.studio.segment.switches import Switches, check_side
 from ppap.studio.sources import Progress
 
 # Of more pictures, clusters are found in so many, spread over all of them: what the backbone saw of
@@ -62,12 +66,12 @@ class Work:
         if pictures is None:
             pictures = self._pictures(wanted)
             self.store.add_set(pictures)
-        pool = self.crf.pool() if wanted.crf else None
         if wanted.model.chosen is None:
-            result = self._frozen(pictures, wanted.model, pool, follow)
+            result = self._frozen(pictures, wanted.model, wanted.switches, follow)
         else:
-            result = self._trained(pictures, wanted.model, wanted.model.chosen, pool, follow)
-        result.notes = [*pictures.notes, *result.notes, *notes_of(pictures)]
+            result = self._trained(pictures, wanted, wanted.model.chosen, follow)
+        said = [wanted.switches.note] if wanted.switches.note else []
+        result.notes = [*said, *pictures.notes, *result.notes, *notes_of(pictures)]
         self.store.add_result(result)
         return result
 
@@ -78,15 +82,20 @@ class Work:
             return reading.of_folder(sources, wanted.folder, wanted.split)
         return reading.uploads(sources, wanted.files) if wanted.files else reading.samples()
 
+    def _pool(self, switches: Switches) -> CrfPool | None:
+        return self.crf.pool() if switches.refine == "crf" else None
+
     def _frozen(
-        self, pictures: PictureSet, model: Segmenter, pool: CrfPool | None, follow: Follow
+        self, pictures: PictureSet, model: Segmenter, switches: Switches, follow: Follow
     ) -> Result:
         """Clusters of the frozen backbone's features."""
+        pool = self._pool(switches)
         with at_field("backbone"):
             backbone = self.loader.backbone(model.backbone, follow.progress)
         patch = backbone.patch_size
+        check_fits(switches.inference, patch)
         size = max(1, round(model.size / patch)) * patch
-        seen = self._seen(pictures, backbone, size, follow.progress)
+        seen = self._seen(pictures, backbone, size, switches, follow.progress)
         follow.progress("Finding clusters", 0.4)
         patches = sum(one.features[..., 0].numel() for one in seen.values())
         if model.clusters > patches:
@@ -96,8 +105,9 @@ class Work:
         centres = find_clusters(list(seen.values()), model.clusters)
 
         def segmented(number: int, rgb: np.ndarray) -> dict[str, np.ndarray]:
-            one = seen.get(number) or see(backbone, rgb, size=size)
-            return {"clusters": clusters_of(one, centres, crf=pool is not None, pool=pool)}
+            one = seen.get(number) if switches.coarse == switches.inference else None
+            one = one or see(backbone, rgb, size=size, inference=switches.inference)
+            return {"clusters": clusters_of(one, centres, refine=switches.refine, pool=pool)}
 
         names = tuple(f"cluster {i + 1}" for i in range(model.clusters))
         maps = Maps(model.clusters, shelf_for(pictures))
@@ -109,16 +119,21 @@ class Work:
                 f"The clusters were found in {len(seen)} of the {pictures.total:,} pictures, "
                 "spread over all of them.",
             )
-        result = Result(pictures, {"clusters": layer}, model.title, pool is not None, notes)
+        result = Result(pictures, {"clusters": layer}, model.title, switches, notes)
         self._fill(result, segmented, follow, 0.45)
         return result
 
     def _seen(
-        self, pictures: PictureSet, backbone: Backbone, size: int, progress: Progress
+        self,
+        pictures: PictureSet,
+        backbone: Backbone,
+        size: int,
+        switches: Switches,
+        progress: Progress,
     ) -> dict[int, Seen]:
         """Features of the pictures that clusters are found in, by their number; another number of
         clusters needs them again. RequestError where none can be read."""
-        which = (backbone.info.name, size)
+        which = (backbone.info.name, size, switches.coarse)
         known, kept = pictures.seen
         if known == which:
             found: dict[int, Seen] = kept
@@ -129,7 +144,7 @@ class Work:
             progress(f"Looking at picture {i + 1} of {count}", 0.4 * i / count)
             number = i * pictures.total // count
             if (taken := pictures.take(number)) is not None:
-                seen[number] = see(backbone, taken[1], size=size)
+                seen[number] = see(backbone, taken[1], size=size, inference=switches.coarse)
         if not seen:
             raise RequestError(nothing_in(pictures))
         pictures.seen = (which, seen)
@@ -138,27 +153,31 @@ class Work:
     def _trained(
         self,
         pictures: PictureSet,
-        model: Segmenter,
+        wanted: Wanted,
         chosen: Chosen,
-        pool: CrfPool | None,
         follow: Follow,
     ) -> Result:
         """What the probes of a checkpoint say."""
+        switches = wanted.switches
+        pool = self._pool(switches)
         with at_field("checkpoint"):
             loaded = self.checkpoints.load(chosen.file, follow.progress)
-        predictor = Predictor(loaded, pool=pool)
+        check_side(switches.inference, loaded.size)
+        predictor = Predictor(
+            loaded, refine=switches.refine, inference=switches.inference, pool=pool
+        )
         # The first says which class each cluster was matched with.
         first = next((n for n in range(pictures.total) if pictures.take(n) is not None), None)
         if first is None:
             raise RequestError(nothing_in(pictures))
         shown = pictures.take(first)
         assert shown is not None
-        beginning = predictor.segment(shown[1], crf=pool is not None)
+        beginning = predictor.segment(shown[1])
         assignment = beginning.assignment
 
         def segmented(number: int, rgb: np.ndarray) -> dict[str, np.ndarray]:
             again = number != first
-            said = predictor.segment(rgb, crf=pool is not None) if again else beginning
+            said = predictor.segment(rgb) if again else beginning
             return {"clusters": said.clusters, "classes": said.classes}
 
         known = loaded.class_list
@@ -173,7 +192,7 @@ class Work:
             notes.append(
                 "This checkpoint was not evaluated, so that nothing says which class a cluster is."
             )
-        result = Result(pictures, layers, model.title, pool is not None, notes)
+        result = Result(pictures, layers, wanted.model.title, switches, notes)
         self._fill(result, segmented, follow, 0.0)
         return result
 
@@ -190,26 +209,45 @@ class Work:
         """
         pictures = result.pictures
         total = pictures.total
+        full = ""
         with self.store.growing(result):
             follow.begun(result)
+            begun = time.monotonic()
             for number in range(total):
                 if follow.stop.is_set():
                     break
                 share = begin + (1 - begin) * number / total
-                follow.progress(f"Segmenting picture {number + 1} of {total}", share)
-                taken = pictures.take(number)
-                if taken is None:
-                    continue
-                for kind, ids in segmented(number, taken[1]).items():
-                    result.layers[kind].maps.append(ids)
-                result.done.append(taken[0])
+                each = f", {result.seconds:.2g} s each" if result.done else ""
+                follow.progress(f"Segmenting picture {number + 1:,} of {total:,}{each}", share)
+                try:
+                    self._one(result, number, segmented)
+                except DiskFull as error:
+                    full = str(error)
+                    break
+                result.seconds = (time.monotonic() - begun) / max(1, len(result.done))
+        missing = len(result.done) + pictures.unread < total
         if follow.stop.is_set() and not result.done:
             raise Cancelled
-        if follow.stop.is_set() and len(result.done) + pictures.unread < total:
-            done = f"Cancelled: {len(result.done):,} of {total:,} pictures are segmented."
-            result.notes.insert(0, done)
         if not result.done:
-            raise RequestError(nothing_in(pictures))
+            raise RequestError(full or nothing_in(pictures))
+        if missing:
+            why = "The disk for temporary files is full" if full else "Cancelled"
+            done = f"{why}: {len(result.done):,} of {total:,} pictures are segmented."
+            result.notes.insert(0, done)
+
+    @staticmethod
+    def _one(
+        result: Result,
+        number: int,
+        segmented: Callable[[int, np.ndarray], Mapping[str, np.ndarray]],
+    ) -> None:
+        """Segment one picture, if it can be read."""
+        taken = result.pictures.take(number)
+        if taken is None:
+            return
+        for kind, ids in segmented(number, taken[1]).items():
+            result.layers[kind].maps.append(ids)
+        result.done.append(taken[0])
 
 
 def nothing_in(pictures: PictureSet) -> str:

@@ -63,19 +63,19 @@ def test_a_document() -> None:
         {"id": 2, "file_name": "b.png", "height": 1, "width": 2},
     ]
     assert [c["name"] for c in found["categories"]] == ["sky", "road", "tree"]
-    assert [c["id"] for c in found["categories"]] == [0, 1, 2]
+    assert [c["id"] for c in found["categories"]] == [1, 2, 3]
     one, other, third = found["annotations"]
     assert one == {
         "id": 1,
         "image_id": 1,
-        "category_id": 0,
+        "category_id": 1,
         "segmentation": {"size": [2, 3], "counts": [0, 3, 3]},
         "area": 3,
         "bbox": [0, 0, 2, 2],
         "iscrowd": 0,
     }
-    assert (other["category_id"], other["area"], other["bbox"]) == (2, 3, [1, 0, 2, 2])
-    assert (third["image_id"], third["category_id"], third["bbox"]) == (2, 1, [1, 0, 1, 1])
+    assert (other["category_id"], other["area"], other["bbox"]) == (3, 3, [1, 0, 2, 2])
+    assert (third["image_id"], third["category_id"], third["bbox"]) == (2, 2, [1, 0, 1, 1])
     assert [a["id"] for a in found["annotations"]] == [1, 2, 3]
 
 
@@ -89,7 +89,7 @@ def test_annotations_hold_the_whole_map(ids: np.ndarray) -> None:
     for annotation in found["annotations"]:
         mask = decode_mask(annotation["segmentation"])
         assert mask.sum() == annotation["area"] > 0
-        again[mask] = annotation["category_id"]
+        again[mask] = annotation["category_id"] - 1
     assert np.array_equal(again, np.where(ids == 4, -1, ids))
 
 

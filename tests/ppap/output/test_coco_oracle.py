@@ -16,6 +16,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from ppap.output.coco_json import LabelMap, as_coco, box_of, decode_mask, encode_mask
+from ppap.output.polygons import polygons_of
 
 # pycocotools 2.0.11 under numpy 2: its own arrays do not know the keyword yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -40,22 +41,24 @@ def some_maps() -> list[LabelMap]:
     ]
 
 
-Opened = Callable[[list[LabelMap], tuple[str, ...]], COCO]
+Opened = Callable[..., COCO]
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Opened:
-    def read(maps: list[LabelMap], names: tuple[str, ...]) -> COCO:
+    def read(maps: list[LabelMap], names: tuple[str, ...], polygons: bool = False) -> COCO:
         file = tmp_path / "annotations.json"
-        file.write_text(json.dumps(as_coco(maps, names), allow_nan=False), encoding="utf-8")
+        document = as_coco(maps, names, polygons=polygons)
+        file.write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
         return COCO(str(file))
 
     return read
 
 
-def test_every_annotation_is_read_as_it_is_meant(opened: Opened) -> None:
+@pytest.mark.parametrize("polygons", [False, True])
+def test_every_annotation_is_read_as_it_is_meant(opened: Opened, polygons: bool) -> None:
     maps = some_maps()
-    coco = opened(maps, NAMES)
+    coco = opened(maps, NAMES, polygons)
     assert coco.getImgIds() == [1, 2, 3, 4, 5, 6, 7]
     assert [len(coco.getAnnIds(imgIds=[n])) for n in range(1, 8)] == [4, 4, 1, 3, 2, 0, 2]
     for number, (name, ids) in enumerate(maps, 1):
@@ -64,11 +67,11 @@ def test_every_annotation_is_read_as_it_is_meant(opened: Opened) -> None:
         whole = np.full(ids.shape, -1)
         for annotation in coco.loadAnns(coco.getAnnIds(imgIds=[number])):
             mask = coco.annToMask(annotation).astype(bool)
-            assert np.array_equal(mask, ids == annotation["category_id"])
+            assert np.array_equal(mask, ids == annotation["category_id"] - 1)
             encoded = coco.annToRLE(annotation)
             assert oracle.area(encoded) == annotation["area"] == mask.sum()
             assert oracle.toBbox(encoded).tolist() == annotation["bbox"]
-            whole[mask] = annotation["category_id"]
+            whole[mask] = annotation["category_id"] - 1
         known = (ids >= 0) & (ids < len(NAMES))
         assert np.array_equal(whole, np.where(known, ids.astype(int), -1))
 
@@ -77,9 +80,9 @@ def test_classes_are_found_by_id_and_by_name(opened: Opened) -> None:
     maps = some_maps()
     coco = opened(maps, NAMES)
     assert [one["name"] for one in coco.loadCats(coco.getCatIds())] == list(NAMES)
-    for label, name in enumerate(NAMES):
+    for label, name in enumerate(NAMES, 1):
         assert coco.getCatIds(catNms=[name]) == [label]
-        holding = {n for n, one in enumerate(maps, 1) if (one.ids == label).any()}
+        holding = {n for n, one in enumerate(maps, 1) if (one.ids == label - 1).any()}
         assert set(coco.getImgIds(catIds=[label])) == holding
         found = coco.loadAnns(coco.getAnnIds(catIds=[label]))
         assert sorted(one["image_id"] for one in found) == sorted(holding)
@@ -93,13 +96,13 @@ def test_more_than_255_classes(opened: Opened) -> None:
     assert len(coco.getCatIds()) == 919
     assert len(coco.anns) == 900
     for annotation in coco.anns.values():
-        assert np.array_equal(coco.annToMask(annotation) == 1, ids == annotation["category_id"])
+        assert np.array_equal(coco.annToMask(annotation) == 1, ids == annotation["category_id"] - 1)
 
 
-@pytest.mark.parametrize("kind", ["segm", "bbox"])
-def test_what_is_held_against_itself_is_perfect(opened: Opened, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "polygons"), [("segm", False), ("segm", True), ("bbox", False)])
+def test_what_is_held_against_itself_is_perfect(opened: Opened, kind: str, polygons: bool) -> None:
     """COCO's own evaluation; it takes an annotation numbered 0 for one without a match."""
-    coco = opened(some_maps(), NAMES)
+    coco = opened(some_maps(), NAMES, polygons)
     results = [
         {
             "image_id": one["image_id"],
@@ -129,6 +132,17 @@ def test_run_lengths_of_any_mask_are_theirs(mask: np.ndarray) -> None:
     assert oracle.area(compressed) == mask.sum()
     if mask.any():
         assert oracle.toBbox(compressed).tolist() == box_of(mask)
+
+
+@quick
+@given(masks)
+def test_polygons_filled_again_are_the_mask(mask: np.ndarray) -> None:
+    rings = [[float(at) for at in ring] for ring in polygons_of(mask)]
+    if not rings:
+        assert not mask.any()
+        return
+    filled = [oracle.decode(one) == 1 for one in oracle.frPyObjects(rings, *mask.shape)]
+    assert np.array_equal(sum(filled, np.zeros(mask.shape, int)), mask), "none overlaps another"
 
 
 @quick

@@ -1,11 +1,8 @@
-"""Label maps, overlays and the ZIP, read back by others."""
+"""Label maps and overlays, read back by others."""
 
 from __future__ import annotations
 
 import io
-import json
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,20 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from ppap.data import VOID_COLOUR, ClassList, open_dataset, palette
-from ppap.output.coco_json import decode_mask
-from ppap.output.label_files import (
-    Segmented,
-    edges,
-    indexed_png,
-    label_png,
-    merged,
-    overlaid,
-    write_zip,
-)
+from ppap.data import VOID_COLOUR, ClassList
+from ppap.output.label_files import edges, indexed_png, label_png, merged, overlaid
 
 COLOURS = ((10, 20, 30), (200, 100, 0), (0, 250, 90))
-CLASSES = ClassList(("sky", "road", "tree"), COLOURS)
 
 
 @settings(deadline=None)
@@ -104,112 +91,3 @@ def test_names_that_look_the_same_are_the_same() -> None:
     classes, table = merged(names, [(0, 0, 0)] * 6)
     assert classes.names == ("tall grass", "caf\u00e9", "Café")
     assert table.tolist() == [0, 0, 0, 1, 1, 2, -1]
-
-
-def pictures() -> list[Segmented]:
-    draw = np.random.default_rng(0)
-    return [
-        Segmented(name, draw.integers(0, 256, (*size, 3), np.uint8), draw.integers(-1, 3, size))
-        for name, size in (("one.jpg", (6, 9)), ("one.png", (5, 4)))
-    ]
-
-
-def test_a_zip_holds_everything_and_is_a_data_set(tmp_path: Path) -> None:
-    told: list[int] = []
-    out = io.BytesIO()
-    given_pictures = pictures()
-    write_zip(
-        out,
-        iter(given_pictures),
-        CLASSES,
-        names=[one.name for one in given_pictures],
-        opacity=0.3,
-        progress=told.append,
-    )
-    assert told == [1, 2]
-    with zipfile.ZipFile(out) as archive:
-        assert archive.testzip() is None
-        archive.extractall(tmp_path)
-    assert (tmp_path / "classes.txt").read_text() == "sky\nroad\ntree\n"
-    document = json.loads((tmp_path / "annotations.json").read_text())
-    assert [image["file_name"] for image in document["images"]] == ["one.jpg", "one.png"]
-    (tmp_path / "images").mkdir()
-    for stem, one in zip(("one", "one (2)"), given_pictures, strict=True):
-        overlay = np.array(Image.open(tmp_path / f"overlays/{stem}.png"))
-        assert np.array_equal(overlay, overlaid(one.rgb, one.ids, COLOURS, 0.3))
-        Image.fromarray(one.rgb).save(tmp_path / f"images/{stem}.png")
-    dataset = open_dataset(tmp_path, kind="folder", split="all")
-    stems = {"one": 0, "one (2)": 1}
-    read = {dataset.items[i].name: dataset.load(i) for i in range(len(dataset))}
-    assert dataset.classes == CLASSES.names
-    assert len(read) == 2
-    for name, example in read.items():
-        place = stems[name]
-        assert example.labels is not None
-        assert np.array_equal(example.labels, given_pictures[place].ids)
-        again = np.full(example.labels.shape, -1)
-        for annotation in document["annotations"]:
-            if annotation["image_id"] == place + 1:
-                again[decode_mask(annotation["segmentation"])] = annotation["category_id"]
-        assert np.array_equal(again, given_pictures[place].ids)
-
-
-def test_names_with_line_breaks_stay_one_line() -> None:
-    out = io.BytesIO()
-    classes = ClassList(("a\nb", "c", "d"), COLOURS)
-    write_zip(out, pictures(), classes, names=["one.jpg", "two.jpg"])
-    with zipfile.ZipFile(out) as archive:
-        assert archive.read("classes.txt").decode() == "a b\nc\nd\n"
-
-
-def test_equal_names_of_images_are_told_apart_alike_in_all_files() -> None:
-    out = io.BytesIO()
-    one, two = pictures()
-    given_names = ["image.jpg", "image.jpg"]
-    same = [one._replace(name="image.jpg"), two._replace(name="image.jpg")]
-    write_zip(out, same, CLASSES, names=given_names)
-    with zipfile.ZipFile(out) as archive:
-        document = json.loads(archive.read("annotations.json"))
-        names = archive.namelist()
-        sizes = {
-            stem: Image.open(io.BytesIO(archive.read(f"labels/{stem}.png"))).size
-            for stem in ("image", "image (2)")
-        }
-    assert [image["file_name"] for image in document["images"]] == ["image.jpg", "image (2).jpg"]
-    assert [(i["width"], i["height"]) for i in document["images"]] == [(9, 6), (4, 5)]
-    assert sizes == {"image": (9, 6), "image (2)": (4, 5)}
-    assert names[:4] == [
-        "labels/image.png",
-        "overlays/image.png",
-        "labels/image (2).png",
-        "overlays/image (2).png",
-    ]
-
-
-def test_a_zip_of_many_classes(tmp_path: Path) -> None:
-    draw = np.random.default_rng(1)
-    ids = draw.integers(-1, 919, (30, 40))
-    classes = ClassList(tuple(f"thing {i}" for i in range(919)), palette(919))
-    rgb = draw.integers(0, 256, (30, 40, 3), np.uint8)
-    out = io.BytesIO()
-    write_zip(out, [Segmented("a.jpg", rgb, ids)], classes, names=["a.jpg"], opacity=1)
-    with zipfile.ZipFile(out) as archive:
-        label = np.array(Image.open(io.BytesIO(archive.read("labels/a.png"))))
-        overlay = np.array(Image.open(io.BytesIO(archive.read("overlays/a.png"))))
-        document = json.loads(archive.read("annotations.json"))
-        archive.extractall(tmp_path)
-    assert np.array_equal(label, np.where(ids < 0, 65535, ids))
-    painted = np.where(ids[..., None] < 0, rgb, np.array(classes.colours, np.uint8)[ids])
-    assert np.array_equal(overlay, painted)
-    again = np.full(ids.shape, -1)
-    for annotation in document["annotations"]:
-        again[decode_mask(annotation["segmentation"])] = annotation["category_id"]
-    assert np.array_equal(again, ids)
-    # And it is a data set of kind "folder", as its README says.
-    (tmp_path / "images").mkdir()
-    Image.fromarray(rgb).save(tmp_path / "images/a.png")
-    dataset = open_dataset(tmp_path, kind="folder", split="all")
-    assert dataset.classes == classes.names
-    example = dataset.load(0)
-    assert example.labels is not None
-    assert np.array_equal(example.labels, ids)

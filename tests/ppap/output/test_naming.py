@@ -21,9 +21,9 @@ def test_file_names() -> None:
         "",
     ]
     found = file_stems(given_names)
-    assert found[:5] == ["a", "a (2)", "A (3)", "passwd", "y.z"]
+    assert found[:5] == ["a.jpg", "a.png", "A.gif", "passwd", "y.z"]
     assert found[5] == "__b_"
-    assert found[7] == "image"
+    assert found[6:] == ["image", "image (2)"]
     for stem in found:
         assert stem
         assert not set(stem) & set('/\\<>:"|?*')
@@ -46,7 +46,7 @@ def test_file_names() -> None:
         "\U0001f469\u200d\U0001f33e",
         "한국어",
         "n" * 90,
-        "n" * 251,
+        "n" * 250,
         "é" * 125,
     ],
 )
@@ -59,11 +59,11 @@ def test_a_photo_s_own_name_is_kept(stem: str) -> None:
 def test_equal_names_get_a_number_that_is_free() -> None:
     names = ["image.jpg", "image.jpg", "image (2).jpg", "IMAGE.jpg", "image.png"]
     assert file_names(names) == [
-        ("image", "image.jpg"),
+        ("image.jpg", "image.jpg"),
         ("image (3)", "image (3).jpg"),
         ("image (2)", "image (2).jpg"),
         ("IMAGE (4)", "IMAGE (4).jpg"),
-        ("image (5)", "image.png"),  # another name: only the label map needs another one
+        ("image.png", "image.png"),  # another name: only the label maps tell of the suffix
     ]
 
 
@@ -74,6 +74,45 @@ def test_long_names_that_are_equal_stay_short_enough() -> None:
         assert second.endswith(" (2)")
         assert len(f"{second}.png".encode()) <= 255
     assert file_stems(["n" * 400])[0] == "n" * 251
+    for suffixes in ((".jpg", ".png"), (".jpeg", ".tiff")):
+        found = file_names(["n" * 250 + suffix for suffix in suffixes])
+        assert found[0].stem == "n" * 250
+        assert found[1].stem.endswith("n (2)"), "no room for the suffix"
+    both = file_names(["n" * 246 + ".jpeg", "n" * 246 + ".tiff"])
+    assert [len(f"{one.stem}.png") for one in both] == [255, 255]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("CON.jpg", "_CON"),
+        ("lpt1.tar.png", "_lpt1.tar"),
+        ("COM5.jpg", "_COM5"),
+        ("console.jpg", "console"),
+        (".hidden.jpg", "hidden"),
+        ("...jpg", "image"),
+        ("~$draft.jpg", "_$draft"),
+        ("tile.mat", "tile"),
+        ("10.00 AM", "10.00 AM"),
+        ("a\x00b\n.jpg", "a_b_"),
+    ],
+)
+def test_names_that_some_system_cannot_store(name: str, stem: str) -> None:
+    (found,) = file_names([name])
+    assert found.stem == stem
+    assert found.image.startswith(stem)
+
+
+def test_no_image_is_taken_for_another_s_label_map() -> None:
+    names = ["a.jpg", "a_mask.png", "a_mask.jpg", "mask_1.png", "b.jpg", "b.jpg.png"]
+    assert [one.image for one in file_names(names)] == [
+        "a.jpg",
+        "a_mask (2).png",
+        "a_mask.jpg",
+        "mask_1.png",  # there is no image 1
+        "b.jpg",
+        "b.jpg (2).png",
+    ]
 
 
 def test_names_that_some_systems_take_for_one() -> None:

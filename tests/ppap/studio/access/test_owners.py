@@ -29,7 +29,8 @@ from ppap.studio.evaluate.reports import FOLDER as EVALUATIONS
 from ppap.studio.evaluate.reports import Reports
 from ppap.studio.jobs import Job, OneAtATime, new_folder
 from ppap.studio.requests import RequestError
-from ppap.studio.segment.store import MAX_FULL, Picture, PictureSet, Result, SegmentStore
+from ppap.studio.segment.pictures import Picture, PictureSet
+from ppap.studio.segment.store import MAX_FULL, Result, SegmentStore
 from ppap.studio.sources import Sources
 from ppap.studio.store import BatchGone, BatchStore
 from ppap.studio.study import ablations as ablating
@@ -171,7 +172,7 @@ def test_segments_are_their_user_s() -> None:
     store = SegmentStore()
     with asking(ADA):
         one = set_of()
-        result = Result(one, {}, "", False)
+        result = Result(one, {}, "")
         store.add_set(one)
         store.add_result(result)
     assert seen(lambda: store.set(one.key)) == [True, False, False]

@@ -147,7 +147,7 @@ def test_stopping_what_has_not_begun_cancels_it(place: Place, folder: Path) -> N
 def test_pictures_that_cannot_be_read_are_counted(
     place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ppap.studio.segment.store.MAX_PROBLEMS", 2)
+    monkeypatch.setattr("ppap.studio.segment.pictures.MAX_PROBLEMS", 2)
     for n in (1, 4, 6):  # 1 is one of those that clusters are found in
         (next(folder.rglob(f"p{n}.png"))).write_bytes(b"no picture")
     reply = ask(place, folder)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,14 @@ from ppap.data import palette
 from ppap.output.coco_json import decode_mask
 from ppap.predictor import Predictor
 from ppap.segmenter import Segmenter
+from ppap.segmenter.inference import Inference
 from ppap.studio.answers import packed
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.loading import Loader
+from ppap.studio.segment import pictures as shown_pictures
 from ppap.studio.segment import store as segments
+from ppap.studio.segment.pictures import Size, reduced, shown_size
 from ppap.studio.segment.server import Segmenting
-from ppap.studio.segment.store import Size, reduced, shown_size
 from ppap.studio.sources import Sources
 from ppap.studio.store import BatchStore
 from tests.support.small_segmenters import NAMES, save_small, small_segmenter
@@ -123,7 +127,7 @@ def test_the_frozen_backbone_s_clusters_are_the_library_s(place: Place) -> None:
 
 
 def test_what_is_drawn_is_what_was_found(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "SHOWN", 60)
+    monkeypatch.setattr(shown_pictures, "SHOWN", 60)
     reply = place.load(place.request())
     result = place.segmenting.store.result(reply["result"])
     for i, one in enumerate(reply["pictures"]):
@@ -188,14 +192,83 @@ def test_with_a_crf(place: Place, trained: Path) -> None:
     said = Predictor(trained).segment(picture(1, 128), crf=True)
     assert np.array_equal(maps_of(place, reply)[0], said.clusters)
     assert not np.array_equal(maps_of(place, plain)[0], said.clusters)
-    assert reply["crf"] is True
+    assert reply["refine"] == "crf"
 
 
-def test_without_a_crf_the_reason_is_said(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_crf_pamr_stands_in(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pamr = place.load(place.request(refine="pamr"))
     monkeypatch.setattr("ppap.studio.checkpoints.why_unavailable", lambda: "No CRF, because.")
     assert place.segmenting.hello(None)["crf"] == "No CRF, because."
-    assert place.load(place.request(crf=True))["error"] == "No CRF, because."
-    assert "layers" in place.load(place.request())
+    for asked in ({"crf": True}, {"refine": "crf"}):
+        reply = place.load(place.request(**asked))
+        assert reply["refine"] == "pamr"
+        assert reply["notes"][0] == "No CRF, because. PAMR refines the borders instead."
+        assert np.array_equal(maps_of(place, reply)[0], maps_of(place, pamr)[0])
+    plain = place.load(place.request())
+    assert plain["refine"] == "none"
+    assert not np.array_equal(maps_of(place, plain)[0], maps_of(place, pamr)[0])
+
+
+LOOKS = {"mirror": True, "scales": [0.5, 1], "shifts": 2, "window": 128}
+
+
+def test_the_frozen_backbone_looks_as_often_as_it_is_told(place: Place) -> None:
+    reply = place.load(place.request(**LOOKS, refine="pamr"))
+    assert reply["looks"] == (
+        "mean of image and mirror; scales 0.5, 1; sliding windows of 128 px; 2 × 2 shifts"
+    )
+    backbone = TinyBackbone()
+    inference = Inference(mirror=True, scales=(0.5, 1), shifts=2, window=128)
+    pictures = (picture(1, 128), picture(2, 96))
+    # Clusters are found on the backbone's own grid.
+    coarse = [see(backbone, p, size=224, inference=replace(inference, shifts=1)) for p in pictures]
+    clusters = find_clusters(coarse, 3)
+    for found, rgb in zip(maps_of(place, reply), pictures, strict=True):
+        seen = see(backbone, rgb, size=224, inference=inference)
+        assert seen.features.shape[1] == 2 * coarse[0].features.shape[1]
+        assert np.array_equal(found, clusters_of(seen, clusters, refine="pamr"))
+    again = place.load({**place.request(), "of": reply["set"]})
+    plain = place.load(place.request())
+    assert np.array_equal(maps_of(place, again)[0], maps_of(place, plain)[0]), "seen anew"
+    with taken(place, result=reply["result"]) as archive:
+        readme = archive.read("README.txt").decode()
+    assert "Segmented with frozen backbone, 3 clusters (PAMR; mean of image and mirror" in readme
+
+
+def test_a_checkpoint_looks_as_often_as_it_is_told(place: Place, trained: Path) -> None:
+    given = {"mirror": True, "scales": [1, 2]}
+    reply = place.load(place.request(checkpoint={"run": "first"}, refine="pamr", **given))
+    wanted = Predictor(trained, refine="pamr", inference=Inference(mirror=True, scales=(1, 2)))
+    said = wanted.segment(picture(1, 128))
+    assert np.array_equal(maps_of(place, reply)[0], said.clusters)
+    assert np.array_equal(maps_of(place, reply, "classes")[0], said.classes)
+    plain = place.load(place.request(checkpoint={"run": "first"}))
+    assert not np.array_equal(maps_of(place, plain, "classes")[0], said.classes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "part"),
+    [
+        ({"refine": "both"}, "refine", "none, pamr, crf"),
+        ({"refine": ["crf"]}, "refine", "none, pamr, crf"),
+        ({"mirror": 1}, "mirror", "true or false"),
+        ({"scales": 2}, "scales", "list of numbers"),
+        ({"scales": [math.nan]}, "scales", "numbers from"),
+        ({"scales": [1, 10**400]}, "scales", "numbers from"),
+        ({"scales": [1] * 9}, "scales", "1 to 8 numbers"),
+        ({"window": -1}, "window", "whole number"),
+        ({"window": 100}, "window", "multiple of the patch size"),
+        ({"shifts": 3}, "shifts", "must be one of"),
+        ({"shifts": 8}, "shifts", "64 looks"),
+        ({"shifts": True}, "shifts", "whole number"),
+    ],
+)
+def test_looks_that_cannot_be(place: Place, changes: dict[str, Any], field: str, part: str) -> None:
+    reply = place.load(place.request(**changes))
+    assert reply["field"] == field
+    assert re.search(part, reply["error"])
 
 
 def taken(place: Place, **request: Any) -> zipfile.ZipFile:
@@ -222,7 +295,7 @@ def test_a_zip_has_the_page_s_names_and_colours(place: Place) -> None:
     for annotation in document["annotations"]:
         if annotation["image_id"] == 1:
             mask = decode_mask(annotation["segmentation"])
-            assert np.array_equal(mask, merged == annotation["category_id"])
+            assert np.array_equal(mask, merged == annotation["category_id"] - 1)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +309,8 @@ def test_a_zip_has_the_page_s_names_and_colours(place: Place) -> None:
         ({"colours": [[0, 0, True]] * 3}, "from 0 to 255"),
         ({"opacity": math.nan}, "opacity must be"),
         ({"opacity": "1"}, "opacity must be"),
+        ({"photos": "yes"}, "Photos must be true or false"),
+        ({"polygons": 1}, "Polygons must be true or false"),
         ({"kind": "classes"}, "kind must be clusters"),
         ({"result": "gone"}, "no longer in memory"),
     ],
@@ -349,7 +424,7 @@ def test_sets_and_results_are_let_go_of(place: Place, monkeypatch: pytest.Monkey
     assert kept.pictures.pictures[0].kept is None
     assert "no longer" in place.load({**place.request(), "of": first["set"]})["error"]
     with taken(place, result=first["result"]) as archive:
-        assert len(archive.namelist()) == 7
+        assert len(archive.namelist()) == 8
     for _ in range(2):
         place.load(place.request())
     assert "no longer" in place.segmenting.take({"result": first["result"]})["error"]
@@ -419,12 +494,32 @@ def test_a_checkpoint_of_many_classes(place: Place, monkeypatch: pytest.MonkeyPa
         label = np.array(Image.open(io.BytesIO(archive.read("labels/one.png"))))
         document = json.loads(archive.read("annotations.json"))
     assert (label == 290).all()
-    assert {one["category_id"] for one in document["annotations"]} == {290}
+    assert {one["category_id"] for one in document["annotations"]} == {291}
     # All of them called the same are one class, whatever their number was.
     with taken(place, result=reply["result"], kind="classes", names=["one"] * 300) as archive:
         assert archive.read("classes.txt") == b"one\n"
         label = np.array(Image.open(io.BytesIO(archive.read("labels/one.png"))))
     assert (label == 0).all()
+
+
+def test_photos_in_the_zip_where_they_fit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = place.request()
+    reply = place.load(request)
+    files = [Path(file["path"]).read_bytes() for file in request["files"]]
+    assert reply["photos"] == {"bytes": sum(map(len, files)), "refused": ""}
+    with taken(place, result=reply["result"], photos=True, overlays=False) as archive:
+        photos = [n for n in archive.namelist() if n.startswith("images/")]
+        assert [archive.read(name) for name in photos] == files, "byte for byte"
+        assert not [n for n in archive.namelist() if n.startswith("overlays/")]
+    assert photos == ["images/one.jpg", "images/two _b_.png"]
+    monkeypatch.setattr("ppap.studio.segment.packing.MAX_PHOTOS", len(files[0]))
+    refused = place.segmenting.pictures({"result": reply["result"]})["photos"]["refused"]
+    assert "Put them into images/" in refused
+    request = {"result": reply["result"], "photos": True}
+    assert place.segmenting.take(request)["error"] == refused
+    Path(place.uploads / "1.png").unlink()
+    monkeypatch.undo()
+    assert "no longer where it was" in place.segmenting.take(request)["error"]
 
 
 def test_long_names_of_a_checkpoint_can_be_taken(
