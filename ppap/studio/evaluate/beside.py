@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ppap.evaluation.report import Report, refinements
-from ppap.segmenter.inference import in_words
+from ppap.evaluation.paired import Differences, NotPairedError, Side, in_words, paired
+from ppap.evaluation.per_image import AGAIN, PerImage
+from ppap.evaluation.report import REFINEMENTS, Report, refinements
+from ppap.segmenter.inference import in_words as looks_in_words
 
 MOST = 4
 """Reports that one page shows."""
-SAME = "The same images for all of them."
+MOST_KEPT = 32
 
 
 def _step(report: Report) -> str:
@@ -40,7 +44,7 @@ ASPECTS: dict[str, Callable[[Report], str]] = {
     "backbone": lambda report: str(report["backbone"]["title"]),
     "size": lambda report: f"{report['size']} pixels",
     "refinement": _refined,
-    "looks": lambda report: in_words(report.get("inference") or {}) or "one look",
+    "looks": lambda report: looks_in_words(report.get("inference") or {}) or "one look",
     "protocol": lambda report: f"protocol {_protocol(report)}",
     "data": lambda report: f"{report['dataset']['title']}, {report['dataset']['split']}",
 }
@@ -91,3 +95,68 @@ def same_images(one: Report, other: Report) -> bool:
 def _about(report: Report) -> Any:
     images = [(one["index"], one["name"]) for one in report.get("images") or ()]
     return report["cluster"] is not None, report["classes"], images
+
+
+PROBES = ("cluster", "linear")
+MEASURES = ("U-Acc", "U-mIoU", "L-Acc", "L-mIoU")
+
+
+class Intervals:
+    """The intervals computed last: thousands of images take seconds. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], dict[str, Differences]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def between(self, one: Side, other: Side) -> dict[str, Differences]:
+        """As ``paired`` finds them; NotPairedError."""
+        key = (one.counts.stamp, other.counts.stamp)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = paired([one], [other])
+            self._kept.move_to_end(key)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[key]
+
+
+def differences(
+    reports: Sequence[Report],
+    counts: Sequence[PerImage | None],
+    titles: Sequence[str],
+    kept: Intervals,
+) -> dict[str, Any]:
+    """By how much the others differ from the first, with paired 95 % intervals.
+
+    Args:
+        reports: those that are compared.
+        counts: theirs, None where a report has none.
+        titles: what they are called.
+        kept: intervals that were computed before.
+
+    Returns:
+        ``measures``, and ``rows``, one for each other report and each refinement that both have:
+        ``title`` and ``values`` in points: difference, low, high (None with fewer images than an
+        interval needs), and whether it is ``apart`` from zero. ``about``: what an interval is, and
+        why there is none where that is so.
+    """
+    rows, reasons = [], []
+    for report, own, title in list(zip(reports, counts, titles, strict=True))[1:]:
+        if counts[0] is None or own is None:
+            reasons.append(f"{titles[0] if counts[0] is None else title}: {AGAIN}")
+            continue
+        try:
+            found = kept.between(Side(reports[0], counts[0]), Side(report, own))
+        except NotPairedError as error:
+            reasons.append(f"{title}: {error}")
+            continue
+        for name, called in ({"": ""} | REFINEMENTS).items():
+            probes = [found.get(f"{probe}_{name}" if name else probe) for probe in PROBES]
+            if any(probes):
+                parts = [part for one in probes for part in (one[:2] if one else (None, None))]
+                values = [part and {**part._asdict(), "apart": part.apart} for part in parts]
+                rows.append(
+                    {"title": f"{title}, with {called}" if called else title, "values": values}
+                )
+    about = " ".join([*([in_words()] if rows else []), *dict.fromkeys(reasons)])
+    return {"measures": list(MEASURES), "rows": rows, "about": about}

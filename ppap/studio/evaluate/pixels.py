@@ -20,7 +20,7 @@ from ppap.studio.requests import RequestError
 
 PARTS = ("any", "missed", "called")
 """Of a class: all pixels that its IoU is made of, those it lost, and those wrongly called so."""
-MOST_KEPT = 2
+MOST_KEPT = 4
 
 
 class CountsOfReports:
@@ -35,13 +35,20 @@ class CountsOfReports:
         Raises:
             RequestError: there are none that belong to it.
         """
+        found = self.any_of(report, file)
+        if found is None:
+            raise RequestError(per_image.AGAIN)
+        return found
+
+    def any_of(self, report: Report, file: Path) -> PerImage | None:
+        """The same; None where there are none."""
         known = report.get(per_image.KEY)
         key = (file, str(known.get("stamp")) if isinstance(known, Mapping) else "")
         found = self._kept.pop(key, None)
         if found is None:
             found = sample_counts() if file.parent == sample.RUN else per_image.read(report, file)
         if found is None:
-            raise RequestError(per_image.AGAIN)
+            return None
         self._kept[key] = found
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)

@@ -33,7 +33,7 @@ from ppap.studio.answers import answering
 from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
 from ppap.studio.evaluate import requests as evaluations
 from ppap.studio.evaluate.beside import MOST as MOST_BESIDE
-from ppap.studio.evaluate.beside import headings, notes, same_images
+from ppap.studio.evaluate.beside import Intervals, differences, headings, notes, same_images
 from ppap.studio.evaluate.exploring import explore_request
 from ppap.studio.evaluate.fitting import Fitting
 from ppap.studio.evaluate.measures import read_measures
@@ -75,6 +75,7 @@ class Evaluating:
         self._counting = threading.Lock()
         self._opening = threading.Lock()
         self._counts = CountsOfReports()
+        self._intervals = Intervals()
         self._thumbnails = Thumbnails()
         self._fitting = Fitting(checkpoints.sources)
         self._jobs = OneAtATime()
@@ -212,7 +213,7 @@ class Evaluating:
     def counted(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """As ``pixels``; RequestError where the report has no counts, or there is no such cell."""
         report = self.reports.read(request.get("report"))
-        file = self.reports.folder_of(request.get("report")) / JSON
+        file = self._file(request.get("report"))
         with self._counting:
             return pixels_reply(self._counts.of(report, file), request)
 
@@ -223,11 +224,25 @@ class Evaluating:
         reports = [self.reports.read(key) for key in keys]
         titles = [self.reports.title(key) for key in keys]
         named = headings(reports, titles)
+        titles = [one["title"] for one in named]
+        same = [same_images(reports[0], one) for one in reports]
+        alike = [i for i, one in enumerate(same) if one]
+        with self._counting:
+            counts = [self._counts.any_of(reports[i], self._file(keys[i])) for i in alike]
         return {
             "headings": named,
-            "notes": notes(reports, [one["title"] for one in named]),
-            "same": [same_images(reports[0], one) for one in reports],
+            "notes": notes(reports, titles),
+            "same": same,
+            "differences": differences(
+                [reports[i] for i in alike],
+                counts,
+                [titles[i] for i in alike],
+                self._intervals,
+            ),
         }
+
+    def _file(self, key: object) -> Path:
+        return self.reports.folder_of(key) / JSON
 
     def thumbnail(self, key: str, index: int) -> bytes:
         """A report's image as a small JPEG; RequestError or DataError where there is none."""

@@ -6,6 +6,7 @@ import base64
 import json
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from ppap.evaluation import per_image
+from ppap.evaluation.paired import Side, paired
 from ppap.studio import sample
 from ppap.studio.evaluate.endpoints import EvaluateEndpoints
 from ppap.studio.evaluate.pixels import MOST_KEPT, sample_counts
@@ -166,3 +168,43 @@ def test_thumbnails_are_small_and_only_of_the_report_s_images(place: Place, tmp_
     for key, index in (("first", 99), ("first", -1), ("../first", 0), ("second", 0)):
         with pytest.raises(RequestError):
             place.evaluating.thumbnail(key, index)
+
+
+def test_differences_have_the_library_s_intervals(place: Place, tmp_path: Path) -> None:
+    """Between a report and the same with one image turned wrong."""
+    folder = place.runs / ".evaluations" / "other"
+    folder.mkdir(parents=True, exist_ok=True)
+    report = json.loads((place.run.folder / "report.json").read_text())
+    counts = per_image.read(report, place.run.folder / "report.json")
+    assert counts is not None
+    kind = counts.kinds["cluster"]
+    shifted = replace(kind, assignment=np.roll(kind.assignment, 1))
+    other = replace(counts, kinds={**counts.kinds, "cluster": shifted})
+    report[per_image.KEY] = {"stamp": other.stamp}
+    (folder / "report.json").write_text(json.dumps(report))
+    per_image.write(other, folder / "images.npz")
+    said = place.evaluating.beside(["first", ".evaluations/other"])
+    found = paired([Side(report, counts)], [Side(report, other)])
+    assert said["same"] == [True, True]
+    plain, refined = said["differences"]["rows"]
+    assert [one["difference"] for one in plain["values"]] == [
+        found["cluster"].accuracy.difference,
+        found["cluster"].miou.difference,
+        0,
+        0,
+    ]
+    assert plain["values"][0]["low"] == found["cluster"].accuracy.low
+    assert plain["values"][0]["apart"] is found["cluster"].accuracy.apart
+    assert refined["title"].endswith(", with CRF")
+    assert "redraws of the images" in said["differences"]["about"]
+    assert json.loads(json.dumps(said)) == said
+    # Once more from memory, for scripts too; without counts a sentence takes their place.
+    assert (
+        EvaluateEndpoints(place.evaluating).reports_beside(["first", ".evaluations/other"]) == said
+    )
+    (folder / "images.npz").unlink()
+    place.evaluating._counts._kept.clear()
+    told = place.evaluating.beside(["first", ".evaluations/other"])["differences"]
+    assert (told["rows"], "Evaluate again" in told["about"]) == ([], True)
+    for keys in (["first"], ["first"] * 5, "first", [], None, ["first", "none"], ["first", None]):
+        assert "error" in place.evaluating.beside(keys), keys
