@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ppap.evaluation.report import REFINEMENTS, Report, comparable, refinements
+from ppap.segmenter.inference import in_words
 
 NOTHING = "—"
 MEASURES = ("U-Acc", "U-mIoU", "L-Acc", "L-mIoU")
@@ -70,10 +71,12 @@ def subject(report: Report) -> str:
     data, name = report["dataset"], report["checkpoint"].replace("\\", "/").rpartition("/")[2]
     step = "" if report["step"] is None else f" (step {report['step']:,})"
     count = len(report.get("images", ())) or report.get("distance", {}).get("images", 0)
+    looks, refined = in_words(report.get("inference") or {}), " and ".join(refinements(report))
+    how = (f"; {looks}" if looks else "") + (f"; also refined with {refined}" if refined else "")
     return (
         f"{name}{step} on {data['title']}, split {data['split']}: {count:,} "
         f"image{'' if count == 1 else 's'} at {report['size']} pixels; backbone "
-        f"{report['backbone']['title']}."
+        f"{report['backbone']['title']}{how}."
     )
 
 

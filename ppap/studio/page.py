@@ -75,6 +75,7 @@ STYLES = (
     "shared/folders.css",
     "explore/beside.css",
     *(f"{page}/page.css" for page in ("explore", "segment", "evaluate", "train", "study")),
+    "evaluate/measures.css",
 )
 MASTHEAD = """
 <header class="masthead">

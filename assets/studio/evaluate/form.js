@@ -8,6 +8,7 @@ import { Kept } from "../shared/keep.js";
 import { say } from "../shared/messages.js";
 import { SAMPLE, sampleItem } from "../shared/sample.js";
 import { PathField } from "../shared/path-field.js";
+import { MeasureFields } from "./measures.js";
 
 // Choices that are no run: a file, where pages may name some, and nothing at all.
 const FILE = "file";
@@ -34,9 +35,9 @@ export class EvaluateForm {
     this.data = h("input", { id: dataId, type: "text" });
     this.place = new PathField(server, this.data, { about: true, extras: () => ["samples", ...this.config.data] });
     this.split = h("input", { id: `${dataId}-split`, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "the run's, or val" });
-    this.crf = h("input", { id: `${dataId}-crf`, type: "checkbox", disabled: Boolean(config.crf) });
     this.job = new JobControls(server, { begin: "Evaluate", doing: "Evaluating" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.errors.refuse(error) });
     this.errors = new FieldErrors();
+    this.measures = new MeasureFields(this.errors, config.crf);
     this.ask = latestOnly(() => this.check());
     this.list = h("ul", { class: "reports" });
     this.empty = h("p", { class: "help" }, "There is no report yet. Evaluate a checkpoint; runs that have finished bring their own.");
@@ -58,9 +59,7 @@ export class EvaluateForm {
       this.errors.add("checkpoint", this.path, { value: () => (this.checkpoint.input.value === FILE ? this.path.value : "a run") }),
       h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.place.element, this.errors.add("data", this.data)),
       h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split, this.errors.add("split", this.split)),
-      h("label", { class: "check", for: `${dataId}-crf` }, this.crf, "Also with CRF"),
-      this.errors.add("crf", this.crf),
-      h("p", { class: "help" }, config.crf ?? ""),
+      this.measures.elements,
       this.job.elements,
     );
     this.element = h(
@@ -78,13 +77,15 @@ export class EvaluateForm {
   /** What is still there after a reload. */
   keep() {
     this.kept = new Kept();
-    const { data, split, path, crf } = this;
-    for (const [name, input] of Object.entries({ checkpoint: this.checkpoint.input, file: path, data, split, crf })) this.kept.add(name, input);
+    const { data, split, path } = this;
+    for (const [name, input] of Object.entries({ checkpoint: this.checkpoint.input, file: path, data, split })) this.kept.add(name, input);
+    this.measures.keep(this.kept);
   }
 
   /** Fill the form in again; returns the names that make no sense in it. */
   restore(texts) {
     const odd = this.kept.restore(texts);
+    this.measures.restored();
     this.showCheckpoint();
     if (Object.keys(texts).length) this.changed();
     return odd;
@@ -152,7 +153,7 @@ export class EvaluateForm {
 
   request() {
     const key = this.checkpoint.input.value;
-    return { checkpoint: this.chosen(key), data: this.data.value.trim(), split: this.split.value.trim(), crf: this.crf.checked };
+    return { checkpoint: this.chosen(key), data: this.data.value.trim(), split: this.split.value.trim(), ...this.measures.request() };
   }
 
   chosen(key) {
@@ -205,8 +206,8 @@ export class EvaluateForm {
     this.list.replaceChildren(
       ...reports.map((one) => {
         const when = moment(one.time);
-        const numbers = one.accuracy === null ? "" : `U-Acc ${perCent(one.accuracy)}, U-mIoU ${perCent(one.miou)}${one.crf ? " with CRF" : ""}`;
-        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key, { byHand: true }) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), h("span", {}, when));
+        const numbers = one.accuracy === null ? "" : `U-Acc ${perCent(one.accuracy)}, U-mIoU ${perCent(one.miou)}${one.refined ? ` with ${one.refined}` : ""}`;
+        const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key, { byHand: true }) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), one.looks ? h("span", {}, one.looks) : null, h("span", {}, when));
         const beside = h("button", { type: "button", class: "quiet compare", title: `Show beside the open report; up to ${MOST_BESIDE + 1} together`, onclick: () => this.compare(one.key) }, "Compare");
         // A run's own report goes with the run.
         const remove = one.own ? h("button", { type: "button", class: "quiet", "aria-label": `Delete the report of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete") : null;

@@ -7,9 +7,11 @@ import { SAMPLE, Sample } from "../shared/sample.js";
 import { visit } from "../shared/tabs.js";
 import { besideParts } from "./beside.js";
 import { confusionCard } from "./confusion.js";
+import { clusteringsCard } from "./clusterings.js";
 import { EvaluateForm } from "./form.js";
 import { ImageBrowser } from "./images.js";
 import { bordersCard, classesCard, scoresCard } from "./report.js";
+import { retrievalCard } from "./retrieval.js";
 
 const NEXT = "This is the report of the sample run, on the photos that it was trained on. To make one of your own, choose a checkpoint and press Evaluate; without one, begin a run in Train.";
 const VIEW = ["report", "beside", "image", "kind", "order", "refined", "only", "class", "whole"];
@@ -144,6 +146,7 @@ class Evaluate {
     scores.querySelector("header").append(links);
     const parts = shown.some(({ key }) => key === SAMPLE) ? [this.sample.note, scores] : [scores];
     if (told) parts.push(...besideParts(shown, told));
+    parts.push(...[clusteringsCard(shown), retrievalCard(shown)].filter(Boolean));
     this.confusion = null;
     if (first.report.cluster) {
       const compared = shown.filter((_, i) => !told || told.same[i]);

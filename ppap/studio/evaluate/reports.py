@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ppap.evaluation.files import JSON, PAGE
-from ppap.evaluation.report import FORMAT, Report
+from ppap.evaluation.report import FORMAT, Report, refinements
 from ppap.evaluation.shape import misfit
+from ppap.segmenter.inference import in_words
 from ppap.settings import excerpt
 from ppap.studio import sample
 from ppap.studio.access.owners import EVERYBODYS, Ownership
@@ -46,7 +47,7 @@ class Reports:
             if report is None:
                 continue
             inside = file.parent.parent == self.folder
-            scores = report.get("crf") or report
+            refined, scores = next(iter(refinements(report).items()), ("", report))
             cluster = scores.get("cluster") or {}
             found.append(
                 {
@@ -58,6 +59,8 @@ class Reports:
                     "accuracy": cluster.get("accuracy"),
                     "miou": cluster.get("miou"),
                     "crf": "crf" in report,
+                    "refined": refined,
+                    "looks": in_words(report.get("inference") or {}),
                     "own": inside,
                     "time": file.stat().st_mtime,
                 }

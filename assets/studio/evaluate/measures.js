@@ -1,0 +1,129 @@
+// What an evaluation measures beyond the probes: refinement, looks, clusters, retrieval. Part of the form.
+import { h, newId, select } from "../shared/dom.js";
+
+const METHODS = [["merged", "Merged", "k-means pieces, merged by average linkage"], ["kmeans", "k-means", "k-means on unit features"], ["probe", "Probe", "A cluster probe of its own, from a spread start"]];
+const SHIFTS = [["1", "Off"], ["2", "2 × 2"], ["4", "4 × 4"]];
+const FEATURES = [["tuned", "Trained"], ["frozen", "Frozen backbone"]];
+const PROTOCOLS = [["", "The run's"], ["studio", "This project's"], ["published", "The published one"]];
+
+export class MeasureFields {
+  /** errors: the form's; why: the sentence why there is no CRF, or nothing. */
+  constructor(errors, why) {
+    Object.assign(this, { errors });
+    const one = { crf: ["crf", "CRF"], pamr: ["pamr", "PAMR"], both: ["crf pamr", "Both, each by itself"] };
+    this.refine = select("Refinement", [["", "None"], one.pamr, one.crf, one.both], "", () => this.tell());
+    for (const option of this.refine.input.options) option.disabled = Boolean(why) && option.value.includes("crf");
+    this.mirror = this.box("Mean of image and mirror");
+    this.scales = this.text({ placeholder: "1" });
+    this.window = this.text({ placeholder: "off", inputmode: "numeric" });
+    this.shifts = select("Shifts", SHIFTS, "1", () => this.tell());
+    this.protocol = select("Protocol", PROTOCOLS, "", () => this.tell());
+    this.clusters = this.text({ placeholder: "none; such as 27 100 300 500" });
+    this.by = METHODS.map(([name, label, title]) => [name, this.box(label, title, true)]);
+    this.features = select("Features", FEATURES, "tuned", () => this.tell());
+    this.train = this.text({ placeholder: "the run's, or train" });
+    this.seed = this.text({ value: "0", inputmode: "numeric" });
+    this.retrieval = this.box("Dense retrieval");
+    this.looks = this.fold("Inference", [
+      this.boxed("mirror", this.mirror, "As STEGO, EAGLE, CAUSE and PriMaPs are evaluated; PPAP is not. Time × 2."),
+      this.labelled("scales", "Scales", this.scales, "Mean over these sizes of the image, such as 0.75 1 1.25. Time × the sum of their squares."),
+      this.labelled("window", "Sliding windows, pixels", this.window, "Sides, a multiple of the patch size; neighbours share at least half. Time × 2 to 4."),
+      this.chosen("shifts", this.shifts, "Finer maps from images moved by fractions of a patch. Time × 4 or 16."),
+      this.chosen("protocol", this.protocol, "As the published evaluation in all that it does otherwise; no extra time."),
+    ]);
+    this.more = this.fold("More measures", [
+      this.labelled("clusters", "Numbers of clusters", this.clusters, "Found anew on training images, K from the number of classes up; minutes, the more the larger K."),
+      h("div", { class: "field", role: "group", "aria-label": "Found by" }, h("span", { class: "label" }, "Found by"), h("div", { class: "inline" }, this.by.map(([, box]) => box.label)), errors.add("by", this.by[0][1].input)),
+      this.chosen("features", this.features, "Clusters of what training made of the features, or of the backbone as it was."),
+      this.boxed("retrieval", this.retrieval, "Every patch takes the labels of its 30 nearest of the training split, trained features beside frozen ones. Time × 3 and more."),
+      h("div", { class: "row-fields" }, this.labelled("train", "Training split", this.train), this.labelled("seed", "Seed", this.seed)),
+    ]);
+    this.elements = [
+      this.chosen("refine", this.refine, why || "Scored again after smoothing along edges: CRF as in the paper, on all cores; PAMR on the device."),
+      this.looks.element,
+      this.more.element,
+    ];
+    this.tell();
+  }
+
+  // --- parts
+
+  text(attributes) {
+    return h("input", { id: newId("measure"), type: "text", autocomplete: "off", spellcheck: "false", oninput: () => this.tell(), ...attributes });
+  }
+
+  box(label, title, checked = false) {
+    const input = h("input", { id: newId("measure"), type: "checkbox", checked, onchange: () => this.tell() });
+    return { input, label: h("label", { class: "check", for: input.id, title }, input, label) };
+  }
+
+  hint(input, text) {
+    const help = h("p", { id: newId("hint"), class: "help" }, text);
+    input.setAttribute("aria-describedby", help.id);
+    return help;
+  }
+
+  labelled(name, label, input, help = "") {
+    const hint = help ? this.hint(input, help) : null;
+    return h("div", { class: "field" }, h("label", { for: input.id }, label), input, hint, this.errors.add(name, input));
+  }
+
+  chosen(name, { input, field }, help) {
+    field.append(this.hint(input, help), this.errors.add(name, input));
+    return field;
+  }
+
+  boxed(name, { input, label }, help) {
+    return h("div", { class: "field" }, label, this.hint(input, help), this.errors.add(name, input));
+  }
+
+  /** Folded away; its line says what is on inside. */
+  fold(title, content) {
+    const on = h("span", { class: "on" });
+    return { on, element: h("details", { class: "fold" }, h("summary", {}, h("span", { class: "title" }, title), on), h("div", { class: "inside" }, content)) };
+  }
+
+  // --- what is asked for
+
+  request() {
+    const words = (text) => text.trim();
+    return {
+      refine: this.refine.input.value.split(" ").filter(Boolean),
+      mirror: this.mirror.input.checked,
+      scales: words(this.scales.value),
+      window: words(this.window.value),
+      shifts: this.shifts.input.value,
+      protocol: this.protocol.input.value,
+      clusters: words(this.clusters.value),
+      by: this.by.filter(([, box]) => box.input.checked).map(([name]) => name),
+      features: this.features.input.value,
+      retrieval: this.retrieval.input.checked,
+      train: words(this.train.value),
+      seed: words(this.seed.value),
+    };
+  }
+
+  /** The folds' lines: what is on, and what it costs. */
+  tell() {
+    const { mirror, scales, window, shifts, protocol, clusters, retrieval } = this.request();
+    const sizes = scales.split(/[\s,;]+/).map(Number).filter((size) => size > 0);
+    const looks = (mirror ? 2 : 1) * Number(shifts) ** 2 * (sizes.length ? sizes.reduce((sum, size) => sum + size * size, 0) : 1);
+    const cost = looks > 1.05 || looks < 0.95 ? `time × ${looks.toLocaleString("en-US", { maximumFractionDigits: 1 })}` : "";
+    this.looks.on.textContent = [cost, window && window !== "0" ? "windows" : "", protocol].filter(Boolean).join(", ");
+    const counts = clusters.split(/[\s,;]+/).filter(Boolean);
+    this.more.on.textContent = [counts.length ? `K = ${counts.slice(0, 3).join(", ")}${counts.length > 3 ? ", …" : ""}` : "", retrieval ? "retrieval" : ""].filter(Boolean).join("; ");
+  }
+
+  /** What is still there after a reload. */
+  keep(kept) {
+    const inputs = { refine: this.refine.input, mirror: this.mirror.input, scales: this.scales, window: this.window, shifts: this.shifts.input, protocol: this.protocol.input, clusters: this.clusters, features: this.features.input, train: this.train, seed: this.seed, retrieval: this.retrieval.input };
+    for (const [name, input] of Object.entries(inputs)) kept.add(name, input);
+    for (const [name, box] of this.by) kept.add(`by.${name}`, box.input);
+  }
+
+  /** The form was filled in again: what is on is seen. */
+  restored() {
+    this.tell();
+    for (const { element, on } of [this.looks, this.more]) element.open ||= Boolean(on.textContent);
+  }
+}
