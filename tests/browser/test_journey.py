@@ -75,7 +75,7 @@ def wait_for_curve(page: Page, run: str, more_than: int) -> None:
 def evaluate(page: Page, runs: Runner) -> None:
     """What the run has reached so far, on its own data, with CRF."""
     page.get_by_role("tab", name="Evaluate").click()
-    page.locator("#evaluate").get_by_label("Also with CRF").check()
+    page.locator("#evaluate form").get_by_label("Refinement").select_option("crf")
     page.get_by_role("button", name="Evaluate", exact=True).click()
     page.wait_for_selector(
         "#evaluate .report[data-ready=true][data-report^='.evaluations/']",
@@ -88,8 +88,8 @@ def evaluate(page: Page, runs: Runner) -> None:
     assert shown == [f"{one['cluster']['accuracy']:.1f}" for one in (report, report["crf"])]
     assert page.locator("#evaluate .subject").inner_text().startswith("last.pt")
     page.wait_for_selector("#evaluate .images[data-ready=true]", timeout=1000 * PATIENCE)
-    page.locator("#evaluate .images").get_by_label("CRF").fill("0.5")
-    page.wait_for_selector("#evaluate .image-panels[data-kind=cluster_crf]")
+    page.locator("#evaluate .images").get_by_role("radio", name="CRF").click()
+    page.wait_for_selector("#evaluate .images[data-ready=true][data-shows=cluster_crf]")
 
 
 def segment(page: Page, run: str, photo: Path) -> None:

@@ -1,0 +1,113 @@
+"""All that an evaluation can do, asked for in the form and shown as cards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.driver import Running, pages, studio, until
+from tests.ppap.studio.evaluate.test_server import Place
+
+REPORT = "#evaluate .report[data-ready=true]"
+PATIENCE = 300_000
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("form"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def running(place: Place) -> Iterator[Running]:
+    with studio(["--runs", str(place.runs)]) as started:
+        yield started
+
+
+def test_everything_is_asked_for_kept_and_shown(
+    browser: Browser, running: Running, place: Place
+) -> None:
+    with pages(browser, running.url) as open_it:
+        page = open_it()
+        page.get_by_role("tab", name="Evaluate").click()
+        page.wait_for_selector(REPORT, timeout=60_000)
+        fill(page)
+        # A reload brings the form back, with what is on inside the folds in sight.
+        until(page, "location.search.includes('form.retrieval=yes')")
+        page.reload()
+        page.wait_for_selector(REPORT, timeout=60_000)
+        form = page.locator("#evaluate form")
+        expect(form.get_by_label("Scales")).to_be_visible()
+        assert form.get_by_label("Scales").input_value() == "0.5 1"
+        assert form.locator("summary").all_inner_texts() == [
+            "Inference\ntime × 2.5",
+            "More measures\nK = 3, 5; retrieval",
+        ]
+        form.get_by_role("button", name="Evaluate", exact=True).click()
+        page.wait_for_selector(f"{REPORT}[data-report^='.evaluations/']", timeout=PATIENCE)
+        (file,) = (place.runs / ".evaluations").glob("*/report.json")
+        report = json.loads(file.read_text())
+        assert report["inference"] == {"mirror": True, "scales": [0.5, 1.0]}
+        assert "pamr" in report
+        assert "crf" not in report
+        subject = page.locator("#evaluate .subject").inner_text()
+        assert "mean of image and mirror; scales 0.5, 1; also refined with PAMR." in subject
+        clusters(page, report)
+        retrieval(page, report)
+
+
+def fill(page: Page) -> None:
+    """Everything, with slips that are said at their fields."""
+    form = page.locator("#evaluate form")
+    form.get_by_label("Split", exact=True).fill("all")
+    form.get_by_label("Refinement").select_option("pamr")
+    page.locator("#evaluate summary", has_text="Inference").press("Enter")
+    form.get_by_label("Mean of image and mirror").check()
+    form.get_by_label("Scales").fill("0.5 half")
+    expect(page.locator("#evaluate [data-error=scales]")).to_have_text("half is no number.")
+    form.get_by_label("Scales").fill("0.5 1")
+    expect(page.locator("#evaluate [data-error=scales]")).to_be_hidden()
+    page.locator("#evaluate summary", has_text="More measures").click()
+    form.get_by_label("Numbers of clusters").fill("2 5")
+    said = page.locator("#evaluate [data-error=clusters]")
+    expect(said).to_have_text("2 clusters are fewer than the 3 classes of the data set.")
+    form.get_by_label("Numbers of clusters").fill("3 5")
+    expect(said).to_be_hidden()
+    form.get_by_role("checkbox", name="Probe").uncheck()
+    form.get_by_label("Dense retrieval").check()
+
+
+def clusters(page: Page, report: dict[str, object]) -> None:
+    """The table holds the report's numbers; the curve has a line for each method."""
+    made: dict[str, list[dict[str, dict[str, float]]]] = report["clusterings"]  # type: ignore[assignment]
+    card = page.locator("#evaluate .card.clusterings")
+    cells = [row.split("\t") for row in card.locator("tbody tr").all_inner_texts()]
+    assert [row[1] for row in cells] == ["merged", "k-means"] * 2
+    assert [row[0] for row in cells] == ["3", "", "5", ""]
+    for row, one in zip(cells, made["rows"], strict=True):
+        maps = [one[name] for name in ("learnt", "hungarian", "optimistic")]
+        numbers = [f"{scores[key]:.1f}" for scores in maps for key in ("accuracy", "miou")]
+        assert row[2:8] == numbers
+        assert row[10:] == [
+            f"{one['ari']:.3f}".replace("-", "−"),
+            *(str(one[key]) for key in ("unused", "missed")),
+        ]
+    assert card.locator("polyline").count() == 2
+    card.get_by_role("radio", name="ARI").click()
+    expect(card.get_by_role("img")).to_have_attribute(
+        "aria-label", "ARI against the number of clusters"
+    )
+
+
+def retrieval(page: Page, report: dict[str, object]) -> None:
+    """Trained features beside frozen ones."""
+    made: dict[str, dict[str, float]] = report["retrieval"]  # type: ignore[assignment]
+    rows = page.locator("#evaluate .card.retrieval tbody tr").all_inner_texts()
+    assert rows == [
+        f"{kind.capitalize()} features\t{made[kind]['accuracy']:.1f}\t{made[kind]['miou']:.1f}"
+        for kind in ("trained", "frozen")
+    ]
