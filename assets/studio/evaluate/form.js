@@ -8,10 +8,12 @@ import { Kept } from "../shared/keep.js";
 import { say } from "../shared/messages.js";
 import { SAMPLE, sampleItem } from "../shared/sample.js";
 import { PathField } from "../shared/path-field.js";
+import { ForeignFields } from "./foreign.js";
 import { MeasureFields } from "./measures.js";
 
 // Choices that are no run: a file, where pages may name some, and nothing at all.
 const FILE = "file";
+const FOREIGN = "predictions";
 const NONE = "none";
 const POLL_MS = 700;
 const MOST_BESIDE = 3; // reports beside the open one
@@ -30,6 +32,7 @@ export class EvaluateForm {
     this.path = h("input", { id: pathId, type: "text" });
     this.filePlace = new PathField(server, this.path, { want: "checkpoint" });
     this.file = h("div", { class: "field" }, h("label", { for: pathId }, "Path of the checkpoint on this server"), this.filePlace.element);
+    this.foreign = new ForeignFields(server, () => this.changed());
     this.checkpoint = select("Checkpoint", this.options(), undefined, () => this.chooseCheckpoint());
     const dataId = newId("data");
     this.data = h("input", { id: dataId, type: "text" });
@@ -38,6 +41,9 @@ export class EvaluateForm {
     this.job = new JobControls(server, { begin: "Evaluate", doing: "Evaluating" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.errors.refuse(error) });
     this.errors = new FieldErrors();
     this.measures = new MeasureFields(this.errors, config.crf);
+    // What only a checkpoint can be asked for.
+    this.ours = h("div", { class: "ours" }, this.measures.elements);
+    this.foreign.path.addEventListener("input", () => this.errors.touch("checkpoint"));
     this.ask = latestOnly(() => this.check());
     this.list = h("ul", { class: "reports" });
     this.empty = h("p", { class: "help" }, "There is no report yet. Evaluate a checkpoint; runs that have finished bring their own.");
@@ -55,11 +61,12 @@ export class EvaluateForm {
       },
       this.checkpoint.field,
       this.file,
-      // A run is always chosen; what may be empty is the path.
-      this.errors.add("checkpoint", this.path, { value: () => (this.checkpoint.input.value === FILE ? this.path.value : "a run") }),
+      this.foreign.element,
+      // A run is always chosen; what may be empty is a path.
+      this.errors.add("checkpoint", this.path, { value: () => this.named()?.value ?? "a run", use: (offer) => this.useOffer(offer) }),
       h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.place.element, this.errors.add("data", this.data)),
       h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split, this.errors.add("split", this.split)),
-      this.measures.elements,
+      this.ours,
       this.job.elements,
     );
     this.element = h(
@@ -80,12 +87,14 @@ export class EvaluateForm {
     const { data, split, path } = this;
     for (const [name, input] of Object.entries({ checkpoint: this.checkpoint.input, file: path, data, split })) this.kept.add(name, input);
     this.measures.keep(this.kept);
+    this.foreign.keep(this.kept);
   }
 
   /** Fill the form in again; returns the names that make no sense in it. */
   restore(texts) {
     const odd = this.kept.restore(texts);
     this.measures.restored();
+    this.foreign.show();
     this.showCheckpoint();
     if (Object.keys(texts).length) this.changed();
     return odd;
@@ -93,7 +102,7 @@ export class EvaluateForm {
 
   options() {
     const runs = runOptions(this.config.checkpoints);
-    if (this.config.files) return [...runs, [FILE, "Checkpoint file…"]];
+    if (this.config.files) return [...runs, [FILE, "Checkpoint file…"], [FOREIGN, "Predictions of another method…"]];
     return runs.length ? runs : [[NONE, "No checkpoint yet"]];
   }
 
@@ -124,14 +133,29 @@ export class EvaluateForm {
   showCheckpoint() {
     const key = this.checkpoint.input.value;
     this.file.hidden = key !== FILE;
-    const run = [FILE, NONE].includes(key) ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
+    this.foreign.element.hidden = key !== FOREIGN;
+    this.ours.hidden = key === FOREIGN;
+    const run = [FILE, FOREIGN, NONE].includes(key) ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
     this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
+  }
+
+  /** The input that names what is evaluated; null where it is a run's. */
+  named() {
+    return { [FILE]: this.path, [FOREIGN]: this.foreign.path }[this.checkpoint.input.value] ?? null;
+  }
+
+  /** What may have been meant, typed where it belongs. */
+  useOffer(offer) {
+    const input = this.named() ?? this.path;
+    input.value = offer;
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    input.focus();
   }
 
   chooseCheckpoint() {
     this.showCheckpoint();
     // With the run its data is chosen, unless some is named.
-    if (this.checkpoint.input.value !== FILE) this.errors.touch("data");
+    if (!this.named()) this.errors.touch("data");
     this.changed();
   }
 
@@ -153,12 +177,13 @@ export class EvaluateForm {
 
   request() {
     const key = this.checkpoint.input.value;
-    return { checkpoint: this.chosen(key), data: this.data.value.trim(), split: this.split.value.trim(), ...this.measures.request() };
+    return { checkpoint: this.chosen(key), data: this.data.value.trim(), split: this.split.value.trim(), ...(key === FOREIGN ? {} : this.measures.request()) };
   }
 
   chosen(key) {
     if (key === NONE) return null;
     if (key === FILE) return { file: this.path.value.trim() };
+    if (key === FOREIGN) return this.foreign.request();
     const [run, which] = JSON.parse(key);
     return { run, which };
   }

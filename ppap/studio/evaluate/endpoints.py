@@ -52,6 +52,9 @@ class EvaluateEndpoints:
         train_split: str = "",
         seed: int = 0,
         protocol: str = "",
+        predictions: str = "",
+        predictions_are: str = "clusters",
+        predictions_map: str = "",
     ) -> dict[str, Any]:
         """Begin to evaluate a checkpoint on a split; one evaluation goes on at a time.
 
@@ -76,12 +79,21 @@ class EvaluateEndpoints:
                 run's, or train.
             seed: of the draws of patches and of k-means.
             protocol: "studio" or "published"; left out, the run's.
+            predictions: a folder of another method's predictions on the server, instead of a run
+                or checkpoint; scored as they are.
+            predictions_are: "clusters" or "classes", what the files' numbers are.
+            predictions_map: "one-to-one" or "many-to-one", how clusters get their classes; left
+                out, many to one where there are more clusters than classes.
 
         Returns:
             Where it stands, as of evaluation.
         """
+        chosen = {"run": run, "which": which} if run else {"file": checkpoint}
+        if predictions:
+            how = {"are": predictions_are, "map": predictions_map}
+            chosen = {"predictions": predictions, **how}
         request = {
-            "checkpoint": {"run": run, "which": which} if run else {"file": checkpoint},
+            "checkpoint": chosen,
             "data": data,
             "split": split,
             "crf": crf,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ppap.places import ROOT
 from ppap.studio.checkpoints import Chosen
+from ppap.studio.evaluate.foreign import Foreign
 from ppap.studio.evaluate.measures import Measures
 from ppap.studio.jobs import EVERY, command
 from ppap.studio.requests import RequestError
@@ -26,10 +27,15 @@ class Wanted(NamedTuple):
     kind: str = ""
     """Of the data set; empty where it is found out."""
     measures: Measures = Measures()
+    foreign: Foreign | None = None
+    """For predictions from files: how they are read."""
 
     def arguments(self, folder: Path) -> list[str]:
         """Of the command; every value stays in one word with its name, so that none is a name."""
-        words = [str(self.chosen.file), f"--pictures={folder}", f"--progress-every={EVERY}"]
+        what = [str(self.chosen.file)]
+        if self.foreign is not None:
+            what = self.foreign.arguments(self.chosen)
+        words = [*what, f"--pictures={folder}", f"--progress-every={EVERY}"]
         if self.data == "samples":
             words.append("--kind=samples")
         else:
@@ -47,7 +53,7 @@ def own_data(chosen: Chosen) -> tuple[str, str]:
         RequestError: nothing says which.
     """
     if chosen.run is None:
-        raise RequestError("Say on which data set the file shall be evaluated.")
+        raise RequestError(f"Say on which data set {chosen.title} shall be evaluated.")
     kind = ""
     with contextlib.suppress(RuntimeError, ValueError):  # no configuration, or an odd one
         kind = chosen.run.config().dataset

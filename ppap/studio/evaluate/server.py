@@ -36,6 +36,7 @@ from ppap.studio.evaluate.beside import MOST as MOST_BESIDE
 from ppap.studio.evaluate.beside import Intervals, differences, headings, notes, same_images
 from ppap.studio.evaluate.exploring import explore_request
 from ppap.studio.evaluate.fitting import Fitting
+from ppap.studio.evaluate.foreign import Foreign, choose, require_as_they_are
 from ppap.studio.evaluate.measures import read_measures
 from ppap.studio.evaluate.pixels import CountsOfReports, pixels_reply
 from ppap.studio.evaluate.reports import FOLDER, Reports
@@ -266,9 +267,10 @@ class Evaluating:
         """A request, or all that is wrong with it; ``to_start``: the data must be there, too."""
         mistakes = Mistakes()
         chosen: Chosen | None = None
+        foreign: Foreign | None = None
         data, split, kind = raw.get("data") or "", raw.get("split") or "", ""
         with mistakes.at("checkpoint"):
-            chosen = self.checkpoints.choose(raw.get("checkpoint"))
+            chosen, foreign = choose(raw.get("checkpoint"), self.checkpoints)
         with mistakes.at("split"):
             split = read_split(split)
         with mistakes.at("data"):
@@ -276,11 +278,14 @@ class Evaluating:
             if to_start:
                 self._check_data(data, kind, split, chosen)
         measures = read_measures(raw, mistakes, self.crf.why_not())
+        with mistakes.at("checkpoint"):
+            if foreign is not None:
+                require_as_they_are(measures)
         if to_start and not {"data", "split", "checkpoint"} & set(mistakes.found):
             self._fitting.check(measures, data, kind, split or own_split(chosen), mistakes)
         if chosen is None or mistakes.found:
             return None, mistakes
-        return Wanted(chosen, data, split, kind, measures), mistakes
+        return Wanted(chosen, data, split, kind, measures, foreign), mistakes
 
     def _data(self, data: object, chosen: Chosen | None) -> tuple[str, str]:
         """Folder and kind of the data set, empty where nothing says which; RequestError."""

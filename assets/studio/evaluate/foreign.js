@@ -1,0 +1,40 @@
+// Another method's predictions in place of a checkpoint: a folder of files, and how they are read.
+import { h, newId, select } from "../shared/dom.js";
+import { PathField } from "../shared/path-field.js";
+
+const HOLDING = [["clusters", "Clusters"], ["classes", "Classes"]];
+const MAPS = [["", "As their number asks for"], ["one-to-one", "One to one"], ["many-to-one", "Many to one"]];
+
+export class ForeignFields {
+  /** changed(): something else was chosen. */
+  constructor(server, changed) {
+    const id = newId("predictions");
+    this.path = h("input", { id, type: "text" });
+    this.place = new PathField(server, this.path);
+    this.are = select("Its numbers are", HOLDING, "clusters", () => {
+      this.show();
+      changed();
+    });
+    this.map = select("Clusters become classes", MAPS, "", changed, "Many to one is learnt on the scored images themselves, which flatters");
+    this.element = h(
+      "div",
+      { class: "foreign", hidden: true },
+      h("div", { class: "field" }, h("label", { for: id }, "Folder of predictions on this server"), this.place.element, h("p", { class: "help" }, "PNG files, 8 or 16 bits, named as the images are.")),
+      h("div", { class: "row-fields" }, this.are.field, this.map.field),
+    );
+    this.show();
+  }
+
+  show() {
+    this.map.field.hidden = this.are.input.value !== "clusters";
+  }
+
+  request() {
+    return { predictions: this.path.value.trim(), are: this.are.input.value, map: this.map.input.value };
+  }
+
+  /** What is still there after a reload. */
+  keep(kept) {
+    for (const [name, input] of Object.entries({ predictions: this.path, are: this.are.input, map: this.map.input })) kept.add(name, input);
+  }
+}
