@@ -3,7 +3,7 @@ import { h, newId, select } from "../shared/dom.js";
 import { PathField } from "../shared/path-field.js";
 
 const HOLDING = [["clusters", "Clusters"], ["classes", "Classes"]];
-const MAPS = [["", "As their number asks for"], ["one-to-one", "One to one"], ["many-to-one", "Many to one"]];
+const MAPS = [["", "Automatic"], ["one-to-one", "One to one"], ["many-to-one", "Many to one"]];
 
 export class ForeignFields {
   /** changed(): something else was chosen. */
@@ -11,22 +11,23 @@ export class ForeignFields {
     const id = newId("predictions");
     this.path = h("input", { id, type: "text" });
     this.place = new PathField(server, this.path);
-    this.are = select("Its numbers are", HOLDING, "clusters", () => {
+    this.are = select("They hold", HOLDING, "clusters", () => {
       this.show();
       changed();
     });
-    this.map = select("Clusters become classes", MAPS, "", changed, "Many to one is learnt on the scored images themselves, which flatters");
-    this.element = h(
-      "div",
-      { class: "foreign", hidden: true },
-      h("div", { class: "field" }, h("label", { for: id }, "Folder of predictions on this server"), this.place.element, h("p", { class: "help" }, "PNG files, 8 or 16 bits, named as the images are.")),
-      h("div", { class: "row-fields" }, this.are.field, this.map.field),
-    );
+    this.map = select("Matched", MAPS, "", changed, "Automatic: one to one, or many to one where there are more clusters than classes; that map is learnt on the scored images themselves, which flatters");
+    const said = h("p", { class: "help" }, "PNG files, 8 or 16 bits, named as the images are.");
+    this.folder = h("div", { class: "field", hidden: true }, h("label", { for: id }, "Folder of predictions on this server"), this.place.element, said);
+    this.how = h("div", { class: "row-fields", hidden: true }, this.are.field, this.map.field);
     this.show();
   }
 
   show() {
     this.map.field.hidden = this.are.input.value !== "clusters";
+  }
+
+  set hidden(hidden) {
+    this.folder.hidden = this.how.hidden = hidden;
   }
 
   request() {

@@ -61,9 +61,10 @@ export class EvaluateForm {
       },
       this.checkpoint.field,
       this.file,
-      this.foreign.element,
+      this.foreign.folder,
       // A run is always chosen; what may be empty is a path.
       this.errors.add("checkpoint", this.path, { value: () => this.named()?.value ?? "a run", use: (offer) => this.useOffer(offer) }),
+      this.foreign.how,
       h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.place.element, this.errors.add("data", this.data)),
       h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split, this.errors.add("split", this.split)),
       this.ours,
@@ -133,7 +134,7 @@ export class EvaluateForm {
   showCheckpoint() {
     const key = this.checkpoint.input.value;
     this.file.hidden = key !== FILE;
-    this.foreign.element.hidden = key !== FOREIGN;
+    this.foreign.hidden = key !== FOREIGN;
     this.ours.hidden = key === FOREIGN;
     const run = [FILE, FOREIGN, NONE].includes(key) ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
     this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
