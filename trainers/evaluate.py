@@ -36,6 +36,8 @@ examples:
       a published checkpoint; its 27 classes get the names of the data set
   python -m trainers.evaluate runs/camvid --clusters 11 50 100 --refine pamr --mirror
       clusters beyond the number of classes; refined with PAMR; mean of image and mirror
+  python -m trainers.evaluate --predictions ~/theirs --data ~/CamVid --split val --pictures out
+      another method's label maps, scored, drawn and compared as ours are
   python -m trainers.evaluate runs/in_s50 --data /data/ImageNetS50 --split validation
 
 JSON: "cluster" and "linear", each with "accuracy" and "miou" (per cent), "iou" (by class name),
@@ -59,7 +61,11 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     made.add_argument(
-        "target", metavar="RUN_OR_CHECKPOINT", type=expanded, help="a run's folder, or a file"
+        "target",
+        metavar="RUN_OR_CHECKPOINT",
+        type=expanded,
+        nargs="?",
+        help="a run's folder, or a file; left out for --predictions",
     )
     made.add_argument(
         "--data", metavar="DIR", type=expanded, help="the data set's folder (default: the run's)"
@@ -90,6 +96,7 @@ def parser() -> Parser:
         "otherwise; or one of these differences: nearest, half_evaluation, crf_bytes, "
         "pass_matching (default: the run's)",
     )
+    add_files(made)
     add_clusters(made)
     add_looks(made)
     made.add_argument("--json", metavar="FILE", type=expanded, help="write the report as JSON")
@@ -166,6 +173,47 @@ def parser() -> Parser:
         "(default: %(default)g)",
     )
     return made
+
+
+def add_files(made: argparse.ArgumentParser) -> None:
+    """Options on predictions as files."""
+    group = made.add_argument_group(
+        "predictions as files",
+        "A folder of PNG files, 8 or 16 bits or with a palette, named as the images are: of the\n"
+        "label map's size (or its shape), or the squares that are scored.",
+    )
+    group.add_argument(
+        "--predictions",
+        metavar="DIR",
+        type=expanded,
+        help="score another method's predictions instead of a checkpoint",
+    )
+    group.add_argument(
+        "--predictions-are",
+        choices=("clusters", "classes"),
+        default="clusters",
+        help="what the numbers in the files are; classes count from 0 in the data set's order "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--map",
+        choices=("one-to-one", "many-to-one"),
+        help="how clusters become classes (default: one to one; many to one where there are more "
+        "clusters than classes, learnt on the scored images themselves)",
+    )
+    group.add_argument(
+        "--ignore",
+        metavar="N",
+        type=whole_number(0, MOST),
+        help="the number that stands for no prediction, which counts as wrong (default: 255 in "
+        "files of 8 bits, 65535 in files of 16)",
+    )
+    group.add_argument(
+        "--write-predictions",
+        metavar="DIR",
+        type=expanded,
+        help="write the checkpoint's own: DIR/clusters, DIR/classes, and refined ones",
+    )
 
 
 def add_clusters(made: argparse.ArgumentParser) -> None:
@@ -261,11 +309,14 @@ def add_looks(made: argparse.ArgumentParser) -> None:
 @as_command
 def main(given: Sequence[str] | None = None) -> int:
     """Parse the arguments and run; returns the exit status."""
-    args = parser().parse_args(given)
+    made = parser()
+    args = made.parse_args(given)
     args.refine = tuple(dict.fromkeys([*args.refine, *(["crf"] if args.crf else [])]))
     for name in ("scales", "clusters", "cluster_by"):
         setattr(args, name, tuple(dict.fromkeys(getattr(args, name))))
     del args.crf
+    if args.target is None and args.predictions is None:
+        made.error("name a run's folder or a checkpoint, or --predictions DIR")
     try:
         from trainers.reporting.report import report  # takes seconds: --help should not
         from trainers.reporting.wanted import Wanted

@@ -6,15 +6,20 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from ppap.evaluation.later import ABOUT, LATER_HEAD, later_cells
 from ppap.evaluation.report import REFINEMENTS, Report, comparable, refinements
 from ppap.segmenter.inference import in_words
 
 NOTHING = "—"
 MEASURES = ("U-Acc", "U-mIoU", "L-Acc", "L-mIoU")
-KEY = (
-    "U: clusters, matched one to one with the classes; L: linear probe. Acc: share of all pixels "
-    "that are right; mIoU: mean over the classes. Per cent."
-)
+KEY_OF_MEASURES = "Acc: share of all pixels that are right; mIoU: mean over the classes. Per cent."
+KEY = f"U: clusters, matched one to one with the classes; L: linear probe. {KEY_OF_MEASURES}"
+# Of predictions from files, by how they became classes.
+FILES_KEY = {
+    "one-to-one": "U: clusters, matched one to one with the classes.",
+    "many-to-one": "U: clusters, each as the class that most of its pixels have on these images.",
+    "given": "U: classes, as the files name them.",
+}
 PROBES, NUMBERS = ("cluster", "linear"), ("accuracy", "miou")
 PARTS = ("border", "interior")
 # What Markdown would take for markup; html.escape takes the rest.
@@ -49,7 +54,7 @@ def score_rows(report: Report) -> list[tuple[str, list[float | None]]]:
     """What was measured, then the paper's rows: a label and the four MEASURES."""
 
     def four(scores: Report) -> list[float | None]:
-        return [scores[probe][name] for probe in PROBES for name in ("accuracy", "miou")]
+        return [(scores[probe] or {}).get(name) for probe in PROBES for name in NUMBERS]
 
     rows: list[tuple[str, list[float | None]]] = []
     if report["cluster"] is not None:
@@ -73,11 +78,20 @@ def subject(report: Report) -> str:
     count = len(report.get("images", ())) or report.get("distance", {}).get("images", 0)
     looks, refined = in_words(report.get("inference") or {}), " and ".join(refinements(report))
     how = (f"; {looks}" if looks else "") + (f"; also refined with {refined}" if refined else "")
+    by = f"backbone {report['backbone']['title']}"
+    if "predictions" in report:
+        found = report["predictions"]
+        by = f"{found['clusters']:,} {found['holding']}, predicted by another method"
     return (
         f"{name}{step} on {data['title']}, split {data['split']}: {count:,} "
-        f"image{'' if count == 1 else 's'} at {report['size']} pixels; backbone "
-        f"{report['backbone']['title']}{how}."
+        f"image{'' if count == 1 else 's'} at {report['size']} pixels; {by}{how}."
     )
+
+
+def key(report: Report) -> str:
+    """What the columns of the scores mean."""
+    by = report.get("predictions", {}).get("map")
+    return KEY if by is None else f"{FILES_KEY.get(by, '')} {KEY_OF_MEASURES}".strip()
 
 
 def scores_table(report: Report) -> str:
@@ -88,7 +102,7 @@ def scores_table(report: Report) -> str:
 
 def no_paper_row(report: Report) -> str | None:
     """A sentence where the paper has nothing to compare with."""
-    if report["paper"] or "distance" in report:
+    if report["paper"] or "distance" in report or "predictions" in report:
         return None
     return "The paper has no row for this data set, backbone and method."
 
@@ -210,7 +224,7 @@ def as_summary(report: Report) -> str:
     """The shortest account, for a terminal."""
     parts: list[str | None] = [subject(report)]
     if report["cluster"] is not None:
-        parts += [scores_table(report), KEY, no_paper_row(report)]
+        parts += [scores_table(report), key(report), no_paper_row(report)]
     parts += [*clusterings_text(report), retrieval_text(report)]
     parts += [distance_text(report), *report["notes"]]
     return "\n\n".join(part for part in parts if part)
@@ -221,7 +235,9 @@ def as_markdown(report: Report) -> str:
     parts: list[str | None] = ["# Evaluation", text(subject(report))]
     parts.append("\n".join(f"- {text(note)}" for note in report["notes"]))
     if report["cluster"] is not None:
-        parts += ["## Scores", scores_table(report), KEY, no_paper_row(report)]
+        parts += ["## Scores", scores_table(report), key(report), no_paper_row(report)]
+    if report.get("later"):
+        parts += ["## Later systems", table(LATER_HEAD, later_cells(report, text)), ABOUT]
     if "clusterings" in report:
         parts += ["## Any number of clusters", *clusterings_text(report)]
     if "retrieval" in report:
@@ -252,6 +268,8 @@ def frequency_rows(report: Report) -> list[tuple[str, list[float | None]]]:
     better = {f", with {title}": scores for title, scores in refinements(report).items()}
     for how, scores in {"": report, **better}.items():
         for probe, title in (("cluster", "clusters"), ("linear", "linear probe")):
+            if scores[probe] is None:
+                continue
             values = [scores["groups"][name][probe] for name in names]
             rows.append((title + how, [*values, scores[probe]["miou"]]))
     if paper := report["paper_groups"]:
@@ -270,6 +288,8 @@ def iou_columns(report: Report) -> list[tuple[str, Report]]:
     """Everything that has an IoU for each class, with its title."""
     columns = []
     for probe, title in (("cluster", "clusters"), ("linear", "linear")):
+        if report[probe] is None:
+            continue
         columns.append((title, report[probe]))
         columns += [
             (f"{title}, {name}", scores[probe]) for name, scores in refinements(report).items()
@@ -289,15 +309,15 @@ def classes_table(report: Report) -> str:
 
 def facts(report: Report) -> dict[str, str]:
     """Where the numbers are from."""
-    data = report["dataset"]
+    data, backbone, by_others = report["dataset"], report["backbone"], "predictions" in report
     found = {
-        "checkpoint": report["checkpoint"],
+        "predictions" if by_others else "checkpoint": report["checkpoint"],
         "SHA-256": report["digest"],
         "rule": report["rule"],
         "recipe": report["recipe"],
         "seed": report["seed"],
         "data": f"{data['folder']} ({data['kind']})",
-        "backbone": f"{report['backbone']['title']}. {report['backbone']['note']}",
+        "backbone": "" if by_others else f"{backbone['title']}. {backbone['note']}".strip(),
         "seconds": report["seconds"],
         "versions": ", ".join(f"{name} {number}" for name, number in report["versions"].items()),
     }

@@ -12,12 +12,12 @@ from PIL import Image
 
 from ppap.data import VOID_COLOUR
 from ppap.evaluation.curve import curve
+from ppap.evaluation.later import ABOUT, LATER_HEAD, later_cells
 from ppap.evaluation.markdown import (
     BORDER_HEAD,
     CLUSTERING_HEAD,
     CLUSTERINGS,
     FREQUENCY,
-    KEY,
     MEASURES,
     border_rows,
     borders_about,
@@ -26,6 +26,7 @@ from ppap.evaluation.markdown import (
     facts,
     frequency_rows,
     iou_columns,
+    key,
     no_paper_row,
     per_cent,
     retrieval_text,
@@ -55,6 +56,8 @@ def as_page(report: Report, pictures: Iterable[Pictured]) -> str:
     sections: list[str] = []
     if report["cluster"] is not None:
         sections.append(section("Scores", _scores(report)))
+    if report.get("later"):
+        sections.append(section("Later systems", _later(report)))
     if "clusterings" in report:
         sections.append(section("Any number of clusters", _clusterings(report)))
     if retrieval := retrieval_text(report):
@@ -124,9 +127,18 @@ def _scores(report: Report) -> Iterator[str]:
         for label, values in score_rows(report)
     )
     yield from table("scores", ("", *MEASURES), rows)
-    yield f'<p class="quiet">{escape(KEY)}</p>'
+    yield f'<p class="quiet">{escape(key(report))}</p>'
     if sentence := no_paper_row(report):
         yield f'<p class="quiet">{escape(sentence)}</p>'
+
+
+def _later(report: Report) -> Iterator[str]:
+    rows = (
+        f"<tr><th>{escape(system)}</th>{''.join(f'<td>{escape(one)}</td>' for one in cells)}</tr>"
+        for system, *cells in later_cells(report)
+    )
+    yield from table("scores", LATER_HEAD, rows)
+    yield f'<p class="quiet">{escape(ABOUT)}</p>'
 
 
 def _clusterings(report: Report) -> Iterator[str]:
@@ -266,6 +278,8 @@ def _matrices(report: Report) -> Iterator[str]:
         '<div class="matrices">'
     )
     for title, probe in (("Clusters", "cluster"), ("Linear probe", "linear")):
+        if report[probe] is None:
+            continue
         yield f"<div><p>{title}</p>"
         yield from _matrix(report["classes"], report[probe]["confusion"])
         yield "</div>"

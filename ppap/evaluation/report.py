@@ -14,6 +14,7 @@ from ppap.data import Dataset, printable
 from ppap.evaluation import per_image
 from ppap.evaluation.class_names import differing, in_words
 from ppap.evaluation.distance_split import DistanceScores
+from ppap.evaluation.later import later_rows
 from ppap.evaluation.metrics import Scores, group_means, number
 from ppap.evaluation.paper import distance_for, frequency_for, rows_for
 from ppap.evaluation.split import ImageScore, Measures, SplitScores
@@ -144,6 +145,7 @@ def build_report(
     if distance is not None:
         report["distance"] = distance_record(distance, dataset, info.title, rule)
     report["paper"] = [row._asdict() for row in rows_for(dataset.name, info.title, rule)]
+    report["later"] = later_rows(dataset.name)
     frequency = frequency_for(dataset.name, rule)
     report["paper_groups"] = None if frequency is None else frequency._asdict()
     report["left_out"] = left_out

@@ -67,6 +67,23 @@ SHAPE: dict[str, Any] = {
     "per_image": {"stamp": TEXT},
     "borders": {"width": WHOLE, "cluster": APART, "linear": APART},
     "paper": [{"method": TEXT}],
+    "later": [
+        {
+            "system": TEXT,
+            "backbone": TEXT,
+            "accuracy": NUMBER,
+            "miou": NUMBER,
+            "protocol": TEXT,
+            "source": TEXT,
+        }
+    ],
+    "predictions": {
+        "holding": TEXT,
+        "map": TEXT,
+        "clusters": WHOLE,
+        "values": [WHOLE],
+        "ignore": Maybe(WHOLE),
+    },
     "notes": [TEXT],
     "seconds": Maybe(NUMBER),
 }

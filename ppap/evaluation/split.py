@@ -129,6 +129,7 @@ def evaluate_split(
     refiners: Sequence[Refiner] = (),
     inference: Inference = PLAIN,
     border_width: int = WIDTH,
+    seen: Callable[[Predicted, dict[str, Refined]], None] | None = None,
     indices: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] | None = None,
@@ -145,6 +146,7 @@ def evaluate_split(
         inference: how images are looked at; left out, once, as published.
         border_width: how far from a change of label the border reaches, in pixels; 0 sets no
             borders apart.
+        seen: is given every image as it is predicted, and what refinements make of it.
         indices: only these items; left out, all.
         progress: told after every image how many are done, and of how many.
         stopped: asked before every image; True ends the evaluation.
@@ -166,6 +168,7 @@ def evaluate_split(
             refiners=refiners,
             inference=inference,
             border_width=border_width,
+            seen=seen,
             total=len(chosen),
             progress=progress,
             stopped=stopped,
@@ -180,6 +183,7 @@ def evaluate_batches(
     refiners: Sequence[Refiner] = (),
     inference: Inference = PLAIN,
     border_width: int = 0,
+    seen: Callable[[Predicted, dict[str, Refined]], None] | None = None,
     total: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     stopped: Callable[[], bool] | None = None,
@@ -192,6 +196,7 @@ def evaluate_batches(
         names: of the classes.
         refiners: as in ``evaluate_split``; every batch must then have its ``rgb``.
         border_width: as in ``evaluate_split``.
+        seen: as in ``evaluate_split``.
         inference: as in ``evaluate_split``; anything beyond one look needs images, not trunk
             outputs.
         total: how many images there will be, for ``progress`` (left out, 0).
@@ -220,6 +225,8 @@ def evaluate_batches(
             plain.add(truth, one.clusters, one.classes)
             for name, refined in better.items():
                 after[name].add(truth, refined.clusters, refined.classes)
+            if seen is not None:
+                seen(one, better)
             read.append((one.index, one.name))
             if progress is not None:
                 progress(len(read) + len(skipped), total or 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +17,20 @@ from ppap.evaluation.class_names import in_another_order, in_words
 from ppap.evaluation.crf import CrfPool, CrfUnavailableError, CrfWorkerError, require_crf
 from ppap.evaluation.distance_split import DistanceMatching, DistanceScores
 from ppap.evaluation.files import write_report
+from ppap.evaluation.foreign_files import Writer
 from ppap.evaluation.markdown import as_summary
 from ppap.evaluation.pamr import Pamr
 from ppap.evaluation.pictures import pictured
 from ppap.evaluation.published import PASS_SIZE, AsPublished
 from ppap.evaluation.report import build_report, write_json
-from ppap.evaluation.split import Refiner, SplitScores, evaluate_split
+from ppap.evaluation.split import Predicted, Refined, Refiner, SplitScores, evaluate_split
 from ppap.segmenter.inference import check_fits
 from ppap.settings import SettingError
 from trainers.command import DONE, FAILED, WRONG, expanded, say
 from trainers.devices import choose_device
 from trainers.progress import Progress
 from trainers.reporting.clusters import check_counts, clusterings, training_images
+from trainers.reporting.foreign import evaluate_files
 from trainers.reporting.retrieval import retrieved
 from trainers.reporting.target import BANK, Task, sound, task_of
 from trainers.reporting.wanted import Wanted
@@ -38,7 +40,8 @@ from trainers.runs.folder import RunError
 def report(wanted: Wanted) -> int:
     """Evaluate, print, write; failures become a sentence and an exit status."""
     try:
-        return evaluate(with_sound_targets(wanted))
+        wanted = with_sound_targets(wanted)
+        return evaluate(wanted) if wanted.predictions is None else evaluate_files(wanted)
     except (BackboneError, CrfUnavailableError, DataError, RunError, SettingError) as error:
         say(str(error))
         return WRONG
@@ -63,6 +66,7 @@ def with_sound_targets(wanted: Wanted) -> Wanted:
         wanted,
         json=sound_target("json", wanted.json),
         pictures=sound_target("pictures", wanted.pictures),
+        write_predictions=sound_target("write-predictions", wanted.write_predictions),
     )
 
 
@@ -73,8 +77,8 @@ def sound_target(name: str, given: Path | None) -> Path | None:
     path = expanded(given)
     if name == "json" and path.is_dir():
         raise SettingError(name, f"--json {path} is a folder: name a file in it.")
-    if name == "pictures" and path.exists() and not path.is_dir():
-        raise SettingError(name, f"--pictures {path} is a file: name a folder.")
+    if name != "json" and path.exists() and not path.is_dir():
+        raise SettingError(name, f"--{name} {path} is a file: name a folder.")
     for above in path.parents:
         if above.exists() and not above.is_dir():
             raise SettingError(name, f"--{name} {path}: {above} is a file, not a folder.")
@@ -222,9 +226,26 @@ def probes(
             refiners=refiners,
             inference=wanted.inference,
             border_width=wanted.border_width,
+            seen=None if wanted.write_predictions is None else keep(wanted, dataset),
             progress=progress.at,
             workers=wanted.workers,
         )
+
+
+def keep(wanted: Wanted, dataset: Dataset) -> Callable[[Predicted, dict[str, Refined]], None]:
+    """What writes each image's clusters and classes into the folder that was asked for."""
+    assert wanted.write_predictions is not None
+    writer = Writer(wanted.write_predictions, dataset)
+    say(f"Predictions go to {wanted.write_predictions}")
+
+    def each(one: Predicted, refined: dict[str, Refined]) -> None:
+        kinds: dict[str, Predicted | Refined] = {"": one}
+        kinds |= {f"-{name}": better for name, better in refined.items()}
+        for suffix, found in kinds.items():
+            writer.write(f"clusters{suffix}", one.index, found.clusters.cpu().numpy())
+            writer.write(f"classes{suffix}", one.index, found.classes.cpu().numpy())
+
+    return each
 
 
 def refuse_other_order(loaded: LoadedSegmenter, dataset: Dataset) -> None:

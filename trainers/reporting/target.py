@@ -44,6 +44,7 @@ def task_of(wanted: Wanted) -> Task:
         RunError: the folder is no run, or has no checkpoint yet.
         SettingError: nothing says where the data are.
     """
+    assert wanted.target is not None
     target = expanded(wanted.target)
     if not target.exists():
         raise RunError(f"{target} does not exist: name a run's folder or a checkpoint file.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ppap.evaluation.borders import WIDTH
+from ppap.evaluation.foreign_files import Holding
 from ppap.evaluation.retrieval import MEMORY
 from ppap.protocol import OF_EVALUATION, Protocol
 from ppap.segmenter.inference import Inference
@@ -16,8 +17,8 @@ from ppap.segmenter.inference import Inference
 class Wanted:
     """One evaluation. Paths that begin with ``~`` are expanded where they are used."""
 
-    target: Path
-    """A run's folder, or a checkpoint file."""
+    target: Path | None = None
+    """A run's folder, or a checkpoint file; None where there are ``predictions``."""
     data: Path | None = None
     """The data set's folder; None: the run's."""
     split: str | None = None
@@ -47,6 +48,15 @@ class Wanted:
     """How far from a change of label the border reaches, in pixels; 0: none is set apart."""
     protocol: str | None = None
     """This project's own way, or the published one; None: the run's."""
+    predictions: Path | None = None
+    """A folder of another method's predictions, instead of a target."""
+    predictions_are: Holding = "clusters"
+    map: Literal["one-to-one", "many-to-one"] | None = None
+    """How its clusters become classes; None: one to one unless there are more than classes."""
+    ignore: int | None = None
+    """The number in its files that stands for no prediction; None: the largest of their depth."""
+    write_predictions: Path | None = None
+    """A folder to write the target's own predictions to."""
     json: Path | None = None
     """The file to write the report to."""
     pictures: Path | None = None
