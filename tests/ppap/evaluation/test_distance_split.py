@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from ppap.data import DataError, Dataset, open_dataset
+from ppap.data.fitting import seen_whole
 from ppap.evaluation.distance import bank_of, classify, join, to_image_size
 from ppap.evaluation.distance_split import DistanceMatching
 from ppap.evaluation.metrics import Confusion, scores
@@ -84,8 +87,6 @@ def by_hand(segmenter: Segmenter, data: Dataset, frozen: bool) -> list[tuple[Ten
         )
         image = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None] / 255
         if max(sides) > 2 * SIZE:
-            from ppap.data.fitting import seen_whole
-
             features = seen_whole(
                 segmenter.backbone if frozen else segmenter.features,
                 np.array(small),
@@ -169,3 +170,41 @@ def test_without_masks(segmenter: Segmenter, root: Path) -> None:
     unlabelled = replace(bare, items=[replace(item, labels=None) for item in bare.items])
     with pytest.raises(DataError, match="nothing to score"):
         DistanceMatching(segmenter, size=SIZE).fill(unlabelled)
+
+
+def test_as_pass_does_it(segmenter: Segmenter, root: Path) -> None:
+    """Bilinear images, masks on the grid, places rounded down."""
+    bank, dataset = (open_dataset(root, split=split) for split in ("train-semi", "val"))
+    matching = DistanceMatching(segmenter, size=SIZE, frozen=True, k=3, as_pass=True)
+    matching.fill(bank)
+    found = matching.score(dataset)
+
+    def seen(data: Dataset) -> Iterator[tuple[Tensor, Tensor]]:
+        for i in range(len(data)):
+            example = data.load(i)
+            height, width = example.photo.rgb.shape[:2]
+            scale = SIZE / min(height, width)
+            sides = [max(1, round(side * scale / PATCH)) * PATCH for side in (width, height)]
+            small = Image.fromarray(example.photo.rgb).resize(
+                (sides[0], sides[1]), Image.Resampling.BILINEAR
+            )
+            features = seen_whole(segmenter.backbone, np.array(small), patch=PATCH, size=SIZE)
+            assert example.labels is not None
+            yield features.permute(0, 3, 1, 2), torch.from_numpy(example.labels)[None].double()
+
+    def enlarged(ids: Tensor, *size: int) -> Tensor:
+        return F.interpolate(ids[None].double(), size, mode="nearest")[0].long()
+
+    vectors = join(
+        bank_of(features, enlarged(labels, 4 * features.shape[2], 4 * features.shape[3]))
+        for features, labels in seen(bank)
+    )
+    assert found.bank == len(vectors)
+    confusion = Confusion(3)
+    for features, labels in seen(dataset):
+        ids = classify(features, vectors, classes=3, k=3)
+        confusion.update(labels.long(), enlarged(ids, *labels.shape[1:]))
+    assert found.scores.record() == scores(confusion, dataset.classes).record()
+    ours = DistanceMatching(segmenter, size=SIZE, frozen=True, k=3)
+    ours.fill(bank)
+    assert ours.score(dataset).scores.confusion.tolist() != found.scores.confusion.tolist()
