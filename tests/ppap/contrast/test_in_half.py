@@ -1,4 +1,4 @@
-"""Eq. 1 to 8 in half precision: beside the recorded numbers, and beside the same written plainly."""
+"""Eq. 1 to 8 in half precision: beside the recorded numbers, and the same written plainly."""
 
 from __future__ import annotations
 
