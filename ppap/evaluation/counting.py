@@ -113,7 +113,7 @@ def count_clusters(
 
     def batches(dataset: Dataset, which: Sequence[int], said: str, begin: float, end: float) -> Any:
         source = batches_of(dataset, which, size=size, batch=batch, workers=workers)
-        return _told(source, len(which), said, (begin, end), progress, stopped)
+        return told(source, len(which), said, (begin, end), progress, stopped)
 
     each = max(1, -(-patches // len(chosen)))
     found = sampled(how, batches(train, chosen, "Reading training images", 0, 0.2), each, seed)
@@ -142,8 +142,7 @@ def _check(
     images: int,
     patches: int,
 ) -> None:
-    if train.classes != split.classes:
-        raise ValueError("both splits must have the same classes")
+    check_splits(train, split)
     if not counts or not methods:
         raise ValueError("give at least one number of clusters and one method")
     for count in counts:
@@ -155,7 +154,13 @@ def _check(
     check_count("patches", patches, 1)
 
 
-def _told(
+def check_splits(train: Dataset, split: Dataset) -> None:
+    """ValueError where two splits have other classes."""
+    if train.classes != split.classes:
+        raise ValueError("both splits must have the same classes")
+
+
+def told(
     source: Iterable[EvaluationBatch],
     total: int,
     said: str,

@@ -1,0 +1,271 @@
+"""Clusterings from many starts, each chosen by its own loss: what a start adds to a score.
+
+A cluster probe ends where its start leads it, so one start says as much about the start as about
+the features. Here many clusterings with the probe's loss are found in the same patches of training
+images; of each kind of start the one with the least loss is kept, which takes no labels, and all of
+them are scored, so that the spread is known. Trained features and the backbone's own are treated
+alike.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ppap.checks import check_count
+from ppap.data import Dataset
+from ppap.evaluation.counting import (
+    IMAGES,
+    check_splits,
+    sampled,
+    spread,
+    told,
+)
+from ppap.evaluation.metrics import Confusion, Scores, match, number, scores
+from ppap.evaluation.per_image import Kind
+from ppap.evaluation.source import BATCH, SIZE, WORKERS, EvaluationBatch, batches_of, labelled
+from ppap.evaluation.split import EvaluationStoppedError, features_of
+from ppap.evaluation.tally import Tally
+from ppap.segmenter import Segmenter, merged_start, spread_start
+from ppap.segmenter.inference import PLAIN, Inference
+from ppap.segmenter.prediction import largest
+
+STARTS = {
+    "noise": "from noise, as the published probe starts",
+    "spread": "from patches far from each other (k-means++)",
+    "merged": "from merged clusters",
+    "linkage": "merged clusters as they are (average linkage of k-means pieces)",
+}
+COUNT, MOST = 10, 100
+# Of training images: a third of what other clusterings take, for ten times as many.
+PATCHES = 8192
+# Of Lloyd's; most starts stand still after 20 to 60.
+STEPS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class StartScores:
+    """All clusterings of one kind of start, on one kind of features."""
+
+    start: str
+    """A key of STARTS."""
+    frozen: bool
+    """Whether the features are the backbone's own."""
+    losses: tuple[float, ...]
+    """−mean cosine of training patches with their centroid, for each of them."""
+    scores: tuple[Scores, ...]
+    """Each matched one to one with the classes."""
+    images: Kind
+    """Every image's counts, of the chosen one."""
+
+    @property
+    def chosen(self) -> int:
+        """The one with the least loss."""
+        return min(range(len(self.losses)), key=lambda place: self.losses[place])
+
+    @property
+    def name(self) -> str:
+        """Tells it from the others of a report."""
+        return f"{self.start}_{'frozen' if self.frozen else 'trained'}"
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        best = self.scores[self.chosen]
+        return {
+            "start": self.start,
+            "features": "frozen" if self.frozen else "trained",
+            "chosen": self.chosen,
+            "losses": list(self.losses),
+            "accuracies": [number(one.accuracy) for one in self.scores],
+            "mious": [number(one.miou) for one in self.scores],
+            "accuracy": number(best.accuracy),
+            "miou": number(best.miou),
+            "iou": {name: number(value) for name, value in best.iou.items()},
+        }
+
+
+def deviation(values: Sequence[float | None]) -> float | None:
+    """Sample standard deviation over the starts; None for fewer than two numbers."""
+    known = [one for one in values if one is not None and not math.isnan(one)]
+    return statistics.stdev(known) if len(known) > 1 else None
+
+
+def from_many_starts(
+    segmenter: Segmenter,
+    train: Dataset,
+    split: Dataset,
+    *,
+    count: int = COUNT,
+    starts: Sequence[str] = tuple(STARTS),
+    features: Sequence[str] = ("trained", "frozen"),
+    seed: int = 0,
+    size: int = SIZE,
+    batch: int = BATCH,
+    workers: int = WORKERS,
+    inference: Inference = PLAIN,
+    images: int = IMAGES,
+    patches: int = PATCHES,
+    progress: Callable[[str, float], None] | None = None,
+    stopped: Callable[[], bool] | None = None,
+) -> list[StartScores]:
+    """Cluster training images from ``count`` starts of each kind; score all of them on a split.
+
+    Args:
+        segmenter: its features are clustered, with as many centroids as classes; its own probes
+            take no part.
+        train: where centroids are found: at most ``images`` images, drawn evenly over the split.
+        split: what is scored.
+        count: starts of each kind.
+        starts: keys of STARTS.
+        features: "trained", "frozen" or both.
+        seed: of the draws. The same seed gives the same patches, whatever the features are of.
+        size, batch, workers, inference: as of ``evaluate_split``.
+        images, patches: as of ``count_clusters``.
+        progress: told what is being done, and the share done, 0 to 1.
+        stopped: asked before every batch and every kind of start; True ends it.
+
+    Raises:
+        DataError: an image or label map cannot be read, or nothing is labelled.
+        EvaluationStoppedError: ``stopped`` said so.
+        ValueError: a number or a name that cannot be, or splits with other classes.
+    """
+    check_splits(train, split)
+    check_count("count", count, 1, MOST)
+    for name in starts:
+        if name not in STARTS:
+            raise ValueError(f"start must be one of {', '.join(STARTS)}, not {name!r}")
+    for name in features:
+        if name not in ("trained", "frozen"):
+            raise ValueError(f"features must be trained or frozen, not {name!r}")
+    chosen = spread(labelled(train), images)
+    kinds = [(start, name == "frozen") for name in features for start in starts]
+    each = max(1, -(-patches // len(chosen)))
+
+    def batches(
+        dataset: Dataset, which: Sequence[int], said: str, shares: tuple[float, float]
+    ) -> Any:
+        source = batches_of(dataset, which, size=size, batch=batch, workers=workers)
+        return told(source, len(which), said, shares, progress, stopped)
+
+    found: dict[tuple[str, bool], Tensor] = {}
+    losses: dict[tuple[str, bool], tuple[float, ...]] = {}
+    for half, name in enumerate(features):
+        how = (segmenter, inference, name == "frozen")
+        share = 0.6 * half / len(features)
+        said = f"Reading training images, {name} features"
+        source = batches(train, chosen, said, (share, share + 0.2 / len(features)))
+        with closing(source) as reading:
+            f = sampled(how, reading, each, seed)
+        for start in starts:
+            if stopped is not None and stopped():
+                raise EvaluationStoppedError("the evaluation was stopped")
+            if progress is not None:
+                progress(f"Clustering {count} times: {STARTS[start]}", share + 0.2)
+            made = centroids(f, len(split.classes), start, count, seed)
+            found[start, name == "frozen"] = made
+            losses[start, name == "frozen"] = tuple(loss(f, one) for one in made)
+    with closing(batches(split, labelled(split), "Scoring", (0.6, 1))) as scoring:
+        return _scored(segmenter, inference, scoring, split.classes, kinds, found, losses)
+
+
+@torch.no_grad()
+def loss(f: Tensor, found: Tensor) -> float:
+    """−mean over unit patches ``(N, D)`` of the best cosine with centroids ``(K, D)``."""
+    return -float((f @ found.T).max(dim=1).values.double().mean())
+
+
+def centroids(f: Tensor, classes: int, start: str, count: int, seed: int) -> Tensor:
+    """Unit vectors ``(count, classes, D)`` that come of so many starts of one kind.
+
+    Raises:
+        ValueError: there are fewer patches than classes.
+    """
+    check_count("classes", classes, 1, len(f))
+    begun = torch.stack([_start(f, classes, start, seed + 1000 * k) for k in range(count)])
+    return F.normalize(begun, dim=2) if start == "linkage" else settle(f, begun)
+
+
+def _start(f: Tensor, classes: int, start: str, seed: int) -> Tensor:
+    if start in ("merged", "linkage"):
+        return merged_start(f, classes, seed)
+    chance = torch.Generator().manual_seed(seed)
+    if start == "spread":
+        return spread_start(f, classes, chance)
+    return torch.randn(classes, f.shape[1], generator=chance).to(f)
+
+
+@torch.no_grad()
+def settle(f: Tensor, begun: Tensor, steps: int = STEPS) -> Tensor:
+    """Spherical k-means (Lloyd's steps) from S starts side by side.
+
+    Its objective is the cluster probe's loss, and where it stands still the gradient of that loss
+    is 0: a probe that learns for long enough ends at such a place. A centroid that no patch is
+    nearest to stays where it is, as a probe's does.
+
+    Args:
+        f: unit patches ``(N, D)``.
+        begun: where they start, ``(S, K, D)``, any length.
+        steps: at most; fewer where no patch changes its centroid any more.
+
+    Returns:
+        Unit vectors ``(S, K, D)``.
+    """
+    probes, clusters, width = begun.shape
+    found = F.normalize(begun, dim=2)
+    offsets = clusters * torch.arange(probes, device=f.device)
+    before: Tensor | None = None
+    for _ in range(steps):
+        products = (f @ found.view(-1, width).T).view(len(f), probes, clusters)
+        nearest = products.argmax(dim=2) + offsets
+        if before is not None and torch.equal(nearest, before):
+            break
+        before = nearest
+        # One product with a matrix of 0 and 1: many times as fast as adding row by row.
+        member = f.new_zeros(len(f), probes * clusters).scatter_(1, nearest, 1)
+        sums, some = member.T @ f, member.any(dim=0)
+        sums = torch.where(some.unsqueeze(1), sums, found.view(-1, width))
+        found = F.normalize(sums, dim=1).view(probes, clusters, width)
+    return found
+
+
+@torch.no_grad()
+def _scored(
+    segmenter: Segmenter,
+    inference: Inference,
+    source: Iterable[EvaluationBatch],
+    names: Sequence[str],
+    kinds: Sequence[tuple[str, bool]],
+    found: dict[tuple[str, bool], Tensor],
+    losses: dict[tuple[str, bool], tuple[float, ...]],
+) -> list[StartScores]:
+    classes = len(names)
+    chosen = {key: min(range(len(losses[key])), key=losses[key].__getitem__) for key in kinds}
+    whole = {key: [Confusion(classes) for _ in found[key]] for key in kinds}
+    images = {key: Tally(classes, classes) for key in kinds}
+    for batch in source:
+        for frozen in dict.fromkeys(frozen for _, frozen in kinds):
+            features = features_of(segmenter, batch.inputs, inference, frozen=frozen).float()
+            labels = batch.labels.to(features.device)
+            size = (labels.shape[1], labels.shape[2])
+            for key in (key for key in kinds if key[1] == frozen):
+                for place, one in enumerate(found[key]):
+                    products = (features @ one.to(features).T).permute(0, 3, 1, 2)
+                    maps = largest(products, size)
+                    whole[key][place].update(labels, maps)
+                    if place == chosen[key]:
+                        for truth, map_ in zip(labels, maps, strict=True):
+                            images[key].add(truth, map_)
+    made = []
+    for key in kinds:
+        each = tuple(scores(one, names, match(one)) for one in whole[key])
+        kept = images[key].kind(each[chosen[key]].assignment)
+        made.append(StartScores(*key, losses[key], each, kept))
+    return made
