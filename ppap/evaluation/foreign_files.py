@@ -66,13 +66,14 @@ def pair_files(folder: Path, dataset: Dataset, wanted: Sequence[int]) -> Paired:
     extra = []
     for name in names:
         parts = PurePosixPath(name).with_suffix("").parts
-        fits = sorted(
-            ((_alike(parts, own), index) for index, own in known.get(parts[-1], ())), reverse=True
-        )
-        if not fits or (len(fits) > 1 and fits[0][0] == fits[1][0] and fits[0][1] != fits[1][1]):
+        fits: dict[int, int] = {}
+        for index, own in known.get(parts[-1], ()):
+            fits[index] = max(fits.get(index, 0), _alike(parts, own))
+        likest = [index for index, alike in fits.items() if alike == max(fits.values())]
+        if len(likest) == 1:
+            best[likest[0]].append((fits[likest[0]], name))
+        else:
             extra.append(name)
-            continue
-        best[fits[0][1]].append((fits[0][0], name))
     files = {}
     for index, found in best.items():
         found.sort(reverse=True)
