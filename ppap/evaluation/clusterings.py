@@ -56,7 +56,7 @@ def agreement(confusion: Confusion) -> Agreement:
     if not total:
         return Agreement(float("nan"), float("nan"), float("nan"), unused, missed)
     purity = 100 * counts.max(dim=0).values.sum() / total
-    return Agreement(float(purity), _nmi(counts), _ari(counts), unused, missed)
+    return Agreement(float(purity), _nmi(counts), adjusted_rand(counts), unused, missed)
 
 
 def _nmi(counts: Tensor) -> float:
@@ -71,7 +71,12 @@ def _nmi(counts: Tensor) -> float:
     return float((mutual / mean).clamp(0, 1)) if mean > 0 else 1.0
 
 
-def _ari(counts: Tensor) -> float:
+def adjusted_rand(counts: Tensor) -> float:
+    """The adjusted Rand index of two partitions by their contingency table, float64 of any shape.
+
+    1 where they are the same, about 0 where they agree by chance.
+    """
+
     def pairs(n: Tensor) -> Tensor:
         return (n * (n - 1) / 2).sum()
 
