@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import shutil
+import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import Running, pages, studio
+from tests.browser.driver import Running, pages, painted, studio, until
 from tests.ppap.studio.evaluate.test_server import Place
 
 REPORT = "#evaluate .report[data-ready=true]"
 BROWSER = "document.querySelector('#evaluate .images')"
+STUDIO = "document.querySelector('#evaluate').studio"
+# What lies over a picture, in the pixels of the label map.
+LAYER = f"""(name) => {{
+  const {{ layer }} = {STUDIO}.images.pictures.all.get(name);
+  return [...layer.getContext('2d').getImageData(0, 0, layer.width, layer.height).data];
+}}"""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     made = Place(tmp_path_factory.mktemp("evaluate"))
+    other = made.runs / ".evaluations" / "one, two"
+    other.mkdir(parents=True)
+    for name in ("report.json", "images.npz"):
+        shutil.copy(made.run.folder / name, other / name)
+    os.utime(other / "report.json", (9, 9))  # the run's own is the newest
     yield made
     made.close()
 
@@ -47,16 +62,40 @@ def image_ready(page: Page) -> int:
     return int(page.evaluate(f"{BROWSER}.dataset.index"))
 
 
+def matrix(page: Page) -> np.ndarray:
+    """The numbers behind the cells of three classes, row by row."""
+    values = page.locator("#evaluate .matrix td[data-cell]").evaluate_all(
+        "(cells) => cells.map((cell) => Number(cell.dataset.value))"
+    )
+    return np.array(values).reshape(3, 3)
+
+
+def squares(place: Place, index: int) -> dict[str, np.ndarray]:
+    """The label maps of an image of the report ``first``, 32 × 32 each, −1 where there is none."""
+    reply = place.evaluating.image({"report": "first", "index": index})
+    found = {}
+    for name, data in reply["maps"].items():
+        flat = np.frombuffer(zlib.decompress(base64.b64decode(data)), np.uint8).astype(int)
+        found[name] = np.where(flat == 255, -1, flat).reshape(32, 32)
+    return found
+
+
 def test_a_run_s_report_is_open_at_once(open_tab: Callable[[], Page], place: Place) -> None:
     page = open_tab()
     report = json.loads((place.run.folder / "report.json").read_text())
     row = page.locator("#evaluate table.numbers tr.measured").first.inner_text().split("\t")
     assert row[1] == f"{report['cluster']['accuracy']:.1f}"
     assert page.locator("#evaluate .bar-row").count() == 3
-    page.wait_for_selector("#evaluate .confusion[data-drawn=true]")
-    z = page.evaluate("document.querySelector('#evaluate .confusion').data[0].z")
     counts = np.array(report["cluster"]["confusion"])[:, :3]
-    assert np.allclose(np.array(z)[:, :3], 100 * counts / counts.sum(1, keepdims=True))
+    assert np.allclose(matrix(page), 100 * counts / counts.sum(1, keepdims=True))
+    card = page.locator("#evaluate .confusion-card")
+    card.get_by_role("radio", name="By column").click()
+    assert np.allclose(matrix(page), 100 * counts / np.maximum(counts.sum(0), 1))
+    card.get_by_role("radio", name="Pixels").click()
+    card.get_by_role("button", name="Diagonal").click()
+    assert np.array_equal(matrix(page), counts)
+    texts = card.locator("td[data-cell='1.1'], td[data-cell='0.1']").all_inner_texts()
+    assert texts == [f"{counts[0, 1] / 1000:.1f}k", ""]
 
 
 def test_the_worst_image_comes_first_with_where_it_is_wrong(
@@ -66,21 +105,97 @@ def test_the_worst_image_comes_first_with_where_it_is_wrong(
     report = json.loads((place.run.folder / "report.json").read_text())
     worst = min(report["images"], key=lambda one: one["cluster"]["accuracy"])
     assert image_ready(page) == worst["index"]
-    titles = page.locator("#evaluate .image-panels figcaption").all_inner_texts()
+    titles = page.locator("#evaluate .image-panels figcaption .title").all_inner_texts()
     assert titles == ["Photo", "Truth", "Prediction", "Wrong"]
     page.get_by_role("button", name="Next image").click()
     page.wait_for_selector(
         f"#evaluate .images[data-ready=true]:not([data-index='{worst['index']}'])"
     )
-    page.locator("#evaluate .images").get_by_label("CRF").fill("0.5")
-    page.wait_for_selector("#evaluate .image-panels[data-kind=cluster_crf]")
+    page.locator("#evaluate .images").get_by_role("radio", name="CRF").click()
+    page.wait_for_selector("#evaluate .images[data-ready=true][data-shows=cluster_crf]")
+    page.locator("#evaluate .images").get_by_label("Refined").fill("0.5")
+    edge, height = page.evaluate(
+        f"(({{ pictures, found }}) => [found[0].width / 2, found[0].height])({STUDIO}.images)"
+    )
+    shown, plain, refined = (
+        np.array(page.evaluate(f"[...{STUDIO}.images.{where}]")).reshape(height, -1)
+        for where in (
+            "pictures.maps[0]",
+            "found[0].maps.cluster",
+            "found[0].maps.cluster_crf",
+        )
+    )
+    assert np.array_equal(shown[:, : int(edge)], refined[:, : int(edge)])
+    assert np.array_equal(shown[:, int(edge) :], plain[:, int(edge) :])
+
+
+def test_from_a_cell_to_its_images_and_pixels(open_tab: Callable[[], Page], place: Place) -> None:
+    """By keyboard alone, against label maps that the page has no part in."""
+    page = open_tab()
+    image_ready(page)
+    images = place.evaluating.reports.read("first")["images"]
+    maps = {one["index"]: squares(place, one["index"]) for one in images}
+    cell = page.locator("#evaluate .matrix td[data-cell='0.0']")
+    cell.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#evaluate .images[data-counted='cell.0.1'][data-only='cell.0.1']")
+    wanted = {
+        index: int(((one["truth"] == 0) & (one["cluster"] == 1)).sum())
+        for index, one in maps.items()
+    }
+    ranked = sorted(filter(wanted.get, wanted), key=lambda index: (-wanted[index], index))
+    rows = page.locator("#evaluate .image-row")
+    assert [int(row.get_attribute("data-index") or -1) for row in rows.all()] == ranked
+    assert rows.locator("b").all_inner_texts() == [f"{wanted[index]:,}" for index in ranked]
+    total, holding = sum(wanted.values()), len(ranked)
+    chip = page.locator("#evaluate .singled")
+    expect(chip).to_contain_text(f"{total:,} pixels in {holding} images")
+    assert image_ready(page) == ranked[0]
+    # Just those pixels have colours: whole photos are 40 pixels wide, their squares 32.
+    chosen = np.zeros((32, 40), bool)
+    chosen[:, 4:36] = (maps[ranked[0]]["truth"] == 0) & (maps[ranked[0]]["cluster"] == 1)
+    colours = place.evaluating.reports.read("first")["colours"]
+    for picture, colour in (
+        ("truth", colours[0]),
+        ("predicted-0", colours[1]),
+        ("wrong-0", [214, 30, 60]),
+    ):
+        layer = np.array(page.evaluate(LAYER, picture)).reshape(32, 40, 4)
+        coloured = (layer[..., :3] == colour).all(-1) & (layer[..., 3] == 255)
+        assert np.array_equal(coloured, chosen), picture
+    page.get_by_role("button", name="Next image").click()
+    page.wait_for_selector(f"#evaluate .images[data-ready=true][data-index='{ranked[1]}']")
+    until(page, f"location.search.includes('image={ranked[1]}&order=pixels&only=cell.0.1')")
+    # A reload comes back to it; the chip takes it away.
+    page.reload()
+    page.wait_for_selector("#evaluate .images[data-counted='cell.0.1'][data-ready=true]")
+    assert image_ready(page) == ranked[1]
+    expect(page.locator("#evaluate .matrix .chosen")).to_have_attribute("data-cell", "0.1")
+    chip.get_by_role("button", name="Show all pixels again").click()
+    page.wait_for_selector("#evaluate .images[data-ready=true][data-only='']")
+    expect(chip).to_be_hidden()
+    assert rows.count() == len(images)
+    layer = np.array(page.evaluate(LAYER, "predicted-0")).reshape(32, 40, 4)
+    assert (layer[:, 4:36, 3] == 255).all()
+    # A bar: the images by the pixels that its IoU is made of; then those with another class alone.
+    page.locator("#evaluate .bar-row").nth(2).locator(".bar").click()
+    page.wait_for_selector("#evaluate .images[data-counted='any.2'][data-only='any.2']")
+    union = [
+        int(((m["truth"] == 2) | ((m["cluster"] == 2) & (m["truth"] >= 0))).sum())
+        for m in maps.values()
+    ]
+    assert sorted(rows.locator("b").all_inner_texts()) == sorted(f"{one:,}" for one in union if one)
+    page.locator("#evaluate .images").get_by_label("Part of an image's name").fill("P3")
+    expect(page.locator("#evaluate .image-side")).to_contain_text("1 of 5 images")
+    page.wait_for_selector("#evaluate .images[data-ready=true][data-index='3']")
 
 
 def test_an_evaluation_is_begun_here_and_shown_beside_another(
     open_tab: Callable[[], Page],
 ) -> None:
     page = open_tab()
-    page.locator("#evaluate").get_by_label("Split").fill("all")
+    page.locator("#evaluate").get_by_label("Split", exact=True).fill("all")
     page.get_by_role("button", name="Evaluate", exact=True).click()
     page.wait_for_selector(f"{REPORT}[data-report^='.evaluations/']", timeout=180_000)
     page.locator("#evaluate li[data-report=first] .compare").click()
@@ -88,15 +203,35 @@ def test_an_evaluation_is_begun_here_and_shown_beside_another(
     image_ready(page)
     assert page.locator("#evaluate .image-panels figure").count() == 6
     assert page.locator("#evaluate .bar-row").first.locator(".bar").count() == 2
-    assert page.locator("#evaluate .confusion").count() == 2
+    assert page.locator("#evaluate .matrix").count() == 2
+    # The same checkpoint, but for the CRF: no difference, and headings that tell them apart.
+    expect(page.locator("#evaluate .comparability")).to_contain_text("refined alike")
+    captions = page.locator("#evaluate [data-picture^=predicted] small").all_inner_texts()
+    assert [one.rpartition(" · ")[2] for one in captions] == ["not refined", "with CRF"]
+    assert page.locator("#evaluate .differences td.sure").count() == 0
+    page.get_by_role("button", name="Who is right").click()
+    painted(page)
+    layers = [np.array(page.evaluate(LAYER, f"wrong-{i}")).reshape(-1, 4) for i in range(2)]
+    both = {190, 220, 0}  # the opacities of both right, both wrong, and no truth
+    assert set(np.concatenate(layers)[:, 3].tolist()) <= both
+    page.locator("#evaluate .images").get_by_label("Order").select_option("difference")
+    assert set(page.locator("#evaluate .image-row b").all_inner_texts()) == {"±0.0"}
+    # A third, of a name that a link must keep apart from others.
+    page.locator("#evaluate li[data-report='.evaluations/one, two'] .compare").click()
+    page.wait_for_selector(f"{REPORT}[data-beside='first,.evaluations/one%2C two']")
+    image_ready(page)
+    assert page.locator("#evaluate .image-panels figure").count() == 8
+    page.reload()
+    page.wait_for_selector(f"{REPORT}[data-beside='first,.evaluations/one%2C two']")
+    page.locator("#evaluate li[data-report='.evaluations/one, two'] .compare").click()
+    page.wait_for_selector(f"{REPORT}[data-beside=first]")
     # Deleted after a question; what it was beside is open then.
     page.on("dialog", lambda dialog: dialog.accept())
-    own = page.locator("#evaluate li[data-report^='.evaluations/']")
-    assert own.count() == 1
+    own = page.locator("#evaluate li.current")
     assert page.locator("#evaluate li[data-report=first]").get_by_role("button").count() == 2
     own.get_by_role("button", name="Delete").click()
     page.wait_for_selector(f"{REPORT}[data-report=first][data-beside='']")
-    assert own.count() == 0
+    assert page.locator("#evaluate li[data-report^='.evaluations/']").count() == 1
 
 
 def test_what_cannot_be_evaluated_is_told_at_its_field(
@@ -112,7 +247,7 @@ def test_what_cannot_be_evaluated_is_told_at_its_field(
     expect(said).to_be_hidden()
     # A path that nobody has typed yet is no mistake, until it is sent.
     page.locator("#evaluate").get_by_label("Checkpoint", exact=True).select_option("file")
-    page.locator("#evaluate").get_by_label("Split").fill("vall")
+    page.locator("#evaluate").get_by_label("Split", exact=True).fill("vall")
     data.fill("/no/such/folder")
     expect(said).to_have_text("There is no folder /no/such/folder on this server.")
     expect(page.locator("#evaluate [data-error=checkpoint]")).to_be_hidden()
@@ -131,4 +266,4 @@ def test_what_cannot_be_evaluated_is_told_at_its_field(
     expect(split).to_contain_text("has no split vall.")
     split.get_by_role("button", name="val", exact=True).click()
     expect(split).to_be_hidden()
-    assert page.locator("#evaluate").get_by_label("Split").input_value() == "val"
+    assert page.locator("#evaluate").get_by_label("Split", exact=True).input_value() == "val"

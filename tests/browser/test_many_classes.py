@@ -16,7 +16,7 @@ from tests.browser.driver import pages, painted, studio
 from tests.support.many_classes import IDS, SIZE, run_of_many_classes
 
 READY = "#segment .stage[data-ready=true]"
-NONE = 65535
+TRUTH = "document.querySelector('#evaluate').studio.images.pictures.all.get('truth')"
 
 
 @pytest.fixture(scope="module")
@@ -81,37 +81,31 @@ def test_a_report_s_images_are_in_the_colours_of_their_classes(
     page.wait_for_selector("#evaluate .report[data-report=many]", timeout=60_000)
     page.wait_for_selector("#evaluate .images[data-ready=true]", timeout=60_000)
     index = int(page.locator("#evaluate .images").get_attribute("data-index") or -1)
-    truth = page.evaluate(
-        """() => {
-          const view = document.querySelector('#evaluate').studio.main.querySelector('.images');
-          return view && [...view.querySelectorAll('canvas')].length;
-        }"""
-    )
-    assert truth == 4
+    assert page.locator("#evaluate .images canvas").count() == 4
     page.locator("#evaluate .images .opacity input").last.fill("1")
     painted(page)
     wanted = read_square(
         open_dataset(place / "ImageNetS300", split="validation"), index, SIZE
     ).labels
     colours = np.array([*palette(301), (0, 0, 0)])
+    point = f"(at) => {TRUTH}.pointOf(...at)"
     for y, x in ((8, 8), (8, 24), (24, 8), (40, 8), (40, 40)):
-        shown = (
-            page.locator("#evaluate .image-panels canvas")
-            .nth(1)
-            .evaluate(
-                "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3)",
-                [x, y],
-            )
+        shown = page.evaluate(
+            """([x, y]) => {
+              const { canvas } = PICTURE;
+              const share = canvas.width / canvas.clientWidth;
+              const at = PICTURE.pointOf(x, y).map((one) => Math.floor(one * share));
+              return [...canvas.getContext('2d').getImageData(...at, 1, 1).data].slice(0, 3);
+            }""".replace("PICTURE", TRUTH),
+            [x, y],
         )
         if wanted[y, x] >= 0:
             assert shown == colours[wanted[y, x]].tolist(), (x, y)
     # A pixel's class by its name; the pointer is over the truth.
     canvas = page.locator("#evaluate .image-panels canvas").nth(1)
-    box = canvas.bounding_box()
-    assert box is not None
-    down, across = (np.argwhere(wanted == 300)[0] + 3.5).tolist()
-    scale_x, scale_y = box["width"] / SIZE, box["height"] / SIZE
-    canvas.hover(position={"x": across * scale_x, "y": down * scale_y})
+    down, across = np.argwhere(wanted == 300)[0].tolist()
+    x, y = page.evaluate(point, [across, down])
+    canvas.hover(position={"x": x, "y": y})
     classes = json.loads((place / "runs/many/report.json").read_text())["classes"]
     said = page.locator("#evaluate .images .readout").inner_text()
     assert said.startswith(f"truth: {classes[300]}")

@@ -101,6 +101,7 @@ class Matrix {
       h("tbody", {}, counts.map((_, i) => h("tr", {}, head(classes[i], `${classes[i]}, missed`, `${i}.-1`, { scope: "row" }), names.map((__, j) => cell(i, j))))),
     );
     this.columns = names.length;
+    table.style.setProperty("--columns", String(names.length));
     const focused = this.element.contains(document.activeElement);
     this.element.replaceChildren(table);
     this.element.dataset.drawn = "true";
@@ -177,7 +178,7 @@ class Pairs {
   }
 }
 
-const short = (value) => (value < 1000 ? String(value) : value < 1e6 ? `${(value / 1e3).toFixed(0)}k` : `${(value / 1e6).toFixed(1)}M`);
+const short = (value) => (value < 1000 ? String(value) : value < 1e5 ? `${(value / 1e3).toFixed(1)}k` : value < 1e6 ? `${(value / 1e3).toFixed(0)}k` : `${(value / 1e6).toFixed(1)}M`);
 
 function channels(text) {
   const hex = text.trim().replace("#", "");
