@@ -165,10 +165,12 @@ def notes(report: Report, found: ForeignScores, paired: Paired) -> Iterator[str]
         yield f"{count:,} {fit} no image of the split: {in_short(paired.extra)}."
     if found.agreement is not None:
         one = found.agreement
-        missed = f"{one.missed} of {len(report['classes'])} classes are no cluster's most frequent"
+        missed = (
+            f"{one.missed} of {len(report['classes'])} classes are no cluster's most frequent one"
+        )
         yield (
             f"Whatever the {len(found.values):,} clusters are called: purity {one.purity:.1f} %, "
-            f"NMI {one.nmi:.3f}, ARI {one.ari:.3f}; {missed}."
+            f"NMI {one.nmi:.3f}, ARI {one.ari:.3f}; {missed}.".replace("-", "−")
         )
     if report["unlabelled"]:
         yield f"{report['unlabelled']} images of the split have no label map and do not count."
