@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -121,11 +122,20 @@ def test_an_own_picture_with_fewer_clusters_and_a_zip(tab: Page, tmp_path: Path)
     number.press("Enter")
     wait_for_new(tab, old)
     tab.locator("#segment li[data-segment='0'] input[type=text]").fill("one")
+    tab.get_by_role("button", name="What is in the ZIP").click()
+    photos = tab.get_by_label("With the photos")
+    assert photos.locator("xpath=..").inner_text() == "With the photos, 0.2 MB"
+    photos.check()
+    tab.get_by_label("Polygons in the JSON").check()
+    tab.get_by_label("With overlays").uncheck()
     with tab.expect_download() as waiting:
         tab.get_by_role("button", name="Download ZIP").click()
     assert waiting.value.suggested_filename == "segments-two parts.zip"
     with zipfile.ZipFile(waiting.value.path()) as archive:
+        assert archive.read("images/two parts.png") == (tmp_path / "two parts.png").read_bytes()
+        assert "overlays/two parts.png" not in archive.namelist()
         document = json.loads(archive.read("annotations.json"))
+        assert isinstance(document["annotations"][0]["segmentation"], list)
         with archive.open("labels/two parts.png") as file:
             label = np.array(Image.open(file))
     assert [one["name"] for one in document["categories"]] == ["one", "cluster 2"]
@@ -135,11 +145,110 @@ def test_an_own_picture_with_fewer_clusters_and_a_zip(tab: Page, tmp_path: Path)
     assert np.array_equal(np.array(ids).reshape(300, 500), label)
 
 
-def test_a_number_that_cannot_be_is_told_at_its_field(tab: Page) -> None:
+def test_switches_are_said_and_linked_and_what_cannot_be_is_told_at_its_field(tab: Page) -> None:
     number = tab.locator("#segment [data-part=clusters]")
     number.fill("1")
     number.press("Enter")
     assert "from 2 to 64" in tab.locator("#segment .field-error:visible").inner_text()
+    tab.locator("#segment summary", has_text="Inference").click()
+    window = tab.get_by_label("Sliding windows, pixels")
+    window.fill("100")
+    window.press("Enter")
+    error = tab.locator("#segment [data-error=window]")
+    until(tab, "document.querySelector('#segment [data-error=window]').innerText.includes('patch')")
+    assert "multiple of the patch size" in error.inner_text()
+    # What can be is asked for, said, and in the link.
+    window.fill("")
+    old = result_of(tab)
+    tab.locator("#segment").get_by_role("radio", name="224 px").click()
+    wait_for_new(tab, old)
+    old = result_of(tab)
+    tab.locator("#segment").get_by_role("radio", name="PAMR").click()
+    wait_for_new(tab, old)
+    old = result_of(tab)
+    tab.get_by_label("Mean of picture and mirror").check()
+    wait_for_new(tab, old)
+    summary = tab.locator("#segment .stage > .summary")
+    assert re.fullmatch(
+        r"6 pictures · .+ s each · PAMR · mean of image and mirror", summary.inner_text()
+    )
+    assert tab.locator("#segment summary .on").inner_text() == "time × 2"
+    until(tab, "location.search.includes('refine=pamr') && location.search.includes('mirror=1')")
+    tab.reload()
+    tab.wait_for_selector(f"{READY}[data-refine=pamr]", timeout=120_000)
+    assert tab.get_by_label("Mean of picture and mirror").is_checked()
+
+
+ROWS = """
+() => {
+  const grid = document.querySelector('#segment .segment-grid');
+  const box = grid.getBoundingClientRect();
+  const rows = new Map();
+  for (const figure of grid.children) {
+    const { top, left, right } = figure.getBoundingClientRect();
+    rows.set(top, [...(rows.get(top) ?? []), { left, right, height: figure.querySelector('canvas').clientHeight }]);
+  }
+  return [...rows.values()].map((row) => ({
+    unused: box.width - row.reduce((sum, { left, right }) => sum + right - left, 0) - 10 * (row.length - 1),
+    heights: row.map(({ height }) => height),
+  }));
+}
+"""
+
+
+def test_rows_are_full_and_one_picture_is_looked_at_closely(tab: Page, tmp_path: Path) -> None:
+    shapes = [(300, 200), (150, 300), (400, 130), (200, 200), (2600, 1500)]
+    for n, (width, height) in enumerate(shapes):
+        y, x = np.mgrid[:height, :width]
+        rgb = np.stack([x * 255 // width, y * 255 // height, (x // 9 + y // 9) % 2 * 255], 2)
+        Image.fromarray(rgb.astype(np.uint8)).save(tmp_path / f"{n}.png")
+    old = result_of(tab)
+    tab.get_by_role("radio", name="Your images").last.click()
+    files = [str(tmp_path / f"{n}.png") for n in range(5)]
+    tab.locator("#segment input[type=file]").set_input_files(files)
+    wait_for_new(tab, old)
+    for width in (1440, 420):
+        tab.set_viewport_size({"width": width, "height": 900})
+        until(tab, f"({ROWS})().every(({{ unused }}) => unused > -1 && unused < 4)")
+        rows = tab.evaluate(ROWS)
+        assert all(max(row["heights"]) - min(row["heights"]) <= 1 for row in rows)
+        highest = [row["heights"][0] for row in rows]
+        assert max(highest) < 3.5 * min(highest)
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    # A double click makes it large, with all its pixels.
+    x, y = tab.evaluate(f"{SEGMENT}.views[4].pointOf(0) ?? [9, 9]")
+    tab.locator("#segment figure canvas").nth(4).dblclick(position={"x": x, "y": y})
+    until(tab, f"{SEGMENT}.views[4].width === 2048")
+    assert tab.locator("#segment figure:visible").count() == 1
+    assert tab.locator(".segment-editor").is_hidden()
+    # Photo and segments stay in step: what is under the pointer is what the map says there.
+    large = tab.locator("#segment figure.large canvas")
+    tab.keyboard.press("+")
+    large.hover(position={"x": 200, "y": 100})
+    tab.mouse.wheel(0, -300)
+    until(tab, f"{SEGMENT}.gallery.large.camera.scale > 1.7")
+    drawn(tab)
+    told = tab.evaluate(
+        """() => {
+          const { gallery, edits } = document.querySelector('#segment').studio;
+          const view = gallery.large, box = view.canvas.getBoundingClientRect();
+          const { left, top, side } = view.camera.window;
+          const at = [Math.floor((left + 200 / box.width * side) * view.width), Math.floor((top + 100 / box.height * side) * view.height)];
+          return edits.nameOf(view.ids[at[1] * view.width + at[0]]);
+        }"""
+    )
+    large.hover(position={"x": 201, "y": 100})
+    large.hover(position={"x": 200, "y": 100})
+    assert tab.locator("#segment .readout").inner_text().startswith(f"{told}: ")
+    before = tab.evaluate(f"{SEGMENT}.gallery.large.camera.x")
+    tab.keyboard.press("ArrowRight")
+    assert tab.evaluate(f"{SEGMENT}.gallery.large.camera.x") > before
+    tab.keyboard.press("0")
+    tab.keyboard.press("ArrowLeft")
+    assert tab.locator("#segment .closer .name").inner_text() == "3.png"
+    tab.keyboard.press("Escape")
+    assert tab.locator("#segment figure:visible").count() == 5
+    assert tab.evaluate("document.activeElement.ariaLabel") == "3.png, segmented"
 
 
 def test_a_checkpoint_is_made_as_a_run_like_any_other(browser: Browser, tmp_path: Path) -> None:

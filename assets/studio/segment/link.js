@@ -1,10 +1,11 @@
 // What Segment shows as parts of a link, and back.
+import { USUAL, readScales } from "./switches.js";
 
 /** What may be in a link. */
-export const NAMES = ["source", "folder", "split", "set", "size", "backbone", "clusters", "run", "which", "file", "crf", "show", "start"];
+export const NAMES = ["source", "folder", "split", "set", "size", "backbone", "clusters", "run", "which", "file", "refine", "crf", "mirror", "scales", "window", "shifts", "show", "start"];
 
 /** A request as texts by name; empty where it is as usual. */
-export function writeRequest({ source, folder, split, of, size, backbone, clusters, checkpoint, crf }, config) {
+export function writeRequest({ source, folder, split, of, size, backbone, clusters, checkpoint, refine, mirror, scales, window, shifts }, config) {
   const frozen = checkpoint === null;
   const unless = (usual, value) => (value === usual ? "" : value);
   return {
@@ -19,14 +20,18 @@ export function writeRequest({ source, folder, split, of, size, backbone, cluste
     run: checkpoint?.run,
     which: checkpoint?.which,
     file: checkpoint?.file,
-    crf: crf ? "1" : "",
+    refine: unless("none", refine),
+    mirror: mirror ? "1" : "",
+    scales: unless("1", scales.join(" ")),
+    window: window ? String(window) : "",
+    shifts: shifts > 1 ? String(shifts) : "",
   };
 }
 
 /** {request, odd, gone}: what a link asks for, what makes no sense in it, and a checkpoint that is gone. */
 export function readRequest(view, config) {
   const odd = [];
-  const usual = { source: "samples", size: 448, backbone: config.backbone, clusters: config.clusters, checkpoint: null, crf: false };
+  const usual = { source: "samples", size: 448, backbone: config.backbone, clusters: config.clusters, checkpoint: null, ...USUAL };
   const request = { ...usual, files: undefined, of: undefined, folder: undefined, split: undefined };
   const take = (name, fine, read = (text) => text) => {
     if (!(name in view)) return;
@@ -39,7 +44,12 @@ export function readRequest(view, config) {
   take("size", (text) => config.sizes.includes(Number(text)), Number);
   take("backbone", (text) => config.backbones.some(({ name }) => name === text));
   take("clusters", (text) => Number.isInteger(Number(text)) && Number(text) >= 2 && Number(text) <= config.most_clusters, Number);
-  take("crf", (text) => text === "1" && !config.crf, () => true);
+  // Where there is no CRF, the studio says what stands in.
+  take("refine", (text) => ["none", "crf", "pamr"].includes(text));
+  if (view.crf === "1" && !view.refine) request.refine = "crf"; // links of earlier versions
+  take("mirror", (text) => text === "1", () => true);
+  take("scales", (text) => readScales(text) !== null, readScales);
+  for (const name of ["window", "shifts"]) take(name, (text) => /^\d{1,4}$/.test(text), Number);
   let gone = "";
   if (view.run) {
     const found = config.checkpoints.find(({ run }) => run === view.run);

@@ -1,13 +1,21 @@
 // The Segment page: pictures, what segments them, and what the segments are called.
-import { join, leftOut, moved, refined } from "../shared/address.js";
-import { call, follow } from "../shared/client.js";
-import { choice, h, newId, whenBack } from "../shared/dom.js";
+import { join, leftOut, refined } from "../shared/address.js";
+import { call } from "../shared/client.js";
+import { choice, count, h, newId, whenBack } from "../shared/dom.js";
+import { colourTable } from "../shared/label-view.js";
 import { fieldError, say, tell } from "../shared/messages.js";
+import { Edits } from "./edits.js";
+import { Gallery } from "./gallery.js";
+import { SegmentJob } from "./job.js";
 import { SegmentLegend } from "./legend.js";
 import { NAMES, readRequest, writeRequest } from "./link.js";
 import { Pager } from "./pager.js";
 import { SegmentSource } from "./source.js";
-import { SegmentView, colourTable } from "../shared/label-view.js";
+import { Takeaway } from "./takeaway.js";
+import { SegmentView } from "./view.js";
+
+const POINT = "Point at a picture to see what a segment is called; click it to name it, double click to enlarge the picture.";
+const REFINED = { none: "", crf: "CRF", pamr: "PAMR" };
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server, upload) {
@@ -23,9 +31,6 @@ export async function mount(element, server, upload) {
   }
 }
 
-/** A name as the ZIP has it: what differs only in white space is one name. */
-const oneLine = (name) => name.trim().replace(/\s+/g, " ").normalize("NFC");
-
 class Segment {
   constructor(root, config, server, upload) {
     this.root = root;
@@ -33,24 +38,28 @@ class Segment {
     this.server = server;
     this.look = { opacity: 0.6, outline: true };
     this.views = [];
-    this.edits = new Map(); // names and colours by hand, as long as the page is open
+    this.edits = new Edits();
     this.focused = null;
-    this.source = new SegmentSource(server, config, { upload, onRequest: (request, byHand) => this.segment(request, byHand), stop: () => this.stop(), typed: () => refined("segment") });
+    this.source = new SegmentSource(server, config, { upload, onRequest: (request, byHand) => this.job.segment(request, byHand), stop: () => this.job.stop(), typed: () => refined("segment") });
+    this.job = new SegmentJob(this);
     this.pager = new Pager((start) => this.turnTo(start));
     this.legend = new SegmentLegend({ change: (id, changes) => this.change(id, changes), focus: (id) => this.focus(id) });
-    this.readout = h("p", { class: "readout", role: "status" }, "Point at a picture to see what a segment is called; click it to name it.");
-    this.grid = h("div", { class: "segment-grid" });
+    this.readout = h("p", { class: "readout", role: "status" }, POINT);
+    this.gallery = new Gallery({ redraw: () => this.recolour(), fail: (text) => this.fail(text) });
+    this.grid = this.gallery.grid;
+    this.takeaway = new Takeaway(server, { request: () => this.taken(), fail: (text) => this.fail(text) });
+    this.summary = h("p", { class: "summary" });
     this.failure = fieldError("take");
-    this.stage = h("section", { class: "card stage", "aria-label": "Segments", dataset: { ready: "false" } }, this.toolbar(), this.readout, this.failure, this.grid, this.pager.element);
+    this.stage = h("section", { class: "card stage", "aria-label": "Segments", dataset: { ready: "false" } }, this.toolbar(), this.readout, this.failure, this.gallery.element, this.summary, this.pager.element);
     root.replaceChildren(this.source.element, h("div", { class: "main" }, this.stage), h("div", { class: "right" }, this.legend.element), this.legend.editor.element);
-    this.source.fill();
+    this.source.model.fill();
     // Runs go on while another tab is looked at.
-    whenBack(root, () => this.source.refresh());
+    whenBack(root, () => this.source.model.refresh());
   }
 
   /** A run from another tab: segment with its checkpoint. */
   takeRun(name) {
-    return this.source.takeRun(name);
+    return this.source.model.takeRun(name);
   }
 
   /** Segment what the address says, or else the sample photos. */
@@ -78,7 +87,7 @@ class Segment {
     this.source.adopt(request);
     const sentences = [...said, ...leftOut(odd)];
     if (gone) sentences.push(`${gone} has no checkpoint here any more. The frozen backbone is used instead.`);
-    await this.segment(request);
+    await this.job.segment(request);
     if (sentences.length) say(this.source.remarks, sentences);
     const start = Number(view.start);
     if (this.result && Number.isInteger(start) && start > 0) await this.turnTo(start);
@@ -89,86 +98,13 @@ class Segment {
     const opacityId = newId("opacity");
     this.opacity = h("input", { id: opacityId, type: "range", min: "0", max: "1", step: "0.05", value: "0.6", oninput: () => this.setLook({ opacity: Number(this.opacity.value) }) });
     this.outline = h("button", { type: "button", class: "toggle", title: "Lines between segments", "aria-pressed": "true", onclick: () => this.setLook({ outline: !this.look.outline }) }, "Outline");
-    this.save = h("button", { type: "button", class: "primary", disabled: true, title: "Label maps, overlays and COCO-style JSON in one ZIP", onclick: () => this.take() }, "Download ZIP");
     this.opacity.style.setProperty("--share", "60%");
     return h(
       "div",
       { class: "toolbar" },
-      h("div", { class: "tools" }, this.kind.group, h("div", { class: "opacity" }, h("label", { for: opacityId }, "Opacity"), this.opacity), this.outline, h("div", { class: "end" }, this.save)),
+      h("div", { class: "tools" }, this.kind.group, h("div", { class: "opacity" }, h("label", { for: opacityId }, "Opacity"), this.opacity), this.outline, this.takeaway.buttons),
+      this.takeaway.panel,
     );
-  }
-
-  /** Ask for a segmentation; what is shown stays until it is there. */
-  async segment(request, byHand = false) {
-    const { source } = this;
-    if (byHand) moved("segment");
-    else refined("segment");
-    const mine = source.begin("Segmenting");
-    this.grid.classList.add("waiting");
-    this.part = null;
-    try {
-      const progress = (text, share, status, job) => {
-        source.show(text, share);
-        this.job = job;
-        source.stop.hidden = false;
-        source.stop.disabled &&= this.stopping === job;
-        if (status.part) this.showPart(status.part, mine);
-      };
-      const result = await follow(this.server, { page: this.config.page, ...request }, progress, () => mine === source.turn);
-      if (mine !== source.turn) return;
-      if (!result) {
-        source.busy.hidden = true; // cancelled: what was there stays
-        this.grid.classList.remove("waiting");
-        return;
-      }
-      // Whoever has turned a page meanwhile stays there.
-      const start = this.result?.result === result.result ? this.result.start : 0;
-      await this.useResult(start ? await call(this.server, "pictures", { result: result.result, start }) : result, mine);
-      source.done(result);
-    } catch (error) {
-      if (mine !== source.turn) return;
-      this.grid.classList.remove("waiting");
-      // Pictures that the studio has let go of are sent, or read, again.
-      if (request.of && /no longer in memory/.test(error.message)) {
-        if (request.source === "files" && !request.files) {
-          source.adopt({ ...request, source: "samples", of: undefined });
-          await this.segment(source.request);
-          source.fail(["The images of this link are no longer on the server. The sample photos are shown instead."]);
-        } else source.ask({ of: undefined });
-        return;
-      }
-      source.refuse(error);
-    }
-  }
-
-  /** Let the job do no more; what it has done is shown. */
-  async stop() {
-    this.stopping = this.job;
-    this.source.stop.disabled = true;
-    await call(this.server, "stop", this.job).catch((error) => this.source.fail([error.message]));
-  }
-
-  /** What is done of a folder's pictures: the first page as it fills, later only their number. */
-  async showPart({ result, done }, mine) {
-    const known = this.part?.result === result ? this.part : { result, shown: 0 };
-    this.part = known;
-    const most = this.result?.result === result ? this.result.start + this.result.per_page : Infinity;
-    if (this.showing || done === 0 || known.shown >= Math.min(done, most)) {
-      if (known.shown) this.pager.show({ ...this.result, total: done });
-      return;
-    }
-    this.showing = true;
-    try {
-      const start = this.result?.result === result ? this.result.start : 0;
-      const reply = await call(this.server, "pictures", { result, start });
-      if (mine !== this.source.turn) return;
-      await this.useResult(reply, mine);
-      known.shown = reply.start + reply.pictures.length;
-    } catch {
-      return; // it has ended meanwhile, and comes as a whole
-    } finally {
-      this.showing = false;
-    }
   }
 
   /** Another page of the pictures. */
@@ -198,18 +134,39 @@ class Segment {
     this.views = views;
     this.result = result;
     this.pager.show(result);
-    if (!same) this.grid.replaceChildren();
-    this.grid.replaceChildren(...views.map((view) => view.element));
-    this.grid.dataset.count = String(Math.min(views.length, 3));
-    this.grid.classList.remove("waiting");
+    this.gallery.show(views, Math.min(result.per_page, result.expected - result.start));
     this.kind.group.hidden = kinds.length < 2;
-    this.save.disabled = false;
+    this.takeaway.offer(result);
     this.useLayer(layer);
+    this.tell(result);
   }
 
   view(picture) {
-    const view = new SegmentView(picture, { hover: (id, event) => this.hover(view, id, event), pick: (id, event) => this.pick(id, event) });
+    const view = new SegmentView(picture, {
+      hover: (id, event) => this.hover(view, id, event),
+      pick: (id, event) => this.pick(id, event),
+      enlarge: () => this.enlarge(view),
+      drawn: () => this.redraw(),
+    });
     return view;
+  }
+
+  enlarge(view) {
+    this.legend.editor.close();
+    this.gallery.enlarge(view);
+  }
+
+  /** How many pictures, how they were segmented, and how long each took. */
+  tell({ total, seconds, refine, looks }) {
+    const pace = seconds >= 0.095 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s each` : `${Math.max(1, Math.round(1000 * seconds))} ms each`;
+    const parts = [total === 1 ? "1 picture" : `${count(total)} pictures`, seconds ? pace : "", REFINED[refine], looks];
+    this.summary.textContent = `${parts.filter(Boolean).join(" · ")}`;
+  }
+
+  /** What goes into the ZIP, as it is shown. */
+  taken() {
+    const { names, colours } = this.edits;
+    return { result: this.result.result, kind: this.shown.kind, names, colours, ...this.look };
   }
 
   async showLayer(kind) {
@@ -218,7 +175,9 @@ class Segment {
     const mine = this.source.turn;
     try {
       await Promise.all(this.views.map((view, i) => view.load(this.result.pictures[i], layer.maps[i])));
-      if (mine === this.source.turn) this.useLayer(layer);
+      if (mine !== this.source.turn) return;
+      this.useLayer(layer);
+      if (await this.gallery.large?.loadLarge()) this.recolour();
     } catch (error) {
       this.fail(error.message);
     }
@@ -230,41 +189,29 @@ class Segment {
     this.kind.set(layer.kind);
     refined("segment");
     this.fail("");
-    // With or without CRF the clusters are the same, and so are their names.
-    const { title, set } = this.result;
-    const key = JSON.stringify([title, layer.kind, layer.names, this.source.request.checkpoint ? "" : set, this.source.request.size, this.source.request.backbone]);
-    if (!this.edits.has(key)) this.edits.set(key, { names: [...layer.names], colours: layer.colours.map((c) => [...c]) });
-    this.edit = this.edits.get(key);
+    const { source: { request }, result: { title, set } } = this;
+    this.edits.open(layer, [title, layer.kind, layer.names, request.checkpoint ? "" : set, request.size, request.backbone]);
     this.legend.editor.element.hidden = true;
-    this.legend.show(this.edit.names, this.edit.colours, layer.shares);
+    this.legend.show(this.edits.names, this.edits.colours, layer.shares);
     this.focused = null;
     this.recolour();
-    Object.assign(this.stage.dataset, { ready: "true", kind: layer.kind, result: this.result.result, title, crf: String(this.result.crf) });
+    Object.assign(this.stage.dataset, { ready: "true", kind: layer.kind, result: this.result.result, title, refine: this.result.refine });
   }
 
   nameOf(id) {
-    return oneLine(this.edit.names[id] ?? "") || this.shown.names[id] || "no segment";
+    return this.edits.nameOf(id);
   }
 
-  change(id, { name, colour }) {
-    if (name !== undefined) {
-      this.edit.names[id] = name;
-      // One name, one class, one colour.
-      const twin = this.edit.names.findIndex((_, i) => i !== id && this.nameOf(i) === this.nameOf(id));
-      if (twin >= 0) this.edit.colours[id] = [...this.edit.colours[twin]];
-    }
-    if (colour !== undefined) {
-      this.edit.colours.forEach((_, i) => {
-        if (this.nameOf(i) === this.nameOf(id)) this.edit.colours[i] = [...colour];
-      });
-    }
-    for (let i = 0; i < this.edit.names.length; i++) this.legend.update(i, this.edit.names[i], this.edit.colours[i]);
+  change(id, changes) {
+    this.edits.change(id, changes);
+    const { names, colours } = this.edits;
+    for (let i = 0; i < names.length; i++) this.legend.update(i, names[i], colours[i]);
     this.recolour();
   }
 
   hover(view, id, event) {
     if (id === null || id >= this.shown.names.length) {
-      this.readout.textContent = "Point at a picture to see what a segment is called; click it to name it.";
+      this.readout.textContent = POINT;
       view.canvas.title = "";
       this.legend.mark(null);
       return;
@@ -276,7 +223,7 @@ class Segment {
 
   pick(id, event) {
     if (id >= this.shown.names.length) return;
-    this.legend.editor.open(id, this.shown.names[id], this.edit.names[id], this.edit.colours[id], this.shown.shares[id], event);
+    this.legend.editor.open(id, this.shown.names[id], this.edits.names[id], this.edits.colours[id], this.shown.shares[id], event);
     this.focus(id);
   }
 
@@ -306,50 +253,19 @@ class Segment {
     this.scheduled = true;
     requestAnimationFrame(() => {
       this.scheduled = false;
-      if (!this.edit) return;
+      if (!this.shown) return;
       if (this.stale) {
-        const table = colourTable(this.edit.colours, this.focused);
+        const table = colourTable(this.edits.colours, this.focused);
         for (const view of this.views) view.colour(table);
         this.stale = false;
       }
-      for (const view of this.views) view.draw(this.look);
+      for (const view of this.gallery.large ? [this.gallery.large] : this.views) view.draw(this.look);
+      this.gallery.tell();
       this.stage.dataset.drawn = String(Number(this.stage.dataset.drawn ?? 0) + 1);
     });
   }
 
-  /** Where the ZIP is; of many pictures it takes a while. */
-  async packed(request) {
-    const reply = await call(this.server, "take", request);
-    if (!reply.job) return reply;
-    for (;;) {
-      const status = await call(this.server, "progress", reply.job);
-      if (status.state === "done") return status.result;
-      this.save.textContent = `Making the ZIP… ${Math.round(100 * status.share)} %`;
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
-  }
-
   fail(text) {
     tell(this.failure, text);
-  }
-
-  async take() {
-    this.save.disabled = true;
-    this.save.textContent = "Making the ZIP…";
-    try {
-      const { names, colours } = this.edit;
-      const request = { result: this.result.result, kind: this.shown.kind, names, colours, ...this.look };
-      const { url, name } = await this.packed(request);
-      // The browser writes it to disk itself, however large it is.
-      const link = h("a", { href: url, download: name });
-      document.body.append(link);
-      link.click();
-      link.remove();
-      this.fail("");
-    } catch (error) {
-      this.fail(error.message);
-    }
-    this.save.disabled = false;
-    this.save.textContent = "Download ZIP";
   }
 }

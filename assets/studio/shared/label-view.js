@@ -1,5 +1,4 @@
-// One picture under its segments, on a canvas. Names, colours and opacity never ask the server.
-import { h } from "./dom.js";
+// Label maps as pixels: ids from bytes, colours for ids, lines where two meet.
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
@@ -80,70 +79,4 @@ export async function loadIds(url, pixels) {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error("A segmentation could not be loaded from the studio.");
   return readIds(await answer.arrayBuffer(), pixels);
-}
-
-export class SegmentView {
-  /** hooks: {hover(id or null, event), pick(id, event)}. */
-  constructor(picture, hooks) {
-    [this.width, this.height] = picture.shown;
-    this.name = picture.name;
-    this.tint = document.createElement("canvas");
-    this.lines = document.createElement("canvas");
-    this.canvas = h("canvas", { width: this.width, height: this.height, role: "img", "aria-label": `${picture.name}, segmented` });
-    // No taller than the window, in its own proportions: pointers are read by the canvas's box.
-    this.canvas.style.maxWidth = `calc(74vh * ${this.width / this.height})`;
-    this.element = h(
-      "figure",
-      { class: "segmented", dataset: { ready: "false" } },
-      this.canvas,
-      h("figcaption", {}, picture.name, h("span", {}, ` ${picture.width} × ${picture.height}`)),
-    );
-    this.canvas.addEventListener("pointermove", (event) => hooks.hover(this.idAt(event), event));
-    this.canvas.addEventListener("pointerleave", (event) => hooks.hover(null, event));
-    this.canvas.addEventListener("click", (event) => {
-      const id = this.idAt(event);
-      if (id !== null) hooks.pick(id, event);
-    });
-  }
-
-  async load(picture, url) {
-    [this.photo, this.ids] = await Promise.all([this.photo ?? loadPhoto(picture.photo), loadIds(url, this.width * this.height)]);
-    paintEdges(this.lines, this.ids, this.width, this.height);
-    this.element.dataset.ready = "true";
-  }
-
-  /** The id under the pointer, or null. */
-  idAt(event) {
-    if (!this.ids) return null;
-    const box = this.canvas.getBoundingClientRect();
-    const x = Math.floor(((event.clientX - box.left) / box.width) * this.width);
-    const y = Math.floor(((event.clientY - box.top) / box.height) * this.height);
-    return x >= 0 && y >= 0 && x < this.width && y < this.height ? this.ids[y * this.width + x] : null;
-  }
-
-  /** A point of the canvas, in CSS pixels, that shows an id; for tests and scripts. */
-  pointOf(id) {
-    const places = [];
-    for (let i = 0; i < this.ids.length; i++) if (this.ids[i] === id) places.push(i);
-    if (!places.length) return null;
-    const place = places[places.length >> 1];
-    const box = this.canvas.getBoundingClientRect();
-    const share = box.width / this.width;
-    return [((place % this.width) + 0.5) * share, (Math.floor(place / this.width) + 0.5) * share];
-  }
-
-  colour(table) {
-    if (this.ids) paint(this.tint, this.ids, this.width, this.height, table);
-  }
-
-  draw({ opacity, outline }) {
-    if (!this.ids) return;
-    const context = this.canvas.getContext("2d");
-    context.globalAlpha = 1;
-    context.drawImage(this.photo, 0, 0, this.width, this.height);
-    context.globalAlpha = opacity;
-    context.drawImage(this.tint, 0, 0);
-    context.globalAlpha = 1;
-    if (outline) context.drawImage(this.lines, 0, 0);
-  }
 }

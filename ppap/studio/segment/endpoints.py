@@ -56,6 +56,14 @@ class SegmentEndpoints:
         names: list[str] | None = None,
         opacity: float = 0.6,
         outline: bool = False,
+        refine: str = "",
+        mirror: bool = False,
+        scales: list[float] | None = None,
+        window: int = 0,
+        shifts: int = 1,
+        photos: bool = False,
+        overlays: bool = True,
+        polygons: bool = False,
     ) -> gr.FileData:
         """Segment the sample photos, with a checkpoint or the frozen backbone.
 
@@ -66,11 +74,19 @@ class SegmentEndpoints:
             backbone: frozen backbone: its name; left out, the one the studio was started with.
             clusters: frozen backbone: how many, 2 to 64.
             size: frozen backbone: pixels of the shorter side, 224, 320 or 448.
-            crf: whether a CRF refines the borders.
+            crf: the same as refine="crf".
             kind: "clusters", or with a checkpoint "classes" (the linear probe's).
             names: of the segments, one for each; equal names become one class.
             opacity: of the overlays, 0 to 1.
             outline: whether the overlays have lines between segments.
+            refine: "none", "crf" or "pamr"; PAMR stands in where there is no CRF.
+            mirror: mean of picture and mirror.
+            scales: mean over these sizes of the picture, such as 0.75, 1 and 1.25.
+            window: sliding windows with sides of so many pixels; 0 for the whole picture.
+            shifts: shift the picture by fractions of a patch, so many along each side.
+            photos: put the photos into the ZIP, which is a data set then; at most 2 GB.
+            overlays: whether there are overlays.
+            polygons: masks in the JSON as polygons, without holes, not as run lengths.
 
         Returns:
             A ZIP of label maps, overlays and COCO's JSON.
@@ -92,6 +108,14 @@ class SegmentEndpoints:
         names: list[str] | None = None,
         opacity: float = 0.6,
         outline: bool = False,
+        refine: str = "",
+        mirror: bool = False,
+        scales: list[float] | None = None,
+        window: int = 0,
+        shifts: int = 1,
+        photos: bool = False,
+        overlays: bool = True,
+        polygons: bool = False,
     ) -> gr.FileData:
         """Upload images and segment them, with a checkpoint or the frozen backbone.
 
@@ -103,11 +127,19 @@ class SegmentEndpoints:
             backbone: frozen backbone: its name; left out, the one the studio was started with.
             clusters: frozen backbone: how many, 2 to 64.
             size: frozen backbone: pixels of the shorter side, 224, 320 or 448.
-            crf: whether a CRF refines the borders.
+            crf: the same as refine="crf".
             kind: "clusters", or with a checkpoint "classes" (the linear probe's).
             names: of the segments, one for each; equal names become one class.
             opacity: of the overlays, 0 to 1.
             outline: whether the overlays have lines between segments.
+            refine: "none", "crf" or "pamr"; PAMR stands in where there is no CRF.
+            mirror: mean of picture and mirror.
+            scales: mean over these sizes of the picture, such as 0.75, 1 and 1.25.
+            window: sliding windows with sides of so many pixels; 0 for the whole picture.
+            shifts: shift the picture by fractions of a patch, so many along each side.
+            photos: put the photos into the ZIP, which is a data set then; at most 2 GB.
+            overlays: whether there are overlays.
+            polygons: masks in the JSON as polygons, without holes, not as run lengths.
 
         Returns:
             A ZIP of label maps, overlays and COCO's JSON.
@@ -137,8 +169,16 @@ class SegmentEndpoints:
         names: list[str] | None = None,
         opacity: float = 0.6,
         outline: bool = False,
+        refine: str = "",
+        mirror: bool = False,
+        scales: list[float] | None = None,
+        window: int = 0,
+        shifts: int = 1,
+        photos: bool = False,
+        overlays: bool = True,
+        polygons: bool = False,
     ) -> gr.FileData:
-        """Segment the pictures of a folder on the server, up to 10,000 of them.
+        """Segment the pictures of a folder on the server, however many.
 
         Args:
             folder: its path on the server.
@@ -149,11 +189,19 @@ class SegmentEndpoints:
             backbone: frozen backbone: its name; left out, the one the studio was started with.
             clusters: frozen backbone: how many, 2 to 64.
             size: frozen backbone: pixels of the shorter side, 224, 320 or 448.
-            crf: whether a CRF refines the borders.
+            crf: the same as refine="crf".
             kind: "clusters", or with a checkpoint "classes" (the linear probe's).
             names: of the segments, one for each; equal names become one class.
             opacity: of the overlays, 0 to 1.
             outline: whether the overlays have lines between segments.
+            refine: "none", "crf" or "pamr"; PAMR stands in where there is no CRF.
+            mirror: mean of picture and mirror.
+            scales: mean over these sizes of the picture, such as 0.75, 1 and 1.25.
+            window: sliding windows with sides of so many pixels; 0 for the whole picture.
+            shifts: shift the picture by fractions of a patch, so many along each side.
+            photos: put the photos into the ZIP, which is a data set then; at most 2 GB.
+            overlays: whether there are overlays.
+            polygons: masks in the JSON as polygons, without holes, not as run lengths.
 
         Returns:
             A ZIP of label maps, overlays and COCO's JSON.

@@ -18,8 +18,9 @@ from ppap.studio.access.visitor import current
 from ppap.studio.answers import Packed, jpeg, packed
 from ppap.studio.segment.shelf import Shelf, Slip
 
-# Sides of what a page draws, for few pictures and for many.
+# Sides of what a page draws, for few pictures and for many; and of one that is looked at closely.
 SHOWN, SHOWN_OF_MANY, MANY = 1024, 640, 12
+LARGE = 2048
 MAX_PROBLEMS = 20
 # Bytes of a set's previews on disk; those of further pictures are drawn when they are looked at.
 MAX_PREVIEWS = 2 * 2**30
@@ -36,7 +37,11 @@ class Size(NamedTuple):
 
 def shown_size(height: int, width: int, pictures: int) -> Size:
     """The size at which a page draws a picture, one of ``pictures``."""
-    most = SHOWN if pictures <= MANY else SHOWN_OF_MANY
+    return fitted(height, width, SHOWN if pictures <= MANY else SHOWN_OF_MANY)
+
+
+def fitted(height: int, width: int, most: int) -> Size:
+    """A picture's size with neither side above ``most``."""
     scale = min(1.0, most / max(height, width))
     return Size(max(1, round(height * scale)), max(1, round(width * scale)))
 
@@ -86,6 +91,11 @@ class Picture:
     """Which of the set's readers it comes from."""
     shown: Size = field(default_factory=lambda: Size(1, 1))
     kept: np.ndarray | None = None
+
+    @property
+    def large(self) -> Size:
+        """The size at which it is drawn when it is looked at closely."""
+        return fitted(self.height, self.width, LARGE)
 
     @property
     def rgb(self) -> np.ndarray:

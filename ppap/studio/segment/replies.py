@@ -32,6 +32,7 @@ def result_reply(result: Result, start: int = 0) -> dict[str, Any]:
         "problems": result.pictures.said(),
         "notes": result.notes,
         "total": total,
+        "expected": result.pictures.total,
         "start": start,
         "per_page": per_page,
         "pictures": [
@@ -40,6 +41,7 @@ def result_reply(result: Result, start: int = 0) -> dict[str, Any]:
                 "width": one.width,
                 "height": one.height,
                 "shown": [one.shown.width, one.shown.height],
+                "large": [one.large.width, one.large.height],
                 "photo": f"studio/segment/{result.key}/{i}/photo",
             }
             for i, one in ((i, pictures[i]) for i in page)

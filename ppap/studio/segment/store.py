@@ -26,6 +26,8 @@ MAX_RESULTS, MAX_RESULT_BYTES = 16, 2**30
 MAX_FULL = 4
 # Reduced label maps of a result.
 MAX_DRAWN = 256
+# Whole pictures that are decoded at once, for whoever looks closely.
+READING = threading.BoundedSemaphore(2)
 
 
 class Layer(NamedTuple):
@@ -66,17 +68,21 @@ class Result:
         shelved = 0 if self.pictures.shelf is None else self.pictures.shelf.size // 4
         return photos + shelved + sum(layer.maps.memory for layer in self.layers.values())
 
-    def photo(self, image: int) -> bytes:
+    def photo(self, image: int, *, large: bool = False) -> bytes:
         """A picture as JPEG; RequestError where there is none."""
-        if not 0 <= image < len(self.done):
-            raise RequestError("There is no such picture.")
-        one = self.done[image]
-        if one.photo is None:
+        one = self._picture(image)
+        if one.photo is not None and not (large and one.large != one.shown):
+            return one.photo if isinstance(one.photo, bytes) else one.photo.read()
+        with READING:
             try:
-                return jpeg(reduced_photo(one.rgb, one.shown))
+                return jpeg(reduced_photo(one.rgb, one.large if large else one.shown))
             except DataError as error:
                 raise RequestError(str(error)) from None
-        return one.photo if isinstance(one.photo, bytes) else one.photo.read()
+
+    def _picture(self, image: int) -> Picture:
+        if not 0 <= image < len(self.done):
+            raise RequestError("There is no such picture.")
+        return self.done[image]
 
     def layer(self, kind: object) -> Layer:
         """A segmentation by its kind; RequestError where there is none."""
@@ -84,15 +90,16 @@ class Result:
             raise RequestError(f"The kind must be {' or '.join(self.layers)}.")
         return self.layers[kind]
 
-    def drawing(self, image: int, kind: object) -> Packed:
+    def drawing(self, image: int, kind: object, *, large: bool = False) -> Packed:
         """A label map at the size at which it is drawn; RequestError where there is none."""
-        layer = self.layer(kind)
-        if not 0 <= image < len(layer.maps):
-            raise RequestError("There is no such picture.")
+        layer, one = self.layer(kind), self._picture(image)
+        if large:
+            with READING:
+                return reduced(layer.maps[image], one.large)
         key = (image, layer.kind)
         found = self.drawn.get(key)
         if found is None:
-            found = reduced(layer.maps[image], self.done[image].shown)
+            found = reduced(layer.maps[image], one.shown)
             if len(self.drawn) >= MAX_DRAWN:
                 self.drawn.clear()
             self.drawn[key] = found

@@ -95,7 +95,9 @@ class Work:
         patch = backbone.patch_size
         check_fits(switches.inference, patch)
         size = max(1, round(model.size / patch)) * patch
+        begun = time.monotonic()
         seen = self._seen(pictures, backbone, size, switches, follow.progress)
+        looked = time.monotonic() - begun
         follow.progress("Finding clusters", 0.4)
         patches = sum(one.features[..., 0].numel() for one in seen.values())
         if model.clusters > patches:
@@ -103,9 +105,10 @@ class Work:
                 f"There are only {patches} patches: ask for fewer clusters.", field="clusters"
             )
         centres = find_clusters(list(seen.values()), model.clusters)
+        coarse = switches.coarse == switches.inference
 
         def segmented(number: int, rgb: np.ndarray) -> dict[str, np.ndarray]:
-            one = seen.get(number) if switches.coarse == switches.inference else None
+            one = seen.get(number) if coarse else None
             one = one or see(backbone, rgb, size=size, inference=switches.inference)
             return {"clusters": clusters_of(one, centres, refine=switches.refine, pool=pool)}
 
@@ -120,7 +123,7 @@ class Work:
                 "spread over all of them.",
             )
         result = Result(pictures, {"clusters": layer}, model.title, switches, notes)
-        self._fill(result, segmented, follow, 0.45)
+        self._fill(result, segmented, follow, 0.45, looked / len(seen) if coarse else 0)
         return result
 
     def _seen(
@@ -202,8 +205,16 @@ class Work:
         segmented: Callable[[int, np.ndarray], Mapping[str, np.ndarray]],
         follow: Follow,
         begin: float,
+        looked: float = 0,
     ) -> None:
         """Segment one picture after another; what is done can be looked at meanwhile.
+
+        Args:
+            result: is filled.
+            segmented: number and picture → label maps by kind.
+            follow: is told.
+            begin: the share of the work that is done already.
+            looked: seconds that looking at a picture took before, for those that were looked at.
 
         Cancelled where it shall stop before the first.
         """
@@ -224,7 +235,9 @@ class Work:
                 except DiskFull as error:
                     full = str(error)
                     break
-                result.seconds = (time.monotonic() - begun) / max(1, len(result.done))
+                done = max(1, len(result.done))
+                early = looked * min(1, MOST_SEEN / done)
+                result.seconds = early + (time.monotonic() - begun) / done
         missing = len(result.done) + pictures.unread < total
         if follow.stop.is_set() and not result.done:
             raise Cancelled
