@@ -58,6 +58,7 @@ def test_everything_is_asked_for_kept_and_shown(
         assert "mean of image and mirror; scales 0.5, 1; also refined with PAMR." in subject
         clusters(page, report)
         retrieval(page, report)
+        predictions(page, place)
 
 
 def fill(page: Page) -> None:
@@ -111,3 +112,22 @@ def retrieval(page: Page, report: dict[str, object]) -> None:
         f"{kind.capitalize()} features\t{made[kind]['accuracy']:.1f}\t{made[kind]['miou']:.1f}"
         for kind in ("trained", "frozen")
     ]
+
+
+def predictions(page: Page, place: Place) -> None:
+    """Another method's files in place of a checkpoint: scored as they are."""
+    form = page.locator("#evaluate form")
+    form.get_by_label("Checkpoint", exact=True).select_option("predictions")
+    expect(form.locator("details.fold:visible")).to_have_count(0)
+    expect(form.get_by_label("Refinement")).to_be_hidden()
+    folder = form.get_by_label("Folder of predictions")
+    said = page.locator("#evaluate [data-error=checkpoint]")
+    expect(said).to_be_hidden()  # nobody has typed yet
+    folder.fill(f"{place.data}x")
+    expect(said).to_contain_text("There is no folder")
+    said.get_by_role("button", name=str(place.data), exact=True).click()
+    expect(said).to_be_hidden()
+    assert folder.input_value() == str(place.data)
+    form.get_by_label("They hold").select_option("classes")
+    expect(form.get_by_label("Matched")).to_be_hidden()
+    expect(page.locator("#evaluate [data-error=data]")).to_contain_text("Say on which data set")
