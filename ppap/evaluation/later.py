@@ -98,3 +98,8 @@ def later_cells(
         )
         for one in report.get("later", ())
     ]
+
+
+def later_reply(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as a page shows it: titles of columns, rows of texts, and what must be said."""
+    return {"head": LATER_HEAD, "rows": later_cells(report), "about": ABOUT}

@@ -10,6 +10,7 @@ import { confusionCard } from "./confusion.js";
 import { clusteringsCard } from "./clusterings.js";
 import { EvaluateForm } from "./form.js";
 import { ImageBrowser } from "./images.js";
+import { laterSystems } from "./later.js";
 import { bordersCard, classesCard, scoresCard } from "./report.js";
 import { retrievalCard } from "./retrieval.js";
 
@@ -142,8 +143,9 @@ class Evaluate {
   show(shown, told) {
     const first = shown[0];
     const scores = scoresCard(shown);
-    const links = h("div", { class: "inline" }, first.key === SAMPLE ? null : h("button", { type: "button", class: "quiet", title: "Its images there, with the features of its checkpoint", onclick: () => this.openInExplore(first.key) }, "Open in Explore"), first.page ? h("a", { href: `studio/report?key=${encodeURIComponent(first.key)}`, target: "_blank", rel: "noopener" }, "Report as a page") : null, h("a", { href: `studio/report?json=1&key=${encodeURIComponent(first.key)}`, download: "report.json" }, "JSON"));
+    const links = h("div", { class: "inline" }, first.key === SAMPLE || first.report.predictions ? null : h("button", { type: "button", class: "quiet", title: "Its images there, with the features of its checkpoint", onclick: () => this.openInExplore(first.key) }, "Open in Explore"), first.page ? h("a", { href: `studio/report?key=${encodeURIComponent(first.key)}`, target: "_blank", rel: "noopener" }, "Report as a page") : null, h("a", { href: `studio/report?json=1&key=${encodeURIComponent(first.key)}`, download: "report.json" }, "JSON"));
     scores.querySelector("header").append(links);
+    scores.querySelector(".card-body").append(laterSystems(first) ?? "");
     const parts = shown.some(({ key }) => key === SAMPLE) ? [this.sample.note, scores] : [scores];
     if (told) parts.push(...besideParts(shown, told));
     parts.push(...[clusteringsCard(shown), retrievalCard(shown)].filter(Boolean));
