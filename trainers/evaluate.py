@@ -42,9 +42,9 @@ examples:
 
 JSON: "cluster" and "linear", each with "accuracy" and "miou" (per cent), "iou" (by class name),
 "assignment" and "confusion"; the same under "crf" and "pamr"; "distance" for ImageNet-S;
-"borders" and interiors apart; "clusterings" for --clusters, "retrieval" for --retrieval;
-"groups", "images", "paper", "notes" and what was evaluated on what. null stands for what was not
-measured.
+"borders" and interiors apart; "starts" for --starts, "clusterings" for --clusters, "retrieval" for
+--retrieval; "groups", "images", "paper", "notes" and what was evaluated on what. null stands for
+what was not measured.
 
 exit status: 0 done; 1 it failed half way (a process ended, a file could not be written); 2 wrong
 arguments, or files that are missing, broken or do not fit; 130 stopped by Ctrl+C.
@@ -251,6 +251,14 @@ def add_clusters(made: argparse.ArgumentParser) -> None:
         metavar="SPLIT",
         help="where centroids, and what retrieval remembers, are from (default: the run's "
         "train_split, or train)",
+    )
+    group.add_argument(
+        "--starts",
+        metavar="N",
+        type=whole_number(1, 100),
+        default=0,
+        help="cluster from N starts of each kind (noise, spread, merged, linkage), keep the one "
+        "with the least loss, and tell the spread; trained features beside frozen ones",
     )
     group.add_argument(
         "--retrieval",

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from ppap.evaluation import starts_text
 from ppap.evaluation.later import ABOUT, LATER_HEAD, later_cells
 from ppap.evaluation.report import REFINEMENTS, Report, comparable, refinements
 from ppap.segmenter.inference import in_words
@@ -172,6 +173,15 @@ def clusterings_text(report: Report) -> list[str | None]:
     return [table(CLUSTERING_HEAD, clustering_rows(report)), about]
 
 
+def starts_tables(report: Report) -> list[str]:
+    """The tables of many starts, where there are some."""
+    found = report.get("starts")
+    if found is None:
+        return []
+    gains = table(starts_text.GAIN_HEAD, starts_text.gain_rows(found))
+    return [table(starts_text.HEAD, starts_text.rows(found)), gains, starts_text.about(found)]
+
+
 def retrieval_text(report: Report) -> str | None:
     """The sentences on dense retrieval."""
     found = report.get("retrieval")
@@ -225,7 +235,7 @@ def as_summary(report: Report) -> str:
     parts: list[str | None] = [subject(report)]
     if report["cluster"] is not None:
         parts += [scores_table(report), key(report), no_paper_row(report)]
-    parts += [*clusterings_text(report), retrieval_text(report)]
+    parts += [*starts_tables(report), *clusterings_text(report), retrieval_text(report)]
     parts += [distance_text(report), *report["notes"]]
     return "\n\n".join(part for part in parts if part)
 
@@ -238,6 +248,8 @@ def as_markdown(report: Report) -> str:
         parts += ["## Scores", scores_table(report), key(report), no_paper_row(report)]
     if report.get("later"):
         parts += ["## Later systems", table(LATER_HEAD, later_cells(report, text)), ABOUT]
+    if "starts" in report:
+        parts += ["## Many starts", *starts_tables(report)]
     if "clusterings" in report:
         parts += ["## Any number of clusters", *clusterings_text(report)]
     if "retrieval" in report:

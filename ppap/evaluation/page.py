@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ppap.data import VOID_COLOUR
+from ppap.evaluation import starts_text
 from ppap.evaluation.curve import curve
 from ppap.evaluation.later import ABOUT, LATER_HEAD, later_cells
 from ppap.evaluation.markdown import (
@@ -58,6 +59,8 @@ def as_page(report: Report, pictures: Iterable[Pictured]) -> str:
         sections.append(section("Scores", _scores(report)))
     if report.get("later"):
         sections.append(section("Later systems", _later(report)))
+    if "starts" in report:
+        sections.append(section("Many starts", _starts(report)))
     if "clusterings" in report:
         sections.append(section("Any number of clusters", _clusterings(report)))
     if retrieval := retrieval_text(report):
@@ -139,6 +142,18 @@ def _later(report: Report) -> Iterator[str]:
     )
     yield from table("scores", LATER_HEAD, rows)
     yield f'<p class="quiet">{escape(ABOUT)}</p>'
+
+
+def _starts(report: Report) -> Iterator[str]:
+    def cells(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+        for label, *values in rows:
+            body = "".join(f"<td>{escape(one)}</td>" for one in values)
+            yield f"<tr><th>{escape(label)}</th>{body}</tr>"
+
+    found = report["starts"]
+    yield from table("scores", starts_text.HEAD, cells(starts_text.rows(found)))
+    yield from table("scores", starts_text.GAIN_HEAD, cells(starts_text.gain_rows(found)))
+    yield f'<p class="quiet">{escape(starts_text.about(found))}</p>'
 
 
 def _clusterings(report: Report) -> Iterator[str]:

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ppap.checks import check_count
-from ppap.evaluation.per_image import PLAIN_KINDS, Kind, PerImage
+from ppap.evaluation.per_image import PLAIN_KINDS, START, Kind, PerImage
 
 REDRAWS = 2000
 LEVEL = 0.95
@@ -114,7 +114,8 @@ def paired(
     Args:
         first: one report with its counts (``per_image.read``), or one for each seed.
         second: the same.
-        kinds: which; left out, all that every side has: ``cluster``, ``linear``, ``cluster_crf`` …
+        kinds: which; left out, all of the probes that every side has: ``cluster``, ``linear``,
+            ``cluster_crf`` …
         redraws: of the images.
         seed: of the redraws; the same seed gives the same intervals.
 
@@ -130,18 +131,24 @@ def paired(
     common = [
         name
         for name in sides[0].counts.kinds
-        if all(name in side.counts.kinds for side in sides) and (kinds is None or name in kinds)
+        if all(name in side.counts.kinds for side in sides)
+        and (not name.startswith(START) if kinds is None else name in kinds)
     ]
     if not common:
         raise NotPairedError("The reports have no kind of prediction in common.")
-    images = len(sides[0].counts.indices)
     found = {}
     for name in common:
-        one, other = (
-            Redrawn([side.counts.kinds[name] for side in some]) for some in (first, second)
-        )
-        found[name] = _differences(one, other, images, redraws, seed)
+        one, other = ([side.counts.kinds[name] for side in some] for some in (first, second))
+        found[name] = of_kinds(one, other, redraws=redraws, seed=seed)
     return found
+
+
+def of_kinds(
+    first: Sequence[Kind], second: Sequence[Kind], *, redraws: int = REDRAWS, seed: int = 0
+) -> Differences:
+    """The same for counts of any kind that are known to be of the same images."""
+    images = len(first[0].starts) - 1
+    return _differences(Redrawn(first), Redrawn(second), images, redraws, seed)
 
 
 def check_alike(sides: Sequence[Side]) -> None:

@@ -29,6 +29,8 @@ KEY = "per_image"
 PLAIN_KINDS = ("cluster", "linear")
 # A file that says it holds more is none of ours: 20,000 images with 500 pairs in six kinds.
 MOST_BYTES = 2**29
+START = "start_"
+"""Begins the names of kinds that are of clusterings from many starts."""
 NO_CLASS = -1
 """Asked for as a prediction: pixels of clusters that the matching left without a class."""
 AGAIN = "Evaluate again to see which images make a number."

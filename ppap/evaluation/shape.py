@@ -20,6 +20,8 @@ class Maybe:
 # tuple one of as many.
 MEASURES = {"accuracy": Maybe(NUMBER), "miou": Maybe(NUMBER)}
 BOTH = {"cluster": MEASURES, "linear": MEASURES}
+INTERVAL = {"difference": Maybe(NUMBER), "low": Maybe(NUMBER), "high": Maybe(NUMBER)}
+GAIN = {"accuracy": INTERVAL, "miou": INTERVAL}
 PART = {**MEASURES, "pixels": WHOLE}
 APART = Maybe({"border": PART, "interior": PART})
 SHAPE: dict[str, Any] = {
@@ -62,6 +64,23 @@ SHAPE: dict[str, Any] = {
                 "missed": WHOLE,
             }
         ],
+    },
+    "starts": {
+        "split": TEXT,
+        "images": WHOLE,
+        "seed": WHOLE,
+        "rows": [
+            {
+                **MEASURES,
+                "start": TEXT,
+                "features": TEXT,
+                "chosen": WHOLE,
+                "losses": [NUMBER],
+                "accuracies": [Maybe(NUMBER)],
+                "mious": [Maybe(NUMBER)],
+            }
+        ],
+        "gains": dict.fromkeys(("noise", "spread", "merged", "linkage"), GAIN),
     },
     "images": [{"index": WHOLE, "name": TEXT, **BOTH}],
     "per_image": {"stamp": TEXT},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,11 @@ from ppap.data import open_dataset, palette
 from ppap.evaluation import per_image
 from ppap.evaluation.borders import MOST_WIDTH, WIDTH
 from ppap.evaluation.counting import count_clusters
+from ppap.evaluation.crf import CrfPool
+from ppap.evaluation.many_starts import from_many_starts
+from ppap.evaluation.paired import Side, paired
 from ppap.evaluation.pamr import Pamr
+from ppap.evaluation.published import AsPublished
 from ppap.evaluation.retrieval import Retrieval
 from ppap.evaluation.shape import misfit
 from ppap.evaluation.split import evaluate_split
@@ -548,6 +553,39 @@ def test_any_number_of_clusters_is_scored(
     assert misfit(made) is None
 
 
+def test_many_starts_are_scored_beside_frozen_features(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = tmp_path / "pages"
+    words = ["--data", data, "--starts", "2", "--train-split", "val", "--seed", "4"]
+    made = report_of(run, *words, "--pictures", pages, folder=tmp_path)
+    loaded, dataset = load_segmenter(run / "checkpoints/last.pt"), open_dataset(data, split="val")
+    wanted = from_many_starts(loaded.segmenter, dataset, dataset, count=2, seed=4, size=SIZE)
+    assert made["starts"]["rows"] == [one.record() for one in wanted]
+    for start, gain in made["starts"]["gains"].items():
+        trained, frozen = (
+            next(one for one in wanted if one.name == f"{start}_{features}").record()
+            for features in ("trained", "frozen")
+        )
+        for name in ("accuracy", "miou"):
+            assert gain[name]["difference"] == pytest.approx(trained[name] - frozen[name])
+    counts = per_image.read(made, tmp_path / "report.json")
+    assert counts is not None
+    for one in wanted:
+        kept = counts.kinds[f"start_{one.name}"].confusion()
+        assert kept.tolist() == one.scores[one.chosen].confusion.tolist()
+    side = Side(made, counts)
+    assert all(not kind.startswith("start_") for kind in paired([side], [side]))
+    out = capsys.readouterr().out
+    assert re.search(r"\| Noise +\| +trained \|", out)
+    assert "| Linkage " in out.split("Trained minus frozen")[1]
+    assert "2 clusterings of each kind, found in 3 images of the split 'val'" in out
+    assert "Many starts" in (pages / "report.html").read_text(encoding="utf-8")
+    assert "Many starts" in (pages / "report.md").read_text(encoding="utf-8")
+    assert misfit(made) is None
+    assert per_image.read(made, pages / "report.json") is not None
+
+
 def test_fewer_clusters_than_classes_are_refused(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -578,3 +616,38 @@ def test_the_width_of_borders_is_chosen(run: Path, data: Path, tmp_path: Path) -
     assert usual["cluster"]["border"]["pixels"] < wider["cluster"]["border"]["pixels"]
     assert "borders" not in report_of(run, "--data", data, "--border-width", 0, folder=tmp_path)
     assert (evaluate.WIDTH, evaluate.MOST_WIDTH) == (WIDTH, MOST_WIDTH)
+
+
+def test_as_published(run: Path, data: Path, tmp_path: Path) -> None:
+    """Half precision, the nearest pixel and cut-off bytes; the run's own protocol is the usual."""
+    made = report_of(run, "--crf", "--protocol", "published", folder=tmp_path)
+    switches = ["nearest", "half_evaluation", "crf_bytes", "pass_matching"]
+    assert (made["protocol"], made["inference"]) == (switches, {"half": True})
+    assert (
+        "Evaluated as published: photos and label maps resized to the nearest pixel; evaluation "
+        "in half precision; bytes for the CRF cut off, not rounded." in made["notes"]
+    )
+    loaded = load_segmenter(run / "checkpoints/last.pt")
+    dataset = replace(open_dataset(data, split="val"), resizing="nearest")
+    with CrfPool(1) as pool:
+        wanted = evaluate_split(
+            loaded.segmenter,
+            dataset,
+            size=SIZE,
+            inference=Inference(half=True),
+            refiners=[AsPublished(pool)],
+        )
+    assert made["cluster"] == wanted.cluster.record()
+    assert made["linear"] == wanted.linear.record()
+    assert made["crf"]["cluster"] == wanted.refined["crf"].cluster.record()
+
+    own = tmp_path / "own.pt"
+    save(own, protocol="published", dataset="folder")
+    again = report_of(own, "--data", data, folder=tmp_path)
+    assert (again["protocol"], again["cluster"]) == (switches, made["cluster"])
+    assert any(note.startswith("Trained as published: five crops") for note in again["notes"])
+    ours = report_of(own, "--data", data, "--protocol", "studio", folder=tmp_path)
+    assert (ours["protocol"], ours["inference"]) == ([], {})
+    assert not any(note.startswith("Evaluated as published") for note in ours["notes"])
+    alone = report_of(run, "--protocol", "half_evaluation", folder=tmp_path)
+    assert (alone["protocol"], alone["inference"]) == (["half_evaluation"], {"half": True})

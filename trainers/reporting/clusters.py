@@ -23,7 +23,7 @@ def training_images(wanted: Wanted, loaded: LoadedSegmenter, task: Task) -> Data
     Raises:
         DataError: it is not there, or has files that cannot be read.
     """
-    if not (wanted.clusters or wanted.retrieval):
+    if not (wanted.clusters or wanted.retrieval or wanted.starts):
         return None
     return sound(task, wanted.train_split or str(loaded.config.get("train_split") or "train"))
 

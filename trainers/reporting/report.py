@@ -32,6 +32,7 @@ from trainers.progress import Progress
 from trainers.reporting.clusters import check_counts, clusterings, training_images
 from trainers.reporting.foreign import evaluate_files
 from trainers.reporting.retrieval import retrieved
+from trainers.reporting.starts import many_starts, with_starts
 from trainers.reporting.target import BANK, Task, sound, task_of
 from trainers.reporting.wanted import Wanted
 from trainers.runs.folder import RunError
@@ -120,11 +121,14 @@ def evaluate(wanted: Wanted) -> int:
             seconds=time.monotonic() - began,
             left_out=task.left_out,
         )
+        counts = None if scored is None else scored.counts
+        if train is not None and wanted.starts:
+            started = many_starts(wanted, loaded, train, dataset, size)
+            counts = with_starts(report, counts, started)
         if train is not None and wanted.clusters:
             report["clusterings"] = clusterings(wanted, loaded, train, dataset, size)
         if train is not None and wanted.retrieval:
             report["retrieval"] = retrieved(wanted, loaded, train, dataset, size)
-        counts = None if scored is None else scored.counts
         if wanted.json is not None:
             write_json(report, wanted.json, counts)
             say(f"Written: {wanted.json}")

@@ -32,6 +32,8 @@ class Wanted:
     cluster_by: tuple[str, ...] = ()
     """Methods that find them; empty: all."""
     cluster_features: Literal["tuned", "frozen"] = "tuned"
+    starts: int = 0
+    """Clusterings from so many starts of each kind, too: trained features beside frozen ones."""
     retrieval: bool = False
     """Dense k-NN retrieval, too: trained features beside frozen ones."""
     memory: int = MEMORY

@@ -1,0 +1,65 @@
+"""What a report says of clusterings from many starts, in cells and sentences."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from ppap.evaluation.paired import Interval, in_words
+
+HEAD = ("Start", "features", "loss", "U-Acc", "U-mIoU", "U-Acc of all", "U-mIoU of all")
+GAIN_HEAD = ("Trained minus frozen", "U-Acc", "U-mIoU")
+ABOUT = (
+    "{count} clusterings of each kind, found in {images} images of the split '{split}' (seed "
+    "{seed}). U-Acc and U-mIoU are of the one with the least loss, which needs no labels; of all: "
+    "mean ± deviation over the starts."
+)
+TITLES = {"noise": "Noise", "spread": "Spread", "merged": "Merged", "linkage": "Linkage"}
+
+
+def per_cent(value: float | None) -> str:
+    """One decimal; a dash for None."""
+    return "–" if value is None else f"{value:.1f}"
+
+
+def over_starts(values: Sequence[float | None]) -> str:
+    """Mean ± deviation."""
+    known = [one for one in values if one is not None]
+    if not known:
+        return "–"
+    spread = f" ± {statistics.stdev(known):.1f}" if len(known) > 1 else ""
+    return f"{statistics.fmean(known):.1f}{spread}"
+
+
+def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A row for each kind of start and features."""
+    return [
+        (
+            TITLES.get(one["start"], one["start"]),
+            one["features"],
+            f"{one['losses'][one['chosen']]:.4f}",
+            per_cent(one["accuracy"]),
+            per_cent(one["miou"]),
+            over_starts(one["accuracies"]),
+            over_starts(one["mious"]),
+        )
+        for one in found["rows"]
+    ]
+
+
+def gain_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """What training gains from each kind of start, in points, with its interval."""
+    return [
+        (
+            TITLES.get(start, start),
+            *(str(Interval(**one[name])) for name in ("accuracy", "miou")),
+        )
+        for start, one in found["gains"].items()
+    ]
+
+
+def about(found: dict[str, Any]) -> str:
+    """What the tables show."""
+    count = len(found["rows"][0]["losses"]) if found["rows"] else 0
+    return f"{ABOUT.format(count=count, **found)} {in_words()}"
