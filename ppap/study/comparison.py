@@ -72,6 +72,8 @@ class RuleTrust(NamedTuple):
     sureness: Sureness
     curve: tuple[CurvePoint, ...]
     classes: tuple[ClassTrust, ...]
+    each: Trust
+    """Anchor by anchor, over all batches."""
 
 
 def own_choices(settings: Settings, classes: int, seed: int) -> dict[str, Choice]:
@@ -182,6 +184,7 @@ def summary(
         sureness=sureness(anchored, against),
         curve=curve(whole),
         classes=by_class(whole, anchored.labels, classes),
+        each=whole,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ppap.rivals import RULES
+from ppap.study.dark import BLACK, BLUE, CHANCE, GRID, INK, PAPER, THEMED
 from ppap.study.fonts import SUGGESTED, USUAL, Fonts, fonts_for, without_invisible
 from ppap.study.heat import draw_maps, maps_size
 
@@ -23,14 +24,13 @@ Study = dict[str, Any]
 # Okabe and Ito's colours, which colour-blind people tell apart; and a mark each, for print.
 COLOURS = {
     "ppap": "#d55e00",
-    "baseline": "#000000",
-    "hp": "#0072b2",
+    "baseline": BLACK,
+    "hp": BLUE,
     "knn": "#009e73",
     "kmeans": "#cc79a7",
 }
 MARKS = {"ppap": "o", "baseline": "s", "hp": "^", "knn": "D", "kmeans": "v"}
 NAMES = {rule: RULES[rule].title for rule in COLOURS}
-INK = "#222222"
 STYLE: dict[Any, Any] = {
     "font.sans-serif": [USUAL],
     "font.size": 8,
@@ -143,9 +143,12 @@ def _saved(name: str, title: str, figure: Figure, axes: Sequence[Axes] = ()) -> 
     return Drawn(name, title, svg, png, tuple(boxes))
 
 
+_ABOUT = {"Date": None, "Creator": "PPAP Studio", "Description": THEMED}
+
+
 def _svg(figure: Figure) -> str:
     svg = io.StringIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "PPAP Studio"})
+    figure.savefig(svg, format="svg", metadata=_ABOUT)
     return svg.getvalue()
 
 
@@ -158,7 +161,7 @@ def _png(figure: Figure) -> bytes:
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    return Figure(figsize=(width, height), layout="constrained", facecolor=PAPER)
 
 
 def _advice(study: Study) -> Figure:
@@ -211,7 +214,7 @@ def _trust(study: Study) -> Figure:
                 color=colour, marker=MARKS[rule["rule"]], ms=3.5, lw=1.3,
             )  # fmt: skip
         precision.set_title("at their own settings" if column == 0 else "at equal mean |P|")
-        precision.grid(axis="y", color="#dddddd", lw=0.6)
+        precision.grid(axis="y", color=GRID, lw=0.6)
         precision.set_ylim(0, 100)
         sizes.set_yscale("log")
         _plain_numbers(sizes.yaxis)
@@ -227,7 +230,7 @@ def _same_class(study: Study) -> Figure:
     """A line a stage, its area in the legend, and chance."""
     figure = _figure(5.2, 3.2)
     axes = figure.subplots()
-    lines = zip(study["stages"], ("#000000", "#d55e00", "#0072b2"), ("-", "-", "--"), strict=False)
+    lines = zip(study["stages"], (BLACK, "#d55e00", BLUE), ("-", "-", "--"), strict=False)
     for stage, colour, line in lines:
         found = stage["same_class"]
         axes.plot(
@@ -237,9 +240,9 @@ def _same_class(study: Study) -> Figure:
             label=f"{stage['title']}: area {_percent(found['area']):.1f} %",
         )  # fmt: skip
     chance = _percent(study["stages"][0]["same_class"]["chance"])
-    axes.axhline(chance, color="#888888", lw=1, linestyle=":", label=f"chance: {chance:.1f} %")
+    axes.axhline(chance, color=CHANCE, lw=1, linestyle=":", label=f"chance: {chance:.1f} %")
     axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="Recall, %", ylabel="Precision, %")
-    axes.grid(axis="both", color="#dddddd", lw=0.6)
+    axes.grid(axis="both", color=GRID, lw=0.6)
     axes.legend(frameon=False, loc="upper right")
     return figure
 
@@ -296,7 +299,7 @@ def _classes(study: Study, names: Sequence[str]) -> Figure:
     left.set_yticks(range(len(names)), names, parse_math=False)
     left.invert_yaxis()
     right.set(xscale="log", xlabel="Positives, mean |P| (log scale)")
-    right.grid(axis="both", color="#dddddd", lw=0.6)
+    right.grid(axis="both", color=GRID, lw=0.6)
     _plain_numbers(right.xaxis)
     figure.legend(
         *left.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False

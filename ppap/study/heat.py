@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ppap.study.dark import ON_BRIGHT, ON_DARK
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -130,5 +132,5 @@ def _heat(axes: Axes, values: list[list[float | None]], panel: Panel) -> None:
             bright = share < 0.5 if panel.less_is_better else share > 0.5
             axes.text(
                 x, y, panel.written(value),
-                ha="center", va="center", fontsize=6, color="black" if bright else "white",
+                ha="center", va="center", fontsize=6, color=ON_BRIGHT if bright else ON_DARK,
             )  # fmt: skip

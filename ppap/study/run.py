@@ -13,6 +13,7 @@ from ppap.checks import check_count
 from ppap.data import DataError, Dataset
 from ppap.settings import SettingError, Settings
 from ppap.study.advice import Advice, advise_unit
+from ppap.study.anchors import anchor_list
 from ppap.study.comparison import RuleTrust, compare
 from ppap.study.expectation import AIMS, FITTED_TO, UNPROVEN, Aim
 from ppap.study.figures import Study
@@ -126,10 +127,13 @@ def study(
         "proof": None,
         "stages": [],
         "rules": [],
+        "anchors": None,
         "sweep": None,
     }
     if labelled:
-        found |= _measured(plan, patches, settings, (advice, pure), dataset.classes, say)
+        found |= _measured(
+            plan, patches, settings, (advice, pure), dataset.classes, say, batches[0]
+        )
         networks = [("frozen feature" if trained else "these features", backbone), *trained]
         look = StagesAt(
             dataset, batches[0], patches[0].anchors, plan.size, plan.settings, plan.seed
@@ -149,6 +153,7 @@ def _measured(
     advice: tuple[Advice, Advice],
     classes: Sequence[str],
     say: Progress,
+    first: Embedded,
 ) -> dict[str, Any]:
     """What needs labels: the rules beside each other, and the advice against the best."""
     rules = compare(
@@ -166,6 +171,10 @@ def _measured(
     )
     return {
         "rules": [_rule(one) for one in rules],
+        # Of the first batch, which comes first.
+        "anchors": anchor_list(
+            rules[0].each, patches[0].anchors, patches[0].labels, first.grids, classes
+        ),
         "proof": {name: cell(one) for name, one in proof._asdict().items()},
     }
 

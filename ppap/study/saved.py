@@ -7,29 +7,26 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from ppap.evaluation.page import document, section, table
 from ppap.evaluation.report import write_text
+from ppap.study.columns import Table
+from ppap.study.conclusions import conclusions
+from ppap.study.dark import in_the_dark
 from ppap.study.figures import Drawn, Study, draw
 from ppap.study.run import FORMAT
-from ppap.study.stage_tables import COLUMNS as STAGE_COLUMNS
 from ppap.study.stage_tables import KEY as STAGE_KEY
 from ppap.study.stage_tables import TITLE as STAGES_TITLE
-from ppap.study.stage_tables import areas_of, rows_of
+from ppap.study.stage_tables import areas_of, stage_table
 from ppap.study.tables import (
-    COLUMNS,
     KEY,
-    LEAD,
-    PROOF_COLUMNS,
     PROOF_KEY,
     TABLE,
-    full_title,
     paper_rows,
-    proof_rows,
+    proof_table,
+    rule_table,
     subject,
     tables,
-    with_ranges,
 )
 from ppap.writing import writing
 
@@ -103,18 +100,28 @@ def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
     parts = [section("Suggested settings", advice)]
     if study["rules"]:
         parts.append(section("Rules beside each other", [*_rules(study), *_paper(study)]))
-    if stages := study.get("stages"):
-        parts.append(section(STAGES_TITLE, [*_stages(stages)]))
+    if study.get("stages"):
+        parts.append(section(STAGES_TITLE, [*_stages(study)]))
+    said = conclusions(study)
     for one in drawn:
-        picture = base64.b64encode(one.svg.encode()).decode()
-        image = (
-            f"<img alt='{escape(one.title, quote=True)}' "
-            f"style='max-width:100%;background:white' src='data:image/svg+xml;base64,{picture}'>"
-        )
-        parts.append(section(one.title, [image]))
+        text = [f"<p>{escape(said[one.name])}</p>"] if one.name in said else []
+        parts.append(section(one.title, [*text, _picture(one)]))
     if notes := study.get("notes"):  # studies of earlier versions have none
         parts.append(section("Notes", [f"<ul>{_items(notes)}</ul>"]))
     return document("Study", subject(study), parts)
+
+
+def _picture(one: Drawn) -> str:
+    """The figure as the reader's theme wants it."""
+    light, dark = (
+        f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+        for svg in (one.svg, in_the_dark(one.svg))
+    )
+    return (
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img alt="{escape(one.title, quote=True)}" style="max-width:100%" src="{light}">'
+        "</picture>"
+    )
 
 
 def _items(sentences: Sequence[str]) -> str:
@@ -122,30 +129,39 @@ def _items(sentences: Sequence[str]) -> str:
 
 
 def _proof(study: Study) -> Iterator[str]:
-    rows = (_row(title, cells) for title, *cells in proof_rows(study))
-    yield from table("scores", ("", *PROOF_COLUMNS), rows)
-    yield f"<p>{escape(PROOF_KEY)}</p>"
+    yield from _table(conclusions(study).get("proof"), proof_table(study), [PROOF_KEY])
 
 
 def _rules(study: Study) -> Iterator[str]:
-    rows = (_row(full_title(rule), *with_ranges(rule, study)) for rule in study["rules"])
-    yield from table("scores", ("", *(title for _, title, _, _ in COLUMNS), LEAD), rows)
-    yield f"<p>{escape(KEY)}</p>"
+    yield from _table(conclusions(study).get("rules"), rule_table(study), [KEY])
 
 
-def _stages(stages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    rows = (_row(title, cells) for title, *cells in rows_of(stages))
-    yield from table("scores", ("", *STAGE_COLUMNS), rows)
+def _stages(study: Study) -> Iterator[str]:
+    stages = study["stages"]
+    yield from _table(conclusions(study).get("stages"), stage_table(stages), [])
     yield f"<ul>{_items(areas_of(stages))}</ul>"
     yield f"<p>{escape(STAGE_KEY)}</p>"
 
 
-def _row(title: str, cells: Sequence[str], below: Sequence[str] = ()) -> str:
-    small = [f"<br><small>{escape(each)}</small>" if each else "" for each in below]
-    small += [""] * (len(cells) - len(small))
+def _table(said: str | None, made: Table, key: Sequence[str]) -> Iterator[str]:
+    """What a table shows, the table, and what its columns mean: without a script, no hint could be
+    opened by touch."""
+    if said:
+        yield f"<p>{escape(said)}</p>"
+    yield from table("scores", ("", *(one.title for one in made.headings)), map(_row, made.rows))
+    terms = (f"<dt>{escape(one.title)}</dt><dd>{escape(one.hint)}</dd>" for one in made.headings)
+    yield f"<details><summary>What the columns mean</summary><dl>{''.join(terms)}</dl></details>"
+    yield from (f"<p>{escape(text)}</p>" for text in key)
+
+
+def _row(row: Sequence[str]) -> str:
+    """A title and its cells; what is in a cell's second line stands small."""
+    title, *cells = row
     values = "".join(
-        f"<td>{escape(cell)}{more}</td>" for cell, more in zip(cells, small, strict=True)
-    )
+        "<td>" + "<br><small>".join(map(escape, cell.split("\n"))) + "</small>" * ("\n" in cell)
+        + "</td>"
+        for cell in cells
+    )  # fmt: skip
     return f"<tr><th>{escape(title)}</th>{values}</tr>"
 
 

@@ -6,21 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ppap.study.columns import STAGE_HEADINGS, Table, filled, plainly
+
 TITLE = "Features beside each other"
-COLUMNS = (
-    "Settings",
-    "Expected, %",
-    "Precision, %",
-    "Recall, %",
-    "F1, %",
-    "Positives",
-    "False in N, %",
-)
 KEY = (
-    "Suggested: the settings that each stage's own cosines ask for. Expected: how many of the "
-    "positives should be right, said without labels; known for the embedded backbone as it is, not "
-    "for other features. Area: the average precision of same class over all pairs of patches with "
-    "a class, by cosine alone; chance is the share of pairs that are of one class."
+    "Suggested: the settings that each stage's own cosines ask for. How many of the positives "
+    "should be right is known for the embedded backbone as it is, not for other features. Area: "
+    "the average precision of same class over all pairs of patches with a class, by cosine alone; "
+    "chance is the share of pairs that are of one class."
 )
 TITLES = {"complete": "suggested, complete", "pure": "suggested, pure", "own": "as given"}
 
@@ -66,12 +59,18 @@ def areas_of(stages: Sequence[Mapping[str, Any]]) -> list[str]:
     return said
 
 
+def stage_table(stages: Sequence[Mapping[str, Any]]) -> Table:
+    """The table without columns that say nothing."""
+    return filled(STAGE_HEADINGS, rows_of(stages))
+
+
 def told(stages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """All of it, for a page."""
+    headings, rows = stage_table(stages)
     return {
         "title": TITLE,
-        "columns": list(COLUMNS),
-        "rows": rows_of(stages),
+        "headings": plainly(headings),
+        "rows": rows,
         "areas": areas_of(stages),
         "key": KEY,
     }

@@ -9,23 +9,14 @@ from functools import partial
 from typing import Any
 
 from ppap.evaluation.paper import TRUST
+from ppap.study.columns import COLUMNS, PROOF_HEADINGS, RULE_HEADINGS, Table, filled
+from ppap.study.conclusions import conclusions
 from ppap.study.figures import Study
 from ppap.study.proof import tried
 
 TABLE = "table6.csv"
-COLUMNS = (
-    ("positives", "Positives", "{:,.0f}", 1),
-    ("precision", "Precision, %", "{:.1f}", 100),
-    ("recall", "Recall, %", "{:.1f}", 100),
-    ("f1", "F1, %", "{:.1f}", 100),
-    ("ambiguous", "Ambiguous", "{:,.0f}", 1),
-    ("purity", "Of the class, %", "{:.1f}", 100),
-    ("negatives", "Negatives", "{:,.0f}", 1),
-    ("false_negatives", "False in N, %", "{:.1f}", 100),
-)
-# What has an interval; "behind" is PPAP's precision minus the rule's.
-SURE = ("precision", "recall", "f1", "purity", "false_negatives", "behind")
-LEAD = "Precision against PPAP, points"
+# What has an interval; "behind" is kept as PPAP's precision minus the rule's.
+SURE = ("precision", "recall", "f1", "purity", "false_negatives")
 KEY = (
     "Means over the anchors with a class; patches without a class count nowhere. k-means at its "
     "own settings is told the number of classes. Equal mean |P|: as near as whole clusters and "
@@ -38,18 +29,18 @@ PROOF = {
     "paper": "Paper, COCO-Stuff ViT-S/16 (meant for DINO)",
     "best": "Best F1 with labels",
 }
-PROOF_COLUMNS = ("Settings", "F1, %", "Precision, %", "Recall, %", "Positives", "Expected, %")
-PROOF_KEY = (
-    f"Best F1 with labels: the highest of {tried()}, the suggestions and the paper's. Expected: "
-    "the precision that was expected without labels, and where it is as a rule."
-)
-_END_COLUMNS = [f"{name}_{end}" for name in SURE for end in ("low", "high")]
+PROOF_KEY = f"Best F1 with labels: the highest of {tried()}, the suggestions and the paper's."
+AGAINST = "precision_against_ppap"
+_END_COLUMNS = [
+    *(f"{name}_{end}" for name in SURE for end in ("low", "high")),
+    *(AGAINST, f"{AGAINST}_low", f"{AGAINST}_high"),
+]
 
 
 def tables(study: Study) -> Iterator[tuple[str, str]]:
     """File names and contents."""
     if study["rules"]:
-        fields = [name for name, *_ in COLUMNS]
+        fields = [one.field for one in COLUMNS]
         rules = study["rules"]
         yield (
             TABLE,
@@ -62,7 +53,7 @@ def tables(study: Study) -> Iterator[tuple[str, str]]:
                         r["matched"],
                         r["anchors"],
                         *_of(r, fields),
-                        *_ends_of(r),
+                        *_ends_of(r, study),
                     ]
                     for r in rules
                 ),
@@ -143,10 +134,11 @@ def _of(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
     return [values[name] for name in names]
 
 
-def _ends_of(rule: Mapping[str, Any]) -> list[float | None]:
+def _ends_of(rule: Mapping[str, Any], study: Study) -> list[float | None]:
     """The ends of a rule's intervals, as ``_END_COLUMNS`` names them."""
     sure = rule.get("sureness") or {}
-    return [end for name in SURE for end in sure.get(name) or (None, None)]
+    ends = [end for name in SURE for end in sure.get(name) or (None, None)]
+    return [*ends, *lead(rule, study)]
 
 
 def _csv(header: Sequence[str], rows: Iterator[Sequence[Any]]) -> str:
@@ -160,8 +152,8 @@ def _csv(header: Sequence[str], rows: Iterator[Sequence[Any]]) -> str:
 def cells_of(rule: Mapping[str, Any]) -> list[str]:
     """A rule's numbers as the table shows them."""
     return [
-        "–" if rule[name] is None else form.format(times * rule[name])
-        for name, _, form, times in COLUMNS
+        "–" if rule[one.field] is None else one.form.format(one.times * rule[one.field])
+        for one in COLUMNS
     ]
 
 
@@ -169,20 +161,25 @@ def ranges_of(rule: Mapping[str, Any]) -> list[str]:
     """The 95 % interval below each cell; empty where there is none."""
     sure = rule.get("sureness") or {}  # studies of earlier versions have none
     return [
-        _ends(sure.get(name), partial(_written, form=form, times=times))
-        for name, _, form, times in COLUMNS
+        _ends(sure.get(one.field), partial(_written, form=one.form, times=one.times))
+        for one in COLUMNS
     ]
 
 
-def lead_of(rule: Mapping[str, Any], study: Study) -> tuple[str, str]:
-    """A rule's precision minus PPAP's, + where it is better, and the 95 % interval of that."""
-    sure = rule.get("sureness") or {}
+def lead(rule: Mapping[str, Any], study: Study) -> tuple[float | None, float | None, float | None]:
+    """A rule's precision minus PPAP's, + where it is better, and the ends of that."""
+    ends = (rule.get("sureness") or {}).get("behind")
     own, best = rule["precision"], study["rules"][0]["precision"]
-    if sure.get("behind") is None or own is None or best is None:
-        return "", ""
-    low, high = sure["behind"]  # kept the other way round: PPAP's minus the rule's
-    ends = (None if end is None else -end for end in (high, low))
-    return signed(own - best), _ends(list(ends), signed)
+    if ends is None or own is None or best is None:
+        return None, None, None
+    low, high = (None if end is None else -end for end in reversed(ends))
+    return own - best, low, high
+
+
+def lead_of(rule: Mapping[str, Any], study: Study) -> tuple[str, str]:
+    """The same in points: the difference, and the 95 % interval."""
+    difference, *ends = lead(rule, study)
+    return ("", "") if difference is None else (signed(difference), _ends(ends, signed))
 
 
 def _written(share: float, *, form: str, times: float) -> str:
@@ -202,17 +199,31 @@ def _ends(ends: Sequence[float | None] | None, write: Callable[[float], str]) ->
     return f"{write(low)} to {write(high)}"
 
 
+def rule_table(study: Study) -> Table:
+    """The rules' table in texts, without columns that say nothing.
+
+    A cell with an interval has it in a second line; each row begins with the rule's full title.
+    """
+    rows = []
+    for rule in study["rules"]:
+        both = zip(*with_ranges(rule, study), strict=True)
+        cells = [f"{cell}\n{ends}" if ends else cell for cell, ends in both]
+        rows.append([full_title(rule), *cells])
+    return filled(RULE_HEADINGS, rows)
+
+
 def as_markdown(study: Study) -> str:
-    """The table of the rules, for a terminal or a README; empty where nothing was labelled."""
+    """What the rules' table shows, and the table, for a terminal or a README; empty where nothing
+    was labelled."""
     if not study["rules"]:
         return ""
-    titles = [*(title for _, title, _, _ in COLUMNS), LEAD]
-    lines = ["| | " + " | ".join(titles) + " |", "| --- |" + " ---: |" * len(titles)]
-    for rule in study["rules"]:
-        title = full_title(rule).replace("|P|", "P")
-        lead, ends = lead_of(rule, study)
-        cells = [*cells_of(rule), f"{lead} ({ends})" if lead else ""]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    headings, rows = rule_table(study)
+    lines = [conclusions(study)["rules"], ""]
+    lines.append("| | " + " | ".join(one.title for one in headings) + " |")
+    lines.append("| --- |" + " ---: |" * len(headings))
+    for title, *cells in rows:
+        told = (" (".join(cell.split("\n")) + ")" * ("\n" in cell) for cell in cells)
+        lines.append("| " + " | ".join([title.replace("|P|", "P"), *told]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -225,8 +236,12 @@ def subject(study: Study) -> str:
     )
 
 
-def proof_rows(study: Study) -> list[list[str]]:
+def proof_table(study: Study) -> Table:
     """The suggestion, the paper's settings and the best of a labelled sweep."""
+    return filled(PROOF_HEADINGS, _proof_rows(study))
+
+
+def _proof_rows(study: Study) -> list[list[str]]:
     rows = []
     expected = {"advised": study["advice"].get("expected")}
     expected["pure"] = (study.get("pure") or {}).get("expected")

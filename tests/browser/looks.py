@@ -37,10 +37,11 @@ NAMELESS = """
   .map((e) => e.outerHTML.slice(0, 120))
 """
 
-# Buttons whose words do not fit, or that reach out of the window.
+# Buttons whose words do not fit, or that reach out of the window and cannot be scrolled to.
 CLIPPED = """
 () => [...document.querySelectorAll('.ppap button')].filter((e) => e.checkVisibility()
-  && (e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > innerWidth))
+  && (e.scrollWidth > e.clientWidth + 1
+    || (e.getBoundingClientRect().right > innerWidth && !e.closest('.scroll'))))
   .map((e) => e.textContent)
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ppap.study import advise
+from ppap.study.columns import COLUMNS
+from ppap.study.conclusions import conclusions
 from ppap.study.expectation import Aim
 from ppap.study.saved import read_study
 from tests.browser.conftest import Reference
@@ -105,6 +108,16 @@ def test_a_study_is_made_shown_taken_and_opened_again(
         "these features, suggested, complete",
         "these features, suggested, pure",
     ]
+    # Each part says first what it shows; headings are words that explain themselves.
+    for part, text in conclusions(made).items():
+        card = {"proof": "advice", "rules": "rules", "stages": "stages"}.get(part, f"figure-{part}")
+        expect(page.locator(f"#study .card.{card} .conclusion")).to_have_text(text)
+    word = page.locator("#study .rules").get_by_role("button", name=COLUMNS[1].title)
+    word.press("Enter")
+    bubble = page.get_by_role("tooltip").filter(visible=True)
+    expect(bubble).to_have_text(COLUMNS[1].hint)
+    page.keyboard.press("Escape")
+    expect(bubble).to_have_count(0)
     precision = made["stages"][0]["sets"]["pure"]["precision"]
     assert f"{100 * precision:.1f}" in stages.nth(1).locator("td").all_inner_texts()
     shown = page.request.get(page.locator("#study .figure-sweep img").evaluate("e => e.src"))
@@ -147,6 +160,42 @@ def test_a_cell_opens_explore_with_its_settings(open_tab: Callable[[], Page]) ->
     assert state[1] == cell["settings"]
 
 
+def test_anchors_open_explore(open_tab: Callable[[], Page], runs: Path) -> None:
+    page = open_tab()
+    page.wait_for_selector(READY)
+    (folder,) = (runs / ".studies").iterdir()
+    study = read_study(folder)
+    anchors = study["anchors"]
+    label = max(set(anchors["class"]), key=anchors["class"].count)
+    own = [i for i, found in enumerate(anchors["class"]) if found == label]
+    own.sort(key=lambda i: math.inf if anchors["precision"][i] is None else anchors["precision"][i])
+    places = [",".join(str(anchors[n][i]) for n in ("image", "row", "column")) for i in own[:8]]
+    classes = page.locator("#study .figure-classes").get_by_role("group")
+    classes.get_by_role("button", name=anchors["classes"][label], exact=True).click()
+    rows = page.locator("#study ol.anchors button")
+    until(
+        page,
+        "(n) => document.querySelectorAll('#study ol.anchors li').length === n",
+        arg=len(places),
+    )
+    assert [row.get_attribute("data-place") for row in rows.all()] == places
+    assert f"{100 * anchors['precision'][own[0]]:.1f} %" in rows.first.inner_text()
+    page.get_by_role("button", name=f"Open these {len(places)} in Explore").click()
+    page.wait_for_selector(f'#mosaic[data-anchor="{places[0]}"]')
+    until(page, "(n) => document.querySelectorAll('.kept-chip').length === n", arg=len(places))
+    state = "document.querySelector('#explore').studio.state"
+    until(
+        page,
+        f"(wanted) => Object.keys(wanted).every((n) => {state}.view.settings[n] === wanted[n])",
+        arg=study["settings"],
+    )
+    # The images are there already: a single one is shown at once, and the kept ones stay.
+    page.get_by_role("tab", name="Study").click()
+    rows.nth(1).click()
+    page.wait_for_selector(f'#mosaic[data-anchor="{places[1]}"]')
+    assert page.locator(".kept-chip").count() == len(places)
+
+
 def test_nonsense_gets_a_sentence(open_tab: Callable[[], Page], runs: Path) -> None:
     page = open_tab()
     before = len(list((runs / ".studies").iterdir()))
@@ -177,6 +226,13 @@ def test_it_is_whole_and_legible(open_tab: Callable[[], Page], width: int, theme
     page.set_viewport_size({"width": width, "height": 900})
     if theme == "dark":
         page.evaluate("document.body.classList.add('dark')")
+    # Figures follow the theme, and there are some.
+    until(
+        page,
+        "(dark) => [...document.querySelectorAll('#study .paper-figure img')]"
+        ".every((e) => e.src.endsWith('&dark=1') === dark)",
+        arg=theme == "dark",
+    )
     painted(page)
     check_looks(page, width)
     tabs = page.get_by_role("tab").all_inner_texts()

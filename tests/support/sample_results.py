@@ -2,7 +2,7 @@
 
 ``python -m tests.support.sample_results`` trains and studies the six sample photos, a few minutes
 on two cores, and replaces ``assets/samples/results``; ``--made DIR`` packs what an earlier call
-left in DIR.
+left in DIR, and ``--only study`` leaves the run as it is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image
 
 from ppap.evaluation.pictures import UNMATCHED_COLOUR
 from ppap.places import ROOT
-from ppap.studio.sample import RESULTS, RUN, STUDY, map_file
+from ppap.studio.sample import RUN, STUDY, map_file
 
 TRAIN = ("trainers.train", "samples", "--set", "log_every=2", "validate_every=10")
 STUDIED = ("trainers.study", "--kind", "samples", "--size", "448")
@@ -32,31 +32,38 @@ def main() -> None:
     """Make, and pack."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--made", type=Path, metavar="DIR")
+    parser.add_argument("--only", choices=["study"])
     given = parser.parse_args()
-    if given.made is not None:
-        pack(given.made)
-        return
     with tempfile.TemporaryDirectory() as name:
-        make(Path(name))
-        pack(Path(name))
+        work = given.made or Path(name)
+        if given.made is None:
+            make(work, train=given.only is None)
+        pack_study(work)
+        if given.only is None:
+            pack_run(work)
 
 
-def make(work: Path) -> None:
+def make(work: Path, *, train: bool) -> None:
     """Train and study into ``work``."""
-    train = [*TRAIN, "--out", str(work / "sample"), "--cache", str(work / "cache")]
-    for words in (train, [*STUDIED, "--out", str(work / "study")]):
+    run = [*TRAIN, "--out", str(work / "sample"), "--cache", str(work / "cache")]
+    for words in ([run] if train else []) + [[*STUDIED, "--out", str(work / "study")]]:
         subprocess.run([sys.executable, "-m", *words], cwd=ROOT, check=True)
 
 
-def pack(work: Path) -> None:
-    """Keep of the run and the study in ``work`` what cannot be made again at once."""
-    shutil.rmtree(RESULTS, ignore_errors=True)
-    RUN.mkdir(parents=True)
-    STUDY.mkdir()
+def pack_study(work: Path) -> None:
+    """Keep of the study in ``work`` what cannot be made again at once."""
+    shutil.rmtree(STUDY, ignore_errors=True)
+    STUDY.mkdir(parents=True)
     study = read(work / "study" / "study.json")
     write(STUDY / "study.json", study, work)
     for figure in (work / "study").glob("*.svg"):
         shutil.copyfile(figure, STUDY / figure.name)
+
+
+def pack_run(work: Path) -> None:
+    """Keep of the run in ``work`` what cannot be made again at once."""
+    shutil.rmtree(RUN, ignore_errors=True)
+    RUN.mkdir(parents=True)
     run = work / "sample"
     for name in ("config.json", "state.json", "report.json"):
         content = read(run / name)

@@ -287,6 +287,17 @@ class Explore {
     return this.bar.load(request);
   }
 
+  /** Anchors from another tab: the first is shown, several are kept; with the next batch, or at once. */
+  goTo(anchors, settings, next) {
+    const kept = anchors.length > 1 ? anchors : undefined;
+    if (next) {
+      this.wanted = { anchor: anchors[0], kept };
+      return;
+    }
+    if (kept) this.anchors.kept.set(kept.map((where) => patchAt(this.state.batch, where)));
+    this.show({ anchor: anchors[0], step: settings.steps, settings, rival: this.compare.request });
+  }
+
   /** Settings moved by hand stay when the backbone changes. */
   changeSettings(settings) {
     if (!this.beside.settings.takes(settings)) {

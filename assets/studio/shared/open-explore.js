@@ -4,11 +4,17 @@ import { openTab } from "./tabs.js";
 /** The Explore page, once it is there. */
 export const explore = () => document.querySelector("#explore")?.studio ?? null;
 
-/** Show Explore with these settings, and with the images of a request; it must be there. */
-export function openExplore(settings, request = null) {
+/**
+ * Show Explore with these settings, and with the images of a request; it must be there.
+ *
+ * anchors: [image, row, column] on these images. The first becomes the anchor; several are kept, too.
+ */
+export function openExplore(settings, request = null, anchors = []) {
   const page = explore();
-  if (request && !page.bar.holds(request)) page.bar.load({ ...page.bar.request, images: undefined, ...request });
+  const load = request && !page.bar.holds(request);
+  if (load) page.bar.load({ ...page.bar.request, images: undefined, ...request });
   page.controls.set(settings);
   page.changeSettings(settings);
+  if (anchors.length) page.goTo(anchors, settings, load);
   openTab("Explore");
 }

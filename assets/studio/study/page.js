@@ -6,7 +6,10 @@ import { noteBox, say } from "../shared/messages.js";
 import { explore, openExplore } from "../shared/open-explore.js";
 import { SAMPLE, Sample } from "../shared/sample.js";
 import { AblationCard, ablationView } from "./ablation.js";
+import { AnchorsCard } from "./anchors.js";
+import { Figures, followTheme } from "./figures.js";
 import { StudyForm } from "./form.js";
+import { conclusion, line, part, table } from "./tables.js";
 
 const FOLLOW_MS = 3000;
 const NEXT = "This is a study of the six sample photos. To begin one of your own, name a folder of your images and press Study.";
@@ -42,6 +45,7 @@ class StudyPage {
     this.ablations = new AblationCard(server, { show: (name, byHand) => this.showAblation(name, byHand), typed: () => refined("study") });
     this.form.element.append(this.ablations.element);
     root.replaceChildren(this.form.element, this.main);
+    followTheme(this.main);
     whenBack(root, () => {
       this.form.refresh();
       this.ablations.refresh();
@@ -143,16 +147,36 @@ class StudyPage {
     const { study } = reply;
     const address = (name, shown) => `studio/study/${encodeURIComponent(reply.key)}/${encodeURIComponent(name)}${shown ? "?show=1" : ""}`;
     const link = (name, text) => h("a", { href: address(name), download: name }, text);
+    const figures = new Figures(address, link, reply.said);
+    const anchors = this.anchorsCard(reply);
+    const drawn = study.figures.filter(({ name }) => name !== "sweep").map((figure) => [figure.name, figures.card(figure, this.below(figure, anchors)).element]);
+    const at = drawn.findIndex(([name]) => name === "classes") + 1;
+    if (anchors) drawn.splice(at, 0, ["anchors", anchors.element]);
     this.fill(
       ...[
         reply.key === SAMPLE ? this.sample.note : null,
         this.adviceCard(reply, address),
         study.rules.length ? this.rulesCard(reply, link) : null,
-        reply.stages.rows.length ? this.stagesCard(reply.stages, link) : null,
-        ...study.figures.filter(({ name }) => name === "sweep").map((figure) => this.sweepCard(study, figure, address, link)),
-        ...study.figures.filter(({ name }) => name !== "sweep").map((figure) => this.figureCard(figure, address, link)),
+        reply.stages.rows.length ? this.stagesCard(reply, link) : null,
+        ...study.figures.filter(({ name }) => name === "sweep").map((figure) => this.sweepCard(study, figure, figures)),
+        ...drawn.map(([, element]) => element),
       ].filter(Boolean),
     );
+  }
+
+  /** Studies of earlier versions do not say where their anchors are. */
+  anchorsCard({ study, explore: request }) {
+    if (!study.anchors?.image.length || !request) return null;
+    const images = request.images?.length ?? Infinity;
+    return new AnchorsCard(study.anchors, study.images, images, { show: (anchors) => this.use(study.settings, anchors) });
+  }
+
+  /** What leads from a figure to its anchors. */
+  below({ name }, anchors) {
+    if (!anchors) return null;
+    if (name === "trust") return h("div", { class: "inline" }, h("button", { type: "button", class: "quiet", onclick: () => anchors.open(AnchorsCard.keys.FEW) }, "Anchors of the first tenth"), h("button", { type: "button", class: "quiet", onclick: () => anchors.open(AnchorsCard.keys.WORST) }, "Anchors of the worst tenth"));
+    if (name !== "classes") return null;
+    return h("div", { class: "class-anchors", role: "group", "aria-label": "Anchors of a class" }, h("span", { class: "help" }, "Anchors of"), anchors.classes.map(([key, title]) => h("button", { type: "button", class: "quiet", onclick: () => anchors.open(key) }, title)));
   }
 
   adviceCard(reply, address) {
@@ -166,6 +190,7 @@ class StudyPage {
       h("p", { class: "subject" }, h("span", {}, subject)),
       remarks,
       h("ul", { class: "notes" }, study.advice.reasons.map((reason) => h("li", {}, reason))),
+      conclusion(reply.said.proof) ?? "",
       study.proof ? this.proofTable(reply) : h("p", { class: "help" }, "There are no label maps, so that nothing can be said about how right the sets are."),
       h("div", { class: "inline" }, h("button", { type: "button", class: "primary", onclick: () => this.use(study.advice.settings) }, "Use in Explore"), this.withImages(reply)),
       this.said,
@@ -181,20 +206,21 @@ class StudyPage {
     return h("label", { class: "check", for: box.id, hidden: !request }, box, most ? `with the first ${most} images of the study` : "with the sample photos");
   }
 
-  proofTable({ proof, proof_columns, proof_key }) {
-    const rows = proof.map(([title, ...cells], i) => h("tr", { class: i ? "" : "measured" }, h("th", {}, title), cells.map((cell) => h("td", {}, cell))));
-    return h("div", {}, h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), proof_columns.map((name) => h("th", {}, name)))), h("tbody", {}, rows))), h("p", { class: "help" }, proof_key));
+  proofTable({ proof, proof_headings: headings, proof_key: key }) {
+    const lines = proof.map(([title, ...cells], i) => line(title, cells, { class: i ? "" : "measured" }));
+    return h("div", {}, table(headings, lines), h("p", { class: "help" }, key));
   }
 
-  rulesCard({ columns, rows, paper, study, key_text }, link) {
+  rulesCard({ headings, rows, paper, study, said, key_text }, link) {
     const { card: element, body, header } = card("Rules beside each other", { class: "card rules" });
     header.append(h("div", { class: "inline" }, link("table6.csv", "CSV"), link("classes.csv", "CSV by class")));
-    const line = ([title, , cells, below], i) => h("tr", { class: i === 0 ? "measured" : "" }, h("th", {}, title), cells.map((cell, at) => h("td", {}, cell, below[at] ? h("small", {}, below[at]) : null)));
-    const own = rows.filter(([, matched]) => !matched);
-    const equal = rows.filter(([, matched]) => matched);
-    const part = (title, list, from) => (list.length ? [h("tr", { class: "part" }, h("th", { colspan: String(columns.length + 1) }, title)), ...list.map((row, i) => line(row, i + from))] : []);
+    const group = (title, equal) => {
+      const found = rows.filter(([, matched]) => matched === equal);
+      return found.length ? [part(title, headings), ...found.map(([name, , cells], i) => line(name, cells, { class: i || equal ? "" : "measured" }))] : [];
+    };
     body.append(
-      h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), columns.map((name) => h("th", {}, name)))), h("tbody", {}, part("At their own settings", own, 0), part("At as many positives as PPAP has", equal, 1)))),
+      conclusion(said.rules) ?? "",
+      table(headings, [group("At their own settings", false), group("At as many positives as PPAP has", true)]),
       h("p", { class: "help" }, `${key_text} ${count(study.rules[0].anchors)} anchors.`),
       h("ul", { class: "notes", hidden: !paper.length }, paper.map((row) => h("li", {}, `Paper, Table 6: ${row}`))),
     );
@@ -202,38 +228,25 @@ class StudyPage {
   }
 
   /** The same images before and after training, each with settings from its own cosines. */
-  stagesCard({ title, columns, rows, areas, key }, link) {
+  stagesCard({ said, stages: { title, headings, rows, areas, key } }, link) {
     const { card: element, body, header } = card(title, { class: "card stages" });
     header.append(h("div", { class: "inline" }, link("stages.csv", "CSV")));
     body.append(
-      h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}), columns.map((name) => h("th", {}, name)))), h("tbody", {}, rows.map(([first, ...cells]) => h("tr", {}, h("th", {}, first), cells.map((cell) => h("td", {}, cell))))))),
+      conclusion(said.stages) ?? "",
+      table(headings, rows.map(([first, ...cells]) => line(first, cells))),
       h("ul", { class: "notes" }, areas.map((area) => h("li", {}, area))),
       h("p", { class: "help" }, key),
     );
     return element;
   }
 
-  figureCard(figure, address, link) {
-    const { card: element, body, header } = card(figure.title, { class: `card figure figure-${figure.name}` });
-    header.append(this.files(figure.name, link));
-    body.append(h("div", { class: "paper-figure" }, h("img", { src: address(`${figure.name}.svg`, true), alt: figure.title, loading: "lazy" })));
-    return element;
-  }
-
-  files(name, link) {
-    const tables = { trust: "fig1b.csv", classes: "classes.csv", same_class: "same_class.csv", sweep: "sweep.csv" };
-    return h("div", { class: "inline" }, link(`${name}.svg`, "SVG"), link(`${name}.png`, "PNG"), tables[name] ? link(tables[name], "CSV") : null);
-  }
-
   /** The figure itself, with a button over every cell of every panel. */
-  sweepCard(study, figure, address, link) {
-    const { card: element, body, header } = card(figure.title, { class: "card figure figure-sweep" });
-    header.append(this.files("sweep", link));
+  sweepCard(study, figure, figures) {
     const { cells } = study.sweep;
     const rows = cells.length;
     const columns = cells[0].length;
-    const holder = h("div", { class: "paper-figure" }, h("img", { src: address("sweep.svg", true), alt: figure.title }));
     this.cell = h("p", { class: "readout", role: "status" }, "Point at a cell; click it to see its settings in Explore.");
+    const { element, holder } = figures.card(figure, this.cell);
     for (const [index, box] of figure.boxes.entries()) {
       const panel = h("div", { class: "cells", style: `left:${100 * box.left}%;top:${100 * box.top}%;width:${100 * box.width}%;height:${100 * box.height}%;grid-template:repeat(${rows},1fr)/repeat(${columns},1fr)` });
       // The last row of values is the top one.
@@ -246,7 +259,6 @@ class StudyPage {
       }
       holder.append(panel);
     }
-    body.append(holder, this.cell);
     return element;
   }
 
@@ -256,14 +268,14 @@ class StudyPage {
     return `${settings}: ${count(Math.round(cell.positives))} positives, ${count(Math.round(cell.ambiguous))} ambiguous${found}`;
   }
 
-  /** Explore with these settings. */
-  use(settings) {
+  /** Explore with these settings; with anchors, on the study's images and at the first of them. */
+  use(settings, anchors = []) {
     if (!explore()?.state.batch) {
       this.said.textContent = "Explore is not ready yet: open it first.";
       return;
     }
-    const images = this.wanted === false ? null : this.images;
-    openExplore(settings, images);
+    const images = this.wanted === false && !anchors.length ? null : this.images;
+    openExplore(settings, images, anchors);
     scrollTo(0, 0);
     const words = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * settings[name]) / 1000}`);
     this.said.textContent = `Taken into Explore: ${words.join(", ")}. ${images ? "It shows the images of this study." : "The images there stay."}`;

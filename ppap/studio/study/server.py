@@ -30,21 +30,13 @@ from ppap.studio.requests import (
 from ppap.studio.sources import Sources
 from ppap.studio.study import studies
 from ppap.studio.study.studies import Studies, WantedStudy, explore_request
+from ppap.study.columns import plainly
+from ppap.study.conclusions import conclusions
 from ppap.study.grid import Axis, evenly
 from ppap.study.run import DEFAULT_X, DEFAULT_Y
 from ppap.study.saved import PAGE, VALUES
 from ppap.study.stage_tables import told
-from ppap.study.tables import (
-    COLUMNS,
-    KEY,
-    LEAD,
-    PROOF_COLUMNS,
-    PROOF_KEY,
-    paper_rows,
-    proof_rows,
-    subject,
-    with_ranges,
-)
+from ppap.study.tables import KEY, PROOF_KEY, paper_rows, proof_table, rule_table, subject
 
 _SPLIT = re.compile(r"\w[\w.-]{0,59}")
 IMAGES = Range("Images", 1, 256, 1, (2, 64), True, "How many images an anchor sees.")
@@ -146,18 +138,21 @@ class Studying:
     def study(self, key: Any) -> dict[str, Any]:
         """A study, with what the page shows of it in words."""
         found = self.studies.read(key)
+        proof = proof_table(found) if found["proof"] else None
+        rules = rule_table(found)
         return {
             "key": key,
             "study": found,
             "subject": subject(found),
-            "columns": [*(title for _, title, _, _ in COLUMNS), LEAD],
+            "said": conclusions(found),
+            "headings": plainly(rules.headings),
             "rows": [
-                [rule["title"], rule["matched"], *with_ranges(rule, found)]
-                for rule in found["rules"]
+                [rule["title"], rule["matched"], cells]
+                for rule, (_, *cells) in zip(found["rules"], rules.rows, strict=True)
             ],
             "explore": explore_request(found),
-            "proof": proof_rows(found) if found["proof"] else [],
-            "proof_columns": PROOF_COLUMNS,
+            "proof": proof.rows if proof else [],
+            "proof_headings": plainly(proof.headings) if proof else [],
             "proof_key": PROOF_KEY,
             "key_text": KEY,
             "stages": told(found.get("stages") or ()),  # studies of earlier versions have none

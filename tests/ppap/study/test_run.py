@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
+import math
+import re
 import xml.etree.ElementTree as ET
 from html import escape
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ppap.backbones import load_backbone
+from ppap.batches import make_batch
 from ppap.data import open_dataset
-from ppap.propagation import unit
+from ppap.evaluation.trust import Trust, trust
+from ppap.propagation import propagate, unit
 from ppap.settings import SettingError, Settings
 from ppap.study import heat
+from ppap.study.anchors import anchor_list
+from ppap.study.columns import LEAD
+from ppap.study.conclusions import conclusions
+from ppap.study.dark import in_the_dark
 from ppap.study.figures import Drawn, Study, draw
 from ppap.study.grid import Axis
 from ppap.study.patches import Patches, sample_anchors
@@ -68,8 +78,6 @@ def test_the_values_are_those_of_the_library(folder: Path, found: Study) -> None
     names = [item.name for item in dataset.items]
     chosen = [names.index(name) for name in found["images"]]
     assert len(chosen) == 3
-    from ppap.batches import make_batch
-
     examples = [dataset.load(i) for i in chosen]
     batch = make_batch(examples, load_backbone("embedded"), size=64)
     assert batch.labels is not None
@@ -120,8 +128,12 @@ def test_files_say_what_the_values_say(found: Study, tmp_path: Path) -> None:
         low, high = rule["sureness"]["precision"]
         assert [float(row["precision_low"]), float(row["precision_high"])] == [low, high]
         assert low <= rule["precision"] <= high
-    assert table[0]["behind_low"] == ""
-    assert float(table[1]["behind_low"]) == found["rules"][1]["sureness"]["behind"][0]
+    rival = found["rules"][1]
+    against = [f"precision_against_ppap{end}" for end in ("", "_low", "_high")]
+    assert [table[0][name] for name in against] == ["", "", ""]
+    wanted = [rival["precision"] - found["rules"][0]["precision"]]
+    wanted += [-end for end in reversed(rival["sureness"]["behind"])]
+    assert [float(table[1][name]) for name in against] == wanted
     with (page.parent / "classes.csv").open() as stream:
         assert {row["class"] for row in csv.DictReader(stream)} <= {"red", "green", "blue & <grey>"}
     assert "http" not in page.read_text().replace("http-equiv", "")
@@ -142,7 +154,10 @@ def test_intervals_stand_in_the_tables(found: Study) -> None:
     )
     assert below[-1] == ends
     assert f"<br><small>{low} to {high}</small>" in as_page(found, [])
-    assert as_markdown(found).splitlines()[3].endswith(f"| {cells[-1]} ({ends}) |")
+    said, _, head, _, _, second, *_ = as_markdown(found).splitlines()
+    assert said == conclusions(found)["rules"]
+    assert "| Positives right (precision), % |" in head
+    assert second.endswith(f"| {cells[-1]} ({ends}) |")
     # A study of an earlier version has none of it, and can be read all the same.
     old = {
         **{name: value for name, value in found.items() if name not in ("pure", "stages")},
@@ -150,7 +165,10 @@ def test_intervals_stand_in_the_tables(found: Study) -> None:
     }
     assert with_ranges(old["rules"][1], old)[1] == [""] * len(cells)
     assert "<small>" not in as_page(old, [])
-    assert as_markdown(old).count("\n") == 11
+    assert as_markdown(old).count("\n") == 13
+    # No column that says nothing.
+    assert LEAD.title in as_page(found, [])
+    assert LEAD.title not in as_page(old, []) + as_markdown(old)
     assert dict(tables(old))["table6.csv"].count("\n") == 10
 
 
@@ -189,6 +207,57 @@ def test_strangers_names_are_text_in_the_page(found: Study) -> None:
 
 def test_the_same_study_gives_the_same_figures(found: Study) -> None:
     assert [(a.svg, a.png) for a in draw(found)] == [(a.svg, a.png) for a in draw(found)]
+
+
+def test_figures_on_a_dark_page(found: Study) -> None:
+    """Ink turns bright and the ground goes; numbers on coloured cells stay."""
+    drawn = draw(found)
+    for one in drawn:
+        dark = in_the_dark(one.svg)
+        assert ET.fromstring(dark).tag.endswith("svg")
+        assert "fill: #ffffff" not in dark
+        assert not re.search("#222222|#dddddd|#010101", dark)
+        assert dark.count("#fefefe") == one.svg.count("#fefefe")
+        assert dark.count("#d55e00") == one.svg.count("#d55e00")
+        # As earlier versions drew it: black and white of cells cannot be told from ink and ground.
+        old = one.svg.replace("Colours for light and dark pages", "")
+        assert in_the_dark(old) == old
+    # Matplotlib writes no colour for black, so that what is black would stay black.
+    assert "fill: #010101" in next(one.svg for one in drawn if one.name == "classes")
+    page = as_page(found, drawn)
+    assert page.count('media="(prefers-color-scheme: dark)"') == len(drawn)
+    assert base64.b64encode(in_the_dark(drawn[0].svg).encode()).decode() in page
+
+
+def test_anchors_are_where_they_lie(folder: Path, found: Study) -> None:
+    dataset = open_dataset(folder, kind="folder", split="train")
+    examples = [dataset.load(i) for i in found["indices"][0]]
+    batch = make_batch(examples, load_backbone("embedded"), size=64)
+    assert batch.labels is not None
+    anchors = found["anchors"]
+    rows, columns = batch.grids[0]
+    patches = [
+        (image * rows + row) * columns + column
+        for image, row, column in zip(
+            anchors["image"], anchors["row"], anchors["column"], strict=True
+        )
+    ]
+    assert patches == sample_anchors(batch.labels, 30, 0).tolist()
+    assert anchors["class"] == batch.labels[patches].tolist()
+    assert anchors["classes"] == ["red", "green", "blue & <grey>"]
+    sets = propagate(batch.features, torch.tensor(patches), **found["settings"])
+    wanted = trust(sets.at(sets.steps), torch.tensor(patches), batch.labels)
+    assert anchors["positives"] == wanted.positives.tolist()
+    assert anchors["precision"] == [
+        None if math.isnan(one) else pytest.approx(one) for one in wanted.precision.tolist()
+    ]
+    # More than a page can hold are thinned evenly.
+    labels = torch.zeros(10_000, dtype=torch.int64)
+    many = torch.arange(10_000)
+    each = Trust(*(torch.arange(10_000) for _ in Trust._fields))
+    thin = anchor_list(each, many, labels, [(100, 100)], ["all"])
+    assert thin["positives"] == list(range(0, 10_000, 5))
+    assert (thin["row"][21], thin["column"][21]) == (1, 5)
 
 
 def test_cells_can_be_found_in_the_picture(found: Study, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 import trainers.study
 from ppap.settings import Settings
@@ -18,8 +20,10 @@ from ppap.studio.checkpoints import Checkpoints
 from ppap.studio.requests import read_request
 from ppap.studio.sources import Sources
 from ppap.studio.study import studies
+from ppap.studio.study.routes import routes
 from ppap.studio.study.server import Studying
 from ppap.studio.study.studies import Studies, explore_request
+from ppap.study.dark import THEMED
 from ppap.study.saved import read_study
 from tests.ppap.study.test_run import striped
 
@@ -119,8 +123,12 @@ def test_a_study_from_start_to_file(place: Place) -> None:
     assert reply["study"]["sweep"]["y"]["values"] == [1, 2]
     assert len(reply["rows"]) == 9
     assert reply["rows"][0][0].startswith("PPAP (Φ⁰")
-    assert len(reply["columns"]) == len(reply["rows"][0][2]) == len(reply["rows"][0][3])
-    assert reply["rows"][0][3][1].count(" to ") == 1  # the precision's interval
+    assert {len(cells) for *_, cells in reply["rows"]} == {len(reply["headings"])}
+    assert reply["headings"][1]["hint"].startswith("Of the patches in P")
+    assert reply["rows"][0][2][1].split("\n")[1].count(" to ") == 1  # the precision's interval
+    assert reply["said"]["rules"].startswith(reply["rows"][0][2][1].split("\n")[0])
+    anchors = reply["study"]["anchors"]
+    assert len(anchors["image"]) == reply["study"]["rules"][0]["anchors"]
     assert (reply["explore"]["size"], reply["explore"]["picture"]) == (64, "square")
     assert {"sweep.svg", "sweep.png", "table6.csv", "study.html"} <= set(reply["files"])
     assert place.studies.file(done["key"], "sweep.svg").read_text().startswith("<?xml")
@@ -286,6 +294,21 @@ def test_only_a_study_s_own_files_are_served(place: Place) -> None:
     for name in others:
         with pytest.raises(ValueError, match="no file"):
             place.studies.file("one", name)
+
+
+def test_figures_come_in_two_themes(place: Place) -> None:
+    folder = place.runs / ".studies" / "one"
+    folder.mkdir(parents=True)
+    light = f'<svg><desc>{THEMED}</desc><g style="fill: #222222"/></svg>'
+    (folder / "trust.svg").write_text(light)
+    (folder / "study.json").write_text("{}")
+    client = TestClient(Starlette(routes=routes(place.studying)))
+    figure = "/studio/study/one/trust.svg?show=1"
+    assert client.get(figure).text == light
+    dark = client.get(f"{figure}&dark=1")
+    assert dark.text == light.replace("#222222", "#e7ebf4")
+    assert dark.headers["content-type"].startswith("image/svg+xml")
+    assert client.get("/studio/study/one/..svg?dark=1").status_code == 404
 
 
 def test_progress_and_cancel(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
