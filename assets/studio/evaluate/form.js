@@ -38,6 +38,7 @@ export class EvaluateForm {
     this.data = h("input", { id: dataId, type: "text" });
     this.place = new PathField(server, this.data, { about: true, extras: () => ["samples", ...this.config.data] });
     this.split = h("input", { id: `${dataId}-split`, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "the run's, or val" });
+    this.size = h("input", { id: `${dataId}-size`, type: "text", autocomplete: "off", inputmode: "numeric", title: "Side of the squares that are scored, in pixels" });
     this.job = new JobControls(server, { begin: "Evaluate", doing: "Evaluating" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.errors.refuse(error) });
     this.errors = new FieldErrors();
     this.measures = new MeasureFields(this.errors, config.crf);
@@ -66,7 +67,9 @@ export class EvaluateForm {
       this.errors.add("checkpoint", this.path, { value: () => this.named()?.value ?? "a run", use: (offer) => this.useOffer(offer) }),
       this.foreign.how,
       h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.place.element, this.errors.add("data", this.data)),
-      h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split, this.errors.add("split", this.split)),
+      h("div", { class: "row-fields" }, h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split), h("div", { class: "field" }, h("label", { for: `${dataId}-size` }, "Size, px"), this.size)),
+      this.errors.add("split", this.split),
+      this.errors.add("size", this.size),
       this.ours,
       this.job.elements,
     );
@@ -85,8 +88,8 @@ export class EvaluateForm {
   /** What is still there after a reload. */
   keep() {
     this.kept = new Kept();
-    const { data, split, path } = this;
-    for (const [name, input] of Object.entries({ checkpoint: this.checkpoint.input, file: path, data, split })) this.kept.add(name, input);
+    const { data, split, path, size } = this;
+    for (const [name, input] of Object.entries({ checkpoint: this.checkpoint.input, file: path, data, split, size })) this.kept.add(name, input);
     this.measures.keep(this.kept);
     this.foreign.keep(this.kept);
   }
@@ -136,6 +139,7 @@ export class EvaluateForm {
     this.file.hidden = key !== FILE;
     this.foreign.hidden = key !== FOREIGN;
     this.ours.hidden = key === FOREIGN;
+    this.size.placeholder = key === FOREIGN ? "320" : "its own";
     const run = [FILE, FOREIGN, NONE].includes(key) ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
     this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
   }
@@ -178,7 +182,7 @@ export class EvaluateForm {
 
   request() {
     const key = this.checkpoint.input.value;
-    return { checkpoint: this.chosen(key), data: this.data.value.trim(), split: this.split.value.trim(), ...(key === FOREIGN ? {} : this.measures.request()) };
+    return { checkpoint: this.chosen(key), data: this.data.value.trim(), split: this.split.value.trim(), size: this.size.value.trim(), ...(key === FOREIGN ? {} : this.measures.request()) };
   }
 
   chosen(key) {

@@ -52,6 +52,7 @@ class EvaluateEndpoints:
         train_split: str = "",
         seed: int = 0,
         protocol: str = "",
+        size: int = 0,
         predictions: str = "",
         predictions_are: str = "clusters",
         predictions_map: str = "",
@@ -79,6 +80,8 @@ class EvaluateEndpoints:
                 run's, or train.
             seed: of the draws of patches and of k-means.
             protocol: "studio" or "published"; left out, the run's.
+            size: side of the squares that are scored, 16 to 2048 pixels; 0, the checkpoint's, and
+                320 for predictions.
             predictions: a folder of another method's predictions on the server, instead of a run
                 or checkpoint; scored as they are.
             predictions_are: "clusters" or "classes", what the files' numbers are.
@@ -109,6 +112,7 @@ class EvaluateEndpoints:
             "train": train_split,
             "seed": seed,
             "protocol": protocol,
+            "size": size,
         }
         return said(self.evaluating.start(request))
 

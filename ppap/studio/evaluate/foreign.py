@@ -48,8 +48,9 @@ def choose(raw: Any, checkpoints: Checkpoints) -> tuple[Chosen, Foreign | None]:
 
 def require_as_they_are(measures: Measures) -> None:
     """RequestError where more is asked of files than their scores."""
-    plain = Measures(by=measures.by, features=measures.features, train=measures.train)
-    if measures != plain._replace(seed=measures.seed):
+    # What says nothing by itself, and the size, which squares have.
+    idle = {name: getattr(measures, name) for name in ("by", "features", "train", "seed", "size")}
+    if measures != Measures(**idle):
         raise RequestError(
             "Predictions from files are scored as they are, without refinement, other looks, "
             "clusters, retrieval or protocol."

@@ -15,6 +15,8 @@ from ppap.segmenter.inference import MOST_SCALES, Inference
 from ppap.settings import excerpt
 from ppap.studio.requests import Mistakes, RequestError
 
+# Sides of the squares that are scored.
+LEAST_SIZE, MOST_SIZE = 16, 2048
 # More clusters, or more numbers of them, take hours; the command line has no such bounds.
 MOST_CLUSTERS, MOST_COUNTS = 1000, 8
 MOST_SEED = 2**31
@@ -42,10 +44,13 @@ class Measures(NamedTuple):
     seed: int = 0
     protocol: str = ""
     """Empty: the run's own."""
+    size: int = 0
+    """Side of the squares, in pixels; 0: the checkpoint's."""
 
     def arguments(self) -> list[str]:
         """Of the command: what differs from its defaults."""
-        words = ["--refine", *self.refine] if self.refine else []
+        words = [f"--size={self.size}"] if self.size else []
+        words += ["--refine", *self.refine] if self.refine else []
         if self.inference.mirror:
             words.append("--mirror")
         if self.inference.scales != (1.0,):
@@ -94,6 +99,9 @@ def read_measures(raw: Mapping[str, Any], mistakes: Mistakes, crf: str | None) -
         found["train"] = _split(raw.get("train") or "")
     with mistakes.at("seed"):
         found["seed"] = _whole(_or(raw.get("seed"), 0), 0, MOST_SEED, "The seed")
+    with mistakes.at("size"):
+        size = _or(raw.get("size"), 0)
+        found["size"] = 0 if size == 0 else _whole(size, LEAST_SIZE, MOST_SIZE, "The size")
     with mistakes.at("protocol"):
         found["protocol"] = _among(raw.get("protocol") or "", PROTOCOLS, "The protocol")
     return Measures(**found)

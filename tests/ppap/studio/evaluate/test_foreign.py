@@ -69,7 +69,7 @@ def test_what_cannot_be_is_refused(
 
 def test_files_are_scored_as_they_are(checkpoints: Checkpoints, theirs: Path) -> None:
     # What would change nothing is no reason to refuse.
-    require_as_they_are(Measures(by=("merged",), train="train", seed=3))
+    require_as_they_are(Measures(by=("merged",), train="train", seed=3, size=448))
     for more in (
         Measures(refine=("pamr",)),
         Measures(inference=Inference(mirror=True)),

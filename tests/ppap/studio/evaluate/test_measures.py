@@ -103,6 +103,8 @@ def test_what_is_empty_is_as_usual_and_says_nothing_to_the_command() -> None:
         ({"train": "--crf"}, "train", "a name such as train"),
         ({"seed": -1}, "seed", "from 0 to"),
         ({"seed": "9" * 5000}, "seed", "from 0 to"),
+        ({"size": 15}, "size", "from 16 to 2048"),
+        ({"size": "320px"}, "size", "from 16 to 2048, not 320px"),
         ({"protocol": "mine"}, "protocol", "studio, published"),
     ],
 )
@@ -135,10 +137,12 @@ def test_the_command_understands_the_words() -> None:
         "train": "train",
         "seed": 7,
         "protocol": "studio",
+        "size": "448",
     }
     args = parser().parse_args(["run", *read(raw)[0].arguments()])
     assert (args.refine, args.mirror, args.scales) == (["pamr"], True, [0.5, 1.0])
     assert (args.window, args.shifts, args.protocol) == (96, 4, "studio")
+    assert args.size == 448
     assert (args.clusters, args.cluster_by, args.cluster_features) == ([3, 5], ["kmeans"], "tuned")
     assert (args.retrieval, args.train_split, args.seed) == (True, "train", 7)
     # Where clusters come from matters to nothing else.
