@@ -5,6 +5,7 @@ import { NO_CLASS, cellOf, classOf } from "./singled.js";
 
 export const MOST_IN_MATRIX = 60;
 const MOST_LISTED = 40;
+const CONTRAST = 4.5;
 const MOST_WITH_NUMBERS = 16;
 const BY = [["row", "By row", "Per cent of the true class"], ["column", "By column", "Per cent of the predicted class"], ["pixels", "Pixels", "Counts"]];
 
@@ -90,7 +91,7 @@ class Matrix {
       const text = shown === null || classes.length > MOST_WITH_NUMBERS ? "" : look.by === "pixels" ? short(shown) : shown.toFixed(0);
       const one = h("td", { tabindex: "-1", "aria-label": this.told(i, j), dataset: { cell: `${i}.${j}`, value: number === null ? "" : String(number) } }, text);
       one.style.background = `rgb(${colour.join(" ")})`;
-      one.style.color = `rgb(${better(colour, ink, light).join(" ")})`;
+      one.style.color = `rgb(${legible(colour, [ink, light, [0, 0, 0], [255, 255, 255]]).join(" ")})`;
       return one;
     };
     const head = (name, title, cell, attributes) => h("th", { ...attributes, tabindex: "-1", title, "aria-label": title, dataset: { cell } }, h("span", {}, name));
@@ -187,7 +188,8 @@ function channels(text) {
 
 const mixed = (from, to, share) => from.map((one, i) => Math.round(one + (to[i] - one) * share));
 
-function better(paper, one, other) {
+/** The first colour that has enough contrast to the paper; black or white always has. */
+function legible(paper, inks) {
   const light = (colour) => {
     const [r, g, b] = colour.map((v) => ((v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
@@ -196,5 +198,5 @@ function better(paper, one, other) {
     const [a, b] = [light(ink), light(paper)];
     return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   };
-  return contrast(one) >= contrast(other) ? one : other;
+  return inks.find((ink) => contrast(ink) >= CONTRAST) ?? inks[0];
 }

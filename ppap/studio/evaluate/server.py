@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ppap.data import Dataset, open_dataset
 from ppap.evaluation.files import JSON, PAGE
-from ppap.evaluation.markdown import KEY, no_paper_row, score_rows, subject
-from ppap.evaluation.pamr import Pamr
-from ppap.evaluation.published import AsPublished
-from ppap.evaluation.report import REFINEMENTS, Report
-from ppap.evaluation.source import batches_of
-from ppap.evaluation.split import Refiner, examined
-from ppap.places import ROOT
-from ppap.protocol import Protocol
-from ppap.segmenter.inference import Inference
+from ppap.evaluation.foreign_report import SOURCE as PREDICTIONS
+from ppap.evaluation.later import later_reply
+from ppap.evaluation.markdown import key as columns_in_words
+from ppap.evaluation.markdown import no_paper_row, score_rows, subject
+from ppap.evaluation.report import REFINEMENTS
 from ppap.settings import excerpt
 from ppap.studio import sample
 from ppap.studio.answers import answering
@@ -34,6 +25,7 @@ from ppap.studio.checkpoints import Checkpoints, Chosen, CrfProcesses
 from ppap.studio.evaluate import requests as evaluations
 from ppap.studio.evaluate.beside import MOST as MOST_BESIDE
 from ppap.studio.evaluate.beside import Intervals, differences, headings, notes, same_images
+from ppap.studio.evaluate.drawing import Drawing, checkpoint_of
 from ppap.studio.evaluate.exploring import explore_request
 from ppap.studio.evaluate.fitting import Fitting
 from ppap.studio.evaluate.foreign import Foreign, choose, require_as_they_are
@@ -41,13 +33,12 @@ from ppap.studio.evaluate.measures import read_measures
 from ppap.studio.evaluate.pixels import CountsOfReports, pixels_reply
 from ppap.studio.evaluate.reports import FOLDER, Reports
 from ppap.studio.evaluate.requests import Wanted, own_data, own_split
-from ppap.studio.evaluate.shown import image_reply, sample_image
+from ppap.studio.evaluate.shown import sample_image
 from ppap.studio.evaluate.thumbnails import Thumbnails
 from ppap.studio.jobs import Job, OneAtATime, begin, new_folder
 from ppap.studio.requests import Mistakes, RequestError, mapping, require_allowed
 from ppap.studio.sources import is_folder
 
-MAX_DATASETS = 4
 _SPLIT = re.compile(r"\w[\w.-]{0,59}")
 
 
@@ -72,15 +63,13 @@ class Evaluating:
         self.checkpoints, self.crf, self.folders = checkpoints, crf, folders
         self.allowed = allowed
         self.reports = Reports(checkpoints.runs, checkpoints.ownership)
-        self._device = threading.Lock()
+        self._drawing = Drawing(checkpoints, crf)
         self._counting = threading.Lock()
-        self._opening = threading.Lock()
         self._counts = CountsOfReports()
         self._intervals = Intervals()
         self._thumbnails = Thumbnails()
         self._fitting = Fitting(checkpoints.sources)
         self._jobs = OneAtATime()
-        self._datasets: OrderedDict[tuple[str, str, str], Dataset] = OrderedDict()
 
     def calls(self) -> list[Callable[[Any], Any]]:
         """What the page may call, by its name."""
@@ -152,7 +141,8 @@ class Evaluating:
             "report": found,
             "subject": subject(found),
             "scores": scores,
-            "explanation": KEY,
+            "explanation": columns_in_words(found),
+            "later": later_reply(found),
             "no_paper": no_paper_row(found) if scores else None,
             "page": page.is_file() or (page.parent / "report" / PAGE).is_file(),
         }
@@ -168,6 +158,8 @@ class Evaluating:
     def explore(self, key: Any) -> dict[str, Any]:
         """The request that shows a report's images in Explore, with its checkpoint's features."""
         report, folder = self.reports.read(key), self.reports.folder_of(key)
+        if report.get("source") == PREDICTIONS:
+            raise RequestError("These predictions are from files: there are no features to see.")
         file = checkpoint_of(report, folder)
         return {"request": explore_request(report, folder.name, file, self.checkpoints)}
 
@@ -175,7 +167,8 @@ class Evaluating:
     def image(self, request: Any) -> dict[str, Any]:
         """One image of a report: the photo, its truth, and every prediction, by class."""
         request = mapping(request)
-        report = self.reports.read(request.get("report"))
+        key = request.get("report")
+        report = self.reports.read(key)
         index = request.get("index")
         measured = {one["index"]: one for one in report.get("images") or ()}
         if isinstance(index, bool) or not isinstance(index, int) or index not in measured:
@@ -185,11 +178,10 @@ class Evaluating:
             raise RequestError(f"There is no refinement {excerpt(refine)}.")
         if refine != "none" and refine not in report:
             raise RequestError(f"This report was made without {REFINEMENTS[refine]}.")
-        if request.get("report") == sample.KEY:
-            return {"name": measured[index]["name"], **sample_image(index, whole)}
-        folder = self.reports.folder_of(request.get("report"))
-        with self._device:
-            found = self._predicted(report, folder, index, refine, whole)
+        if key == sample.KEY:
+            found = sample_image(index, whole)
+        else:
+            found = self._drawing.image(report, self.reports.folder_of(key), index, refine, whole)
         return {"name": measured[index]["name"], **found}
 
     @answering
@@ -250,7 +242,7 @@ class Evaluating:
         report = self.reports.read(key)
         if not any(one["index"] == index for one in report.get("images") or ()):
             raise RequestError(f"The report has no image {index}.")
-        dataset = sample.photos() if key == sample.KEY else self._dataset(report)
+        dataset = sample.photos() if key == sample.KEY else self._drawing.dataset(report)
         return self._thumbnails.of(dataset, index)
 
     def wait(self) -> Job:
@@ -318,75 +310,9 @@ class Evaluating:
         begin(made, [*evaluations.COMMAND, *wanted.arguments(folder)])
         return made
 
-    def _predicted(
-        self, report: Report, folder: Path, index: int, refine: str, whole: bool
-    ) -> dict[str, Any]:
-        """The photo and label maps of one image, as text for JSON."""
-        file = checkpoint_of(report, folder)
-        loaded = self.checkpoints.load(file, lambda text, share: None)
-        if loaded.digest != report["digest"]:
-            raise RequestError(
-                f"{file.name} has changed since this report was made: evaluate it again to see "
-                "its pictures."
-            )
-        dataset = self._dataset(report)
-        refiners: list[Refiner] = []
-        if refine != "none":
-            refiners.append(self.crf.pool() if refine == "crf" else Pamr())
-        if refine == "crf" and Protocol.of(report.get("protocol", [])).crf_bytes:
-            refiners = [AsPublished(refiners[0])]
-        batches = batches_of(dataset, [index], size=report["size"], batch=1, workers=0)
-        how = Inference.of(report.get("inference", {}))
-        one, refined = next(iter(examined(loaded.segmenter, batches, refiners, how)))
-        assignment = np.array(report["cluster"]["assignment"])
-        maps = {
-            "cluster": assignment[one.clusters.cpu().numpy()],
-            "linear": one.classes.cpu().numpy(),
-        }
-        for name, better in refined.items():
-            after = np.array(report[name]["cluster"]["assignment"])
-            maps[f"cluster_{name}"] = after[better.clusters.cpu().numpy()]
-            maps[f"linear_{name}"] = better.classes.cpu().numpy()
-        return image_reply(dataset.load(index), one.labels.cpu().numpy(), maps, whole=whole)
-
-    def _dataset(self, report: Report) -> Dataset:
-        with self._opening:
-            found = self._opened(report)
-        resizing = Protocol.of(report.get("protocol", [])).resizing
-        return found if found.resizing == resizing else replace(found, resizing=resizing)
-
-    def _opened(self, report: Report) -> Dataset:
-        about = report["dataset"]
-        key = (about["kind"], about["folder"], about["split"])
-        if key not in self._datasets:
-            root = None
-            if about["kind"] != "samples":
-                # Pages see pictures only of folders that they may look into.
-                root = self.checkpoints.sources.folder(str(ROOT / about["folder"]))
-            with self.checkpoints.sources.links():
-                dataset = open_dataset(root, kind=about["kind"], split=about["split"])
-            self._datasets[key] = dataset
-        self._datasets.move_to_end(key)
-        while len(self._datasets) > MAX_DATASETS:
-            self._datasets.popitem(last=False)
-        return self._datasets[key]
-
 
 def read_split(split: object) -> str:
     """The name of a split, empty for the usual one; RequestError for what is none."""
     if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
         raise RequestError("The split must be a name such as train or val.")
     return split.strip()
-
-
-def checkpoint_of(report: Report, folder: Path) -> Path:
-    """The file that a report is about; runs may have been moved since.
-
-    Raises:
-        RequestError: it is no longer there.
-    """
-    named = Path(report["checkpoint"])
-    for file in (folder / "checkpoints" / named.name, ROOT / named):
-        if file.is_file():
-            return file
-    raise RequestError(f"The checkpoint {named.name} of this report is no longer there.")

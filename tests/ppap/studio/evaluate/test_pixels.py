@@ -20,6 +20,7 @@ from ppap.studio.evaluate.endpoints import EvaluateEndpoints
 from ppap.studio.evaluate.pixels import MOST_KEPT, sample_counts
 from ppap.studio.requests import RequestError
 from tests.ppap.studio.evaluate.test_server import Place
+from trainers.evaluate import main as evaluate
 
 KINDS = ("cluster", "linear", "cluster_crf", "linear_crf")
 
@@ -152,7 +153,9 @@ def test_the_whole_photo_holds_the_square_that_was_scored(
     around = unpacked(reply["maps"]["truth"], 40)
     assert np.array_equal(around[:, 4:36], maps[3]["truth"])
     assert np.array_equal(unpacked(reply["maps"]["cluster"], 32), maps[3]["cluster"])
-    stored = place.evaluating._dataset(place.evaluating.reports.read("first")).load(3).labels
+    stored = (
+        place.evaluating._drawing.dataset(place.evaluating.reports.read("first")).load(3).labels
+    )
     assert stored is not None
     # The middles of pixels, by the geometry of the squares: 32 of 40 rows, 40 of 50 columns.
     rows, columns = (np.arange(32) + 0.5) * 40 // 32, (np.arange(40) + 0.5) * 50 // 40
@@ -208,3 +211,34 @@ def test_differences_have_the_library_s_intervals(place: Place, tmp_path: Path) 
     assert (told["rows"], "Evaluate again" in told["about"]) == ([], True)
     for keys in (["first"], ["first"] * 5, "first", [], None, ["first", "none"], ["first", None]):
         assert "error" in place.evaluating.beside(keys), keys
+
+
+def test_predictions_from_files_are_drawn_and_compared_as_our_own(
+    place: Place, maps: list[dict[str, np.ndarray]], tmp_path: Path
+) -> None:
+    """A run's own, written out and read back."""
+    words = [f"--data={place.data}", "--split=all", "--workers=0"]
+    assert evaluate([str(place.run.folder), *words, f"--write-predictions={tmp_path}"]) == 0
+    made = place.runs / ".evaluations" / "files"
+    given = [f"--predictions={tmp_path}/clusters", "--size=32", *words[:2], f"--pictures={made}"]
+    assert evaluate(given) == 0
+    place.sources.folders.append(tmp_path.resolve())
+    key = ".evaluations/files"
+    images = place.evaluating.reports.read(key)["images"]
+    for one, own in zip(images, maps, strict=True):
+        reply = place.evaluating.image({"report": key, "index": one["index"]})
+        assert set(reply["maps"]) == {"truth", "cluster"}
+        for name, ids in reply["maps"].items():
+            assert np.array_equal(unpacked(ids, 32), own[name])
+    differences = place.evaluating.beside(["first", key])["differences"]["rows"]
+    assert [one and one["difference"] for one in differences[0]["values"]] == [0, 0, None, None]
+    assert "from files" in place.evaluating.explore(key)["error"]
+    # Pages see only what lies in folders that they may look into.
+    place.sources.folders.pop()
+    place.sources.any_folder = False
+    try:
+        assert (
+            "shows only the folders" in place.evaluating.image({"report": key, "index": 0})["error"]
+        )
+    finally:
+        place.sources.any_folder = True
