@@ -619,27 +619,23 @@ def test_the_width_of_borders_is_chosen(run: Path, data: Path, tmp_path: Path) -
 
 
 def test_as_published(run: Path, data: Path, tmp_path: Path) -> None:
-    """Half precision, the nearest pixel and cut-off bytes; the run's own protocol is the usual."""
-    made = report_of(run, "--crf", "--protocol", "published", folder=tmp_path)
+    """Half precision and the nearest pixel; the run's own protocol is the usual one."""
+    made = report_of(run, "--protocol", "published", folder=tmp_path)
     switches = ["nearest", "half_evaluation", "crf_bytes", "pass_matching"]
     assert (made["protocol"], made["inference"]) == (switches, {"half": True})
     assert (
         "Evaluated as published: photos and label maps resized to the nearest pixel; evaluation "
-        "in half precision; bytes for the CRF cut off, not rounded." in made["notes"]
+        "in half precision." in made["notes"]
     )
     loaded = load_segmenter(run / "checkpoints/last.pt")
     dataset = replace(open_dataset(data, split="val"), resizing="nearest")
-    with CrfPool(1) as pool:
-        wanted = evaluate_split(
-            loaded.segmenter,
-            dataset,
-            size=SIZE,
-            inference=Inference(half=True),
-            refiners=[AsPublished(pool)],
-        )
+    wanted = evaluate_split(loaded.segmenter, dataset, size=SIZE, inference=Inference(half=True))
     assert made["cluster"] == wanted.cluster.record()
     assert made["linear"] == wanted.linear.record()
-    assert made["crf"]["cluster"] == wanted.refined["crf"].cluster.record()
+    for protocol, kind in ((None, CrfPool), ("crf_bytes", AsPublished)):
+        asked = Wanted(run, refine=("crf",), protocol=protocol)
+        with reporting.refiners_of(asked, loaded) as refiners:
+            assert [type(one) for one in refiners] == [kind]
 
     own = tmp_path / "own.pt"
     save(own, protocol="published", dataset="folder")

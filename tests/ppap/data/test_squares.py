@@ -91,3 +91,27 @@ def test_wrong_shapes() -> None:
         square_labels(np.zeros((4, 4, 3)), 2)
     with pytest.raises(ValueError, match="cannot cut 0×0 pixels from 4×5"):
         square(np.zeros((5, 4, 3), np.uint8), 0)
+
+
+@pytest.mark.parametrize("size", [96, 224, 320])
+def test_nearest_is_what_torchvision_makes_of_pillow(size: int) -> None:
+    """The published transforms themselves: the whole picture resized, then the middle cut out."""
+    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
+
+    there = Compose([Resize(size, InterpolationMode.NEAREST), CenterCrop(size)])
+    chance = np.random.default_rng(size)
+    for height, width in ((33, 500), (500, 334), (size, size), (480, 641), (97, 1511)):
+        rgb = chance.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        wanted = np.array(there(Image.fromarray(rgb)))
+        assert np.array_equal(square(rgb, size, "nearest"), wanted)
+        labels = rgb[..., 0].astype(np.int64) - 1
+        assert np.array_equal(square_labels(labels, size, "nearest"), wanted[..., 0] - 1.0)
+
+
+def test_nearest_of_a_very_long_picture_takes_no_memory() -> None:
+    rgb = np.arange(100_000, dtype=np.uint32).astype(np.uint8)[None, :, None].repeat(3, axis=2)
+    found = square(rgb, 320, "nearest")  # 320 × 32,000,000 pixels as a whole
+    assert found.shape == (320, 320, 3)
+    assert (found == rgb[0, 49_999:50_001].min()).mean() + (
+        found == rgb[0, 49_999:50_001].max()
+    ).mean() == 1
