@@ -590,7 +590,19 @@ def test_fewer_clusters_than_classes_are_refused(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(run), "--data", str(data), "--clusters", "2"]) == 2
-    assert "--clusters 2 is less than the 3 classes" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--clusters 2 is less than the 3 classes" in said
+    assert "Evaluating" not in said
+
+
+@pytest.mark.parametrize("more", [["--clusters", "3"], ["--retrieval"]])
+def test_a_missing_training_split_is_found_out_before_the_work(
+    run: Path, data: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    assert main([str(run), "--data", str(data), "--train-split", "half", *more]) == 2
+    said = capsys.readouterr().err
+    assert "has no split 'half'" in said
+    assert "Evaluating:" not in said
 
 
 def test_retrieval_sets_trained_features_beside_frozen_ones(

@@ -170,7 +170,7 @@ def _whole(value: object, least: int, most: int, what: str) -> int:
         raise RequestError(
             f"{what} must be a whole number from {least} to {most}, not {excerpt(value)}."
         )
-    return int(value)  # type: ignore[call-overload,no-any-return]
+    return int(value)  # type: ignore[call-overload]
 
 
 def _or(value: T, usual: T) -> T:
