@@ -16,6 +16,7 @@ from ppap.evaluation import markdown
 from ppap.evaluation.paper import PaperRow, rows_for
 from ppap.evaluation.report import write_text
 from trainers.ablations.cells import COLUMNS, Cell, cell, numbers
+from trainers.ablations.conclusion import MEASURE, conclusion
 from trainers.ablations.differences import (
     NO_INTERVAL,
     NOTHING,
@@ -120,6 +121,12 @@ def over_seeds(runs: Iterable[Run]) -> dict[str, Cell]:
     return {name: cell(values) for name, values in found.items()}
 
 
+def concluded(made: Table) -> str:
+    """What the table shows; empty while fewer than two combinations have scores."""
+    scored = [row for row in made.rows if MEASURE in row.numbers]
+    return conclusion([(row.combination.title, row.numbers[MEASURE]) for row in scored])
+
+
 def weighty(report: dict[str, Any]) -> list[str]:
     """The notes of a report that belong beside its numbers."""
     notes = report.get("notes")
@@ -159,6 +166,7 @@ def as_markdown(made: Table) -> str:
         pairs = ", ".join(f"{name}={value}" for name, value in ablation.settings.items())
         about += f"; in all runs {markdown.text(pairs)}"
     parts = [f"# Ablation {markdown.text(ablation.name)}", f"{about}."]
+    parts += [markdown.text(said)] if (said := concluded(made)) else []
     parts += ["\n".join(f"- {markdown.text(note)}" for note in made.notes)] if made.notes else []
     with_crf = any(name.endswith(CRF) for row in made.rows for name in row.numbers)
     with_crf |= any(run.order.config.crf for run in ablation.runs())

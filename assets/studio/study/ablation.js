@@ -1,9 +1,11 @@
 // Ablations: every combination of values and seeds, trained one after the other, as a table.
 import { call } from "../shared/client.js";
 import { card, download, h, newId, relist, select } from "../shared/dom.js";
+import { hint } from "../shared/hint.js";
 import { Kept } from "../shared/keep.js";
 import { errorBox, say } from "../shared/messages.js";
 import { PathField } from "../shared/path-field.js";
+import { conclusion } from "./tables.js";
 
 export class AblationCard {
   /** on: {show(name, byHand), typed()}. */
@@ -122,9 +124,11 @@ export function ablationView(reply) {
   const parts = [`${finished} of ${total} runs finished`, running && `${running} running`, waiting && `${waiting} waiting`, stopped && `${stopped} stopped`, failed && `${failed} failed`].filter(Boolean);
   body.append(h("p", { role: "status" }, `${parts.join(", ")}.`));
   if (reply.said && finished < total) body.append(h("p", { class: "help" }, reply.said));
+  if (reply.conclusion) body.append(conclusion(reply.conclusion));
   for (const { title, columns, rows } of reply.tables) {
     if (title) body.append(h("h3", {}, title));
-    body.append(h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, columns.map((name) => h("th", {}, name)))), h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, i) => h(i ? "td" : "th", {}, cell))))))));
+    const head = columns.map((name) => h("th", {}, hint(name, reply.hints[name])));
+    body.append(h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, i) => h(i ? "td" : "th", {}, cell))))))));
   }
   body.append(h("ul", { class: "notes" }, reply.notes.map((note) => h("li", {}, note))), h("p", { class: "help" }, "Mean ± deviation over the seeds that are finished; the paper's numbers are for its own settings."));
   return element;

@@ -19,6 +19,7 @@ from ppap.studio.answers import answering
 from ppap.studio.jobs import command
 from ppap.studio.requests import CLOSED, RequestError, mapping
 from ppap.studio.sources import Sources
+from trainers.ablations.conclusion import hint
 from trainers.ablations.plan import Ablation, folder_of, read_ablation, reopen, studies, write_grid
 from trainers.ablations.queue import standing
 from trainers.ablations.table import (
@@ -26,6 +27,7 @@ from trainers.ablations.table import (
     Table,
     as_csv,
     cells,
+    concluded,
     difference_cells,
     differences_about,
     table,
@@ -169,6 +171,11 @@ class Ablating:
         crf = any(key.endswith(CRF) for row in made.rows for key in row.numbers)
         process = self._processes.get(ablation.name)
         ended = process is None or process.poll() is not None
+        tables = [
+            {"title": title, "columns": head, "rows": rows}
+            for title, suffix in (("", ""), *((("with CRF", CRF),) if crf else ()))
+            for head, rows in [cells(made, suffix)]
+        ] + differences(made)
         return {
             "name": ablation.name,
             "about": ablation.as_dict(),
@@ -176,13 +183,10 @@ class Ablating:
                 key: getattr(found, key)
                 for key in ("total", "finished", "running", "waiting", "stopped", "failed")
             },
-            "tables": [
-                {"title": title, "columns": head, "rows": rows}
-                for title, suffix in (("", ""), *((("with CRF", CRF),) if crf else ()))
-                for head, rows in [cells(made, suffix)]
-            ]
-            + differences(made),
+            "tables": tables,
             "notes": [*made.notes, *differences_about(made)],
+            "conclusion": concluded(made),
+            "hints": {column: hint(column) for one in tables for column in one["columns"]},
             "csv": as_csv(made),
             "ended": ended,
             "said": said(folder_of(self.runner.root, ablation.name)) if ended else "",

@@ -67,6 +67,9 @@ def test_the_command_is_told_what_was_asked(place: Place, monkeypatch: pytest.Mo
     stand_in(monkeypatch, TELL)
     begun = place.ablating.start_ablation(place.request(settings={"epochs": "2"}))
     assert begun["standing"]["total"] == 8
+    assert begun["hints"].keys() == set(begun["tables"][0]["columns"])
+    assert begun["hints"]["phi0"] == "The setting phi0, which was varied."
+    assert begun["conclusion"] == ""  # nothing has scores yet
     reply = ended(place)
     assert reply["said"] == "8 of 8 runs"
     assert json.loads((place.runs / "told.json").read_text()) == [
