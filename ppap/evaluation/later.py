@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-CAUSE = "README of ByungKwanLee/Causal-Unsupervised-Segmentation"
-PRIMAPS = "README of visinf/primaps"
-PROTOCOL = "mean of image and mirror; CRF as its source says"
+CAUSE = "ByungKwanLee/Causal-Unsupervised-Segmentation, README"
+PRIMAPS = "visinf/primaps, README"
+PROTOCOL = "mirror mean; CRF: see source"
 ABOUT = (
-    "As the systems' own sources state them: another protocol (mean of image and mirror, in most a "
-    "CRF), other training and in part other backbones. Neither measured here nor in the paper, so "
-    "no ranking."
+    "As the systems' own sources state them: another protocol (the mean over image and mirror, in "
+    "most a CRF), other training and in part other backbones. Neither measured here nor in the "
+    "paper, so no ranking."
 )
 
 

@@ -21,6 +21,7 @@ from ppap.data import ClassList, Dataset, open_dataset, palette
 from ppap.evaluation.crf import CrfPool
 from ppap.evaluation.distance_split import DistanceScores
 from ppap.evaluation.files import file_name, write_report
+from ppap.evaluation.later import later_rows
 from ppap.evaluation.markdown import as_markdown, as_summary, per_cent, table, text
 from ppap.evaluation.metrics import Confusion, frequency_groups, scores
 from ppap.evaluation.page import as_page
@@ -498,3 +499,15 @@ def test_borders_stand_in_every_form(report: Report, found: SplitScores) -> None
         assert per_cent(border["accuracy"]) in written
     older = {name: value for name, value in report.items() if name != "borders"}
     assert "Borders" not in as_markdown(older) + as_page(older, ())
+
+
+def test_later_systems_stand_apart_from_the_papers_rows(report: Report) -> None:
+    assert report["later"] == []
+    assert "Later systems" not in as_markdown(report) + as_page(report, ())
+    found = {**report, "later": later_rows("cocostuff27")}
+    for written in (as_markdown(found), as_page(found, ())):
+        scores, later = written.split("Later systems", 1)
+        assert "CAUSE-TR" not in scores
+        later = later[: later.index("Borders and interiors")]
+        for part in ("CAUSE-TR", "78.0", "45.3", "visinf/primaps", "no ranking"):
+            assert part in later
