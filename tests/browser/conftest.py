@@ -18,8 +18,18 @@ from ppap.backbones import load_backbone
 from ppap.batches import Batch
 from ppap.data import samples_dataset
 from ppap.settings import EMBEDDED_PRESET
-from tests.browser.driver import CHROMIUM, Running, chromium, close_contexts, pages, studio
+from tests.browser.driver import (
+    CHROMIUM,
+    Plots,
+    Running,
+    chromium,
+    close_contexts,
+    pages,
+    studio,
+)
 
+# Files whose tests look at what Plotly draws; single tests are marked "plots".
+DRAWN = ("test_beside", "test_evaluate", "test_map")
 REQUIRED = bool(os.environ.get("PPAP_REQUIRE_BROWSER"))
 
 
@@ -55,10 +65,18 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _one_context_for_a_file() -> Iterator[None]:
+def _one_context_for_a_file(request: pytest.FixtureRequest) -> Iterator[None]:
     """Pages of one file share what the browser has fetched; files do not."""
+    Plots.drawn = request.path.stem.startswith(DRAWN)
     yield
     close_contexts()
+
+
+@pytest.fixture(autouse=True)
+def _plots(request: pytest.FixtureRequest) -> None:
+    """Draw maps and matrices only where a test looks at them."""
+    marked = request.node.get_closest_marker("plots") is not None
+    Plots.drawn = marked or request.path.stem.startswith(DRAWN)
 
 
 @pytest.fixture(scope="session")

@@ -119,15 +119,26 @@ def open_page(
     return page
 
 
-# One for all tests of a file, and one with touch: scripts are fetched and compiled once.
-_CONTEXTS: dict[bool, BrowserContext] = {}
+# For all tests of a file, by touch and plots: scripts are fetched and compiled once.
+_CONTEXTS: dict[tuple[bool, bool], BrowserContext] = {}
+UNDRAWN = Path(__file__).parent / "undrawn.js"
+
+
+class Plots:
+    """Whether pages that are opened now draw their maps and matrices: Plotly with WebGL in software
+    takes as long as all the rest of a page, and most tests do not look at it."""
+
+    drawn = True
 
 
 def context_of_the_file(browser: Browser, *, touch: bool = False) -> BrowserContext:
     """The context in which the tests of this file open their pages."""
-    if touch not in _CONTEXTS:
-        _CONTEXTS[touch] = browser.new_context(has_touch=touch)
-    return _CONTEXTS[touch]
+    kind = (touch, Plots.drawn)
+    if kind not in _CONTEXTS:
+        _CONTEXTS[kind] = browser.new_context(has_touch=touch)
+        if not Plots.drawn:
+            _CONTEXTS[kind].add_init_script(path=UNDRAWN)
+    return _CONTEXTS[kind]
 
 
 def close_contexts() -> None:
@@ -168,6 +179,14 @@ def until(page: Page, condition: str, *, arg: Any = None, timeout: float | None 
         arg=arg,
         timeout=timeout,
     )
+
+
+def soon(page: Page, expression: str, wanted: Any, *, seconds: float = 30) -> None:
+    """Assert that an expression comes to have a value: what a page does, it does in its own time."""
+    end = time.monotonic() + seconds
+    while (found := page.evaluate(expression)) != wanted and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    assert found == wanted, expression
 
 
 def painted(page: Page) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
+from tests.browser.driver import painted
+
 # Every text with less contrast to what lies behind it than WCAG AA asks for.
 FAINT = """
 () => {
@@ -52,3 +54,12 @@ def check_looks(page: Page, width: int) -> None:
     assert page.evaluate(CLIPPED) == []
     assert page.evaluate(FAINT) == []
     assert page.evaluate(NAMELESS) == []
+
+
+def check_both_themes(page: Page, width: int) -> None:
+    """The same in light and in dark, without loading the page anew."""
+    page.emulate_media(reduced_motion="reduce")  # no colour is half way
+    for dark in (False, True):
+        page.evaluate("(dark) => document.body.classList.toggle('dark', dark)", dark)
+        painted(page)
+        check_looks(page, width)

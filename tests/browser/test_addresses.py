@@ -162,7 +162,7 @@ def test_back_and_forward_return(open_link: Callable[[str], Page], running: Runn
     tab(page, "Evaluate")
     page.locator("#evaluate li[data-report=first] .open").click()
     expect(page.locator(REPORT)).to_have_attribute("data-report", "first")
-    page.locator("#evaluate").get_by_label("Split").fill("half")
+    page.locator("#evaluate").get_by_label("Split", exact=True).fill("half")
     tab(page, "Study")
     expect(page.locator(STUDY)).to_have_attribute("data-study", "first")
     page.locator("#study li[data-study=second] .open").click()
@@ -172,7 +172,7 @@ def test_back_and_forward_return(open_link: Callable[[str], Page], running: Runn
         page.go_back()  # to the study that was open by itself, and to the report
     expect(page.locator("#evaluate")).to_be_visible()
     expect(page.locator(REPORT)).to_have_attribute("data-report", "first")
-    assert page.locator("#evaluate").get_by_label("Split").input_value() == "half"
+    expect(page.locator("#evaluate").get_by_label("Split", exact=True)).to_have_value("half")
     for _ in range(2):
         page.go_back()
     titled(page, "Train", "second")
@@ -211,10 +211,10 @@ def half_filled(page: Page) -> dict[str, Any]:
         study.get_by_label("Varied settings").input_value(),
     ]
     tab(page, "Evaluate")
-    evaluate.get_by_label("Split").wait_for()
+    evaluate.get_by_label("Split", exact=True).wait_for()
     found["evaluate"] = [
         evaluate.get_by_label("Data set on this server").input_value(),
-        evaluate.get_by_label("Split").input_value(),
+        evaluate.get_by_label("Split", exact=True).input_value(),
     ]
     return found
 
@@ -238,7 +238,7 @@ def fill_half(page: Page) -> None:
     study.get_by_label("Varied settings").fill("steps=1,2")
     tab(page, "Evaluate")
     evaluate.get_by_label("Data set on this server").fill("~/photos")
-    evaluate.get_by_label("Split").fill("half")
+    evaluate.get_by_label("Split", exact=True).fill("half")
 
 
 def test_half_filled_forms_are_there_after_a_reload(
@@ -254,7 +254,7 @@ def test_half_filled_forms_are_there_after_a_reload(
     }
     address_has(page, "form.split=half")
     page.reload()
-    expect(page.locator("#evaluate").get_by_label("Split")).to_have_value("half")
+    expect(page.locator("#evaluate").get_by_label("Split", exact=True)).to_have_value("half")
     assert half_filled(page) == filled
     tab(page, "Train")
     address_has(page, "tab=train")
@@ -301,7 +301,7 @@ def test_a_link_survives_the_login_and_a_prefix(
 ) -> None:
     page = open_link(f"{empty.url}?tab=evaluate&form.split=half")
     log_in(page)
-    expect(page.locator("#evaluate").get_by_label("Split")).to_have_value("half")
+    expect(page.locator("#evaluate").get_by_label("Split", exact=True)).to_have_value("half")
     assert page.url.startswith(f"{empty.url}?tab=evaluate")
     tab(page, "Train")
     address_has(page, "tab=train")
@@ -362,7 +362,7 @@ def test_what_segment_shows_has_an_address(
     said = page.locator("#segment .side .notes")
     expect(said).to_contain_text("left out: backbone")
     expect(said).to_contain_text("gone has no checkpoint here any more")
-    assert page.locator("#segment [data-part=clusters]").input_value() == "5"
+    expect(page.locator("#segment [data-part=clusters]")).to_have_value("5")
     assert (
         page.evaluate("document.querySelector('#segment').studio.result.layers[0].names.length")
         == 5
@@ -376,8 +376,8 @@ def test_what_segment_shows_has_an_address(
     address_has(page, "form.folder=")
     page.reload()
     page.wait_for_selector(done)
-    assert number.input_value() == "4"
-    assert page.locator("#segment [data-part=clusters]").input_value() == "4"
+    expect(number).to_have_value("4")
+    expect(page.locator("#segment [data-part=clusters]")).to_have_value("4")
     expect(page.get_by_label("Folder on this server")).to_have_value("~/half")
     page.goto(f"{running.url}?tab=segment&source=files&set=gone")
     expect(page.locator("#segment .error")).to_contain_text("no longer on the server")

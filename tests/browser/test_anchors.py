@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from ppap.data import samples_dataset
 from ppap.settings import EMBEDDED_PRESET
@@ -66,14 +66,16 @@ def test_eight_anchors_overlap_as_the_library_says(page: Page, reference: Refere
         shift_click(page, where)
         wait_for_data(page, "kept", kept(*EIGHT[:number]))
     shift_click(page, (0, 0, 0))
-    assert "Let go of one first" in page.locator(".stage .messages.error").inner_text()
+    expect(page.locator(".stage .messages.error")).to_contain_text(
+        "Let go of one first", use_inner_text=True
+    )
     assert shown(page)["kept"] == kept(*EIGHT)
     gathered(page)
     tab(page, "Kept")
     inside = positives(reference, *EIGHT)
     card = page.locator(".card.kept")
-    assert card.get_attribute("data-union") == str(inside.any(axis=0).sum())
-    assert card.get_attribute("data-intersection") == str(inside.all(axis=0).sum())
+    expect(card).to_have_attribute("data-union", str(inside.any(axis=0).sum()))
+    expect(card).to_have_attribute("data-intersection", str(inside.all(axis=0).sum()))
     cells = card.locator(".overlap tbody tr").nth(2).locator("td").all_inner_texts()
     common = inside.astype(int) @ inside.astype(int).T
     sizes = common.diagonal()
@@ -83,7 +85,7 @@ def test_eight_anchors_overlap_as_the_library_says(page: Page, reference: Refere
         assert cells[j] == below
     page.get_by_role("button", name="Remove all").click()
     assert shown(page)["kept"] == ""
-    assert card.locator(".overlap").is_hidden()
+    expect(card.locator(".overlap")).to_be_hidden()
 
 
 def test_each_is_drawn_in_its_colour_and_union_and_intersection_where_they_are(
@@ -166,7 +168,7 @@ def test_links_and_files_carry_them(open_studio: Callable[..., Page], page: Page
     wait_for_data(again, "kept", kept(None, (0, 15, 12)))
     wrong = open_studio(f"?{link.split('?')[1]}".replace("anchors=", "anchors=a,"))
     assert shown(wrong)["kept"] == ""
-    assert "anchors" in wrong.locator(".batch .messages.notes").inner_text()
+    expect(wrong.locator(".batch .messages.notes")).to_contain_text("anchors", use_inner_text=True)
 
 
 def test_they_stay_where_they_are_at_another_resolution(page: Page) -> None:
@@ -195,7 +197,7 @@ def test_trust_is_every_anchors_and_the_list_leads_to_them(
     tab(page, "Worth a look")
     first = page.locator(".worth-list button").first
     worst = np.nanmin(table.precision.numpy())
-    assert f"precision {100 * worst:.1f} %" in first.inner_text()
+    expect(first).to_contain_text(f"precision {100 * worst:.1f} %", use_inner_text=True)
     page.locator("#mosaic").focus()
     listed = [
         int(one)

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from ppap.data.samples import samples
-from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown, until
+from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown, soon, until
 
 MARKUP = "<img src=x onerror=alert(1)>.png"
 
@@ -105,7 +105,7 @@ def test_bad_files_get_a_sentence_and_good_ones_load(page: Page, strange: dict[s
     expect(page.locator(".readout")).to_contain_text(MARKUP)
     painted(page)  # markup would have run by now
     assert page.evaluate("window.__alerted") is False
-    assert page.locator("img[src=x]").count() == 0
+    expect(page.locator("img[src=x]")).to_have_count(0)
 
 
 def test_files_are_dropped(page: Page, tmp_path: Path) -> None:
@@ -190,8 +190,10 @@ def test_a_folder_with_labels_and_another_batch(page: Page, data_set: Path) -> N
     page.wait_for_selector("#mosaic[data-ready=true]")
     first = names(page)
     assert all(name.startswith("crop") for name in first)
-    assert "the anchor's class: kind " in page.locator(".steps .help").inner_text()
-    assert "recall" in page.locator(".steps thead").inner_text()
+    expect(page.locator(".steps .help")).to_contain_text(
+        "the anchor's class: kind ", use_inner_text=True
+    )
+    expect(page.locator(".steps thead")).to_contain_text("recall", use_inner_text=True)
     page.get_by_role("button", name="Another batch").click()
     until(page, f"{STUDIO}.state.batch.names[0] !== '{first[0]}'")
     assert not set(first) & set(names(page))
@@ -213,23 +215,20 @@ def test_chosen_images_of_a_folder_travel_in_the_link(
     assert len(names(page)) == 2
 
 
-@pytest.mark.parametrize(
-    ("folder", "sentence"),
-    [
+def test_a_folder_that_is_not_there(page: Page) -> None:
+    page.get_by_role("radio", name="Folder").click()
+    for folder, sentence in (
         ("/no/such/folder", "There is no folder /no/such/folder on this server."),
         ("", "Name a folder on this server."),
-    ],
-)
-def test_a_folder_that_is_not_there(page: Page, folder: str, sentence: str) -> None:
-    page.get_by_role("radio", name="Folder").click()
-    page.get_by_label("Folder or data set on this server").fill(folder)
-    page.get_by_role("button", name="Load").click()
-    page.locator(".batch [data-error=folder]:visible").wait_for()
-    assert page.locator(".batch [data-error=folder]").inner_text() == sentence
-    assert page.locator(".batch .messages.error:visible").count() == 0
-    assert len(names(page)) == 6
-    # What was typed is still there to be mended.
-    assert page.get_by_label("Folder or data set on this server").input_value() == folder
+    ):
+        page.get_by_label("Folder or data set on this server").fill(folder)
+        page.get_by_role("button", name="Load").click()
+        said = page.locator(".batch [data-error=folder]")
+        expect(said).to_have_text(sentence, use_inner_text=True)
+        expect(page.locator(".batch .messages.error:visible")).to_have_count(0)
+        assert len(names(page)) == 6
+        # What was typed is still there to be mended.
+        expect(page.get_by_label("Folder or data set on this server")).to_have_value(folder)
 
 
 def test_resolution_changes_the_grid(page: Page) -> None:
@@ -249,11 +248,13 @@ def test_a_backbone_that_cannot_be_had_says_what_to_do(open_studio: Callable[...
     page.keyboard.press("Enter")
     said = page.locator(".batch [data-error=checkpoint]")
     said.locator("p").wait_for(timeout=60_000)
-    assert said.inner_text() == "There is no file /no/such/file.pth on this server."
-    assert page.evaluate(f"{STUDIO}.state.batch.backbone") == "embedded"
+    expect(said).to_have_text(
+        "There is no file /no/such/file.pth on this server.", use_inner_text=True
+    )
+    soon(page, f"{STUDIO}.state.batch.backbone", "embedded")
     assert len(names(page)) == 6
     # The path is still there to be mended.
-    assert path.input_value() == "/no/such/file.pth"
+    expect(path).to_have_value("/no/such/file.pth")
     expect(batch.locator(".pending")).to_contain_text("On screen: EfficientNet-Lite0")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 import ppap
 from ppap.backbones import load_backbone
@@ -26,6 +26,7 @@ from tests.browser.driver import (
     painted,
     pixel,
     shown,
+    soon,
     until,
     wait_for_data,
 )
@@ -158,7 +159,7 @@ def test_a_lasso_holds_the_same_places_on_both(page: Page, weights: Path) -> Non
     page.evaluate(f"{STUDIO}.map.select(new Set([{LION}, 0, 1, 28, 29]))")
     wait_for_data(page, "selected", "5")
     # The middle of one of 14 × 14 opens the last of its four.
-    assert page.evaluate(f"[...{STUDIO}.beside.selection]") == [0]
+    soon(page, f"[...{STUDIO}.beside.selection]", [0])
     page.evaluate(f"{STUDIO}.map.select(new Set())")
     wait_for_data(page, "selected", "0", id=SECOND)
 
@@ -188,7 +189,7 @@ def test_settings_are_for_both_or_for_one(page: Page, reference: Reference) -> N
     assert counts(page) == numbers(reference.codes(LION))
     assert counts(page, SECOND) == numbers(reference.codes(LION, phi0=0.45))
     page.get_by_role("radio", name="First", exact=True).click()
-    assert page.locator("input[data-exact=phi0]").input_value() == "0.6"
+    expect(page.locator("input[data-exact=phi0]")).to_have_value("0.6")
     set_phi0(page, 0.7)
     assert counts(page) == numbers(reference.codes(LION, phi0=0.7))
     assert counts(page, SECOND) == numbers(reference.codes(LION, phi0=0.45))
@@ -270,11 +271,11 @@ def test_the_link_brings_back_both(page: Page, weights: Path) -> None:
     assert (
         page.get_by_role("radio", name="Second", exact=True).get_attribute("aria-checked") == "true"
     )
-    assert page.locator("input[data-exact=phi0]").input_value() == "0.8"
+    expect(page.locator("input[data-exact=phi0]")).to_have_value("0.8")
     page.get_by_label("Compare with").select_option("none")
     page.locator(f"#{SECOND}").wait_for(state="hidden")
-    assert page.locator("input[data-exact=phi0]").input_value() == "0.6"
-    assert page.locator("#beside-map").count() == 0
+    expect(page.locator("input[data-exact=phi0]")).to_have_value("0.6")
+    expect(page.locator("#beside-map")).to_have_count(0)
 
 
 def test_what_is_taken_away_has_both(page: Page, weights: Path) -> None:
@@ -306,7 +307,9 @@ def test_a_refusal_is_said_beside_and_the_first_stays(page: Page) -> None:
     page.evaluate(f"void {STUDIO}.beside.open({fields})")
     said = page.locator("[data-part=beside] .field-error:visible")
     said.wait_for()
-    assert said.inner_text() == "There is no file /no/such/file.pth on this server."
+    expect(said).to_have_text(
+        "There is no file /no/such/file.pth on this server.", use_inner_text=True
+    )
     assert counts(page) == before
 
 
@@ -318,11 +321,11 @@ def test_an_overlay_of_the_first_leaves_the_second_its_sets(page: Page, weights:
     for style in ("trust", "union"):
         page.evaluate(f"{STUDIO}.setLook({{ style: '{style}' }})")
         painted(page)
-        assert "Here are the sets" in note.inner_text()
+        expect(note).to_contain_text("Here are the sets", use_inner_text=True)
         assert page.evaluate(SHEET) == sets
     page.evaluate(f"{STUDIO}.setLook({{ style: 'similarity' }})")
     painted(page)
-    assert note.is_hidden()
+    expect(note).to_be_hidden()
     assert page.evaluate(SHEET) != sets
 
 
@@ -346,4 +349,4 @@ def test_requests_that_cross_on_their_way_end_with_the_newest(page: Page, weight
         }}"""
     )
     both_ready(page)
-    assert page.evaluate(f"{STUDIO}.beside.batch.grids[0]") == [14, 14]
+    soon(page, f"{STUDIO}.beside.batch.grids[0]", [14, 14])

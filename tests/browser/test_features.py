@@ -26,6 +26,7 @@ from tests.browser.driver import (
     counts,
     pages,
     ready,
+    soon,
     studio,
     until,
 )
@@ -103,8 +104,8 @@ def test_a_run_through_its_training(open_it: Callable[..., Page], place: Place) 
     page.get_by_role("button", name="Open in Explore").click()
     shows(page, 6, "backbone")
     # Its validation images, at its picture size, with its own thresholds.
-    assert page.evaluate(f"{STUDIO}.state.batch.names") == ["p3", "p7"]
-    assert page.locator(".settings select:visible").first.input_value() == "training"
+    soon(page, f"{STUDIO}.state.batch.names", ["p3", "p7"])
+    expect(page.locator(".settings select:visible").first).to_have_value("training")
     report = json.loads((place.root / "runs/run/report.json").read_text())
     listed = page.locator(".batch").get_by_label("Run", exact=True).locator("option:checked")
     expect(listed).to_contain_text(f"U-mIoU {report['cluster']['miou']:.1f} %")
@@ -164,7 +165,7 @@ def test_a_report_s_checkpoint_and_ones_own_features(
     # Other images again, with a network that can see them.
     page.get_by_role("radio", name="Sample photos").click()
     until(page, f"{STUDIO}.state.batch.recipe.source === 'samples'")
-    assert page.evaluate(f"{STUDIO}.state.batch.backbone") == "embedded"
+    soon(page, f"{STUDIO}.state.batch.backbone", "embedded")
 
 
 def test_what_a_script_explores(browser: Browser, tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_what_a_script_explores(browser: Browser, tmp_path: Path) -> None:
                 sets = ppap.propagate(features, torch.tensor([20]), **settings)
                 sizes = (sets.positive, sets.ambiguous, sets.negative)
                 assert counts(page) == tuple(int(one.sum()) for one in sizes)
-                assert page.evaluate(f"{STUDIO}.state.batch.classes") == ["a", "b"]
+                soon(page, f"{STUDIO}.state.batch.classes", ["a", "b"])
                 labels = page.evaluate(f"[...{STUDIO}.state.batch.labels]")
                 assert labels == given["labels"].reshape(-1).tolist()
                 # Nothing is cut or resized any more, and nothing says so.

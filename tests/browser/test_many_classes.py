@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from ppap.data import open_dataset, palette
 from ppap.evaluation.source import read_square
@@ -56,7 +56,7 @@ def test_segments_keep_their_numbers_and_colours(opened: Callable[..., Page]) ->
     assert {i for i, share in enumerate(found["shares"]) if share} >= set(found["ids"])
     top = max(found["ids"])
     row = page.locator(f"#segment li[data-segment='{top}'] input[type=text]")
-    assert row.input_value() == f"thing {top}"
+    expect(row).to_have_value(f"thing {top}")
     # On the canvas, too, it has its own colour.
     page.locator("#segment .opacity input").fill("1")
     page.get_by_role("button", name="Outline").click()
@@ -81,7 +81,7 @@ def test_a_report_s_images_are_in_the_colours_of_their_classes(
     page.wait_for_selector("#evaluate .report[data-report=many]", timeout=60_000)
     page.wait_for_selector("#evaluate .images[data-ready=true]", timeout=60_000)
     index = int(page.locator("#evaluate .images").get_attribute("data-index") or -1)
-    assert page.locator("#evaluate .images canvas").count() == 4
+    expect(page.locator("#evaluate .images canvas")).to_have_count(4)
     page.locator("#evaluate .images .opacity input").last.fill("1")
     painted(page)
     wanted = read_square(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, until, wait_for_data
 
@@ -30,8 +30,8 @@ def place(page: Page, patch: int) -> tuple[float, float]:
 def test_a_stand_in_is_there_at_once_and_umap_follows(page: Page) -> None:
     until(page, "['pca', 'umap'].includes(document.querySelector('#map').dataset.state)")
     wait_for_map(page)
-    assert "UMAP of all patches" in page.locator(".map-status").inner_text()
-    assert page.locator(".map progress").is_hidden()
+    expect(page.locator(".map-status")).to_contain_text("UMAP of all patches", use_inner_text=True)
+    expect(page.locator(".map progress")).to_be_hidden()
 
 
 def test_clicking_a_point_makes_it_the_anchor(page: Page) -> None:
@@ -55,7 +55,7 @@ def test_hover_shows_the_thumbnail_of_the_patch(page: Page) -> None:
     page.mouse.move(x - 3, y)
     page.mouse.move(x, y)
     page.locator(".tip:visible").wait_for()
-    assert "similarity" in page.locator(".tip span").inner_text()
+    expect(page.locator(".tip span")).to_contain_text("similarity", use_inner_text=True)
     painted = page.evaluate(
         """() => { const c = document.querySelector('.tip canvas');
           const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;

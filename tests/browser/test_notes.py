@@ -9,7 +9,16 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import Running, click_patch, pages, shown, studio, until, wait_for_data
+from tests.browser.driver import (
+    Running,
+    click_patch,
+    pages,
+    shown,
+    soon,
+    studio,
+    until,
+    wait_for_data,
+)
 from tests.browser.looks import check_looks
 from tests.support.small_studio import draw
 
@@ -66,8 +75,8 @@ def test_a_note_opens_as_it_was(open_page: Callable[..., Page], tmp_path: Path) 
         wait_for_data(one, "anchor", before["anchor"])
         wait_for_data(one, "positive", before["positive"])
         expect(one.locator(".notes-sheet")).to_be_hidden()
-        assert one.evaluate("document.querySelector('#explore').studio.state.look.style") == "boxes"
-        assert one.locator("[data-exact=phi0]").input_value() == "0.5"
+        soon(one, "document.querySelector('#explore').studio.state.look.style", "boxes")
+        expect(one.locator("[data-exact=phi0]")).to_have_value("0.5")
     page.go_back()
     position = page.evaluate("document.getElementById('mosaic').mosaic.position(1500)")
     wait_for_data(page, "anchor", position)

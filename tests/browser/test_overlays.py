@@ -19,7 +19,7 @@ from ppap.studio.explore.looks.clusters import cluster_colours
 from ppap.studio.explore.looks.lengths import scale_of
 from ppap.studio.explore.looks.scales import cividis
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, until
+from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, soon, until
 from tests.browser.looks import check_looks
 from tests.support.foreign_weights import as_timm, plain
 
@@ -64,7 +64,7 @@ def test_the_menu_works_with_keys_and_says_what_is_missing(page: Page) -> None:
     expect(attention).to_have_attribute("aria-disabled", "true")
     expect(attention).to_contain_text("is no ViT: it has no attention.")
     page.keyboard.press("Enter")  # nothing happens
-    assert page.evaluate(f"{STUDIO}.state.look.style") == "sets"
+    soon(page, f"{STUDIO}.state.look.style", "sets")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
     expect(menu).to_be_hidden()
@@ -73,13 +73,13 @@ def test_the_menu_works_with_keys_and_says_what_is_missing(page: Page) -> None:
     page.get_by_role("radio", name="Boxes").click()
     expect(more).to_have_text("More▾")
     page.keyboard.press("ArrowLeft")
-    assert page.evaluate(f"{STUDIO}.state.look.style") == "sets"
+    soon(page, f"{STUDIO}.state.look.style", "sets")
     page.locator("#mosaic").focus()
     page.keyboard.press("Shift+O")  # attention is left out, as it cannot be shown
-    assert page.evaluate(f"{STUDIO}.state.look.style") == "lengths"
+    soon(page, f"{STUDIO}.state.look.style", "lengths")
     for style in ("sets", "boxes"):
         page.keyboard.press("o")
-        assert page.evaluate(f"{STUDIO}.state.look.style") == style
+        soon(page, f"{STUDIO}.state.look.style", style)
 
 
 def test_components_are_drawn_and_a_click_takes_the_background_away(
@@ -130,7 +130,7 @@ def test_clusters_follow_their_number_and_the_link(
     until(page, "location.search.includes('style.count=5')")
     other = open_studio("?" + page.url.split("?", 1)[1])
     legend_says(other, "Patches of each cluster")
-    assert other.get_by_label("Clusters", exact=True).input_value() == "5"
+    expect(other.get_by_label("Clusters", exact=True)).to_have_value("5")
     assert [pixel(other, j) for j in SPREAD] == wanted
 
 

@@ -9,19 +9,22 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.driver import painted, ready, shown, studio, until
-from tests.browser.looks import check_looks
+from tests.browser.driver import painted, ready, shown, soon, studio, until
+from tests.browser.looks import check_both_themes
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.plots
 @pytest.mark.parametrize("width", [1440, 1000, 420])
-def test_layout_contrast_and_names(
-    open_studio: Callable[..., Page], width: int, theme: str
-) -> None:
-    page = open_studio(f"?__theme={theme}", width=width)
+def test_layout_contrast_and_names(open_studio: Callable[..., Page], width: int) -> None:
+    page = open_studio("?__theme=light", width=width)
     page.get_by_label("Compare with").select_option("hp")
     page.wait_for_selector("#rival-mosaic[data-ready=true]")
-    check_looks(page, width)
+    check_both_themes(page, width)
+
+
+def test_a_link_says_the_theme(open_studio: Callable[..., Page]) -> None:
+    page = open_studio("?__theme=dark")
+    soon(page, "document.body.classList.contains('dark')", True)
 
 
 def test_a_tap_chooses_the_anchor(open_studio: Callable[..., Page]) -> None:
@@ -32,6 +35,7 @@ def test_a_tap_chooses_the_anchor(open_studio: Callable[..., Page]) -> None:
     page.wait_for_selector('#mosaic[data-anchor^="1,"]')
 
 
+@pytest.mark.plots
 def test_the_layout_does_not_jump_on_a_click(page: Page) -> None:
     places = (
         "[...document.querySelectorAll('.ppap .card')].map((e) => e.getBoundingClientRect().top)"
@@ -83,11 +87,12 @@ def test_no_connection_leaves_the_machine(browser: Browser, tmp_path: Path) -> N
         context = browser.new_context()
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(running.url)
+        # Small images, so that their map is soon there.
+        page.goto(f"{running.url}?source=samples&size=224&backbone=embedded")
         ready(page)
         until(page, "document.querySelector('#map').dataset.state === 'umap'", timeout=120_000)
-        page.get_by_role("radio", name="224 px").click()
-        until(page, "document.querySelector('#explore').studio.state.batch.grids[0][0] === 14")
+        page.get_by_role("radio", name="320 px").click()
+        until(page, "document.querySelector('#explore').studio.state.batch.grids[0][0] === 20")
         context.close()
     hosts = {urlparse(url).hostname for url in asked if not url.startswith(("data:", "blob:"))}
     assert hosts == {"127.0.0.1"}

@@ -18,8 +18,8 @@ from ppap.study.conclusions import conclusions
 from ppap.study.expectation import Aim
 from ppap.study.saved import read_study
 from tests.browser.conftest import Reference
-from tests.browser.driver import Running, pages, painted, studio, until
-from tests.browser.looks import check_looks
+from tests.browser.driver import Running, pages, painted, soon, studio, until
+from tests.browser.looks import check_both_themes, check_looks
 from trainers.ablations.plan import Ablation, write_grid
 
 OPEN = "#study .study[data-ready=true]"
@@ -79,8 +79,8 @@ def test_suggest_moves_the_sliders_and_says_why(
     # They are the reasons of that suggestion, not of what is moved afterwards.
     page.locator("[data-exact=phi0]").fill("0.7")
     page.locator("[data-exact=phi0]").press("Enter")
-    assert page.locator(".settings .reasons").is_hidden()
-    assert chosen.get_attribute("aria-pressed") == "false"
+    expect(page.locator(".settings .reasons")).to_be_hidden()
+    expect(chosen).to_have_attribute("aria-pressed", "false")
 
 
 def test_a_study_is_made_shown_taken_and_opened_again(
@@ -95,14 +95,14 @@ def test_a_study_is_made_shown_taken_and_opened_again(
     made = read_study(folder)
     assert made["plan"]["anchors"] == 100
     cells = page.locator("#study .rules tr.measured").first.locator("td")
-    assert cells.first.inner_text() == f"{made['rules'][0]['positives']:,.0f}"
+    expect(cells.first).to_have_text(f"{made['rules'][0]['positives']:,.0f}", use_inner_text=True)
     low, high = made["rules"][0]["sureness"]["precision"]
     assert cells.nth(1).inner_text().split("\n") == [
         f"{100 * made['rules'][0]['precision']:.1f}",
         f"{100 * low:.1f} to {100 * high:.1f}",
     ]
     # Figures are the command's own files.
-    assert page.locator("#study .paper-figure img").count() == 5
+    expect(page.locator("#study .paper-figure img")).to_have_count(5)
     stages = page.locator("#study .card.stages tbody tr")
     assert [row.split("\t")[0] for row in stages.all_inner_texts()] == [
         "these features, suggested, complete",
@@ -141,7 +141,7 @@ def test_a_cell_opens_explore_with_its_settings(open_tab: Callable[[], Page]) ->
         "fetch(document.querySelector('#study .advice a[download]').href).then((r) => r.json())"
     )
     cells = page.locator("#study .cells").first.locator("button")
-    assert cells.count() == 9
+    expect(cells).to_have_count(9)
     # The first button is the top left cell: the smallest x, the largest y.
     cell = study["sweep"]["cells"][2][0]
     cells.first.hover()
@@ -179,7 +179,9 @@ def test_anchors_open_explore(open_tab: Callable[[], Page], runs: Path) -> None:
         arg=len(places),
     )
     assert [row.get_attribute("data-place") for row in rows.all()] == places
-    assert f"{100 * anchors['precision'][own[0]]:.1f} %" in rows.first.inner_text()
+    expect(rows.first).to_contain_text(
+        f"{100 * anchors['precision'][own[0]]:.1f} %", use_inner_text=True
+    )
     page.get_by_role("button", name=f"Open these {len(places)} in Explore").click()
     page.wait_for_selector(f'#mosaic[data-anchor="{places[0]}"]')
     until(page, "(n) => document.querySelectorAll('.kept-chip').length === n", arg=len(places))
@@ -193,7 +195,7 @@ def test_anchors_open_explore(open_tab: Callable[[], Page], runs: Path) -> None:
     page.get_by_role("tab", name="Study").click()
     rows.nth(1).click()
     page.wait_for_selector(f'#mosaic[data-anchor="{places[1]}"]')
-    assert page.locator(".kept-chip").count() == len(places)
+    expect(page.locator(".kept-chip")).to_have_count(len(places))
 
 
 def test_nonsense_gets_a_sentence(open_tab: Callable[[], Page], runs: Path) -> None:
@@ -218,25 +220,20 @@ def test_nonsense_gets_a_sentence(open_tab: Callable[[], Page], runs: Path) -> N
     assert len(list((runs / ".studies").iterdir())) == before
 
 
-@pytest.mark.parametrize("width", [1440, 420])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_is_whole_and_legible(open_tab: Callable[[], Page], width: int, theme: str) -> None:
+def test_it_is_whole_and_legible(open_tab: Callable[[], Page]) -> None:
     page = open_tab()
     page.wait_for_selector(READY)
-    page.set_viewport_size({"width": width, "height": 900})
-    if theme == "dark":
-        page.evaluate("document.body.classList.add('dark')")
-    # Figures follow the theme, and there are some.
-    until(
-        page,
-        "(dark) => [...document.querySelectorAll('#study .paper-figure img')]"
-        ".every((e) => e.src.endsWith('&dark=1') === dark)",
-        arg=theme == "dark",
+    dark = "[...document.querySelectorAll('#study .paper-figure img')].map((e) => e.src.endsWith('&dark=1'))"
+    for width in (1440, 420):
+        page.evaluate("document.body.classList.remove('dark')")
+        soon(page, dark, [False] * 5)  # figures follow the theme
+        page.set_viewport_size({"width": width, "height": 900})
+        painted(page)
+        check_both_themes(page, width)
+        soon(page, dark, [True] * 5)
+    expect(page.get_by_role("tab")).to_have_text(
+        ["Explore", "Study", "Train", "Evaluate", "Segment"]
     )
-    painted(page)
-    check_looks(page, width)
-    tabs = page.get_by_role("tab").all_inner_texts()
-    assert tabs == ["Explore", "Study", "Train", "Evaluate", "Segment"]
 
 
 def test_it_can_be_cancelled_and_deleted(open_tab: Callable[[], Page], runs: Path) -> None:
@@ -248,7 +245,7 @@ def test_it_can_be_cancelled_and_deleted(open_tab: Callable[[], Page], runs: Pat
     assert len(list((runs / ".studies").iterdir())) == 1
     page.once("dialog", lambda dialog: dialog.dismiss())
     page.locator("#study .reports").get_by_role("button", name="Delete").click()
-    assert page.locator("#study .reports li:not(.sample)").count() == 1
+    expect(page.locator("#study .reports li:not(.sample)")).to_have_count(1)
     page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#study .reports").get_by_role("button", name="Delete").click()
     page.wait_for_selector("#study .reports li:not(.sample)", state="detached")
@@ -265,13 +262,15 @@ def test_an_ablation_is_listed_opened_and_refused(open_tab: Callable[[], Page], 
     ablations.get_by_role("button", name="depth").click()
     page.wait_for_selector("#study .study[data-ablation=depth]")
     table = page.locator("#study .ablation table")
-    assert table.locator("tbody tr").count() == 2
+    expect(table.locator("tbody tr")).to_have_count(2)
     assert table.locator("tbody tr").first.inner_text().split("\t")[:3] == [
         "samples",
         "1",
         "0 of 2",
     ]
-    assert "0 of 4 runs finished" in page.locator("#study .ablation").inner_text()
+    expect(page.locator("#study .ablation")).to_contain_text(
+        "0 of 4 runs finished", use_inner_text=True
+    )
     with page.expect_download() as waiting:
         page.locator("#study .ablation").get_by_role("button", name="CSV").click()
     assert waiting.value.suggested_filename == "depth.csv"
@@ -281,6 +280,6 @@ def test_an_ablation_is_listed_opened_and_refused(open_tab: Callable[[], Page], 
     ablations.get_by_role("button", name="Train them all").click()
     alert = ablations.get_by_role("alert")
     alert.wait_for()
-    assert "phi0 must be a number from -1 to 1" in alert.inner_text()
+    expect(alert).to_contain_text("phi0 must be a number from -1 to 1", use_inner_text=True)
     check_looks(page, 1440)
     assert [one.name for one in runs.iterdir() if not one.name.startswith(".")] == []

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, counts, shown, until, wait_for_data
+from tests.browser.driver import STUDIO, click_patch, counts, shown, soon, until, wait_for_data
 
 LION = 784 + 7 * 28 + 14
 
@@ -105,9 +105,9 @@ def test_a_link_restores_the_state(page: Page, open_studio: Callable[..., Page])
     assert counts(other) == counts(page)
     assert shown(other)["anchor"] == shown(page)["anchor"] == "1,6,3"
     assert shown(other)["step"] == "1"
-    assert other.locator("input[data-exact=phi0]").input_value() == "0.62"
-    assert other.evaluate(f"{STUDIO}.state.look") == page.evaluate(f"{STUDIO}.state.look")
-    assert other.get_by_role("radio", name="320 px").get_attribute("aria-checked") == "true"
+    expect(other.locator("input[data-exact=phi0]")).to_have_value("0.62")
+    soon(other, f"{STUDIO}.state.look", page.evaluate(f"{STUDIO}.state.look"))
+    expect(other.get_by_role("radio", name="320 px")).to_have_attribute("aria-checked", "true")
 
 
 def test_a_reload_comes_back_to_the_same_state(page: Page) -> None:
@@ -143,10 +143,10 @@ def test_a_link_to_uploads_holds_while_they_are_kept(
     until(page, f"{STUDIO}.state.batch.names[0] === 'green.png'")
     link = page.evaluate(f"{STUDIO}.link()")
     other = open_studio("?" + link.split("?", 1)[1])
-    assert other.evaluate(f"{STUDIO}.state.batch.names") == ["green.png"]
+    soon(other, f"{STUDIO}.state.batch.names", ["green.png"])
     other.get_by_role("radio", name="224 px").click()  # and can be looked at in other ways
     until(other, f"{STUDIO}.state.batch.grids[0][0] === 14")
-    assert other.evaluate(f"{STUDIO}.state.batch.names") == ["green.png"]
+    soon(other, f"{STUDIO}.state.batch.names", ["green.png"])
 
 
 @pytest.mark.parametrize(

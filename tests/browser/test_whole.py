@@ -22,7 +22,16 @@ from ppap.batches import Batch
 from ppap.data import open_dataset, samples_dataset
 from ppap.settings import EMBEDDED_PRESET
 from ppap.studio.explore.layout import lay_out
-from tests.browser.driver import STUDIO, click_patch, counts, painted, ready, until, wait_for_data
+from tests.browser.driver import (
+    STUDIO,
+    click_patch,
+    counts,
+    painted,
+    ready,
+    soon,
+    until,
+    wait_for_data,
+)
 
 # Width and height: 3:1, 1:3, a square, a panorama.
 SHAPES = {"wide": (900, 300), "tall": (300, 900), "square": (500, 500), "panorama": (4000, 300)}
@@ -117,7 +126,7 @@ def seen(page: Page, batch: Batch) -> np.ndarray:
 def test_anchors_and_sets_lie_on_their_patches(mixed: Page, batch: Batch) -> None:
     names = mixed.evaluate(f"{STUDIO}.state.batch.names")
     assert [Path(name).stem for name in names] == [Path(name).stem for name in batch.names]
-    assert mixed.evaluate(f"{STUDIO}.state.batch.grids") == [list(g) for g in batch.grids]
+    soon(mixed, f"{STUDIO}.state.batch.grids", [list(g) for g in batch.grids])
     assert len(set(batch.grids)) == 4
     mixed.evaluate(f"{STUDIO}.setLook({{opacity: 1}})")
     for image, (rows, columns) in enumerate(batch.grids):
@@ -175,7 +184,7 @@ def test_one_image_fills_the_stage_and_the_rest_is_a_strip(mixed: Page, batch: B
     x, y = mixed.evaluate(f"{STUDIO}.mosaic.centreOf({batch.index(3, 1, 30)})")
     mixed.locator("#mosaic").click(position={"x": x, "y": y})
     wait_for_data(mixed, "filling", "3")
-    assert mixed.evaluate(f"{STUDIO}.state.anchor") == chosen
+    soon(mixed, f"{STUDIO}.state.anchor", chosen)
     are_drawn(seen(mixed, batch), codes_of(batch, chosen))
     until(mixed, "new URLSearchParams(location.search).get('fill') === '3'")
     mixed.keyboard.press("]")
@@ -225,12 +234,12 @@ def test_zoom_goes_to_the_pointer_or_the_anchor(mixed: Page, batch: Batch) -> No
     mixed.locator("#mosaic").focus()
     mixed.keyboard.press("+")
     mixed.keyboard.press("+")
-    assert mixed.evaluate(f"{STUDIO}.mosaic.patchAt({x}, {y})") == other
+    soon(mixed, f"{STUDIO}.mosaic.patchAt({x}, {y})", other)
     mixed.get_by_role("button", name="Fit (0)").click()
     x, y = centre(anchor)
     mixed.get_by_role("button", name="Zoom in (+)").click()
     mixed.get_by_role("button", name="Zoom in (+)").click()
-    assert mixed.evaluate(f"{STUDIO}.mosaic.patchAt({x}, {y})") == anchor
+    soon(mixed, f"{STUDIO}.mosaic.patchAt({x}, {y})", anchor)
     assert mixed.evaluate(f"{STUDIO}.camera.scale") > 1.9
 
 
@@ -266,7 +275,7 @@ def test_labels_of_whole_pictures_lie_on_their_patches(open_studio: Callable[...
     )
     assert batch.labels is not None
     labels = batch.labels.numpy()
-    assert page.evaluate(f"[...{STUDIO}.state.batch.labels]") == labels.tolist()
+    soon(page, f"[...{STUDIO}.state.batch.labels]", labels.tolist())
     pixels = seen(page, batch)
     known = (labels >= 0) & (pixels[:, 0] >= 0)
     assert known.mean() > 0.5
@@ -277,7 +286,7 @@ def test_896_pixels(open_studio: Callable[..., Page], folder: Path) -> None:
     page = open_studio(link(folder, size=896, images="2"))
     data = open_dataset(folder, split="all")
     batch = ppap.make_batch([data.load(2)], load_backbone("embedded"), size=896, picture="whole")
-    assert page.evaluate(f"{STUDIO}.state.batch.grids") == [list(batch.grids[0])]
+    soon(page, f"{STUDIO}.state.batch.grids", [list(batch.grids[0])])
     assert batch.grids == ((56, 56),)
     page.evaluate(f"{STUDIO}.setLook({{opacity: 1}})")
     anchor = batch.index(0, batch.grids[0].rows - 3, 5)
@@ -300,7 +309,7 @@ def test_costs_are_told_and_too_much_is_refused(page: Page) -> None:
     page.get_by_role("button", name="Use", exact=True).click()
     error = page.locator(".batch [data-error=size]")
     expect(error).to_contain_text("The resolution must be a whole number from 64 to 2048")
-    assert number.input_value() == "5000"
+    expect(number).to_have_value("5000")
     number.fill("144")
     number.press("Enter")
     until(page, f"{STUDIO}.state.batch.grids[0][0] === 9")
@@ -310,9 +319,9 @@ def test_costs_are_told_and_too_much_is_refused(page: Page) -> None:
     until(page, "new URLSearchParams(location.search).get('picture') === 'whole'")
     page.reload()
     ready(page)
-    assert page.get_by_role("radio", name="Whole").get_attribute("aria-checked") == "true"
-    assert number.input_value() == "144"
-    assert page.evaluate(f"{STUDIO}.state.batch.grids.length") == 6
+    expect(page.get_by_role("radio", name="Whole")).to_have_attribute("aria-checked", "true")
+    expect(number).to_have_value("144")
+    soon(page, f"{STUDIO}.state.batch.grids.length", 6)
 
 
 def test_loading_is_cancelled(page: Page) -> None:
@@ -320,11 +329,11 @@ def test_loading_is_cancelled(page: Page) -> None:
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".batch .messages.notes")).to_contain_text("Loading was stopped.")
     expect(page.locator(".batch .busy")).to_be_hidden()
-    assert page.get_by_role("radio", name="448 px").get_attribute("aria-checked") == "true"
+    expect(page.get_by_role("radio", name="448 px")).to_have_attribute("aria-checked", "true")
     # The job ends, and what is asked for next comes.
     page.get_by_role("radio", name="224 px").click()
     until(page, f"{STUDIO}.state.batch.grids[0][0] === 14")
-    assert page.evaluate(f"{STUDIO}.state.batch.names.length") == 6
+    soon(page, f"{STUDIO}.state.batch.names.length", 6)
 
 
 def test_nonsense_in_a_link_is_named(open_studio: Callable[..., Page]) -> None:

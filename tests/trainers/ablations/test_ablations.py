@@ -675,7 +675,7 @@ def test_two_seeds_are_trained_interrupted_and_go_on_to_the_table(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     place = Place(tmp_path, images=12)
     usual = find("coco_vits16").config.as_dict()
-    small = place.config(epochs=20, crf=False, checkpoint_every=1, validate_every=0, keep=1)
+    small = place.config(epochs=20, crf=False, checkpoint_every=2, validate_every=0, keep=1)
     changes = {n: v for n, v in small.as_dict().items() if v != usual[n]}
     given = ["coco_vits16", "--name", "real", "--data", str(place.data), "--seeds", "0", "1"]
     given += ["--runs", str(tmp_path / "runs"), "--cache", str(place.cache)]
