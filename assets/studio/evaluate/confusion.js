@@ -1,6 +1,6 @@
 // Confusion matrices as tables whose cells can be chosen, with the mouse and with the keyboard.
 import { card, choice, count, h } from "../shared/dom.js";
-import { measured } from "./report.js";
+import { chooser, kindsOf, measured } from "./report.js";
 import { NO_CLASS, cellOf, classOf } from "./singled.js";
 
 export const MOST_IN_MATRIX = 60;
@@ -14,7 +14,7 @@ const BY = [["row", "By row", "Per cent of the true class"], ["column", "By colu
  * Returns {element, draw(), mark(what, kind)}; draw again where the theme has changed.
  */
 export function confusionCard(shown, pick) {
-  const kinds = measured(shown[0]);
+  const kinds = kindsOf(shown);
   const look = { kind: kinds[0][0], by: "row", diagonal: true };
   const { classes } = shown[0].report;
   const large = classes.length > MOST_IN_MATRIX;
@@ -24,12 +24,12 @@ export function confusionCard(shown, pick) {
   const draw = () => {
     shown.forEach((one, i) => {
       const scores = measured(one).find(([key]) => key === look.kind)?.[2];
-      matrices[i].element.hidden = !scores;
+      matrices[i].element.parentElement.hidden = !scores;
       if (scores) matrices[i].draw(scores.confusion, look);
       matrices[i].mark(singled && singled.of === i && singled.kind === look.kind ? singled : null);
     });
   };
-  const kind = choice("Matrix of", kinds.map(([key, title]) => [key, title]), look.kind, (key) => {
+  const kind = chooser("Matrix of", kinds, look.kind, (key) => {
     look.kind = key;
     draw();
   });

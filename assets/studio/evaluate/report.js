@@ -8,6 +8,22 @@ const MEASURES = ["U-Acc", "U-mIoU", "L-Acc", "L-mIoU"];
 export const REFINEMENTS = { crf: "CRF", pamr: "PAMR" };
 const PROBES = [["cluster", "Clusters", "Clusters"], ["linear", "Linear probe", "Linear"]];
 
+/** What any of several reports has been measured with: [key, title], in the usual order. */
+export function kindsOf(shown) {
+  const all = Object.fromEntries(shown.flatMap((one) => measured(one).map(([key, title]) => [key, title])));
+  const usual = ["", ...Object.keys(REFINEMENTS)].flatMap((name) => PROBES.map(([probe]) => (name ? `${probe}_${name}` : probe)));
+  return usual.filter((key) => all[key]).map((key) => [key, all[key]]);
+}
+
+const MOST_IN_ROW = 4;
+
+/** One of the kinds: buttons, or a list where they would not fit in a row. */
+export function chooser(label, kinds, value, onchange) {
+  if (kinds.length <= MOST_IN_ROW) return choice(label, kinds, value, onchange);
+  const input = h("select", { "aria-label": label, onchange: () => onchange(input.value) }, kinds.map(([key, title]) => h("option", { value: key, selected: key === value }, title)));
+  return { group: input, set: (key) => (input.value = key) };
+}
+
 /** What a report has been measured with: [key, title, scores]. */
 export function measured({ report }) {
   const found = PROBES.map(([probe, title]) => [probe, title, report[probe]]);
@@ -52,7 +68,7 @@ function notesOf(shown) {
 
 /** IoU of every class as bars; pick(what, kind): a class was chosen. Returns {element, mark}. */
 export function classesCard(shown, pick) {
-  const kinds = measured(shown[0]);
+  const kinds = kindsOf(shown);
   const list = h("div", { class: "bars" });
   let kind = kinds[0][0];
   let singled = null;
@@ -75,7 +91,7 @@ export function classesCard(shown, pick) {
   const press = () => {
     for (const one of list.children) one.setAttribute("aria-pressed", String(singled !== null && "id" in singled && String(singled.id) === one.dataset.class));
   };
-  const by = choice("Measured with", kinds.map(([key, title]) => [key, title]), kind, (key) => {
+  const by = chooser("Measured with", kinds, kind, (key) => {
     kind = key;
     draw();
   });

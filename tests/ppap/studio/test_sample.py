@@ -106,8 +106,8 @@ def test_the_report_says_what_its_pictures_show(tmp_path: Path) -> None:
     right = counted = 0
     for index, name in sample.pictured():
         assert photos.items[index].name == name
-        reply = sample_image(index)
-        shape = (reply["size"], reply["size"])
+        reply = sample_image(index, whole=False)
+        shape = (reply["height"], reply["width"])
         truth, cluster = (
             np.frombuffer(zlib.decompress(base64.b64decode(reply["maps"][kind])), np.uint8)
             for kind in ("truth", "cluster")
