@@ -54,6 +54,7 @@ class Place:
             save_small(made.eval(), self.run.checkpoints / "last.pt", 32, dataset="folder")
             self.run.write_state("finished", data=str(self.data), step=7)
             words = [str(self.run.folder), "--split=all", f"--json={self.run.folder}/report.json"]
+            words.append(f"--write-predictions={root}/written")
             assert evaluate([*words, "--crf", "--workers=0"]) == 0
         self.run = Run(self.runs / "first")
         self.sources = Sources([self.data], uploads=root / "uploads", any_folder=local)
