@@ -1,5 +1,6 @@
 // A report's clusterings: a table of every method and number of clusters, and a curve.
 import { card, choice, fixed, h } from "../shared/dom.js";
+import { hint } from "../shared/hint.js";
 import { perCent } from "./form.js";
 
 const NAMES = { merged: "merged", kmeans: "k-means", probe: "probe" };
@@ -51,16 +52,17 @@ function about({ clusterings, classes }) {
 }
 
 function table(rows) {
-  const groups = h("tr", {}, h("th", { colspan: "2" }), HEAD.map(([name, columns, title]) => h("th", { colspan: String(columns), class: "group", title }, name)));
-  const names = h("tr", {}, h("th", {}, "K"), h("th", {}, "Found by"), COLUMNS.map(([name, , title]) => h("th", { title }, name)));
-  const cells = (row) => COLUMNS.map(([name, text]) => h("td", { title: name === "Not found" ? notFound(row) : null }, text(row)));
+  const groups = h("tr", {}, h("th", { colspan: "2" }), HEAD.map(([name, columns, title]) => h("th", { colspan: String(columns), class: "group" }, hint(name, title))));
+  const names = h("tr", {}, h("th", {}, "K"), h("th", {}, "Found by"), COLUMNS.map(([name, , title]) => h("th", {}, title ? hint(name, title) : name)));
+  const told = (row, name, text) => (name === "Not found" && row.missed ? hint(text, notFound(row)) : text);
+  const cells = (row) => COLUMNS.map(([name, text]) => h("td", {}, told(row, name, text(row))));
   const ordered = [...rows].sort((one, other) => one.clusters - other.clusters);
   const lines = ordered.map((row, i) => h("tr", { class: i && ordered[i - 1].clusters !== row.clusters ? "next" : "" }, h("td", {}, ordered[i - 1]?.clusters === row.clusters ? "" : String(row.clusters)), h("th", { scope: "row" }, NAMES[row.method] ?? row.method), cells(row)));
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Clusters, by number and method" }, h("table", { class: "numbers clusters" }, h("thead", {}, groups, names), h("tbody", {}, lines)));
 }
 
 /** The classes that nobody found, by name: no pixel of theirs is right under the optimistic map. */
-const notFound = ({ optimistic, missed }) => (missed ? Object.entries(optimistic.iou).filter(([, value]) => value === 0).map(([name]) => name).join(", ") : null);
+const notFound = ({ optimistic }) => Object.entries(optimistic.iou).filter(([, value]) => value === 0).map(([name]) => name).join(", ");
 
 /** A line for each method, K on a logarithmic scale; a choice of what is drawn. */
 function curves(rows) {
