@@ -155,6 +155,11 @@ class Predictor:
         """The network."""
         return self.loaded.segmenter
 
+    @property
+    def assignment(self) -> tuple[int, ...] | None:
+        """The class of each cluster as it is refined here; see ``Segmentation.assignment``."""
+        return self._assignments[self.refine]
+
     def segment(
         self,
         image: Picture,

@@ -61,7 +61,7 @@ TRAINERS = (
     "ablations",
 )
 # What a person types; none of them needs another.
-COMMANDS = ("train", "evaluate", "study", "compare", "ablation", "crops")
+COMMANDS = ("train", "segment", "evaluate", "study", "compare", "ablation", "crops")
 # Folders of ppap/studio: none knows another, and what all share knows none of them.
 PAGES = ("explore", "study", "train", "evaluate", "segment")
 # Puts the pages together.

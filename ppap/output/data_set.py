@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -98,7 +99,7 @@ class ZipSink:
     def put(self, name: str, data: bytes | Path) -> None:
         """See ``Sink``. Nothing is compressed that is already."""
         small = not name.endswith((".txt", ".json", ".csv"))
-        info = zipfile.ZipInfo(name)
+        info = zipfile.ZipInfo(name, time.localtime()[:6])
         info.external_attr = 0o644 << 16
         info.compress_type = zipfile.ZIP_STORED if small else zipfile.ZIP_DEFLATED
         if isinstance(data, bytes):
@@ -139,7 +140,7 @@ class FolderSink:
 
 def write_zip(
     file: IO[bytes],
-    pictures: Iterable[Segmented],
+    pictures: Iterable[Segmented | None],
     classes: ClassList,
     *,
     names: Sequence[str],
@@ -150,7 +151,7 @@ def write_zip(
 
     Args:
         file: where to.
-        pictures: taken one at a time.
+        pictures: taken one at a time; None for one that cannot be had after all.
         classes: names and colours by id.
         names: of all the pictures, in their order.
         taken: what goes into it.
@@ -165,7 +166,7 @@ def write_zip(
 
 def write_to(
     sink: Sink,
-    pictures: Iterable[Segmented],
+    pictures: Iterable[Segmented | None],
     classes: ClassList,
     *,
     names: Sequence[str],
@@ -178,8 +179,9 @@ def write_to(
 
     def maps() -> Iterator[LabelMap]:
         for number, (one, own) in enumerate(zip(pictures, called, strict=True), 1):
-            put_picture(sink, one, own, classes, taken)
-            yield LabelMap(own.image, one.ids)
+            if one is not None:
+                put_picture(sink, one, own, classes, taken)
+                yield LabelMap(own.image, one.ids)
             if progress is not None:
                 progress(number)
 
