@@ -52,9 +52,8 @@ def sets_in_half(f: Tensor, anchors: Tensor, settings: Settings) -> Partition:
     with torch.autocast(f.device.type, enabled=False):
         before = f[anchors]
         cosines = product_in_half(before, f.T)
-        half = {"dtype": torch.float16, "device": f.device}
-        phi = torch.ones(len(anchors), 1, **half) * settings.phi0
-        psi = torch.ones(len(anchors), 1, **half) * settings.psi0
+        ones = f.new_ones(len(anchors), 1, dtype=torch.float16)
+        phi, psi = ones * settings.phi0, ones * settings.psi0
         for _ in range(settings.steps):
             # The mean over all patches, not over the members: its direction is the same.
             proxies = F.normalize((cosines > phi).to(f.dtype) @ f / len(f), dim=1)
