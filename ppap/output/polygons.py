@@ -99,7 +99,8 @@ def outline(piece: np.ndarray) -> np.ndarray:
         finish = (rows + end[0]) * width + columns + end[1]
         following |= dict(zip(begin.tolist(), finish.tolist(), strict=True))
     first = min(following)
-    ring, place = [], first
+    ring: list[int] = []
+    place = first
     while not ring or place != first:
         ring.append(place)
         place = following[place]

@@ -245,8 +245,8 @@ class Work:
             raise RequestError(full or nothing_in(pictures))
         if missing:
             why = "The disk for temporary files is full" if full else "Cancelled"
-            done = f"{why}: {len(result.done):,} of {total:,} pictures are segmented."
-            result.notes.insert(0, done)
+            said = f"{why}: {len(result.done):,} of {total:,} pictures are segmented."
+            result.notes.insert(0, said)
 
     @staticmethod
     def _one(

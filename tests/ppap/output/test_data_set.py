@@ -179,8 +179,8 @@ def test_odd_names_are_a_data_set_with_their_photos(tmp_path: Path) -> None:
     assert images[2:6] == ["image (2).jpg", "Image (3).JPG", "image.png", ODD[5]]
     document = json.loads((tmp_path / "set/annotations.json").read_text())
     assert [one["file_name"] for one in document["images"]] == images
-    with (tmp_path / "set/renamed.csv").open(encoding="utf-8", newline="") as file:
-        rows = [tuple(row) for row in csv.reader(file)]
+    with (tmp_path / "set/renamed.csv").open(encoding="utf-8", newline="") as lines:
+        rows = [tuple(row) for row in csv.reader(lines)]
     assert rows[0] == ("image", "here")
     assert rows[1:] == [pair for pair in zip(ODD, images, strict=True) if pair[0] != pair[1]]
     dataset = open_dataset(tmp_path / "set", kind="folder", split="all")

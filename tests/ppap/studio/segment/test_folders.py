@@ -221,6 +221,60 @@ def test_a_full_disk_is_said(place: Place, folder: Path, monkeypatch: pytest.Mon
     assert ask(place, folder)["error"] == shelf.FULL
 
 
+def test_where_the_disk_is_full_what_is_done_is_kept(
+    place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    puts: list[int] = []
+    put = Shelf.put
+
+    def full_after_three(self: Shelf, data: bytes) -> shelf.Slip:
+        puts.append(len(data))
+        if len(puts) > 3:
+            raise shelf.DiskFull(shelf.FULL)
+        return put(self, data)
+
+    monkeypatch.setattr("ppap.studio.segment.pictures.MAX_PREVIEWS", 0)  # maps alone are kept
+    monkeypatch.setattr(Shelf, "put", full_after_three)
+    reply = ask(place, folder)
+    assert (reply["total"], reply["expected"]) == (3, PICTURES)
+    said = "The disk for temporary files is full: 3 of 11 pictures are segmented."
+    assert reply["notes"][0] == said
+    # Previews for which there was no room are drawn when they are looked at.
+    result = place.segmenting.store.result(reply["result"])
+    assert result.done[2].photo is None
+    with Image.open(io.BytesIO(result.photo(2))) as photo:
+        assert photo.size == (64 + order()[2],) * 2
+
+
+def test_a_closer_look(place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ppap.studio.segment.pictures.SHOWN", 40)
+    monkeypatch.setattr("ppap.studio.segment.pictures.LARGE", 60)
+    reply = ask(place, folder)
+    result = place.segmenting.store.result(reply["result"])
+    assert reply["pictures"][0]["shown"] == [40, 40]
+    assert reply["pictures"][0]["large"] == [60, 60]
+    for large, side in ((False, 40), (True, 60)):
+        with Image.open(io.BytesIO(result.photo(0, large=large))) as photo:
+            assert photo.size == (side, side)
+        assert result.drawing(0, "clusters", large=large).ids().shape == (side, side)
+    with pytest.raises(ValueError, match="no such picture"):
+        result.photo(PICTURES, large=True)
+
+
+def test_photos_of_a_folder_are_taken_as_they_are(place: Place, folder: Path) -> None:
+    (folder / "day/p1.png").rename(folder / "day/a+b, 50%.png")
+    reply = ask(place, folder)
+    started = place.segmenting.take({"result": reply["result"], "photos": True, "overlays": False})
+    wait_until(lambda: place.segmenting.progress(started["job"])["state"] == "done")
+    made = place.segmenting.progress(started["job"])["result"]
+    key = made["url"].removeprefix("studio/segment/").removesuffix(".zip")
+    with zipfile.ZipFile(place.segmenting.packing.taken(key).file) as archive:
+        photos = [name for name in archive.namelist() if name.startswith("images/")]
+        own = (folder / "day/a+b, 50%.png").read_bytes()
+        assert archive.read("images/a+b, 50%.png") == own
+    assert len(photos) == PICTURES
+
+
 def test_a_shelf_gives_back_what_it_got(place: Place) -> None:
     one = Shelf()
     slips = [one.put(bytes([n]) * n) for n in range(20)]
