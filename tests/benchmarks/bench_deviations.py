@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from ppap.evaluation.split import Predicted, Refined, Refiner, examined
 from ppap.propagation import Partition, propagate, unit
 from ppap.segmenter import Segmenter
 from ppap.segmenter.inference import PLAIN, Inference
-from ppap.settings import Settings
+from ppap.settings import RANGES, Settings
 from trainers.training.objective import GROUP, anchors_of
 
 IMAGES, OF_A_RUN, SIZE, ANCHORS = 12, 24, 320, 600
@@ -217,8 +218,8 @@ def of_the_loss() -> None:
             numbers = dict(stored)
         f = unit(torch.from_numpy(numbers["features"]).permute(0, 2, 3, 1).flatten(0, 2))
         anchors = torch.from_numpy(numbers["anchors"]).long()
-        five = ("phi0", "psi0", "sigma_pos", "sigma_amb")
-        settings = Settings(*(float(numbers[name]) for name in five), int(numbers["steps"]))
+        phi0, psi0, sigma_pos, sigma_amb, steps = (numbers[name].item() for name in RANGES)
+        settings = Settings(phi0, psi0, sigma_pos, sigma_amb, steps)
         parts = []
         for factor in (2.0**11, 2.0**16):
             z = torch.from_numpy(numbers["projected"]).requires_grad_()
@@ -295,7 +296,12 @@ def of_evaluation(run: Path, folder: Path) -> None:
     told("bytes cut off for the CRF, 8 images", *differing(ours, theirs))
 
 
-Seen = tuple[Predicted, Tensor, Tensor]
+class Seen(NamedTuple):
+    """One image."""
+
+    image: Predicted
+    clusters: Tensor
+    classes: Tensor
 
 
 def seen(
@@ -309,26 +315,25 @@ def seen(
     refiners = [] if refiner is None else [refiner]
     for one, better in examined(segmenter, source, refiners, inference):
         last = better[refiner.name] if refiner else Refined(one.clusters, one.classes)
-        yield one, last.clusters, last.classes
+        yield Seen(one, last.clusters, last.classes)
 
 
 def scored(found: list[Seen]) -> str:
     """The linear probe's accuracy; clusters have none without a matching."""
-    labels = torch.stack([one.labels for one, _, _ in found])
-    classes = torch.stack([each for _, _, each in found])
+    labels = torch.stack([each.image.labels for each in found])
+    classes = torch.stack([each.classes for each in found])
     right = (classes == labels)[labels >= 0]
     return f"linear accuracy {100 * right.float().mean():.2f}"
 
 
 def differing(ours: list[Seen], theirs: list[Seen]) -> tuple[str, ...]:
     """Pixels with another answer."""
-    shares = [
-        100
-        * torch.cat([(a[k] != b[k]).flatten() for a, b in zip(ours, theirs, strict=True)])  # type: ignore[index]
-        .float()
-        .mean()
-        for k in (1, 2)
-    ]
+    shares = []
+    for kind in ("clusters", "classes"):
+        one, other = (
+            torch.stack([getattr(each, kind) for each in found]) for found in (ours, theirs)
+        )
+        shares.append(100 * (one != other).float().mean())
     return (
         f"{shares[0]:.3f} % of the cluster pixels",
         f"{shares[1]:.3f} % of the classes",

@@ -96,7 +96,7 @@ def test_wrong_shapes() -> None:
 @pytest.mark.parametrize("size", [96, 224, 320])
 def test_nearest_is_what_torchvision_makes_of_pillow(size: int) -> None:
     """The published transforms themselves: the whole picture resized, then the middle cut out."""
-    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
+    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize  # type: ignore[import-untyped]
 
     there = Compose([Resize(size, InterpolationMode.NEAREST), CenterCrop(size)])
     chance = np.random.default_rng(size)

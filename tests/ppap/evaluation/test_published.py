@@ -20,7 +20,7 @@ def every_byte() -> np.ndarray:
 
 
 def test_bytes_are_those_of_torchvision() -> None:
-    from torchvision.transforms import functional as tv
+    from torchvision.transforms import functional as tv  # type: ignore[import-untyped]
 
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     there = tv.normalize(tv.to_tensor(every_byte()), mean, std)
