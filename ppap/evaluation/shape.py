@@ -34,6 +34,7 @@ SHAPE: dict[str, Any] = {
     "backbone": {"name": TEXT, "title": TEXT, "note": TEXT},
     "dataset": {"kind": TEXT, "title": TEXT, "folder": TEXT, "split": TEXT, "notes": [TEXT]},
     "size": WHOLE,
+    "protocol": [TEXT],
     "classes": [TEXT],
     "colours": [(WHOLE, WHOLE, WHOLE)],
     "cluster": Maybe(MEASURES),

@@ -18,6 +18,7 @@ REPORT: dict[str, Any] = {
     "step": 4,
     "backbone": {"name": "n", "title": "t", "note": ""},
     "dataset": {"kind": "camvid", "title": "CamVid", "folder": "/d", "split": "val", "notes": []},
+    "protocol": ["nearest"],
     "classes": ["sky"],
     "colours": [[1, 2, 3]],
     "cluster": SCORES,
