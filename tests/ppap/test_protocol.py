@@ -15,6 +15,7 @@ from ppap.protocol import (
     in_words,
 )
 from ppap.settings import SettingError
+from tests.conftest import ROOT
 
 
 def test_by_default_nothing_is_as_published() -> None:
@@ -52,6 +53,12 @@ def test_several_switches_have_a_name_too() -> None:
 def test_what_is_none_is_refused_by_name(said: object) -> None:
     with pytest.raises(SettingError, match=r"protocol must be one of studio, published, nearest"):
         Protocol.of(said)
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_every_difference_has_a_row_on_the_page(name: str) -> None:
+    page = (ROOT / "docs/deviations.md").read_text(encoding="utf-8")
+    assert f"\n| `{name}` |" in page
 
 
 def test_in_words() -> None:
