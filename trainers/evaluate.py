@@ -112,7 +112,7 @@ def parser() -> Parser:
         metavar="N",
         type=whole_number(1, MOST),
         help="side of the squares that are scored, in pixels (default: the checkpoint's; published "
-        "ones 320)",
+        "ones 320; of --predictions that are squares theirs, else 320)",
     )
     made.add_argument(
         "--border-width",

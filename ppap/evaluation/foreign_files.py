@@ -200,6 +200,21 @@ def _numbers(image: Image.Image, raw: tuple[str, ...], how: Reading, path: Path)
     return from_colours(np.array(image.convert("RGB")), coding, path)
 
 
+def usual_size(paired: Paired, dataset: Dataset, wanted: Sequence[int], otherwise: int) -> int:
+    """The side of the squares to score: that of the files where they are such squares.
+
+    The first file tells: square, and of another size than its label map. DataError where it, or its
+    image, cannot be read.
+    """
+    index = next(index for index in wanted if index in paired.files)
+    path = paired.root / paired.files[index]
+    with opened(path, str(path)) as image:
+        width, height = image.size
+    labels = dataset.load(index).labels
+    full = None if labels is None else labels.shape
+    return width if width == height and (height, width) != full else otherwise
+
+
 Fit = Literal["same", "square", "resized"]
 
 

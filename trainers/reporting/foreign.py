@@ -8,7 +8,7 @@ from dataclasses import fields
 from ppap.data import DataError
 from ppap.evaluation.files import write_report
 from ppap.evaluation.foreign import Folder
-from ppap.evaluation.foreign_files import Reading, in_short, pair_files
+from ppap.evaluation.foreign_files import Reading, in_short, pair_files, usual_size
 from ppap.evaluation.foreign_report import foreign_report, pictured_files
 from ppap.evaluation.markdown import as_summary
 from ppap.evaluation.report import write_json
@@ -60,9 +60,8 @@ def evaluate_files(wanted: Wanted) -> int:
             f"lacks the predictions of {count} of {len(chosen)} images: "
             f"{in_short(paired.missing)}. To score the others, --on-error skip",
         )
-    folder = Folder(
-        paired, dataset, chosen, reading, size=wanted.size or SIZE, workers=wanted.workers
-    )
+    size = wanted.size or usual_size(paired, dataset, chosen, SIZE)
+    folder = Folder(paired, dataset, chosen, reading, size=size, workers=wanted.workers)
     with Progress("Scoring", len(chosen), "files", every=wanted.progress_every) as progress:
         found = folder.score(
             map_by=wanted.map, border_width=wanted.border_width, progress=progress.at

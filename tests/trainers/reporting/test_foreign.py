@@ -50,7 +50,7 @@ def own(place: Path) -> dict[str, Any]:
 def score(place: Path, folder: Path, *words: str) -> dict[str, Any]:
     """The report of a folder of predictions."""
     file = folder.parent / f"{folder.name}.json"
-    given = ["--predictions", str(folder), "--data", str(place / "data"), "--size", str(SIZE)]
+    given = ["--predictions", str(folder), "--data", str(place / "data")]
     assert main([*given, "--json", str(file), "--workers", "0", *words]) == 0
     found: dict[str, Any] = json.loads(file.read_text())
     assert misfit(found) is None
@@ -81,6 +81,7 @@ def test_a_runs_own_predictions_give_its_own_scores(place: Path, dataset: Datase
     for mine, theirs in zip(ours["images"], found["images"], strict=True):
         assert (mine["index"], mine["cluster"]) == (theirs["index"], theirs["cluster"])
     assert found["borders"]["cluster"] == ours["borders"]["cluster"]
+    assert found["size"] == SIZE  # that of the files
     classes = score(place, place / "out/classes", "--predictions-are", "classes")
     assert classes["cluster"]["confusion"] == ours["linear"]["confusion"]
     assert classes["cluster"]["iou"] == ours["linear"]["iou"]
@@ -225,6 +226,8 @@ def test_something_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_classes_may_be_of_the_label_maps_size(place: Path, dataset: Dataset) -> None:
     """The truth itself, as files of classes, is all right."""
     found = score(place, place / "data/labels", "--predictions-are", "classes")
+    assert found["size"] == 320
+    found = score(place, place / "data/labels", "--predictions-are", "classes", "--size", "64")
     assert found["cluster"]["accuracy"] == 100
     assert found["predictions"]["fits"]["same"] == IMAGES
     assert found["predictions"]["extra"] == 15 - IMAGES  # of the other split

@@ -23,7 +23,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("foreign")
     place = Place(root)
     words = [f"--predictions={root}/written/clusters", f"--data={place.data}", "--split=all"]
-    words += ["--size=32", f"--pictures={place.runs}/{KEY}", "--workers=0"]
+    words += [f"--pictures={place.runs}/{KEY}", "--workers=0"]
     assert evaluate(words) == 0
     place.close()
     return root
