@@ -2,7 +2,7 @@
 import { card, h } from "../shared/dom.js";
 
 /** Points with their sign; what rounds to nothing has none. */
-const signed = (value) => `${{ 1: "+", [-1]: "−", 0: "±" }[Math.sign(Math.round(10 * value))]}${Math.abs(value).toFixed(1)}`;
+export const signed = (value) => `${{ 1: "+", [-1]: "−", 0: "±" }[Math.sign(Math.round(10 * value))]}${Math.abs(value).toFixed(1)}`;
 
 /** Notes on what was not measured alike, and the differences with their intervals. told: the server's. */
 export function besideParts(shown, told) {

@@ -154,7 +154,7 @@ class Evaluate {
       const compared = shown.filter((_, i) => !told || told.same[i]);
       const pick = (what, kind) => this.pick(what, kind);
       this.confusion = confusionCard(compared, pick);
-      const classes = classesCard(compared, pick);
+      const classes = classesCard(compared, pick, told?.differences.rows.length ? told.differences.classes : null);
       const singledOut = (what, kind) => [classes, this.confusion].forEach((one) => one.mark(what, kind));
       this.images = new ImageBrowser(this.server, compared, { wanted: this.wanted, looked: () => refined("evaluate"), singledOut });
       this.wanted = {};

@@ -1,5 +1,6 @@
 // A report in the page: scores beside the paper's, bars by class, borders and interiors.
 import { card, choice, count, h } from "../shared/dom.js";
+import { signed } from "./beside.js";
 import { perCent } from "./form.js";
 import { classOf } from "./singled.js";
 
@@ -66,8 +67,11 @@ function notesOf(shown) {
   });
 }
 
-/** IoU of every class as bars; pick(what, kind): a class was chosen. Returns {element, mark}. */
-export function classesCard(shown, pick) {
+/**
+ * IoU of every class as bars; pick(what, kind): a class was chosen; differences: of each report to the
+ * first, by kind and class, or null. Returns {element, mark}.
+ */
+export function classesCard(shown, pick, differences = null) {
   const kinds = kindsOf(shown);
   const list = h("div", { class: "bars" });
   let kind = kinds[0][0];
@@ -82,7 +86,7 @@ export function classesCard(shown, pick) {
           { type: "button", class: "bar-row", title: `${name}: show its pixels`, dataset: { class: String(i) }, onclick: (event) => pick({ ...classOf(i), of: Number(event.target.closest(".bar")?.dataset.of ?? 0) }, kind) },
           swatch(colours[i]),
           h("span", { class: "name" }, name),
-          h("span", { class: "pair-of-bars" }, columns.map((scores, column) => bar(scores?.iou[name], column))),
+          h("span", { class: "pair-of-bars" }, columns.map((scores, column) => bar(scores?.iou[name], column, differences?.[column]?.[kind]?.[i]))),
         ),
       ),
     );
@@ -110,10 +114,17 @@ export function classesCard(shown, pick) {
   return { element, mark };
 }
 
-function bar(value, column) {
+function bar(value, column, difference) {
   const fill = h("i", { class: `column-${column}` });
   fill.style.width = `${value ?? 0}%`;
-  return h("span", { class: "bar", dataset: { of: String(column) } }, h("span", { class: "track-bar" }, fill), h("b", {}, perCent(value)));
+  return h("span", { class: "bar", dataset: { of: String(column) } }, h("span", { class: "track-bar" }, fill), h("b", {}, perCent(value)), difference === undefined ? null : delta(difference));
+}
+
+/** How much better than the first, strong where the interval leaves zero out. */
+function delta({ difference, low, high, apart }) {
+  if (difference === null) return h("small");
+  const title = low === null ? "Too few images hold it for an interval" : `95 % of redraws of the images: ${signed(low)} to ${signed(high)}`;
+  return h("small", { class: apart ? "sure" : "", title }, signed(difference));
 }
 
 export function swatch(colour) {

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ppap.evaluation.paired import Differences, NotPairedError, Side, in_words, paired
+from ppap.evaluation.paired import Differences, Interval, NotPairedError, Side, in_words, paired
 from ppap.evaluation.per_image import AGAIN, PerImage
 from ppap.evaluation.report import REFINEMENTS, Report, refinements
 from ppap.segmenter.inference import in_words as looks_in_words
@@ -137,11 +137,15 @@ def differences(
     Returns:
         ``measures``, and ``rows``, one for each other report and each refinement that both have:
         ``title`` and ``values`` in points: difference, low, high (None with fewer images than an
-        interval needs), and whether it is ``apart`` from zero. ``about``: what an interval is, and
-        why there is none where that is so.
+        interval needs), and whether it is ``apart`` from zero. ``classes``: for each of the
+        reports and kind of prediction, the same of every class's IoU; nothing for the first.
+        ``about``: what an interval is, and why there is none where that is so.
     """
-    rows, reasons = [], []
-    for report, own, title in list(zip(reports, counts, titles, strict=True))[1:]:
+    rows: list[dict[str, Any]] = []
+    reasons: list[str] = []
+    classes: list[dict[str, Any]] = [{} for _ in reports]
+    others = list(enumerate(zip(reports, counts, titles, strict=True)))[1:]
+    for place, (report, own, title) in others:
         if counts[0] is None or own is None:
             reasons.append(f"{titles[0] if counts[0] is None else title}: {AGAIN}")
             continue
@@ -150,13 +154,17 @@ def differences(
         except NotPairedError as error:
             reasons.append(f"{title}: {error}")
             continue
+        classes[place] = {kind: [said(part) for part in one.iou] for kind, one in found.items()}
         for name, called in ({"": ""} | REFINEMENTS).items():
             probes = [found.get(f"{probe}_{name}" if name else probe) for probe in PROBES]
             if any(probes):
                 parts = [part for one in probes for part in (one[:2] if one else (None, None))]
-                values = [part and {**part._asdict(), "apart": part.apart} for part in parts]
-                rows.append(
-                    {"title": f"{title}, with {called}" if called else title, "values": values}
-                )
+                named = f"{title}, with {called}" if called else title
+                rows.append({"title": named, "values": [part and said(part) for part in parts]})
     about = " ".join([*([in_words()] if rows else []), *dict.fromkeys(reasons)])
-    return {"measures": list(MEASURES), "rows": rows, "about": about}
+    return {"measures": list(MEASURES), "rows": rows, "classes": classes, "about": about}
+
+
+def said(interval: Interval) -> dict[str, Any]:
+    """An interval for JSON."""
+    return {**interval._asdict(), "apart": interval.apart}

@@ -199,6 +199,9 @@ def test_differences_have_the_library_s_intervals(place: Place, tmp_path: Path) 
     assert plain["values"][0]["low"] == found["cluster"].accuracy.low
     assert plain["values"][0]["apart"] is found["cluster"].accuracy.apart
     assert refined["title"].endswith(", with CRF")
+    first, second = said["differences"]["classes"]
+    assert first == {}
+    assert [one["low"] for one in second["cluster"]] == [one.low for one in found["cluster"].iou]
     assert "redraws of the images" in said["differences"]["about"]
     assert json.loads(json.dumps(said)) == said
     # Once more from memory, for scripts too; without counts a sentence takes their place.
