@@ -265,9 +265,10 @@ def of_matching(folder: Path, backbone: Backbone) -> None:
         matching = DistanceMatching(segmenter, size=size, frozen=True, as_pass=as_pass)
         matching.fill(train)
         found = matching.score(split)
+        present = np.nanmean(list(found.scores.iou.values()))
         parts.append(
-            f"{'PASS' if as_pass else 'ours'} at {size} px: mIoU {found.scores.miou:.2f}, "
-            f"{found.bank} vectors"
+            f"{'PASS' if as_pass else 'ours'} at {size} px: mIoU {found.scores.miou:.2f} "
+            f"({present:.2f} of the classes that occur), {found.bank} vectors"
         )
     told("distance matching", *parts)
 
