@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from ppap.data import open_dataset
+from ppap.evaluation.source import read_square
 from tests.browser.driver import Running, pages, studio, until
 from tests.ppap.studio.evaluate.test_server import Place
 
@@ -131,3 +137,38 @@ def predictions(page: Page, place: Place) -> None:
     form.get_by_label("They hold").select_option("classes")
     expect(form.get_by_label("Matched")).to_be_hidden()
     expect(page.locator("#evaluate [data-error=data]")).to_contain_text("Say on which data set")
+    theirs = changed(place)
+    folder.fill(str(theirs))
+    form.get_by_label("Size, px").fill("32")
+    form.get_by_label("Data set on this server", exact=True).fill(str(place.data))
+    form.get_by_label("Split", exact=True).fill("all")
+    form.get_by_role("button", name="Evaluate", exact=True).click()
+    page.wait_for_selector(f"{REPORT}[data-report*='theirs']", timeout=120_000)
+    subject = page.locator("#evaluate .subject").inner_text()
+    assert "3 classes, predicted by another method" in subject
+    right, pixels = compared(place, theirs)
+    row = page.locator("#evaluate .card.scores tr.measured td").all_inner_texts()
+    assert row[0] == f"{100 * right / pixels:.1f}"
+    expect(page.get_by_role("button", name="Open in Explore")).to_have_count(0)
+    page.wait_for_selector("#evaluate .images[data-ready=true]", timeout=PATIENCE)
+
+
+def changed(place: Place) -> Path:
+    """The run's own classes, one file turned upside down."""
+    theirs = place.root / "theirs"
+    shutil.copytree(place.root / "written/classes", theirs)
+    file = sorted(theirs.rglob("*.png"))[0]
+    Image.open(file).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(file)
+    return theirs
+
+
+def compared(place: Place, theirs: Path) -> tuple[int, int]:
+    """Pixels that are right, and those that count."""
+    data = open_dataset(place.data, split="all")
+    right = pixels = 0
+    for file in theirs.rglob("*.png"):
+        (index,) = (i for i, item in enumerate(data.items) if item.name == file.stem)
+        truth = read_square(data, index, 32).labels
+        right += int((np.array(Image.open(file)) == truth).sum())
+        pixels += int((truth >= 0).sum())
+    return right, pixels
