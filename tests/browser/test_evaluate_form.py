@@ -143,7 +143,7 @@ def predictions(page: Page, place: Place) -> None:
     form.get_by_label("Data set on this server", exact=True).fill(str(place.data))
     form.get_by_label("Split", exact=True).fill("all")
     form.get_by_role("button", name="Evaluate", exact=True).click()
-    page.wait_for_selector(f"{REPORT}[data-report*='theirs']", timeout=120_000)
+    page.wait_for_selector(f"{REPORT}[data-report*='theirs']", timeout=PATIENCE)
     subject = page.locator("#evaluate .subject").inner_text()
     assert "3 classes, predicted by another method" in subject
     right, pixels = compared(place, theirs)
