@@ -216,6 +216,14 @@ def counts(page: Page, id: str = "mosaic") -> tuple[int, int, int]:
     return int(data["positive"]), int(data["ambiguous"]), int(data["negative"])
 
 
+def has_counts(page: Page, wanted: tuple[int, ...], id: str = "mosaic") -> None:
+    """Assert that |P|, |A|, |N| come to be these."""
+    names = ("positive", "ambiguous", "negative")
+    data = ", ".join(f"Number(data.{name})" for name in names)
+    read = f"(() => {{ const data = document.getElementById('{id}').dataset; return [{data}]; }})()"
+    soon(page, read, [int(number) for number in wanted])
+
+
 def wait_for_data(page: Page, name: str, value: str, id: str = "mosaic") -> None:
     """Wait until a mosaic's data attribute has a value."""
     page.wait_for_selector(f'#{id}[data-{name}="{value}"]')
@@ -233,6 +241,7 @@ def pixel(
     page: Page, patch: int, id: str = "mosaic", dx: float = 0.3, dy: float = 0.3
 ) -> list[int]:
     """Red, green and blue that the canvas shows inside a patch (``dx``, ``dy`` from its corner)."""
+    painted(page)
     found: list[int] = page.evaluate(
         """([id, patch, dx, dy]) => {
           const mosaic = document.getElementById(id).mosaic;

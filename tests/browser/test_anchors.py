@@ -18,7 +18,14 @@ from ppap.settings import EMBEDDED_PRESET
 from ppap.studio.explore.looks.base import KEPT_COLOURS
 from ppap.study.every_anchor import every_anchor
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, until, wait_for_data
+from tests.browser.driver import (
+    STUDIO,
+    click_patch,
+    painted,
+    pixel,
+    until,
+    wait_for_data,
+)
 from tests.browser.looks import check_looks
 
 LION = (1, 7, 14)
@@ -69,7 +76,7 @@ def test_eight_anchors_overlap_as_the_library_says(page: Page, reference: Refere
     expect(page.locator(".stage .messages.error")).to_contain_text(
         "Let go of one first", use_inner_text=True
     )
-    assert shown(page)["kept"] == kept(*EIGHT)
+    wait_for_data(page, "kept", kept(*EIGHT))
     gathered(page)
     tab(page, "Kept")
     inside = positives(reference, *EIGHT)
@@ -84,7 +91,7 @@ def test_eight_anchors_overlap_as_the_library_says(page: Page, reference: Refere
         below = f"{common[2, j] / either:.2f}" if j < 2 else f"{common[2, j]:,}"
         assert cells[j] == below
     page.get_by_role("button", name="Remove all").click()
-    assert shown(page)["kept"] == ""
+    wait_for_data(page, "kept", "")
     expect(card.locator(".overlap")).to_be_hidden()
 
 
@@ -167,7 +174,7 @@ def test_links_and_files_carry_them(open_studio: Callable[..., Page], page: Page
     again = open_studio(f"?{link.split('?')[1]}")
     wait_for_data(again, "kept", kept(None, (0, 15, 12)))
     wrong = open_studio(f"?{link.split('?')[1]}".replace("anchors=", "anchors=a,"))
-    assert shown(wrong)["kept"] == ""
+    wait_for_data(wrong, "kept", "")
     expect(wrong.locator(".batch .messages.notes")).to_contain_text("anchors", use_inner_text=True)
 
 

@@ -14,7 +14,18 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from ppap.data.samples import samples
-from tests.browser.driver import STUDIO, click_patch, counts, painted, pixel, shown, soon, until
+from tests.browser.driver import (
+    STUDIO,
+    click_patch,
+    counts,
+    has_counts,
+    painted,
+    pixel,
+    shown,
+    soon,
+    until,
+    wait_for_data,
+)
 
 MARKUP = "<img src=x onerror=alert(1)>.png"
 
@@ -143,8 +154,8 @@ def test_nothing_readable_leaves_the_batch_as_it_is(page: Page, strange: dict[st
     assert "text.jpg" in problems
     assert "huge.png" in problems
     assert len(names(page)) == 6
-    assert counts(page) == before
-    assert shown(page)["anchor"] == where
+    has_counts(page, before)
+    wait_for_data(page, "anchor", where)
 
 
 def test_more_than_64_images(page: Page, tmp_path: Path) -> None:

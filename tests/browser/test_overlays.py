@@ -19,7 +19,7 @@ from ppap.studio.explore.looks.clusters import cluster_colours
 from ppap.studio.explore.looks.lengths import scale_of
 from ppap.studio.explore.looks.scales import cividis
 from tests.browser.conftest import Reference
-from tests.browser.driver import STUDIO, click_patch, painted, pixel, shown, soon, until
+from tests.browser.driver import STUDIO, click_patch, painted, pixel, soon, until, wait_for_data
 from tests.browser.looks import check_looks
 from tests.support.foreign_weights import as_timm, plain
 
@@ -97,7 +97,7 @@ def test_components_are_drawn_and_a_click_takes_the_background_away(
     x, y = page.evaluate(f"document.getElementById('mosaic').mosaic.centreOf({sky})")
     page.locator("#mosaic").click(position={"x": x, "y": y}, modifiers=["Alt"])
     legend_says(page, "background, ")
-    assert shown(page)["anchor"] == "1,7,14"  # still the lion's face
+    wait_for_data(page, "anchor", "1,7,14")  # still the lion's face
     part = components(f, background=sky)
     assert pixel(page, sky) == [0, 0, 0]
     assert [pixel(page, j) for j in SPREAD] == [part.rgb[j].tolist() for j in SPREAD]
