@@ -135,13 +135,15 @@ def test_from_a_cell_to_its_images_and_pixels(open_tab: Callable[[], Page], plac
     image_ready(page)
     images = place.evaluating.reports.read("first")["images"]
     maps = {one["index"]: squares(place, one["index"]) for one in images}
+    card = page.locator("#evaluate .confusion-card")
+    card.get_by_role("radio", name="Linear probe").click()
     cell = page.locator("#evaluate .matrix td[data-cell='0.0']")
     cell.focus()
-    for key in ("ArrowDown", "ArrowRight", "ArrowUp", "Enter"):
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "Enter"):
         page.keyboard.press(key)
-    page.wait_for_selector("#evaluate .images[data-counted='cell.0.1'][data-only='cell.0.1']")
+    page.wait_for_selector("#evaluate .images[data-counted='cell.1.0'][data-only='cell.1.0']")
     wanted = {
-        index: int(((one["truth"] == 0) & (one["cluster"] == 1)).sum())
+        index: int(((one["truth"] == 1) & (one["linear"] == 0)).sum())
         for index, one in maps.items()
     }
     ranked = sorted(filter(wanted.get, wanted), key=lambda index: (-wanted[index], index))
@@ -154,11 +156,11 @@ def test_from_a_cell_to_its_images_and_pixels(open_tab: Callable[[], Page], plac
     assert image_ready(page) == ranked[0]
     # Just those pixels have colours: whole photos are 40 pixels wide, their squares 32.
     chosen = np.zeros((32, 40), bool)
-    chosen[:, 4:36] = (maps[ranked[0]]["truth"] == 0) & (maps[ranked[0]]["cluster"] == 1)
+    chosen[:, 4:36] = (maps[ranked[0]]["truth"] == 1) & (maps[ranked[0]]["linear"] == 0)
     colours = place.evaluating.reports.read("first")["colours"]
     for picture, colour in (
-        ("truth", colours[0]),
-        ("predicted-0", colours[1]),
+        ("truth", colours[1]),
+        ("predicted-0", colours[0]),
         ("wrong-0", [214, 30, 60]),
     ):
         layer = np.array(page.evaluate(LAYER, picture)).reshape(32, 40, 4)
@@ -166,12 +168,15 @@ def test_from_a_cell_to_its_images_and_pixels(open_tab: Callable[[], Page], plac
         assert np.array_equal(coloured, chosen), picture
     page.get_by_role("button", name="Next image").click()
     page.wait_for_selector(f"#evaluate .images[data-ready=true][data-index='{ranked[1]}']")
-    until(page, f"location.search.includes('image={ranked[1]}&order=pixels&only=cell.0.1')")
+    until(
+        page,
+        f"location.search.includes('image={ranked[1]}&kind=linear&order=pixels&only=cell.1.0')",
+    )
     # A reload comes back to it; the chip takes it away.
     page.reload()
-    page.wait_for_selector("#evaluate .images[data-counted='cell.0.1'][data-ready=true]")
+    page.wait_for_selector("#evaluate .images[data-counted='cell.1.0'][data-ready=true]")
     assert image_ready(page) == ranked[1]
-    expect(page.locator("#evaluate .matrix .chosen")).to_have_attribute("data-cell", "0.1")
+    expect(page.locator("#evaluate .matrix .chosen")).to_have_attribute("data-cell", "1.0")
     chip.get_by_role("button", name="Show all pixels again").click()
     page.wait_for_selector("#evaluate .images[data-ready=true][data-only='']")
     expect(chip).to_be_hidden()
@@ -179,10 +184,10 @@ def test_from_a_cell_to_its_images_and_pixels(open_tab: Callable[[], Page], plac
     layer = np.array(page.evaluate(LAYER, "predicted-0")).reshape(32, 40, 4)
     assert (layer[:, 4:36, 3] == 255).all()
     # A bar: the images by the pixels that its IoU is made of; then those with another class alone.
-    page.locator("#evaluate .bar-row").nth(2).locator(".bar").click()
-    page.wait_for_selector("#evaluate .images[data-counted='any.2'][data-only='any.2']")
+    page.locator("#evaluate .bar-row").nth(1).locator(".bar").click()
+    page.wait_for_selector("#evaluate .images[data-counted='any.1'][data-only='any.1']")
     union = [
-        int(((m["truth"] == 2) | ((m["cluster"] == 2) & (m["truth"] >= 0))).sum())
+        int(((m["truth"] == 1) | ((m["linear"] == 1) & (m["truth"] >= 0))).sum())
         for m in maps.values()
     ]
     assert sorted(rows.locator("b").all_inner_texts()) == sorted(f"{one:,}" for one in union if one)
