@@ -66,6 +66,9 @@ def test_the_likeliest_of_several_folders_is_taken(tmp_path: Path) -> None:
     assert {i: str(file) for i, file in found.files.items()} == {0: "a/x.png", 1: "b/x.png"}
     found = pair_files(touch(tmp_path / "q", "a/x.png", "x.png", "c/x.png"), both, range(2))
     assert (found.missing, found.extra) == (("b/x",), ("c/x.png", "x.png"))
+    # Of either image: of none.
+    found = pair_files(touch(tmp_path / "r", "b/x.png", "x.png"), both, range(2))
+    assert (found.missing, found.extra) == (("a/x",), ("x.png",))
 
 
 def test_missing_and_strange_files_are_named(tmp_path: Path, dataset: Dataset) -> None:
