@@ -370,7 +370,7 @@ def test_what_does_not_fit_is_told_in_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "required: RUN_OR_CHECKPOINT"),
+        ([], "name a run's folder or a checkpoint, or --predictions DIR"),
         (["x", "--batch", "0"], "argument --batch: must be a whole number from 1 to"),
         (["x", "--workers", "-1"], "argument --workers"),
         (["x", "--siz", "3"], "unrecognized arguments: --siz"),
