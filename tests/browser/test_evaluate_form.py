@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from ppap.data import open_dataset
 from ppap.evaluation.source import read_square
+from ppap.evaluation.starts_text import over_starts
 from tests.browser.driver import Running, pages, studio, until
 from tests.ppap.studio.evaluate.test_server import Place
 
@@ -51,7 +53,7 @@ def test_everything_is_asked_for_kept_and_shown(
         assert form.get_by_label("Scales").input_value() == "0.5 1"
         assert form.locator("summary").all_inner_texts() == [
             "Inference\ntime × 2.5",
-            "More measures\nK = 3, 5; retrieval",
+            "More measures\nK = 3, 5; 2 starts; retrieval",
         ]
         form.get_by_role("button", name="Evaluate", exact=True).click()
         page.wait_for_selector(f"{REPORT}[data-report^='.evaluations/']", timeout=PATIENCE)
@@ -64,6 +66,7 @@ def test_everything_is_asked_for_kept_and_shown(
         assert "mean of image and mirror; scales 0.5, 1; also refined with PAMR." in subject
         clusters(page, report)
         retrieval(page, report)
+        starts(page, report)
         predictions(page, place)
 
 
@@ -85,6 +88,7 @@ def fill(page: Page) -> None:
     form.get_by_label("Numbers of clusters").fill("3 5")
     expect(said).to_be_hidden()
     form.get_by_role("checkbox", name="Probe").uncheck()
+    form.get_by_label("Many starts").fill("2")
     form.get_by_label("Dense retrieval").check()
 
 
@@ -118,6 +122,30 @@ def retrieval(page: Page, report: dict[str, object]) -> None:
         f"{kind.capitalize()} features\t{made[kind]['accuracy']:.1f}\t{made[kind]['miou']:.1f}"
         for kind in ("trained", "frozen")
     ]
+
+
+def starts(page: Page, report: dict[str, Any]) -> None:
+    """The chosen of each kind, the spread over all, and what training gains."""
+    card = page.locator("#evaluate .card.starts")
+    assert "2 clusterings of each kind" in card.inner_text()
+    made = report["starts"]
+    scores, gains = card.locator("table").all()
+    rows = [row.split("\t") for row in scores.locator("tbody tr").all_inner_texts()]
+    assert [row[1:] for row in rows] == [
+        [
+            one["features"],
+            f"{one['losses'][one['chosen']]:.3f}".replace("-", "−"),
+            f"{one['accuracy']:.1f}",
+            f"{one['miou']:.1f}",
+            over_starts(one["mious"]),
+        ]
+        for one in made["rows"]
+    ]
+    assert [row[0] for row in rows] == ["Noise", "Spread", "Merged", "Linkage"] * 2
+    row = gains.locator("tbody tr").first.inner_text()
+    difference = made["gains"]["noise"]["miou"]["difference"]
+    assert row.split("\t")[0] == "Noise"
+    assert f"{abs(difference):.1f}" in row.split("\t")[2]
 
 
 def predictions(page: Page, place: Place) -> None:

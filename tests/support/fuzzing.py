@@ -83,6 +83,7 @@ FIELDS = [
     "source",
     "split",
     "step",
+    "starts",
     "style",
     "text",
     "train",

@@ -23,6 +23,7 @@ export class MeasureFields {
     this.features = select("Features", FEATURES, "tuned", () => this.tell());
     this.train = this.text({ placeholder: "the run's, or train" });
     this.seed = this.text({ value: "0", inputmode: "numeric" });
+    this.starts = this.text({ placeholder: "none; such as 10", inputmode: "numeric" });
     this.retrieval = this.box("Dense retrieval");
     this.looks = this.fold("Inference", [
       this.boxed("mirror", this.mirror, "As STEGO, EAGLE, CAUSE and PriMaPs are evaluated; PPAP is not. Time × 2."),
@@ -35,6 +36,7 @@ export class MeasureFields {
       this.labelled("clusters", "Numbers of clusters", this.clusters, "Found anew on training images, K from the number of classes up; minutes, the more the larger K."),
       h("div", { class: "field", role: "group", "aria-label": "Found by" }, h("span", { class: "label" }, "Found by"), h("div", { class: "inline" }, this.by.map(([, box]) => box.label)), errors.add("by", this.by[0][1].input)),
       this.chosen("features", this.features, "Clusters of what training made of the features, or of the backbone as it was."),
+      this.labelled("starts", "Many starts", this.starts, "Clusters anew from so many starts of each kind, keeps the best by its own loss and tells the spread; trained features beside frozen ones. Minutes."),
       this.boxed("retrieval", this.retrieval, "Every patch takes the labels of its 30 nearest of the training split, trained features beside frozen ones; takes seconds an image."),
       h("div", { class: "row-fields" }, this.labelled("train", "Learnt on", this.train), this.labelled("seed", "Seed", this.seed)),
     ]);
@@ -97,6 +99,7 @@ export class MeasureFields {
       clusters: words(this.clusters.value),
       by: this.by.filter(([, box]) => box.input.checked).map(([name]) => name),
       features: this.features.input.value,
+      starts: words(this.starts.value),
       retrieval: this.retrieval.input.checked,
       train: words(this.train.value),
       seed: words(this.seed.value),
@@ -105,18 +108,18 @@ export class MeasureFields {
 
   /** The folds' lines: what is on, and what it costs. */
   tell() {
-    const { mirror, scales, window, shifts, protocol, clusters, retrieval } = this.request();
+    const { mirror, scales, window, shifts, protocol, clusters, starts, retrieval } = this.request();
     const sizes = scales.split(/[\s,;]+/).map(Number).filter((size) => size > 0);
     const looks = (mirror ? 2 : 1) * Number(shifts) ** 2 * (sizes.length ? sizes.reduce((sum, size) => sum + size * size, 0) : 1);
     const cost = looks > 1.05 || looks < 0.95 ? `time × ${looks.toLocaleString("en-US", { maximumFractionDigits: 1 })}` : "";
     this.looks.on.textContent = [cost, window && window !== "0" ? "windows" : "", protocol].filter(Boolean).join(", ");
     const counts = clusters.split(/[\s,;]+/).filter(Boolean);
-    this.more.on.textContent = [counts.length ? `K = ${counts.slice(0, 3).join(", ")}${counts.length > 3 ? ", …" : ""}` : "", retrieval ? "retrieval" : ""].filter(Boolean).join("; ");
+    this.more.on.textContent = [counts.length ? `K = ${counts.slice(0, 3).join(", ")}${counts.length > 3 ? ", …" : ""}` : "", starts && starts !== "0" ? `${starts} starts` : "", retrieval ? "retrieval" : ""].filter(Boolean).join("; ");
   }
 
   /** What is still there after a reload. */
   keep(kept) {
-    const inputs = { refine: this.refine.input, mirror: this.mirror.input, scales: this.scales, window: this.window, shifts: this.shifts.input, protocol: this.protocol.input, clusters: this.clusters, features: this.features.input, train: this.train, seed: this.seed, retrieval: this.retrieval.input };
+    const inputs = { refine: this.refine.input, mirror: this.mirror.input, scales: this.scales, window: this.window, shifts: this.shifts.input, protocol: this.protocol.input, clusters: this.clusters, features: this.features.input, train: this.train, seed: this.seed, starts: this.starts, retrieval: this.retrieval.input };
     for (const [name, input] of Object.entries(inputs)) kept.add(name, input);
     for (const [name, box] of this.by) kept.add(`by.${name}`, box.input);
   }

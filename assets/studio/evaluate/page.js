@@ -13,6 +13,7 @@ import { ImageBrowser } from "./images.js";
 import { laterSystems } from "./later.js";
 import { bordersCard, classesCard, scoresCard } from "./report.js";
 import { retrievalCard } from "./retrieval.js";
+import { startsCard } from "./starts.js";
 
 const NEXT = "This is the report of the sample run, on the photos that it was trained on. To make one of your own, choose a checkpoint and press Evaluate; without one, begin a run in Train.";
 const VIEW = ["report", "beside", "image", "kind", "order", "refined", "only", "class", "whole"];
@@ -148,7 +149,7 @@ class Evaluate {
     scores.querySelector(".card-body").append(laterSystems(first) ?? "");
     const parts = shown.some(({ key }) => key === SAMPLE) ? [this.sample.note, scores] : [scores];
     if (told) parts.push(...besideParts(shown, told));
-    parts.push(...[clusteringsCard(shown), retrievalCard(shown)].filter(Boolean));
+    parts.push(...[startsCard(shown), clusteringsCard(shown), retrievalCard(shown)].filter(Boolean));
     this.confusion = null;
     if (first.report.cluster) {
       const compared = shown.filter((_, i) => !told || told.same[i]);

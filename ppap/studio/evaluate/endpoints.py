@@ -53,6 +53,7 @@ class EvaluateEndpoints:
         seed: int = 0,
         protocol: str = "",
         size: int = 0,
+        starts: int = 0,
         predictions: str = "",
         predictions_are: str = "clusters",
         predictions_map: str = "",
@@ -76,12 +77,14 @@ class EvaluateEndpoints:
             cluster_by: "merged", "kmeans" or "probe"; left out, all.
             cluster_features: "tuned" or "frozen".
             retrieval: whether dense retrieval is measured, trained features beside frozen ones.
-            train_split: where clusters, and what retrieval remembers, are from; left out, the
-                run's, or train.
+            train_split: where clusters, starts, and what retrieval remembers, are from; left
+                out, the run's, or train.
             seed: of the draws of patches and of k-means.
             protocol: "studio" or "published"; left out, the run's.
             size: side of the squares that are scored, 16 to 2048 pixels; 0, the checkpoint's, and
                 320 for predictions.
+            starts: cluster from so many starts of each kind, at most 100, and tell the spread;
+                trained features beside frozen ones; 0 for none.
             predictions: a folder of another method's predictions on the server, instead of a run
                 or checkpoint; scored as they are.
             predictions_are: "clusters" or "classes", what the files' numbers are.
@@ -113,6 +116,7 @@ class EvaluateEndpoints:
             "seed": seed,
             "protocol": protocol,
             "size": size,
+            "starts": starts,
         }
         return said(self.evaluating.start(request))
 

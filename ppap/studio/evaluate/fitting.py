@@ -38,7 +38,7 @@ class Fitting:
             split: that is scored; empty: val.
             mistakes: of the whole request.
         """
-        if data in ("", "samples") or not (measures.clusters or measures.retrieval):
+        if data in ("", "samples") or not measures.learns:
             return
         with mistakes.at("train"):
             try:

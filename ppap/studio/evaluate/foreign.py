@@ -53,7 +53,7 @@ def require_as_they_are(measures: Measures) -> None:
     if measures != Measures(**idle):
         raise RequestError(
             "Predictions from files are scored as they are, without refinement, other looks, "
-            "clusters, retrieval or protocol."
+            "clusters, many starts, retrieval or protocol."
         )
 
 

@@ -19,7 +19,7 @@ from ppap.studio.requests import Mistakes, RequestError
 LEAST_SIZE, MOST_SIZE = 16, 2048
 # More clusters, or more numbers of them, take hours; the command line has no such bounds.
 MOST_CLUSTERS, MOST_COUNTS = 1000, 8
-MOST_SEED = 2**31
+MOST_SEED, MOST_STARTS = 2**31, 100
 LONGEST_LIST = 200
 PROTOCOLS = ("", "studio", "published")
 FEATURES = ("tuned", "frozen")
@@ -46,6 +46,13 @@ class Measures(NamedTuple):
     """Empty: the run's own."""
     size: int = 0
     """Side of the squares, in pixels; 0: the checkpoint's."""
+    starts: int = 0
+    """Clusterings from so many starts of each kind; 0: none."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether something is found anew on training images."""
+        return bool(self.clusters or self.retrieval or self.starts)
 
     def arguments(self) -> list[str]:
         """Of the command: what differs from its defaults."""
@@ -64,7 +71,8 @@ class Measures(NamedTuple):
             words += ["--cluster-by", *self.by] if self.by else []
             words.append(f"--cluster-features={self.features}")
         words += ["--retrieval"] if self.retrieval else []
-        if self.clusters or self.retrieval:
+        words += [f"--starts={self.starts}"] if self.starts else []
+        if self.learns:
             words += [f"--train-split={self.train}"] if self.train else []
             words.append(f"--seed={self.seed}")
         return [*words, f"--protocol={self.protocol}"] if self.protocol else words
@@ -95,6 +103,8 @@ def read_measures(raw: Mapping[str, Any], mistakes: Mistakes, crf: str | None) -
         found["features"] = _among(raw.get("features") or "tuned", FEATURES, "The features")
     with mistakes.at("retrieval"):
         found["retrieval"] = _switch(raw, "retrieval", "Retrieval")
+    with mistakes.at("starts"):
+        found["starts"] = _whole(_or(raw.get("starts"), 0), 0, MOST_STARTS, "Starts")
     with mistakes.at("train"):
         found["train"] = _split(raw.get("train") or "")
     with mistakes.at("seed"):

@@ -75,6 +75,7 @@ def test_files_are_scored_as_they_are(checkpoints: Checkpoints, theirs: Path) ->
         Measures(inference=Inference(mirror=True)),
         Measures(clusters=(27,)),
         Measures(retrieval=True),
+        Measures(starts=2),
         Measures(protocol="published"),
     ):
         with pytest.raises(RequestError, match="scored as they are"):

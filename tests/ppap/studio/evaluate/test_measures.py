@@ -105,6 +105,8 @@ def test_what_is_empty_is_as_usual_and_says_nothing_to_the_command() -> None:
         ({"seed": "9" * 5000}, "seed", "from 0 to"),
         ({"size": 15}, "size", "from 16 to 2048"),
         ({"size": "320px"}, "size", "from 16 to 2048, not 320px"),
+        ({"starts": "many"}, "starts", "from 0 to 100"),
+        ({"starts": 101}, "starts", "from 0 to 100"),
         ({"protocol": "mine"}, "protocol", "studio, published"),
     ],
 )
@@ -138,11 +140,16 @@ def test_the_command_understands_the_words() -> None:
         "seed": 7,
         "protocol": "studio",
         "size": "448",
+        "starts": "10",
     }
     args = parser().parse_args(["run", *read(raw)[0].arguments()])
     assert (args.refine, args.mirror, args.scales) == (["pamr"], True, [0.5, 1.0])
     assert (args.window, args.shifts, args.protocol) == (96, 4, "studio")
     assert args.size == 448
+    assert args.starts == 10
+    # Its split and seed matter to it, too.
+    words = read({"starts": 5, "train": "val"})[0].arguments()
+    assert words == ["--starts=5", "--train-split=val", "--seed=0"]
     assert (args.clusters, args.cluster_by, args.cluster_features) == ([3, 5], ["kmeans"], "tuned")
     assert (args.retrieval, args.train_split, args.seed) == (True, "train", 7)
     # Where clusters come from matters to nothing else.
@@ -167,5 +174,6 @@ def test_what_the_data_set_lacks_is_said_at_its_field(tmp_path: Path) -> None:
     assert odd["offers"] == {"train": ["train"]}
     assert said(train="trian") == {"errors": {}}  # of no meaning without clusters
     assert list(said(retrieval=True, train="trian")["errors"]) == ["train"]
+    assert list(said(starts=2, train="trian")["errors"]) == ["train"]
     # What cannot be opened is the evaluation's to tell.
     assert said("nothing", clusters="2") == {"errors": {}}
