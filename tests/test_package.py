@@ -119,7 +119,7 @@ def test_two_steps_of_training(installed: Installed) -> None:
 
 def test_commands_are_called_as_they_were_typed(installed: Installed) -> None:
     assert installed.run("ppap", "--version").stdout == f"{ppap.__version__}\n"
-    for name in ("train", "evaluate", "study", "compare", "ablation", "crops"):
+    for name in ("train", "evaluate", "segment", "study", "compare", "ablation", "crops"):
         assert f"\n  {name} " in installed.run("ppap").stdout
         shown = installed.run("ppap", name, "--help").stdout
         assert shown.startswith(f"usage: ppap {name} ")
@@ -128,8 +128,8 @@ def test_commands_are_called_as_they_were_typed(installed: Installed) -> None:
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == "There is no command 'trian': did you mean train?\n"
     assert installed.run("ppap", "sing").stderr == (
-        "There is no command 'sing': choose one of train, evaluate, study, compare, ablation, "
-        "crops.\n"
+        "There is no command 'sing': choose one of train, evaluate, segment, study, compare, "
+        "ablation, crops.\n"
     )
 
 

@@ -11,8 +11,8 @@ from trainers.command import WRONG, as_command, say
 
 COMMANDS = {
     "train": "train from a recipe, resume a run, list recipes and settings",
-    "segment": "segment a folder of pictures, and write a data set of them",
     "evaluate": "score a run or a checkpoint on a split of a data set",
+    "segment": "segment a folder of pictures, and write a data set of them",
     "study": "measure how far the sets can be trusted on your images",
     "compare": "train several rules with several seeds, and print the table",
     "ablation": "train a grid of settings through the queue",
