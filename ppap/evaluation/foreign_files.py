@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from ppap.data import DataError, Dataset, printable, square_labels
-from ppap.data.coding import GREY, PLAIN, Coding, from_colours, numbers_in, raw_modes
+from ppap.data.coding import GREY, PLAIN, Coding, numbers_in, raw_modes
 from ppap.data.errors import ImageError, LabelError
 from ppap.data.images import DEEP_GREY, opened
 from ppap.data.labels import check_lossless
@@ -197,7 +197,7 @@ def _numbers(image: Image.Image, raw: tuple[str, ...], how: Reading, path: Path)
     if how.holding == "clusters" or not how.colours:
         raise LabelError(path, "is in colours: save one grey channel, or a palette, of numbers")
     coding = Coding(colours=tuple((colour, i) for i, colour in enumerate(how.colours)))
-    return from_colours(np.array(image.convert("RGB")), coding, path)
+    return numbers_in(image, raw, coding, path)
 
 
 def usual_size(paired: Paired, dataset: Dataset, wanted: Sequence[int], otherwise: int) -> int:

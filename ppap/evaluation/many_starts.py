@@ -188,7 +188,8 @@ def centroids(f: Tensor, classes: int, start: str, count: int, seed: int) -> Ten
     Raises:
         ValueError: there are fewer patches than classes.
     """
-    check_count("classes", classes, 1, len(f))
+    if len(f) < classes:
+        raise ValueError(f"{len(f)} training patches are fewer than the {classes} classes")
     begun = torch.stack([_start(f, classes, start, seed + 1000 * k) for k in range(count)])
     return F.normalize(begun, dim=2) if start == "linkage" else settle(f, begun)
 

@@ -103,7 +103,7 @@ def scores_table(report: Report) -> str:
 
 def no_paper_row(report: Report) -> str | None:
     """A sentence where the paper has nothing to compare with."""
-    if report["paper"] or "distance" in report or "predictions" in report:
+    if report.get("paper") or "distance" in report or "predictions" in report:
         return None
     return "The paper has no row for this data set, backbone and method."
 

@@ -355,4 +355,4 @@ def chosen_images(report: Report, each: int = 3) -> dict[str, list[int]]:
 
 def comparable(report: Report) -> Sequence[Report]:
     """The paper's rows, those with a CRF only if there is something measured with one."""
-    return [row for row in report["paper"] if row["crf"] <= ("crf" in report)]
+    return [row for row in report.get("paper") or () if row["crf"] <= ("crf" in report)]

@@ -16,6 +16,13 @@ class Maybe:
         self.shape = shape
 
 
+class Open:
+    """An object that may lack any of these names."""
+
+    def __init__(self, shape: dict[str, Any]) -> None:
+        self.shape = shape
+
+
 # An object must have these names and may have others; a list with one shape is a list of such, a
 # tuple one of as many.
 MEASURES = {"accuracy": Maybe(NUMBER), "miou": Maybe(NUMBER)}
@@ -34,6 +41,7 @@ SHAPE: dict[str, Any] = {
     "backbone": {"name": TEXT, "title": TEXT, "note": TEXT},
     "dataset": {"kind": TEXT, "title": TEXT, "folder": TEXT, "split": TEXT, "notes": [TEXT]},
     "size": WHOLE,
+    "inference": Maybe(Open({"scales": [NUMBER], "window": WHOLE, "shifts": WHOLE})),
     "protocol": [TEXT],
     "classes": [TEXT],
     "colours": [(WHOLE, WHOLE, WHOLE)],
@@ -126,6 +134,10 @@ def misfit(report: Mapping[str, Any]) -> str | None:
 def _misfit(value: object, shape: Any, at: str) -> str | None:
     if isinstance(shape, Maybe):
         return None if value is None else _misfit(value, shape.shape, at)
+    if isinstance(shape, Open):
+        if not isinstance(value, Mapping):
+            return at
+        shape = {name: inner for name, inner in shape.shape.items() if name in value}
     if isinstance(shape, dict):
         if not isinstance(value, Mapping):
             return at

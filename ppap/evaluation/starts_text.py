@@ -6,12 +6,12 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from ppap.evaluation.paired import Interval, in_words
+from ppap.evaluation.paired import LEAST, Interval, in_words
 
 HEAD = ("Start", "features", "loss", "U-Acc", "U-mIoU", "U-Acc of all", "U-mIoU of all")
 GAIN_HEAD = ("Trained minus frozen", "U-Acc", "U-mIoU")
 ABOUT = (
-    "{count} clusterings of each kind, found in {images} images of the split '{split}' (seed "
+    "{clusterings} of each kind, found in {found_in} of the split '{split}' (seed "
     "{seed}). U-Acc and U-mIoU are of the one with the least loss, which needs no labels; of all: "
     "mean ± deviation over the starts."
 )
@@ -38,7 +38,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
         (
             TITLES.get(one["start"], one["start"]),
             one["features"],
-            f"{one['losses'][one['chosen']]:.4f}",
+            f"{one['losses'][one['chosen']]:.4f}".replace("-", "−"),
             per_cent(one["accuracy"]),
             per_cent(one["miou"]),
             over_starts(one["accuracies"]),
@@ -62,4 +62,17 @@ def gain_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
 def about(found: dict[str, Any]) -> str:
     """What the tables show."""
     count = len(found["rows"][0]["losses"]) if found["rows"] else 0
-    return f"{ABOUT.format(count=count, **found)} {in_words()}"
+    said = ABOUT.format(
+        clusterings=counted(count, "clustering"),
+        found_in=counted(found["images"], "image"),
+        split=found["split"],
+        seed=found["seed"],
+    )
+    gains = (gain[name] for gain in found["gains"].values() for name in ("accuracy", "miou"))
+    some = any(gain["low"] is not None for gain in gains)
+    return f"{said} {in_words() if some else f'Fewer than {LEAST} images have no intervals.'}"
+
+
+def counted(count: int, what: str) -> str:
+    """``2 images``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import fields
 
 from ppap.data import DataError
@@ -25,7 +26,13 @@ OF_NETWORKS = {
     "refine": "--refine",
     "clusters": "--clusters",
     "cluster_by": "--cluster-by",
+    "cluster_features": "--cluster-features",
+    "train_split": "--train-split",
+    "starts": "--starts",
     "retrieval": "--retrieval",
+    "memory": "--memory",
+    "seed": "--seed",
+    "distance_features": "--distance-features",
     "mirror": "--mirror",
     "scales": "--scales",
     "window": "--window",
@@ -34,6 +41,10 @@ OF_NETWORKS = {
     "heads": "--heads",
     "write_predictions": "--write-predictions",
 }
+# What says how files are read, and says nothing of a checkpoint.
+OF_FILES = {"predictions_are": "--predictions-are", "map": "--map", "ignore": "--ignore"}
+# Of the published way, files can only be resized.
+PROTOCOLS = (None, "studio", "published", "nearest")
 
 
 def evaluate_files(wanted: Wanted) -> int:
@@ -80,16 +91,30 @@ def evaluate_files(wanted: Wanted) -> int:
 
 def refuse(wanted: Wanted) -> None:
     """SettingError for what is asked of a network."""
-    usual = {one.name: one.default for one in fields(Wanted)}
-    for name, option in OF_NETWORKS.items():
-        if getattr(wanted, name) != usual[name]:
-            raise SettingError(name, f"{option} needs a checkpoint: --predictions are files.")
+    for name, option in asked(wanted, OF_NETWORKS):
+        raise SettingError(name, f"{option} needs a checkpoint: --predictions are files.")
+    if wanted.protocol not in PROTOCOLS:
+        raise SettingError(
+            "protocol", f"--protocol {wanted.protocol} needs a checkpoint: --predictions are files."
+        )
     if wanted.target is not None:
         raise SettingError(
             "predictions", "Name a run, a checkpoint or --predictions, and not two of them."
         )
     if wanted.map is not None and wanted.predictions_are == "classes":
         raise SettingError("map", "--map is for clusters: classes are what they are.")
+
+
+def refuse_without_files(wanted: Wanted) -> None:
+    """SettingError for what says how files are read, where there are none."""
+    for name, option in asked(wanted, OF_FILES):
+        raise SettingError(name, f"{option} is for --predictions, which are not given.")
+
+
+def asked(wanted: Wanted, options: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Those options that are not as usual: field and option."""
+    usual = {one.name: one.default for one in fields(Wanted)}
+    return ((name, said) for name, said in options.items() if getattr(wanted, name) != usual[name])
 
 
 def task_of_files(wanted: Wanted) -> Task:

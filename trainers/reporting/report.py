@@ -30,7 +30,7 @@ from trainers.command import DONE, FAILED, WRONG, expanded, say
 from trainers.devices import choose_device
 from trainers.progress import Progress
 from trainers.reporting.clusters import check_counts, clusterings, training_images
-from trainers.reporting.foreign import evaluate_files
+from trainers.reporting.foreign import evaluate_files, refuse_without_files
 from trainers.reporting.retrieval import retrieved
 from trainers.reporting.starts import many_starts, with_starts
 from trainers.reporting.target import BANK, Task, sound, task_of
@@ -42,7 +42,10 @@ def report(wanted: Wanted) -> int:
     """Evaluate, print, write; failures become a sentence and an exit status."""
     try:
         wanted = with_sound_targets(wanted)
-        return evaluate(wanted) if wanted.predictions is None else evaluate_files(wanted)
+        if wanted.predictions is not None:
+            return evaluate_files(wanted)
+        refuse_without_files(wanted)
+        return evaluate(wanted)
     except (BackboneError, CrfUnavailableError, DataError, RunError, SettingError) as error:
         say(str(error))
         return WRONG

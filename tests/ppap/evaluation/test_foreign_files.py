@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +146,35 @@ def test_colours_are_classes_where_they_are_the_classes_own(tmp_path: Path) -> N
         read_prediction(saved(tmp_path / "b.png", "RGB"), how)
     with pytest.raises(LabelError, match="is in colours: save one grey channel"):
         read_prediction(tmp_path / "a.png", CLUSTERS)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def deep(file: Path, colour_type: int, row: list[int]) -> Path:
+    """A PNG of one row with 16 bits in each channel, which Pillow cannot write."""
+    channels = {2: 3, 4: 2, 6: 4}[colour_type]
+    head = struct.pack(">IIBBBBB", len(row) // channels, 1, 16, colour_type, 0, 0, 0)
+    data = zlib.compress(b"\0" + struct.pack(f">{len(row)}H", *row))
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    return file
+
+
+def test_no_colour_or_grey_loses_its_lower_byte_unsaid(tmp_path: Path) -> None:
+    """Pillow reads such files with 8 bits: every small number becomes 0."""
+    how = Reading("classes", colours=((0, 0, 0), (1, 1, 1)))
+    for kind, row in ((2, [0, 0, 0, 1, 1, 1]), (4, [0, 65535, 1, 65535]), (6, [0] * 3 + [9] * 5)):
+        with pytest.raises(LabelError, match="colours of 16 bits, which lose the ids"):
+            read_prediction(deep(tmp_path / "a.png", kind, row), how)
+    rgba = np.array([[[0, 0, 0, 255], [1, 1, 1, 255]]], np.uint8)
+    Image.fromarray(rgba).save(tmp_path / "b.png")
+    assert read_prediction(tmp_path / "b.png", how).tolist() == [[0, 1]]
+    rgba[0, 1, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "b.png")
+    with pytest.raises(LabelError, match="is transparent in places"):
+        read_prediction(tmp_path / "b.png", how)
 
 
 def test_files_that_keep_no_numbers(tmp_path: Path) -> None:

@@ -54,6 +54,15 @@ def test_any_part_of_a_wrong_type_is_found_and_keeps_the_list_up(name: str, tmp_
         assert [one["key"] for one in reports.listed()] == ["sound"]
 
 
+def test_how_images_were_looked_at_is_checked_where_it_is_told() -> None:
+    for fine in ({}, None, {"mirror": True}, {"scales": [0.5, 1.0], "window": 64, "shifts": 2}):
+        assert misfit({**REPORT, "inference": fine}) is None
+    for odd in ("x", True, [1], 7):
+        assert misfit({**REPORT, "inference": odd}) == "inference"
+    for name, value in (("scales", ["x"]), ("scales", 2), ("window", "x"), ("shifts", [2])):
+        assert misfit({**REPORT, "inference": {name: value}}) == f"inference.{name}"
+
+
 @pytest.mark.parametrize("name", ["checkpoint", "step", "dataset", "backbone", "cluster"])
 def test_what_must_be_there(name: str) -> None:
     assert misfit({other: value for other, value in REPORT.items() if other != name}) == name

@@ -200,6 +200,9 @@ def test_images_without_a_prediction(
         (["--refine", "pamr"], "--refine needs a checkpoint"),
         (["--mirror"], "--mirror needs a checkpoint"),
         (["--clusters", "9"], "--clusters needs a checkpoint"),
+        (["--starts", "2"], "--starts needs a checkpoint"),
+        (["--train-split", "train"], "--train-split needs a checkpoint"),
+        (["--protocol", "half_evaluation"], "--protocol half_evaluation needs a checkpoint"),
         (["{place}/model.pt"], "Name a run, a checkpoint or --predictions, and not two of them."),
         (["--map", "one-to-one", "--predictions-are", "classes"], "--map is for clusters"),
         (["--predictions", "{place}/data/labels", "--predictions-are", "classes"], "holds 255"),
@@ -214,6 +217,16 @@ def test_what_files_cannot_have_is_refused(
     given += ["--size", str(SIZE), "--ignore", "200"]
     assert main([*given, *(word.format(place=place) for word in words)]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["--predictions-are", "classes"], ["--map", "one-to-one"], ["--ignore", "0"]]
+)
+def test_what_a_checkpoint_cannot_have_is_refused(
+    place: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"{place}/model.pt", "--data", f"{place}/data", *words]) == 2
+    assert f"{words[0]} is for --predictions, which are not given." in capsys.readouterr().err
 
 
 def test_something_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
