@@ -44,6 +44,7 @@ from ppap.evaluation.metrics import (
     scores,
 )
 from ppap.evaluation.per_image import PerImage
+from ppap.evaluation.shape import table_of, values_of
 from ppap.evaluation.source import SIZE, WORKERS, Skipped, in_order
 from ppap.evaluation.split import EvaluationStoppedError
 from ppap.evaluation.tally import Measures, Tally, ready
@@ -322,10 +323,11 @@ def shown(report: Mapping[str, Any], one: One, file: Path) -> np.ndarray:
     Raises:
         DataError: the file has other numbers by now.
     """
-    values = report["predictions"]["values"]
+    values = values_of(report)
     if not np.isin(one.numbers, [*values, NONE]).all():
         raise DataError(file, "has changed since this report was made: evaluate the folder again")
-    found: np.ndarray = np.array(report["cluster"]["assignment"])[_places(values)[one.numbers]]
+    table = table_of(report, report["cluster"], len(values) + 1)
+    found: np.ndarray = table[_places(values)[one.numbers]]
     return found
 
 

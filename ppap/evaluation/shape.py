@@ -6,6 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from ppap.data import DataError
+
 NUMBER, WHOLE, TEXT = "number", "whole", "text"
 
 
@@ -115,6 +119,8 @@ SHAPE: dict[str, Any] = {
     "notes": [TEXT],
     "seconds": Maybe(NUMBER),
 }
+MOST_KNOWN = 65_536
+"""Clusters or classes that a report has, at most; numbers of files are below it."""
 NEEDED = ("checkpoint", "step", "dataset", "backbone", "cluster")
 
 
@@ -168,3 +174,29 @@ def _plain(value: object, shape: str) -> bool:
     if not (abs(value) < 2**63 and math.isfinite(value)):
         return False
     return shape == NUMBER or isinstance(value, int)
+
+
+def table_of(report: Mapping[str, Any], scores: Mapping[str, Any], length: int) -> np.ndarray:
+    """The class of each prediction, as a report's scores have them: int64 ``(length,)``, −1: none.
+
+    Args:
+        report: that they are of.
+        scores: ``report["cluster"]``, or those of a refinement.
+        length: how many predictions there are.
+
+    Raises:
+        DataError: there is no such table in it.
+    """
+    found, classes = scores.get("assignment"), len(report["classes"])
+    sound = isinstance(found, list) and len(found) == length
+    if not sound or not all(type(one) is int and -1 <= one < classes for one in found):
+        raise DataError("the report", "does not say which class each cluster is: evaluate again")
+    return np.array(found, np.int64)
+
+
+def values_of(report: Mapping[str, Any]) -> list[int]:
+    """The numbers of a report on files; DataError where no file can hold them."""
+    values: list[int] = report["predictions"]["values"]
+    if len(set(values)) != len(values) or not all(0 <= one < MOST_KNOWN for one in values):
+        raise DataError("the report", "names numbers that no file holds: evaluate again")
+    return values

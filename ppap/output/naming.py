@@ -138,6 +138,10 @@ def file_stems(names: Sequence[str]) -> list[str]:
 
 
 def renamed(names: Iterable[str], found: Iterable[FileNames]) -> list[tuple[str, str]]:
-    """Of the images that could not keep their names: name and new name."""
-    both = ((base_name(name), one.image) for name, one in zip(names, found, strict=True))
-    return [(name, image) for name, image in both if name != image]
+    """Of the images that could not keep their names: name, with its folders where these were
+    given, and new name."""
+    return [
+        (name.encode("utf-8", "replace").decode(), one.image)
+        for name, one in zip(names, found, strict=True)
+        if base_name(name) != one.image
+    ]

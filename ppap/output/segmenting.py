@@ -140,9 +140,15 @@ def segment_all(
             done += 1
             yield Segmented(item.image.name, rgb, ids, file_of(dataset, item))
 
-    names = [item.image.name for _, item in pictures]
+    names = [path_of(dataset, item) for dataset, item in pictures]
     write_to(sink, segmented(), method.segments.classes, names=names, taken=taken or Taken())
     return done
+
+
+def path_of(dataset: Dataset, item: Item) -> str:
+    """A picture's path below its data set's folder, which tells it from others of its name."""
+    inside = item.image.is_relative_to(dataset.root)
+    return item.image.relative_to(dataset.root).as_posix() if inside else item.image.name
 
 
 def file_of(dataset: Dataset, item: Item) -> Path | None:

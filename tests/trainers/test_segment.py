@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shlex
 import zipfile
@@ -46,6 +47,7 @@ def test_clusters_of_a_folder_as_a_data_set(
 ) -> None:
     monkeypatch.setattr(segmenting, "MOST_SEEN", 3)
     (folder / "p1.png").write_bytes(b"no picture")
+    draw(folder / "night/p.1.png", 9, 70)
     out = tmp_path / "deep/set.zip"
     assert run(folder, out, "--clusters", "3", "--photos", "--refine", "pamr") == 0
     with zipfile.ZipFile(out) as archive:
@@ -71,6 +73,12 @@ def test_clusters_of_a_folder_as_a_data_set(
         assert labels is not None
         assert np.array_equal(labels, clusters_of(one, centres, refine="pamr"))
     assert "PAMR" in (tmp_path / "set/README.txt").read_text()
+    with (tmp_path / "set/renamed.csv").open(newline="") as lines:
+        rows = list(csv.reader(lines))[1:]
+    # The name alone would not tell which of the two it is.
+    assert rows == [["night/p.1.png", "p.1 (2).png"]]
+    kept = (tmp_path / "set/images/p.1 (2).png").read_bytes()
+    assert (folder / rows[0][0]).read_bytes() == kept
 
 
 def read(file: Path) -> np.ndarray:

@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ppap.data import Dataset, open_dataset
 from ppap.evaluation.foreign_report import SOURCE as PREDICTIONS
 from ppap.evaluation.foreign_report import maps_of
 from ppap.evaluation.pamr import Pamr
 from ppap.evaluation.published import AsPublished
 from ppap.evaluation.report import Report
+from ppap.evaluation.shape import table_of
 from ppap.evaluation.source import batches_of
 from ppap.evaluation.split import Refiner, examined
 from ppap.places import ROOT
@@ -86,13 +85,14 @@ class Drawing:
         how = Inference.of(report.get("inference", {}))
         refiners = self._refiners(report, refine)
         one, refined = next(iter(examined(loaded.segmenter, batches, refiners, how)))
-        assignment = np.array(report["cluster"]["assignment"])
+        clusters = loaded.segmenter.n_classes + loaded.segmenter.extra_clusters
+        table = table_of(report, report["cluster"], clusters)
         maps = {
-            "cluster": assignment[one.clusters.cpu().numpy()],
+            "cluster": table[one.clusters.cpu().numpy()],
             "linear": one.classes.cpu().numpy(),
         }
         for name, better in refined.items():
-            after = np.array(report[name]["cluster"]["assignment"])
+            after = table_of(report, report[name]["cluster"], clusters)
             maps[f"cluster_{name}"] = after[better.clusters.cpu().numpy()]
             maps[f"linear_{name}"] = better.classes.cpu().numpy()
         return image_reply(dataset.load(index), one.labels.cpu().numpy(), maps, whole=whole)

@@ -44,6 +44,10 @@ class Reports:
         found = []
         for file in (folder / JSON for folder in (*self._runs(), *self._evaluations())):
             report = read_json(file)
+            try:
+                time = file.stat().st_mtime
+            except OSError:  # another page has deleted it meanwhile
+                continue
             if report is None:
                 continue
             inside = file.parent.parent == self.folder
@@ -62,7 +66,7 @@ class Reports:
                     "refined": refined,
                     "looks": in_words(report.get("inference") or {}),
                     "own": inside,
-                    "time": file.stat().st_mtime,
+                    "time": time,
                 }
             )
         return sorted(found, key=lambda one: -one["time"])
@@ -136,7 +140,14 @@ class Reports:
         folder = self.folder_of(key)
         if folder.parent != self.folder:
             raise RequestError("This is the run's own report: it goes when the run is deleted.")
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:  # another page was quicker
+            return
+        except OSError as error:
+            raise RequestError(
+                f"The report cannot be deleted: {error.strerror or error}."
+            ) from None
 
     def page(self, key: str) -> Path:
         """The report as a page that stands alone; RequestError where there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,3 +89,29 @@ def test_files_that_changed_are_not_drawn(place: Place) -> None:
     gone = place.evaluating.image({"report": KEY, "index": 0})["error"]
     file.write_bytes(whole)
     assert "does not exist" in gone
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "sentence"),
+    [
+        ("predictions", "values", [0, 10**12], "names numbers that no file holds"),
+        ("predictions", "values", [0, -1], "names numbers that no file holds"),
+        ("predictions", "values", [0, 0], "names numbers that no file holds"),
+        ("cluster", "assignment", [0, 1], "does not say which class each cluster is"),
+        ("cluster", "assignment", [0, 1, 3], "does not say which class each cluster is"),
+        ("cluster", "assignment", [0, "1", -1], "does not say which class each cluster is"),
+        ("cluster", "assignment", None, "does not say which class each cluster is"),
+    ],
+)
+def test_a_damaged_report_is_not_drawn(
+    place: Place, part: str, name: str, value: Any, sentence: str
+) -> None:
+    for key in (KEY, "first") if part == "cluster" else (KEY,):
+        file = place.runs / key / "report.json"
+        whole = file.read_text()
+        report = json.loads(whole)
+        report[part][name] = value
+        file.write_text(json.dumps(report))
+        said = place.evaluating.image({"report": key, "index": 0})
+        file.write_text(whole)
+        assert sentence in said["error"]

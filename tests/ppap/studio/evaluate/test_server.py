@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import sys
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from ppap.data import VOID_COLOUR, open_dataset
 from ppap.evaluation.source import read_square
 from ppap.segmenter import Segmenter
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
+from ppap.studio.evaluate import reports as reporting
 from ppap.studio.evaluate import requests as evaluations
 from ppap.studio.evaluate.server import Evaluating
 from ppap.studio.jobs import Job, follow_line
@@ -177,6 +179,33 @@ def test_an_evaluation_from_start_to_report(place: Place) -> None:
         "without CRF"
         in place.evaluating.image({"report": said["key"], "index": 0, "refine": "crf"})["error"]
     )
+
+
+def test_two_pages_that_delete_one_report(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (place.run.folder / "report.json").read_text()
+    made = place.runs / ".evaluations" / "twice"
+    made.mkdir(parents=True)
+    (made / "report.json").write_text(text)
+    reports = place.evaluating.reports
+    found = reports.folder_of(".evaluations/twice")
+    read = reporting.read_json
+
+    def gone_at_once(file: Path) -> Any:
+        report = read(file)
+        shutil.rmtree(found, ignore_errors=True)
+        return report
+
+    monkeypatch.setattr(reporting, "read_json", gone_at_once)
+    assert [one["key"] for one in reports.listed()] == ["first"]
+    monkeypatch.setattr(reporting.Reports, "folder_of", lambda *_: found)
+    assert "error" not in place.evaluating.remove(".evaluations/twice")
+
+    def kept(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(shutil, "rmtree", kept)
+    said = place.evaluating.remove(".evaluations/twice")["error"]
+    assert said == "The report cannot be deleted: Permission denied."
 
 
 def test_a_report_made_here_can_be_deleted_and_a_run_s_cannot(place: Place) -> None:
