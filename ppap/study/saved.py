@@ -100,7 +100,7 @@ def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
     parts = [section("Suggested settings", advice)]
     if study["rules"]:
         parts.append(section("Rules beside each other", [*_rules(study), *_paper(study)]))
-    if study.get("stages"):
+    if len(study.get("stages") or ()) > 1:  # of one, the tables above say as much
         parts.append(section(STAGES_TITLE, [*_stages(study)]))
     said = conclusions(study)
     for one in drawn:

@@ -19,9 +19,9 @@ TABLE = "table6.csv"
 SURE = ("precision", "recall", "f1", "purity", "false_negatives")
 KEY = (
     "Means over the anchors with a class; patches without a class count nowhere. k-means at its "
-    "own settings is told the number of classes. Equal mean |P|: as near as whole clusters and "
-    "pool patches allow. Small: where 95 % of the means lie when whole images are drawn again "
-    "and again from these; what other patches around the anchors would change is not in it."
+    "own settings is told the number of classes. As many positives as PPAP: as near as whole "
+    "clusters and pool patches allow. Small: the 95 % interval over whole images drawn again and "
+    "again; the batch that anchors are compared with stays the same."
 )
 PROOF = {
     "advised": "Suggested, complete",
@@ -29,7 +29,10 @@ PROOF = {
     "paper": "Paper, COCO-Stuff ViT-S/16 (meant for DINO)",
     "best": "Best F1 with labels",
 }
-PROOF_KEY = f"Best F1 with labels: the highest of {tried()}, the suggestions and the paper's."
+PROOF_KEY = (
+    "Complete aims at most of an anchor's class, pure at few positives of which most are right. "
+    f"Best F1 with labels: the highest of {tried()}, the suggestions and the paper's."
+)
 AGAINST = "precision_against_ppap"
 _END_COLUMNS = [
     *(f"{name}_{end}" for name in SURE for end in ("low", "high")),
@@ -230,8 +233,9 @@ def as_markdown(study: Study) -> str:
 def subject(study: Study) -> str:
     """What was studied, in a line."""
     about, plan = study["dataset"], study["plan"]
+    split = "" if about["split"] == "all" else f" {about['split']}"
     return (
-        f"{about['title']} {about['split']}, {study['backbone']}, {len(study['images'])} images at "
+        f"{about['title']}{split}, {study['backbone']}, {len(study['images'])} images at "
         f"{plan['size']} px, {study['patches']:,} patches in a batch, {plan['anchors']:,} anchors"
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import pages, studio, until
 
@@ -100,6 +100,7 @@ def test_a_click_names_a_segment_in_all_pictures(tab: Page) -> None:
     editor.get_by_label("Name", exact=True).fill("<b>grass</b>")
     tab.keyboard.press("Enter")
     assert editor.is_hidden()
+    expect(tab.locator("#segment figure canvas").nth(view)).to_be_focused()
     row = tab.locator("#segment li[data-segment='1'] input[type=text]")
     assert row.input_value() == "<b>grass</b>"
     x, y = tab.evaluate(f"{SEGMENT}.views[{view}].pointOf(1)")

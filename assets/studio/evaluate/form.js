@@ -140,6 +140,7 @@ export class EvaluateForm {
     this.foreign.hidden = key !== FOREIGN;
     this.ours.hidden = key === FOREIGN;
     this.size.placeholder = key === FOREIGN ? "320" : "its own";
+    this.split.placeholder = key === FOREIGN ? "val" : "the run's, or val";
     const run = [FILE, FOREIGN, NONE].includes(key) ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
     this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
   }

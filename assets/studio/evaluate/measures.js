@@ -21,27 +21,27 @@ export class MeasureFields {
     this.clusters = this.text({ placeholder: "none; such as 27 100 300 500" });
     this.by = METHODS.map(([name, label, title]) => [name, this.box(label, title, true)]);
     this.features = select("Features", FEATURES, "tuned", () => this.tell());
-    this.train = this.text({ placeholder: "the run's, or train" });
+    this.train = this.text({ placeholder: "the run's" });
     this.seed = this.text({ value: "0", inputmode: "numeric" });
     this.starts = this.text({ placeholder: "none; such as 10", inputmode: "numeric" });
     this.retrieval = this.box("Dense retrieval");
     this.looks = this.fold("Inference", [
       this.boxed("mirror", this.mirror, "As STEGO, EAGLE, CAUSE and PriMaPs are evaluated; PPAP is not. Time × 2."),
-      this.labelled("scales", "Scales", this.scales, "Mean over these sizes of the image, such as 0.75 1 1.25. Time × the sum of their squares."),
-      this.labelled("window", "Sliding windows, pixels", this.window, "Sides, a multiple of the patch size; neighbours share at least half. Time × 2 to 4."),
+      this.labelled("scales", "Scales", this.scales, "Mean over the image at these scales, such as 0.75 1 1.25. Time × the sum of their squares."),
+      this.labelled("window", "Sliding windows, pixels", this.window, "Their side, a multiple of the patch size; neighbours overlap by half or more. Time × 2 to 4."),
       this.chosen("shifts", this.shifts, "Finer maps from images moved by fractions of a patch. Time × 4 or 16."),
-      this.chosen("protocol", this.protocol, "As the published evaluation in all that it does otherwise; no extra time."),
+      this.chosen("protocol", this.protocol, "The published one evaluates as the authors' code does wherever this project differs. No extra time."),
     ]);
     this.more = this.fold("More measures", [
-      this.labelled("clusters", "Numbers of clusters", this.clusters, "Found anew on training images, K from the number of classes up; minutes, the more the larger K."),
+      this.labelled("clusters", "Numbers of clusters", this.clusters, "Found anew on training images for each of these numbers, none below that of the classes. Takes minutes, longer with larger numbers."),
       h("div", { class: "field", role: "group", "aria-label": "Found by" }, h("span", { class: "label" }, "Found by"), h("div", { class: "inline" }, this.by.map(([, box]) => box.label)), errors.add("by", this.by[0][1].input)),
-      this.chosen("features", this.features, "Clusters of what training made of the features, or of the backbone as it was."),
-      this.labelled("starts", "Many starts", this.starts, "Clusters anew from so many starts of each kind, keeps the best by its own loss and tells the spread; trained features beside frozen ones. Minutes."),
-      this.boxed("retrieval", this.retrieval, "Every patch takes the labels of its 30 nearest of the training split, trained features beside frozen ones; takes seconds an image."),
-      h("div", { class: "row-fields" }, this.labelled("train", "Learnt on", this.train), this.labelled("seed", "Seed", this.seed)),
+      this.chosen("features", this.features, "What is clustered: features after training, or those of the backbone as it was before."),
+      this.labelled("starts", "Many starts", this.starts, "Clusters this many times from each kind of start, keeps the best by its own loss and shows the spread, for trained and for frozen features. Takes minutes."),
+      this.boxed("retrieval", this.retrieval, "Every patch takes the labels of its 30 nearest in the training split, with trained and with frozen features. Takes seconds an image."),
+      h("div", { class: "row-fields" }, this.labelled("train", "Training split", this.train), this.labelled("seed", "Seed", this.seed)),
     ]);
     this.elements = [
-      this.chosen("refine", this.refine, why || "Scored again after smoothing along edges: CRF as in the paper, on a core about 0.6 s an image; PAMR 0.3 s, or on the device."),
+      this.chosen("refine", this.refine, why || "Scores a second time after smoothing along edges. CRF, as in the paper: about 0.6 s an image on one core. PAMR: about 0.3 s, and on a GPU where there is one."),
       this.looks.element,
       this.more.element,
     ];

@@ -100,7 +100,7 @@ export function classesCard(shown, pick, differences = null) {
     draw();
   });
   const { card: element, body } = card("IoU by class", { class: "card classes-card" }, by.group);
-  if (shown.length > 1) body.append(h("p", { class: "help legend-two" }, shown.map((one, i) => h("span", { class: `column-${i}` }, one.title))));
+  if (shown.length > 1) body.append(legend(shown));
   body.append(h("p", { class: "help" }, "Choose a class to see its pixels, and the images that hold most of them."), list);
   draw();
   const mark = (what, name) => {
@@ -113,6 +113,9 @@ export function classesCard(shown, pick, differences = null) {
   };
   return { element, mark };
 }
+
+/** Whose colour is whose. */
+const legend = (shown) => h("p", { class: "help legend-two" }, shown.map((one, i) => h("span", { class: `column-${i}` }, one.title)));
 
 function bar(value, column, difference) {
   const fill = h("i", { class: `column-${column}` });
@@ -142,7 +145,7 @@ export function bordersCard(shown) {
       .map(([key, title]) => [title, borders[key] ?? key.split("_").reverse().reduce((inside, name) => inside?.[name], borders)])
       .filter(([, found]) => found?.border && found?.interior)
       .map(([title, { border, interior }]) =>
-        h("tr", {}, h("th", {}, shown.length > 1 ? h("i", { class: `swatch column-${i}` }) : null, shown.length > 1 ? `${one.title}: ${title}` : title), [border.accuracy, interior.accuracy, border.miou, interior.miou].map((value) => h("td", {}, perCent(value)))),
+        h("tr", {}, h("th", shown.length > 1 ? { "aria-label": `${one.title}: ${title}` } : {}, shown.length > 1 ? h("i", { class: `swatch column-${i}` }) : null, title), [border.accuracy, interior.accuracy, border.miou, interior.miou].map((value) => h("td", {}, perCent(value)))),
       );
   });
   if (!rows.length) return null;
@@ -152,6 +155,7 @@ export function bordersCard(shown) {
   const share = near + any.interior.pixels ? `, ${((100 * near) / (near + any.interior.pixels)).toFixed(1)} % of all` : "";
   const { card: element, body } = card("Borders and interiors", { class: "card borders-card" });
   const heads = ["Acc, border", "Acc, interior", "mIoU, border", "mIoU, interior"];
+  if (shown.length > 1) body.append(legend(shown));
   body.append(
     h("p", { class: "help" }, `Border: no farther than ${borders.width} of ${size} pixels from another true class (${count(near)} pixels${share}).`),
     h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th"), heads.map((name) => h("th", {}, name)))), h("tbody", {}, rows))),

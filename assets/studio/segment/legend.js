@@ -82,7 +82,9 @@ class Editor {
     this.element = h("div", { class: "segment-editor", role: "dialog", "aria-labelledby": newId("editor"), hidden: true }, h("div", { class: "row" }, this.title, close), this.body);
     this.title.id = this.element.getAttribute("aria-labelledby");
     this.element.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" || event.key === "Enter") this.close();
+      if (event.key !== "Escape" && event.key !== "Enter") return;
+      this.close();
+      this.from?.focus({ preventScroll: true }); // the keyboard goes on where it came from
     });
     document.addEventListener("pointerdown", (event) => {
       if (!this.element.hidden && !this.element.contains(event.target) && event.target.tagName !== "CANVAS") this.close();
@@ -91,6 +93,7 @@ class Editor {
 
   open(id, usual, name, colour, share, event) {
     this.id = id;
+    this.from = event.target;
     const { swatch, text } = fields(id, name, colour, (which, changes) => this.on.change(which, changes));
     this.title.textContent = `${usual}, ${percent(share)} of all pixels`;
     this.body.replaceChildren(swatch, text);

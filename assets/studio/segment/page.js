@@ -95,6 +95,7 @@ class Segment {
 
   toolbar() {
     this.kind = choice("Show", [["clusters", "Clusters"], ["classes", "Linear classes"]], "clusters", (kind) => this.showLayer(kind));
+    this.kind.group.hidden = true; // until a result has both
     const opacityId = newId("opacity");
     this.opacity = h("input", { id: opacityId, type: "range", min: "0", max: "1", step: "0.05", value: "0.6", oninput: () => this.setLook({ opacity: Number(this.opacity.value) }) });
     this.outline = h("button", { type: "button", class: "toggle", title: "Lines between segments", "aria-pressed": "true", onclick: () => this.setLook({ outline: !this.look.outline }) }, "Outline");

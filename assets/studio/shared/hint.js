@@ -10,6 +10,7 @@ export function hint(words, sentence) {
   const bubble = h("span", { id, class: "hint-bubble", role: "tooltip", popover: "auto" }, sentence);
   const button = h("button", { type: "button", class: "hint", title: sentence, popovertarget: id, "aria-describedby": id }, words);
   const close = () => bubble.hidePopover();
+  button.addEventListener("keydown", ({ key }) => key === "Tab" && close()); // it would cover what comes next
   bubble.addEventListener("beforetoggle", ({ newState }) => {
     if (newState !== "open") return removeEventListener("scroll", close, true);
     const { left, bottom } = button.getBoundingClientRect();

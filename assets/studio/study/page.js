@@ -157,7 +157,7 @@ class StudyPage {
         reply.key === SAMPLE ? this.sample.note : null,
         this.adviceCard(reply, address),
         study.rules.length ? this.rulesCard(reply, link) : null,
-        reply.stages.rows.length ? this.stagesCard(reply, link) : null,
+        study.stages?.length > 1 ? this.stagesCard(reply, link) : null,
         ...study.figures.filter(({ name }) => name === "sweep").map((figure) => this.sweepCard(study, figure, figures)),
         ...drawn.map(([, element]) => element),
       ].filter(Boolean),

@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ppap.evaluation.paired import Differences, Interval, NotPairedError, Side, in_words, paired
-from ppap.evaluation.per_image import AGAIN, PerImage
+from ppap.evaluation.per_image import PerImage
 from ppap.evaluation.report import REFINEMENTS, Report, refinements
 from ppap.segmenter.inference import in_words as looks_in_words
 
 MOST = 4
 """Reports that one page shows."""
 MOST_KEPT = 32
+NO_COUNTS = (
+    "no intervals of differences, as the report has no counts for each image. Evaluate again to "
+    "have them."
+)
 
 
 def _step(report: Report) -> str:
@@ -60,7 +64,13 @@ NOTED = {
 
 def headings(reports: Sequence[Report], titles: Sequence[str]) -> list[dict[str, str]]:
     """What each is called, and what tells it apart: ``title`` and ``differs``."""
-    said = {name: [say(one) for one in reports] for name, say in ASPECTS.items()}
+    # A refinement has rows and pictures of its own; those without it would seem refined, too.
+    told_elsewhere = "refinement"
+    said = {
+        name: [say(one) for one in reports]
+        for name, say in ASPECTS.items()
+        if name != told_elsewhere
+    }
     telling = [values for values in said.values() if len(set(values)) > 1]
     told = [
         " · ".join(values[i] for values in telling if values[i] and values[i] not in titles[i])
@@ -147,7 +157,7 @@ def differences(
     others = list(enumerate(zip(reports, counts, titles, strict=True)))[1:]
     for place, (report, own, title) in others:
         if counts[0] is None or own is None:
-            reasons.append(f"{titles[0] if counts[0] is None else title}: {AGAIN}")
+            reasons.append(f"{titles[0] if counts[0] is None else title}: {NO_COUNTS}")
             continue
         try:
             found = kept.between(Side(reports[0], counts[0]), Side(report, own))

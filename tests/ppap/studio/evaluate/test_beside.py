@@ -31,12 +31,9 @@ def test_headings_name_what_differs_and_nothing_else() -> None:
         {"title": "b", "differs": "rule knn · seed 1"},
     ]
     told = headings([report(), report(crf={}, step=1200), report(step=None)], ["a", "a", "a"])
+    # A refinement stands beside its own numbers: the same report has some without.
     assert [one["title"] for one in told] == ["a", "a", "a"]
-    assert [one["differs"] for one in told] == [
-        "step 100 · not refined",
-        "step 1,200 · with CRF",
-        "not refined",
-    ]
+    assert [one["differs"] for one in told] == ["step 100", "step 1,200", ""]
 
 
 def test_twins_are_numbered() -> None:
