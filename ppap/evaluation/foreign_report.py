@@ -159,6 +159,11 @@ def notes(report: Report, found: ForeignScores, paired: Paired) -> Iterator[str]
             f"{resized} of {len(found.images)} predictions have another size than their label map "
             "and were resized by the nearest pixel."
         )
+    if squares := found.fits.get("square"):
+        yield (
+            f"{squares} of {len(found.images)} predictions are squares of {report['size']} pixels: "
+            "each is taken for the middle of its image, not for all of it pressed into a square."
+        )
     if paired.extra:
         count = len(paired.extra)
         fit = "file fits" if count == 1 else "files fit"

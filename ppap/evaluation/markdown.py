@@ -82,7 +82,9 @@ def subject(report: Report) -> str:
     by = f"backbone {report['backbone']['title']}"
     if "predictions" in report:
         found = report["predictions"]
-        by = f"{found['clusters']:,} {found['holding']}, predicted by another method"
+        one = found["clusters"] == 1
+        what = {"clusters": "cluster", "classes": "class"}.get(found["holding"]) if one else None
+        by = f"{found['clusters']:,} {what or found['holding']}, predicted by another method"
     return (
         f"{name}{step} on {data['title']}, split {data['split']}: {count:,} "
         f"image{'' if count == 1 else 's'} at {report['size']} pixels; {by}{how}."

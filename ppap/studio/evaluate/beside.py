@@ -42,11 +42,11 @@ def _protocol(report: Report) -> str:
 ASPECTS: dict[str, Callable[[Report], str]] = {
     "checkpoint": _file,
     "step": _step,
-    "rule": lambda report: f"rule {report['rule']}" if report["rule"] else "",
-    "recipe": lambda report: f"recipe {report['recipe']}" if report["recipe"] else "",
-    "seed": lambda report: "" if report["seed"] is None else f"seed {report['seed']}",
+    "rule": lambda report: f"rule {report['rule']}" if report.get("rule") else "",
+    "recipe": lambda report: f"recipe {report['recipe']}" if report.get("recipe") else "",
+    "seed": lambda report: "" if report.get("seed") is None else f"seed {report['seed']}",
     "backbone": lambda report: str(report["backbone"]["title"]),
-    "size": lambda report: f"{report['size']} pixels",
+    "size": lambda report: f"{report['size']} pixels" if report.get("size") else "",
     "refinement": _refined,
     "looks": lambda report: looks_in_words(report.get("inference") or {}) or "one look",
     "protocol": lambda report: f"protocol {_protocol(report)}",
@@ -104,7 +104,7 @@ def same_images(one: Report, other: Report) -> bool:
 
 def _about(report: Report) -> Any:
     images = [(one["index"], one["name"]) for one in report.get("images") or ()]
-    return report["cluster"] is not None, report["classes"], images
+    return report["cluster"] is not None, report.get("classes"), images
 
 
 PROBES = ("cluster", "linear")

@@ -23,6 +23,7 @@ from ppap.segmenter.inference import Inference
 from ppap.studio.checkpoints import Checkpoints, CrfProcesses
 from ppap.studio.evaluate.shown import image_reply
 from ppap.studio.requests import RequestError
+from ppap.studio.sources import resolved
 
 MAX_DATASETS = 4
 
@@ -58,10 +59,19 @@ class Drawing:
         """
         if report.get("source") == PREDICTIONS:
             root = self.checkpoints.sources.folder(str(ROOT / report["checkpoint"]))
+            self._require_inside(root, report, index)
             example, truth, maps = maps_of(report, root, self.dataset(report), index)
             return image_reply(example, truth, maps, whole=whole)
         with self._device:
             return self._predicted(report, folder, index, refine, whole)
+
+    def _require_inside(self, root: Path, report: Report, index: int) -> None:
+        """RequestError where an image's prediction is a link to what may not be looked into."""
+        names = [str(one.get("file", "")) for one in report["images"] if one["index"] == index]
+        for name in names:
+            real = resolved(str(root / name))
+            if real is None or not self.checkpoints.sources.shows(real):
+                raise RequestError(f"{name} leads out of the folders that may be shown.")
 
     def dataset(self, report: Report) -> Dataset:
         """The split that a report is of; RequestError where it may not be looked into."""

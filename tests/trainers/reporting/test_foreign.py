@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, jaccard_score
 from ppap.data import DataError, Dataset, open_dataset
 from ppap.evaluation import per_image
 from ppap.evaluation.foreign_report import maps_of
+from ppap.evaluation.markdown import subject
 from ppap.evaluation.metrics import Confusion, match
 from ppap.evaluation.shape import misfit
 from ppap.evaluation.source import read_square
@@ -82,6 +83,12 @@ def test_a_runs_own_predictions_give_its_own_scores(place: Path, dataset: Datase
         assert (mine["index"], mine["cluster"]) == (theirs["index"], theirs["cluster"])
     assert found["borders"]["cluster"] == ours["borders"]["cluster"]
     assert found["size"] == SIZE  # that of the files
+    assert any(
+        "are squares of 64 pixels: each is taken for the middle" in n for n in found["notes"]
+    )
+    assert f"{len(found['predictions']['values'])} clusters, predicted" in subject(found)
+    found["predictions"]["clusters"] = 1
+    assert "; 1 cluster, predicted by another method" in subject(found)
     classes = score(place, place / "out/classes", "--predictions-are", "classes")
     assert classes["cluster"]["confusion"] == ours["linear"]["confusion"]
     assert classes["cluster"]["iou"] == ours["linear"]["iou"]

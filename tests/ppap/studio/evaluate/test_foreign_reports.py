@@ -91,6 +91,24 @@ def test_files_that_changed_are_not_drawn(place: Place) -> None:
     assert "does not exist" in gone
 
 
+def test_a_link_leads_out_of_no_folder(place: Place) -> None:
+    written = place.root / "written/clusters"
+    few = Sources([place.data, written], uploads=place.root / "uploads", any_folder=False)
+    evaluating = Evaluating(Checkpoints(place.runs, few), place.crf, folders=[str(place.data)])
+    report = place.evaluating.report(KEY)["report"]
+    file = written / report["images"][0]["file"]
+    ask = {"report": KEY, "index": report["images"][0]["index"]}
+    assert "maps" in evaluating.image(ask)
+    elsewhere = file.rename(place.root / "secret.png")
+    try:
+        file.symlink_to(elsewhere)
+        assert "leads out of the folders" in evaluating.image(ask)["error"]
+        assert "maps" in place.evaluating.image(ask), "where every folder may be looked into"
+    finally:
+        file.unlink(missing_ok=True)
+        elsewhere.rename(file)
+
+
 @pytest.mark.parametrize(
     ("part", "name", "value", "sentence"),
     [
