@@ -36,6 +36,16 @@ def test_headings_name_what_differs_and_nothing_else() -> None:
     assert [one["differs"] for one in told] == ["step 100", "step 1,200", ""]
 
 
+def test_what_a_report_does_not_tell_is_left_out() -> None:
+    silent = report()
+    for name in ("rule", "recipe", "seed", "size", "classes"):
+        del silent[name]
+    told = headings([report(), silent], ["a", "b"])
+    assert told[0]["differs"] == "rule ppap · seed 0 · 320 pixels"
+    assert told[1]["differs"] == ""
+    assert not same_images(report(), silent)
+
+
 def test_twins_are_numbered() -> None:
     told = headings([report(), report(), report(size=448)], ["a", "a", "a"])
     assert [one["title"] for one in told] == ["a (1)", "a (2)", "a"]
