@@ -15,15 +15,17 @@ export class ForeignFields {
       this.show();
       changed();
     });
-    this.map = select("Matched", MAPS, "", changed, "Automatic: one to one, or many to one where there are more clusters than classes; that map is learnt on the scored images themselves, which flatters");
+    this.map = select("Matched", MAPS, "", changed);
     const said = h("p", { class: "help" }, "PNG files, 8 or 16 bits, named as the images are.");
     this.folder = h("div", { class: "field", hidden: true }, h("label", { for: id }, "Folder of predictions on this server"), this.place.element, said);
-    this.how = h("div", { class: "row-fields", hidden: true }, this.are.field, this.map.field);
+    this.learnt = h("p", { class: "help" }, "Automatic: one to one, or many to one with more clusters than classes. A map of many to one is learnt on the scored images, which flatters.");
+    this.map.input.setAttribute("aria-describedby", (this.learnt.id = newId("map")));
+    this.how = h("div", { class: "field", hidden: true }, h("div", { class: "row-fields" }, this.are.field, this.map.field), this.learnt);
     this.show();
   }
 
   show() {
-    this.map.field.hidden = this.are.input.value !== "clusters";
+    this.map.field.hidden = this.learnt.hidden = this.are.input.value !== "clusters";
   }
 
   set hidden(hidden) {
