@@ -27,7 +27,7 @@ export class StudyForm {
     this.size = select("Size", config.sizes.map((size) => [String(size), `${size} px`]), "320", () => {});
     this.backbone = select("Backbone", config.backbones.map((one) => [one.name, one.title]), config.backbone, () => {});
     const runs = config.runs.map(({ run, data }) => [run, data ? `${run} (${data.replace(/\/+$/, "").split("/").at(-1)})` : run]);
-    this.run = select("What training made of it", [["", "Not looked at"], ...runs], "", () => this.runChanged());
+    this.run = select("Compare with a trained run", [["", "None"], ...runs], "", () => this.runChanged());
     this.settings = "advice";
     const from = choice("PPAP's settings", SETTINGS, "advice", (key) => {
       this.settings = key;
