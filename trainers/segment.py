@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "python -m trainers.segment"
 MOST = 65_536
+CLUSTERS = 8
 
 DESCRIPTION = """\
 Segment every picture of a folder: with a trained checkpoint, or without any, by clusters of the
@@ -66,7 +67,8 @@ def parser() -> Parser:
         metavar="PATH",
         type=expanded,
         required=True,
-        help="a ZIP where the name ends in .zip, or else a folder that is not there yet",
+        help="a ZIP where the name ends in .zip, or else a folder that is not there yet, and not "
+        "inside FOLDER",
     )
     made.add_argument("--split", default="", help="of a data set (default: all its pictures)")
     made.add_argument(
@@ -85,8 +87,7 @@ def parser() -> Parser:
         "--clusters",
         metavar="K",
         type=whole_number(2, 1024),
-        default=8,
-        help="without a checkpoint: how many (default: %(default)s)",
+        help=f"without a checkpoint: how many (default: {CLUSTERS})",
     )
     made.add_argument(
         "--backbone",
@@ -158,6 +159,8 @@ def run(args: argparse.Namespace) -> int:
 
     skipped: list[str] = []
     try:
+        refuse(args)
+        args.clusters = args.clusters or CLUSTERS
         inference = Inference(args.mirror, tuple(args.scales), args.window, args.shifts)
         pictures = found(args.folder, args.split)
         refine = refinement(args.refine)
@@ -178,7 +181,10 @@ def run(args: argparse.Namespace) -> int:
             )
             if not done:
                 raise LayoutError(args.folder, "\n".join(["has no picture", *skipped[:20]]))
-    except FileExistsError:
+    except FileExistsError as error:
+        if not args.out.exists():
+            say(f"{args.out} cannot be written: {error.filename} is a file.")
+            return FAILED
         say(f"{args.out} is there already: name another --out.")
         return WRONG
     except (BackboneError, DataError, RunError, SettingError, ValueError) as error:
@@ -193,6 +199,27 @@ def run(args: argparse.Namespace) -> int:
         say(f"{len(skipped) - 20:,} more pictures cannot be read.")
     print(f"{done:,} pictures are segmented: {args.out}")
     return DONE
+
+
+def refuse(args: argparse.Namespace) -> None:
+    """SettingError for options that do not go together."""
+    from ppap.settings import SettingError
+
+    if args.checkpoint is None and args.probe == "linear":
+        raise SettingError(
+            "probe", "--probe linear needs a --checkpoint: a frozen backbone has clusters alone."
+        )
+    if args.checkpoint is not None and args.clusters is not None:
+        raise SettingError(
+            "clusters", "--clusters is for a frozen backbone: the --checkpoint has its own."
+        )
+    out, folder = args.out.resolve(), args.folder.resolve()
+    if out.suffix.lower() != ".zip" and out.is_relative_to(folder):
+        raise SettingError(
+            "out",
+            f"{args.out} lies inside {args.folder}, and its pictures would be among those to "
+            "segment next time: name an --out elsewhere.",
+        )
 
 
 def found(folder: Path, split: str) -> Pictures:

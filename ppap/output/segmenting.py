@@ -91,6 +91,9 @@ def by_clusters(
     if not seen:
         where = pictures[0][0].root if pictures else Path()
         raise LayoutError(where, "holds no picture that can be read")
+    patches = sum(one.features[..., 0].numel() for one in seen)
+    if count > patches:
+        raise ValueError(f"There are only {patches} patches: ask for fewer clusters.")
     centres = find_clusters(seen, count)
 
     def ids_of(rgb: np.ndarray) -> np.ndarray:

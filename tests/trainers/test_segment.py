@@ -117,6 +117,13 @@ def test_what_cannot_be(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         ((folder, tmp_path / "x", "--shifts", "3"), "shifts must be one of"),
         ((folder, tmp_path / "x", "--checkpoint", str(tmp_path / "no.pt")), "no.pt"),
         ((folder, tmp_path / "x.zip", "--split", "vall"), "vall"),
+        ((folder, tmp_path / "x", "--probe", "linear"), "--probe linear needs a --checkpoint"),
+        (
+            (folder, tmp_path / "x", "--checkpoint", "a.pt", "--clusters", "8"),
+            "--clusters is for a frozen backbone",
+        ),
+        ((folder, folder / "day/x"), "lies inside"),
+        ((folder, tmp_path / "x", "--clusters", "1000"), "There are only 245 patches: ask for"),
     ]
     for given, part in cases:
         capsys.readouterr()
@@ -126,6 +133,10 @@ def test_what_cannot_be(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         assert "Traceback" not in said
     for name in ("x", "x.zip"):
         assert not (tmp_path / name).exists()
+    capsys.readouterr()
+    below = folder / "p0.png/x.zip"
+    assert run(folder, below) == 1
+    assert f"{below} cannot be written: {below.parent} is a file." in capsys.readouterr().err
 
 
 def test_without_a_crf_pamr_stands_in(
