@@ -10,7 +10,9 @@ import numpy as np
 
 from ppap.data import DataError
 
-NUMBER, WHOLE, TEXT = "number", "whole", "text"
+NUMBER, WHOLE, TEXT, SIDE = "number", "whole", "text", "side"
+MOST_SIDE = 65_536
+"""Of a square, in pixels: the command line takes no larger one."""
 
 
 class Maybe:
@@ -44,7 +46,7 @@ SHAPE: dict[str, Any] = {
     "selection": {"sentence": TEXT},
     "backbone": {"name": TEXT, "title": TEXT, "note": TEXT},
     "dataset": {"kind": TEXT, "title": TEXT, "folder": TEXT, "split": TEXT, "notes": [TEXT]},
-    "size": WHOLE,
+    "size": SIDE,
     "inference": Maybe(Open({"scales": [NUMBER], "window": WHOLE, "shifts": WHOLE})),
     "protocol": [TEXT],
     "classes": [TEXT],
@@ -173,6 +175,8 @@ def _plain(value: object, shape: str) -> bool:
         return False
     if not (abs(value) < 2**63 and math.isfinite(value)):
         return False
+    if shape == SIDE and not 1 <= value <= MOST_SIDE:
+        return False
     return shape == NUMBER or isinstance(value, int)
 
 
@@ -188,15 +192,16 @@ def table_of(report: Mapping[str, Any], scores: Mapping[str, Any], length: int) 
         DataError: there is no such table in it.
     """
     found, classes = scores.get("assignment"), len(report["classes"])
-    sound = isinstance(found, list) and len(found) == length
-    if not sound or not all(type(one) is int and -1 <= one < classes for one in found):
-        raise DataError("the report", "does not say which class each cluster is: evaluate again")
-    return np.array(found, np.int64)
+    listed = found if isinstance(found, list) else []
+    sound = all(type(one) is int and -1 <= one < classes for one in listed)
+    if sound and len(listed) == length:
+        return np.array(listed, np.int64)
+    raise DataError("The report", "does not say which class each cluster is: evaluate again")
 
 
 def values_of(report: Mapping[str, Any]) -> list[int]:
     """The numbers of a report on files; DataError where no file can hold them."""
     values: list[int] = report["predictions"]["values"]
     if len(set(values)) != len(values) or not all(0 <= one < MOST_KNOWN for one in values):
-        raise DataError("the report", "names numbers that no file holds: evaluate again")
+        raise DataError("The report", "names numbers that no file holds: evaluate again")
     return values

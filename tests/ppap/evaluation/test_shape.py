@@ -54,6 +54,12 @@ def test_any_part_of_a_wrong_type_is_found_and_keeps_the_list_up(name: str, tmp_
         assert [one["key"] for one in reports.listed()] == ["sound"]
 
 
+def test_a_square_has_a_side() -> None:
+    assert misfit({**REPORT, "size": 1}) is misfit({**REPORT, "size": 2048}) is None
+    for odd in (0, -1, 10**6, 32.5, "32", None):
+        assert misfit({**REPORT, "size": odd}) == "size"
+
+
 def test_how_images_were_looked_at_is_checked_where_it_is_told() -> None:
     for fine in ({}, None, {"mirror": True}, {"scales": [0.5, 1.0], "window": 64, "shifts": 2}):
         assert misfit({**REPORT, "inference": fine}) is None
