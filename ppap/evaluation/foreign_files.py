@@ -96,11 +96,16 @@ def pair_files(folder: Path, dataset: Dataset, wanted: Sequence[int]) -> Paired:
 
 
 def _listed(folder: Path) -> list[str]:
-    """Paths of all PNG files below a folder, hidden ones left out, in order."""
+    """Paths of all PNG files below a folder, hidden ones left out, in order; DataError where not
+    all of it can be read."""
     if not folder.is_dir():
         raise DataError(folder, "is no folder")
     found: list[str] = []
-    for at, folders, files in os.walk(folder):
+
+    def unreadable(error: OSError) -> None:
+        raise DataError(error.filename or folder, f"cannot be read: {error.strerror or error}")
+
+    for at, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         inside = PurePosixPath(Path(at).relative_to(folder).as_posix())
         found += [

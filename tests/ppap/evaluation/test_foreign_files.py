@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +73,22 @@ def test_the_likeliest_of_several_folders_is_taken(tmp_path: Path) -> None:
     # Of either image: of none.
     found = pair_files(touch(tmp_path / "r", "b/x.png", "x.png"), both, range(2))
     assert (found.missing, found.extra) == (("a/x",), ("x.png",))
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_empty(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "p0.png", "more/p1.png")
+    scan = os.scandir
+
+    def closed(path: str) -> Any:
+        if path == str(tmp_path / "more"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(DataError, match="/more cannot be read: Permission denied"):
+        pair_files(tmp_path, dataset, range(4))
 
 
 def test_missing_and_strange_files_are_named(tmp_path: Path, dataset: Dataset) -> None:

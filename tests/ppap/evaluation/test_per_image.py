@@ -174,7 +174,7 @@ def test_damaged_files_are_none(kind: Kind, tmp_path: Path) -> None:
     for damaged in (b"", b"PK\x03\x04 no", whole[: len(whole) // 2], whole[:-30] + os.urandom(30)):
         beside.write_bytes(damaged)
         assert read(report, file) is None
-    for place in range(len(whole)):  # zipfile and zlib complain in many ways
+    for place in range(0, len(whole), 5):  # zipfile and zlib complain in many ways
         beside.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
         again = read(report, file)
         assert again is None or again.stamp == made.stamp
