@@ -294,7 +294,7 @@ def test_a_run_folder(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     found = {path.name for path in run.folder.iterdir()}
     assert found == {
         "config.json", "state.json", "metrics.jsonl", "log.txt", "command.txt", "checkpoints",
-        "pictures", "report.json", "report", "lock",
+        "pictures", "report.json", "report", "images.npz", "lock",
     }  # fmt: skip
     assert run.config() == place.config(epochs=2, log_every=4, recipe="coco_vits16")
     state = state_of(run)
