@@ -296,7 +296,7 @@ class Loader:
 
         Raises:
             RequestError, BackboneError: it cannot be had any more, whoever asks may not use it, or
-                the features came without a network.
+                the features came from a file.
         """
         recipe = {name: held.recipe[name] for name in FEATURES if name in held.recipe}
         if recipe["backbone"] in OWN:
