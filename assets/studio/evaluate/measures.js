@@ -41,7 +41,7 @@ export class MeasureFields {
       h("div", { class: "row-fields" }, this.labelled("train", "Training split", this.train), this.labelled("seed", "Seed", this.seed)),
     ]);
     this.elements = [
-      this.chosen("refine", this.refine, why || "Scores a second time after smoothing along edges. CRF, as in the paper: about 0.6 s an image on one core. PAMR: about 0.3 s, and on a GPU where there is one."),
+      this.chosen("refine", this.refine, why || "Scores a second time after smoothing along edges. CRF, as in the paper: about 0.5 s an image on one core. PAMR: about 0.3 s, and on a GPU where there is one."),
       this.looks.element,
       this.more.element,
     ];
