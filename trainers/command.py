@@ -16,6 +16,8 @@ from ppap.machine import limit_threads
 from ppap.surroundings import cache_home, find_caches, mend_proxies
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+# Of a number on the command line that has no other bound.
+MOST = 65_536
 # For terminals that lack them; any other character is written as its number.
 PLAIN = {
     "…": "...", "–": "-", "−": "-", "×": "x", "·": "*", "±": "+/-", "→": "->", "≤": "<=", "≥": ">=",
@@ -153,6 +155,34 @@ def _readable(error: UnicodeError) -> tuple[str, int]:
 def say(text: str) -> None:
     """A line for whoever watches."""
     print(text, file=sys.stderr, flush=True)
+
+
+def add_looks(made: argparse.ArgumentParser, about: str) -> None:
+    """Options on how images are looked at; none is part of PPAP. ``about``: said above them."""
+    looks = made.add_argument_group("more than one look", about)
+    looks.add_argument("--mirror", action="store_true", help="mean of image and mirror")
+    looks.add_argument(
+        "--scales",
+        metavar="X",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        help="mean over these sizes of the image, such as 0.75 1 1.25",
+    )
+    looks.add_argument(
+        "--window",
+        metavar="N",
+        type=whole_number(0, MOST),
+        default=0,
+        help="through sliding windows with sides of N pixels, neighbours sharing at least half",
+    )
+    looks.add_argument(
+        "--shifts",
+        metavar="N",
+        type=whole_number(1, MOST),
+        default=1,
+        help="shift the image by fractions of a patch, N along each side: a grid N times as fine",
+    )
 
 
 def whole_number(least: int, most: int) -> type[int]:

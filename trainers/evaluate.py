@@ -7,10 +7,22 @@ import sys
 from collections.abc import Sequence
 
 from ppap.protocol import NAMES
-from trainers.command import INTERRUPTED, Parser, as_command, expanded, say, whole_number
+from trainers.command import (
+    INTERRUPTED,
+    MOST,
+    Parser,
+    add_looks,
+    as_command,
+    expanded,
+    say,
+    whole_number,
+)
 
 PROGRAM = "python -m trainers.evaluate"
-MOST = 65_536
+LOOKS = (
+    "PPAP and HP are evaluated on one look at each image; STEGO, EAGLE, CAUSE and PriMaPs on\n"
+    "the mean of image and mirror. The report names what was on."
+)
 # Of ppap.evaluation.borders, which takes seconds to import.
 WIDTH, MOST_WIDTH = 5, 64
 
@@ -98,7 +110,7 @@ def parser() -> Parser:
     )
     add_files(made)
     add_clusters(made)
-    add_looks(made)
+    add_looks(made, LOOKS)
     made.add_argument("--json", metavar="FILE", type=expanded, help="write the report as JSON")
     made.add_argument(
         "--pictures",
@@ -279,38 +291,6 @@ def add_clusters(made: argparse.ArgumentParser) -> None:
         type=whole_number(0, 2**31),
         default=0,
         help="of the draws of patches and of k-means (default: %(default)s)",
-    )
-
-
-def add_looks(made: argparse.ArgumentParser) -> None:
-    """Options on how images are looked at; none is part of PPAP."""
-    looks = made.add_argument_group(
-        "more than one look",
-        "PPAP and HP are evaluated on one look at each image; STEGO, EAGLE, CAUSE and PriMaPs on\n"
-        "the mean of image and mirror. The report names what was on.",
-    )
-    looks.add_argument("--mirror", action="store_true", help="mean of image and mirror")
-    looks.add_argument(
-        "--scales",
-        metavar="X",
-        type=float,
-        nargs="+",
-        default=[1.0],
-        help="mean over these sizes of the image, such as 0.75 1 1.25",
-    )
-    looks.add_argument(
-        "--window",
-        metavar="N",
-        type=whole_number(0, MOST),
-        default=0,
-        help="through sliding windows with sides of N pixels, neighbours sharing at least half",
-    )
-    looks.add_argument(
-        "--shifts",
-        metavar="N",
-        type=whole_number(1, MOST),
-        default=1,
-        help="shift the image by fractions of a patch, N along each side: a grid N times as fine",
     )
 
 

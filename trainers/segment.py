@@ -15,6 +15,7 @@ from trainers.command import (
     INTERRUPTED,
     WRONG,
     Parser,
+    add_looks,
     as_command,
     expanded,
     say,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ppap.segmenter.inference import Inference
 
 PROGRAM = "python -m trainers.segment"
-MOST = 65_536
 CLUSTERS = 8
 
 DESCRIPTION = """\
@@ -109,19 +109,6 @@ def parser() -> Parser:
         help="let borders follow the colours; PAMR stands in where there is no CRF (default: "
         "%(default)s)",
     )
-    made.add_argument("--mirror", action="store_true", help="mean of picture and mirror")
-    made.add_argument(
-        "--scales", metavar="X", type=float, nargs="+", default=[1.0],
-        help="mean over these sizes of the picture, such as 0.75 1 1.25",
-    )  # fmt: skip
-    made.add_argument(
-        "--window", metavar="N", type=whole_number(0, MOST), default=0,
-        help="sliding windows with sides of N pixels",
-    )  # fmt: skip
-    made.add_argument(
-        "--shifts", metavar="N", type=whole_number(1, MOST), default=1,
-        help="shift the picture by fractions of a patch, N along each side",
-    )  # fmt: skip
     made.add_argument("--photos", action="store_true", help="write the photos, too")
     made.add_argument("--no-overlays", action="store_true", help="write no overlays")
     made.add_argument(
@@ -133,6 +120,7 @@ def parser() -> Parser:
     made.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
     )
+    add_looks(made, "The time grows with the number of looks.")
     return made
 
 
