@@ -19,8 +19,8 @@ _HINTS = {
     "classes; it is trained with labels.",
     "paper": "The paper's number, for its own settings.",
     "paper's table": "The table of the paper that these are from.",
-    "minutes": "Of training, by the clock; mean over the seeds.",
-    "seeds": "Finished runs, each with another seed.",
+    "minutes": "Training time by the clock, mean over the seeds.",
+    "seeds": "Finished runs, each with a seed of its own.",
     "recipe": "The recipe that the combination starts from.",
 }
 

@@ -43,7 +43,7 @@ export function confusionCard(shown, pick) {
     draw();
   } }, "Diagonal");
   const { card: element, body } = card("Confusion", { class: "card confusion-card" }, kind.group);
-  const text = large ? "A matrix of so many classes is too large to look at: its largest mistakes. Choose one to see its pixels." : "Rows: true classes; columns: predicted ones. Choose a cell to see its pixels, or a name for all mistakes of its row or column.";
+  const text = large ? "There are too many classes for a matrix, so these are its largest mistakes. Choose one to see its pixels." : "Rows: true classes; columns: predicted ones. Choose a cell to see its pixels, or a name for all mistakes of its row or column.";
   body.append(
     h("p", { class: "help" }, text),
     large ? null : h("div", { class: "tools" }, by.group, diagonal),
