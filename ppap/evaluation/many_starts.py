@@ -9,8 +9,6 @@ alike.
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -69,7 +67,7 @@ class StartScores:
     @property
     def chosen(self) -> int:
         """The one with the least loss."""
-        return min(range(len(self.losses)), key=lambda place: self.losses[place])
+        return least(self.losses)
 
     @property
     def name(self) -> str:
@@ -92,10 +90,9 @@ class StartScores:
         }
 
 
-def deviation(values: Sequence[float | None]) -> float | None:
-    """Sample standard deviation over the starts; None for fewer than two numbers."""
-    known = [one for one in values if one is not None and not math.isnan(one)]
-    return statistics.stdev(known) if len(known) > 1 else None
+def least(losses: Sequence[float]) -> int:
+    """Which of them is the one to keep; of equals the first."""
+    return min(range(len(losses)), key=losses.__getitem__)
 
 
 def from_many_starts(
@@ -248,7 +245,7 @@ def _scored(
     losses: dict[tuple[str, bool], tuple[float, ...]],
 ) -> list[StartScores]:
     classes = len(names)
-    chosen = {key: min(range(len(losses[key])), key=losses[key].__getitem__) for key in kinds}
+    chosen = {key: least(losses[key]) for key in kinds}
     whole = {key: [Confusion(classes) for _ in found[key]] for key in kinds}
     images = {key: Tally(classes, classes) for key in kinds}
     for batch in source:

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ppap.evaluation import starts_text
+from ppap.evaluation.cells import NOTHING, per_cent
 from ppap.evaluation.later import ABOUT, LATER_HEAD, later_cells
 from ppap.evaluation.report import REFINEMENTS, Report, comparable, refinements
 from ppap.segmenter.inference import in_words
 
-NOTHING = "—"
 MEASURES = ("U-Acc", "U-mIoU", "L-Acc", "L-mIoU")
 KEY_OF_MEASURES = "Acc: share of all pixels that are right; mIoU: mean over the classes. Per cent."
 KEY = f"U: clusters, matched one to one with the classes; L: linear probe. {KEY_OF_MEASURES}"
@@ -30,11 +30,6 @@ _MARKUP = re.compile(r"([\\`*_\[\]|~])")
 def text(name: object) -> str:
     """Anybody's text inside Markdown: no markup, no line breaks."""
     return _MARKUP.sub(r"\\\1", html.escape(" ".join(str(name).split()), quote=False))
-
-
-def per_cent(value: float | None) -> str:
-    """One decimal, as the paper has it."""
-    return NOTHING if value is None else f"{value:.1f}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ppap.data import VOID_COLOUR
 from ppap.evaluation import starts_text
+from ppap.evaluation.cells import per_cent
 from ppap.evaluation.curve import curve
 from ppap.evaluation.later import ABOUT, LATER_HEAD, later_cells
 from ppap.evaluation.markdown import (
@@ -29,7 +30,6 @@ from ppap.evaluation.markdown import (
     iou_columns,
     key,
     no_paper_row,
-    per_cent,
     retrieval_text,
     score_rows,
     subject,

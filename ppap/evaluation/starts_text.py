@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from ppap.evaluation.cells import NOTHING, per_cent
 from ppap.evaluation.paired import LEAST, Interval, in_words
 
 HEAD = ("Start", "features", "loss", "U-Acc", "U-mIoU", "U-Acc of all", "U-mIoU of all")
@@ -18,16 +19,11 @@ ABOUT = (
 TITLES = {"noise": "Noise", "spread": "Spread", "merged": "Merged", "linkage": "Linkage"}
 
 
-def per_cent(value: float | None) -> str:
-    """One decimal; a dash for None."""
-    return "–" if value is None else f"{value:.1f}"
-
-
 def over_starts(values: Sequence[float | None]) -> str:
     """Mean ± deviation."""
     known = [one for one in values if one is not None]
     if not known:
-        return "–"
+        return NOTHING
     spread = f" ± {statistics.stdev(known):.1f}" if len(known) > 1 else ""
     return f"{statistics.fmean(known):.1f}{spread}"
 

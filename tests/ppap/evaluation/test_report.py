@@ -18,11 +18,12 @@ from PIL import Image
 
 from ppap.checkpoints.opening import LoadedSegmenter
 from ppap.data import ClassList, Dataset, open_dataset, palette
+from ppap.evaluation.cells import per_cent
 from ppap.evaluation.crf import CrfPool
 from ppap.evaluation.distance_split import DistanceScores
 from ppap.evaluation.files import file_name, write_report
 from ppap.evaluation.later import later_rows
-from ppap.evaluation.markdown import as_markdown, as_summary, per_cent, table, text
+from ppap.evaluation.markdown import as_markdown, as_summary, table, text
 from ppap.evaluation.metrics import Confusion, frequency_groups, scores
 from ppap.evaluation.page import as_page
 from ppap.evaluation.pictures import UNMATCHED_COLOUR, painted, pictured
