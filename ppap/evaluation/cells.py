@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NOTHING = "—"
+NOTHING = "–"
 
 
 def per_cent(value: float | None) -> str:

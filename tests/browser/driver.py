@@ -197,8 +197,9 @@ def painted(page: Page) -> None:
 
 
 def ready(page: Page) -> None:
-    """Wait until the mosaic shows sets."""
+    """Wait until the mosaic shows sets and all is said about its batch."""
     page.wait_for_selector("#mosaic[data-ready=true]", timeout=60_000)
+    page.wait_for_selector(".batch .busy", state="hidden", timeout=60_000)
 
 
 STUDIO = "document.querySelector('#explore').studio"

@@ -132,7 +132,9 @@ def test_old_numbers_never_stand_under_a_new_rule(page: Page) -> None:
     assert stale == 1
     page.wait_for_selector("#rival-mosaic[data-ready=true]")
     expect(page.locator(".pane.stale")).to_have_count(0)
-    assert "|P| 100 " not in page.locator("[data-part=rival-numbers]").inner_text()
+    expect(page.locator("[data-part=rival-numbers]")).not_to_contain_text(
+        "|P| 100 ", use_inner_text=True
+    )
 
 
 def test_nothing_takes_the_rival_away(page: Page) -> None:

@@ -85,7 +85,7 @@ def test_a_run_s_report_is_open_at_once(open_tab: Callable[[], Page], place: Pla
     report = json.loads((place.run.folder / "report.json").read_text())
     row = page.locator("#evaluate table.numbers tr.measured").first.inner_text().split("\t")
     assert row[1] == f"{report['cluster']['accuracy']:.1f}"
-    assert page.locator("#evaluate .bar-row").count() == 3
+    expect(page.locator("#evaluate .bar-row")).to_have_count(3)
     counts = np.array(report["cluster"]["confusion"])[:, :3]
     assert np.allclose(matrix(page), 100 * counts / counts.sum(1, keepdims=True))
     card = page.locator("#evaluate .confusion-card")
@@ -180,7 +180,7 @@ def test_from_a_cell_to_its_images_and_pixels(open_tab: Callable[[], Page], plac
     chip.get_by_role("button", name="Show all pixels again").click()
     page.wait_for_selector("#evaluate .images[data-ready=true][data-only='']")
     expect(chip).to_be_hidden()
-    assert rows.count() == len(images)
+    expect(rows).to_have_count(len(images))
     layer = np.array(page.evaluate(LAYER, "predicted-0")).reshape(32, 40, 4)
     assert (layer[:, 4:36, 3] == 255).all()
     # A bar: the images by the pixels that its IoU is made of; then those with another class alone.
@@ -206,15 +206,15 @@ def test_an_evaluation_is_begun_here_and_shown_beside_another(
     page.locator("#evaluate li[data-report=first] .compare").click()
     page.wait_for_selector(f"{REPORT}[data-beside=first]")
     image_ready(page)
-    assert page.locator("#evaluate .image-panels figure").count() == 6
-    assert page.locator("#evaluate .bar-row").first.locator(".bar").count() == 2
-    assert page.locator("#evaluate .matrix").count() == 2
+    expect(page.locator("#evaluate .image-panels figure")).to_have_count(6)
+    expect(page.locator("#evaluate .bar-row").first.locator(".bar")).to_have_count(2)
+    expect(page.locator("#evaluate .matrix")).to_have_count(2)
     # The same checkpoint, but for the CRF: no difference. Pictures without it do not claim it.
     expect(page.locator("#evaluate .comparability")).to_contain_text("refined alike")
     captions = page.locator("#evaluate [data-picture^=predicted] figcaption").all_inner_texts()
     assert len(set(captions)) == 2
     assert not any("CRF" in one or "refined" in one for one in captions)
-    assert page.locator("#evaluate .differences td.sure").count() == 0
+    expect(page.locator("#evaluate .differences td.sure")).to_have_count(0)
     page.get_by_role("button", name="Who is right").click()
     painted(page)
     layers = [np.array(page.evaluate(LAYER, f"wrong-{i}")).reshape(-1, 4) for i in range(2)]
@@ -226,7 +226,7 @@ def test_an_evaluation_is_begun_here_and_shown_beside_another(
     page.locator("#evaluate li[data-report='.evaluations/one, two'] .compare").click()
     page.wait_for_selector(f"{REPORT}[data-beside='first,.evaluations/one%2C two']")
     image_ready(page)
-    assert page.locator("#evaluate .image-panels figure").count() == 8
+    expect(page.locator("#evaluate .image-panels figure")).to_have_count(8)
     page.reload()
     page.wait_for_selector(f"{REPORT}[data-beside='first,.evaluations/one%2C two']")
     page.locator("#evaluate li[data-report='.evaluations/one, two'] .compare").click()
@@ -234,10 +234,10 @@ def test_an_evaluation_is_begun_here_and_shown_beside_another(
     # Deleted after a question; what it was beside is open then.
     page.on("dialog", lambda dialog: dialog.accept())
     own = page.locator("#evaluate li.current")
-    assert page.locator("#evaluate li[data-report=first]").get_by_role("button").count() == 2
+    expect(page.locator("#evaluate li[data-report=first]").get_by_role("button")).to_have_count(2)
     own.get_by_role("button", name="Delete").click()
     page.wait_for_selector(f"{REPORT}[data-report=first][data-beside='']")
-    assert page.locator("#evaluate li[data-report^='.evaluations/']").count() == 1
+    expect(page.locator("#evaluate li[data-report^='.evaluations/']")).to_have_count(1)
 
 
 def test_what_cannot_be_evaluated_is_told_at_its_field(
@@ -246,7 +246,7 @@ def test_what_cannot_be_evaluated_is_told_at_its_field(
     page = open_tab()
     data = page.locator("#evaluate").get_by_label("Data set on this server")
     said = page.locator("#evaluate [data-error=data]")
-    assert page.locator("#evaluate .field-error:visible").count() == 0
+    expect(page.locator("#evaluate .field-error:visible")).to_have_count(0)
     data.fill("/no/such/folder")
     expect(said).to_have_text("There is no folder /no/such/folder on this server.")
     data.fill("")
@@ -259,7 +259,7 @@ def test_what_cannot_be_evaluated_is_told_at_its_field(
     expect(page.locator("#evaluate [data-error=checkpoint]")).to_be_hidden()
     page.get_by_role("button", name="Evaluate", exact=True).click()
     expect(page.locator("#evaluate [data-error=checkpoint]")).to_contain_text("checkpoint file")
-    assert page.locator("#evaluate .messages.error:visible").count() == 0
+    expect(page.locator("#evaluate .messages.error:visible")).to_have_count(0)
     page.locator("#evaluate").get_by_label("Path of the checkpoint").fill(
         str(place.run.checkpoints / "lst.pt")
     )
@@ -272,4 +272,4 @@ def test_what_cannot_be_evaluated_is_told_at_its_field(
     expect(split).to_contain_text("has no split vall.")
     split.get_by_role("button", name="val", exact=True).click()
     expect(split).to_be_hidden()
-    assert page.locator("#evaluate").get_by_label("Split", exact=True).input_value() == "val"
+    expect(page.locator("#evaluate").get_by_label("Split", exact=True)).to_have_value("val")

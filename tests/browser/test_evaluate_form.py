@@ -50,7 +50,7 @@ def test_everything_is_asked_for_kept_and_shown(
         page.wait_for_selector(REPORT, timeout=60_000)
         form = page.locator("#evaluate form")
         expect(form.get_by_label("Scales")).to_be_visible()
-        assert form.get_by_label("Scales").input_value() == "0.5 1"
+        expect(form.get_by_label("Scales")).to_have_value("0.5 1")
         assert form.locator("summary").all_inner_texts() == [
             "Inference\ntime × 2.5",
             "More measures\nK = 3, 5; 2 starts; retrieval",
@@ -107,7 +107,7 @@ def clusters(page: Page, report: dict[str, object]) -> None:
             f"{one['ari']:.3f}".replace("-", "−"),
             *(str(one[key]) for key in ("unused", "missed")),
         ]
-    assert card.locator("polyline").count() == 2
+    expect(card.locator("polyline")).to_have_count(2)
     card.get_by_role("radio", name="ARI").click()
     expect(card.get_by_role("img")).to_have_attribute(
         "aria-label", "ARI against the number of clusters"
@@ -127,7 +127,7 @@ def retrieval(page: Page, report: dict[str, object]) -> None:
 def starts(page: Page, report: dict[str, Any]) -> None:
     """The chosen of each kind, the spread over all, and what training gains."""
     card = page.locator("#evaluate .card.starts")
-    assert "2 clusterings of each kind" in card.inner_text()
+    expect(card).to_contain_text("2 clusterings of each kind", use_inner_text=True)
     made = report["starts"]
     scores, gains = card.locator("table").all()
     rows = [row.split("\t") for row in scores.locator("tbody tr").all_inner_texts()]
@@ -161,7 +161,7 @@ def predictions(page: Page, place: Place) -> None:
     expect(said).to_contain_text("There is no folder")
     said.get_by_role("button", name=str(place.data), exact=True).click()
     expect(said).to_be_hidden()
-    assert folder.input_value() == str(place.data)
+    expect(folder).to_have_value(str(place.data))
     form.get_by_label("They hold").select_option("classes")
     expect(form.get_by_label("Matched")).to_be_hidden()
     expect(page.locator("#evaluate [data-error=data]")).to_contain_text("Say on which data set")

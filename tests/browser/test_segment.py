@@ -63,8 +63,8 @@ def tab(open_studio: Callable[..., Page]) -> Page:
 
 
 def test_the_samples_are_segmented_at_once(tab: Page) -> None:
-    assert tab.locator("#segment figure[data-ready=true]").count() == 6
-    assert tab.locator("#segment ul.segments li").count() == 8
+    expect(tab.locator("#segment figure[data-ready=true]")).to_have_count(6)
+    expect(tab.locator("#segment ul.segments li")).to_have_count(8)
     ids = tab.evaluate(f"{SEGMENT}.views.map((view) => view.ids.reduce((a, b) => Math.max(a, b)))")
     assert max(ids) == 7
     shares = tab.evaluate(f"{SEGMENT}.shown.shares")
@@ -99,13 +99,13 @@ def test_a_click_names_a_segment_in_all_pictures(tab: Page) -> None:
     editor = tab.locator(".segment-editor")
     editor.get_by_label("Name", exact=True).fill("<b>grass</b>")
     tab.keyboard.press("Enter")
-    assert editor.is_hidden()
+    expect(editor).to_be_hidden()
     expect(tab.locator("#segment figure canvas").nth(view)).to_be_focused()
     row = tab.locator("#segment li[data-segment='1'] input[type=text]")
-    assert row.input_value() == "<b>grass</b>"
+    expect(row).to_have_value("<b>grass</b>")
     x, y = tab.evaluate(f"{SEGMENT}.views[{view}].pointOf(1)")
     tab.locator("#segment figure canvas").nth(view).hover(position={"x": x, "y": y})
-    assert "<b>grass</b>: " in tab.locator("#segment .readout").inner_text()
+    expect(tab.locator("#segment .readout")).to_contain_text("<b>grass</b>: ", use_inner_text=True)
 
 
 def test_an_own_picture_with_fewer_clusters_and_a_zip(tab: Page, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_an_own_picture_with_fewer_clusters_and_a_zip(tab: Page, tmp_path: Path)
     tab.locator("#segment li[data-segment='0'] input[type=text]").fill("one")
     tab.get_by_role("button", name="What is in the ZIP").click()
     photos = tab.get_by_label("With the photos")
-    assert photos.locator("xpath=..").inner_text() == "With the photos, 0.2 MB"
+    expect(photos.locator("xpath=..")).to_have_text("With the photos, 0.2 MB", use_inner_text=True)
     photos.check()
     tab.get_by_label("Polygons in the JSON").check()
     tab.get_by_label("With overlays").uncheck()
@@ -150,14 +150,16 @@ def test_switches_are_said_and_linked_and_what_cannot_be_is_told_at_its_field(ta
     number = tab.locator("#segment [data-part=clusters]")
     number.fill("1")
     number.press("Enter")
-    assert "from 2 to 64" in tab.locator("#segment .field-error:visible").inner_text()
+    expect(tab.locator("#segment .field-error:visible")).to_contain_text(
+        "from 2 to 64", use_inner_text=True
+    )
     tab.locator("#segment summary", has_text="Inference").click()
     window = tab.get_by_label("Sliding windows, pixels")
     window.fill("100")
     window.press("Enter")
     error = tab.locator("#segment [data-error=window]")
     until(tab, "document.querySelector('#segment [data-error=window]').innerText.includes('patch')")
-    assert "multiple of the patch size" in error.inner_text()
+    expect(error).to_contain_text("multiple of the patch size", use_inner_text=True)
     # What can be is asked for, said, and in the link.
     window.fill("")
     old = result_of(tab)
@@ -173,11 +175,11 @@ def test_switches_are_said_and_linked_and_what_cannot_be_is_told_at_its_field(ta
     assert re.fullmatch(
         r"6 pictures · .+ s each · PAMR · mean of image and mirror", summary.inner_text()
     )
-    assert tab.locator("#segment summary .on").inner_text() == "time × 2"
+    expect(tab.locator("#segment summary .on")).to_have_text("time × 2", use_inner_text=True)
     until(tab, "location.search.includes('refine=pamr') && location.search.includes('mirror=1')")
     tab.reload()
     tab.wait_for_selector(f"{READY}[data-refine=pamr]", timeout=120_000)
-    assert tab.get_by_label("Mean of picture and mirror").is_checked()
+    expect(tab.get_by_label("Mean of picture and mirror")).to_be_checked()
 
 
 ROWS = """
@@ -220,8 +222,8 @@ def test_rows_are_full_and_one_picture_is_looked_at_closely(tab: Page, tmp_path:
     x, y = tab.evaluate(f"{SEGMENT}.views[4].pointOf(0) ?? [9, 9]")
     tab.locator("#segment figure canvas").nth(4).dblclick(position={"x": x, "y": y})
     until(tab, f"{SEGMENT}.views[4].width === 2048")
-    assert tab.locator("#segment figure:visible").count() == 1
-    assert tab.locator(".segment-editor").is_hidden()
+    expect(tab.locator("#segment figure:visible")).to_have_count(1)
+    expect(tab.locator(".segment-editor")).to_be_hidden()
     # Photo and segments stay in step: what is under the pointer is what the map says there.
     large = tab.locator("#segment figure.large canvas")
     tab.keyboard.press("+")
@@ -246,9 +248,9 @@ def test_rows_are_full_and_one_picture_is_looked_at_closely(tab: Page, tmp_path:
     assert tab.evaluate(f"{SEGMENT}.gallery.large.camera.x") > before
     tab.keyboard.press("0")
     tab.keyboard.press("ArrowLeft")
-    assert tab.locator("#segment .closer .name").inner_text() == "3.png"
+    expect(tab.locator("#segment .closer .name")).to_have_text("3.png", use_inner_text=True)
     tab.keyboard.press("Escape")
-    assert tab.locator("#segment figure:visible").count() == 5
+    expect(tab.locator("#segment figure:visible")).to_have_count(5)
     assert tab.evaluate("document.activeElement.ariaLabel") == "3.png, segmented"
 
 
@@ -266,7 +268,7 @@ def test_a_checkpoint_is_made_as_a_run_like_any_other(browser: Browser, tmp_path
             "document.querySelector('#segment .maker [role=status]').innerText.match(/: [1-9]\\d* %/)",
             timeout=240_000,
         )
-        assert make.is_disabled()
+        expect(make).to_be_disabled()
         (state,) = runs.glob("samples*/config.json")
         assert json.loads(state.read_text())["recipe"] == "samples"
         page.get_by_role("tab", name="Train").click()
@@ -277,7 +279,7 @@ def test_a_checkpoint_is_made_as_a_run_like_any_other(browser: Browser, tmp_path
             "document.querySelector('#segment .maker [role=status]').innerText.includes('stopped')",
             timeout=120_000,
         )
-        assert make.is_enabled()
+        expect(make).to_be_enabled()
         # What it has learnt so far is a checkpoint already.
         page.reload()
         page.get_by_role("tab", name="Segment").click()
@@ -287,4 +289,4 @@ def test_a_checkpoint_is_made_as_a_run_like_any_other(browser: Browser, tmp_path
             json.dumps(["samples", "last"], separators=(",", ":"))
         )
         wait_for_new(page, old)
-        assert said.is_visible()
+        expect(said).to_be_visible()

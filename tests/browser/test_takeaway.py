@@ -172,8 +172,7 @@ def test_a_link_that_makes_no_sense_still_opens(
 ) -> None:
     page = open_studio(query)
     if "phi0=7" in query:
-        said = page.locator(".batch .messages.notes").inner_text()
         for name in ("phi0", "style", "opacity", "rule"):
-            assert name in said
+            expect(page.locator(".batch .messages.notes")).to_contain_text(name)
     assert len(page.evaluate(f"{STUDIO}.state.batch.names")) == 6
     assert sum(counts(page)) == 4703

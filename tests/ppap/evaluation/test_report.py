@@ -152,7 +152,7 @@ def test_what_was_not_measured_is_null(loaded: LoadedSegmenter, dataset: Dataset
     assert made["groups"]["few"]["cluster"] is None
     assert made["images"][0]["cluster"] == {"accuracy": None, "miou": None}
     json.dumps(made, allow_nan=False)
-    assert "—" in as_summary(made)
+    assert "–" in as_summary(made)
     assert "NaN" not in as_page(made, ()) + as_markdown(made)
 
 
@@ -462,12 +462,12 @@ def test_unmatched_clusters_have_a_colour_of_their_own(report: Report) -> None:
 
 
 def test_tables() -> None:
-    made = table(("", "A", "Longer"), [("x", "1.0", "2.0"), ("much longer", "—", "10.0")])
+    made = table(("", "A", "Longer"), [("x", "1.0", "2.0"), ("much longer", "–", "10.0")])
     lines = made.splitlines()
     assert lines[0] == "|             |   A | Longer |"
     assert lines[1] == "| ----------- | --: | -----: |"
-    assert lines[3] == "| much longer |   — |   10.0 |"
-    assert per_cent(None) == "—"
+    assert lines[3] == "| much longer |   – |   10.0 |"
+    assert per_cent(None) == "–"
     assert per_cent(9.96) == "10.0"
     assert text("a|b\nc <d>") == "a\\|b c &lt;d&gt;"
 
