@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,8 @@ STARTS = {
     "merged": "from merged clusters",
     "linkage": "merged clusters as they are (average linkage of k-means pieces)",
 }
+# These begin alike.
+MERGED = ("merged", "linkage")
 COUNT, MOST = 10, 100
 # Of training images: a third of what other clusterings take, for ten times as many.
 PATCHES = 8192
@@ -88,6 +90,43 @@ class StartScores:
             "miou": number(best.miou),
             "iou": {name: number(value) for name, value in best.iou.items()},
         }
+
+
+class Found(NamedTuple):
+    """All centroids of one kind of start, on one kind of features."""
+
+    centroids: Tensor
+    """Unit vectors ``(count, classes, D)``."""
+    losses: tuple[float, ...]
+
+
+class Looks(NamedTuple):
+    """How images are read, and who is told."""
+
+    size: int = SIZE
+    batch: int = BATCH
+    workers: int = WORKERS
+    inference: Inference = PLAIN
+    progress: Callable[[str, float], None] | None = None
+    stopped: Callable[[], bool] | None = None
+
+    def batches(
+        self, dataset: Dataset, which: Sequence[int], said: str, shares: tuple[float, float]
+    ) -> Any:
+        """Batches of these items; progress goes from the first share to the second."""
+        source = batches_of(dataset, which, size=self.size, batch=self.batch, workers=self.workers)
+        return told(source, len(which), said, shares, self.progress, self.stopped)
+
+    def tell(self, said: str, share: float) -> None:
+        """Progress; EvaluationStoppedError where it is to stop."""
+        if self.stopped is not None and self.stopped():
+            raise EvaluationStoppedError("the evaluation was stopped")
+        if self.progress is not None:
+            self.progress(said, share)
+
+
+Key = tuple[str, bool]
+"""A kind of start, and whether the features are the backbone's own."""
 
 
 def least(losses: Sequence[float]) -> int:
@@ -142,35 +181,53 @@ def from_many_starts(
     for name in features:
         if name not in ("trained", "frozen"):
             raise ValueError(f"features must be trained or frozen, not {name!r}")
+    how = Looks(size, batch, workers, inference, progress, stopped)
+    found = find_starts(
+        segmenter, train, count, starts, features, seed, how, images=images, patches=patches
+    )
+    return score_starts(segmenter, split, found, how)
+
+
+def find_starts(
+    segmenter: Segmenter,
+    train: Dataset,
+    count: int,
+    starts: Sequence[str],
+    features: Sequence[str],
+    seed: int,
+    how: Looks,
+    *,
+    images: int = IMAGES,
+    patches: int = PATCHES,
+) -> dict[Key, Found]:
+    """The first half of ``from_many_starts``: cluster training images."""
     chosen = spread(labelled(train), images)
-    kinds = [(start, name == "frozen") for name in features for start in starts]
     each = max(1, -(-patches // len(chosen)))
-
-    def batches(
-        dataset: Dataset, which: Sequence[int], said: str, shares: tuple[float, float]
-    ) -> Any:
-        source = batches_of(dataset, which, size=size, batch=batch, workers=workers)
-        return told(source, len(which), said, shares, progress, stopped)
-
-    found: dict[tuple[str, bool], Tensor] = {}
-    losses: dict[tuple[str, bool], tuple[float, ...]] = {}
+    found = {}
     for half, name in enumerate(features):
-        how = (segmenter, inference, name == "frozen")
         share = 0.6 * half / len(features)
         said = f"Reading training images, {name} features"
-        source = batches(train, chosen, said, (share, share + 0.2 / len(features)))
+        source = how.batches(train, chosen, said, (share, share + 0.2 / len(features)))
         with closing(source) as reading:
-            f = sampled(how, reading, each, seed)
+            f = sampled((segmenter, how.inference, name == "frozen"), reading, each, seed)
+        merged: Tensor | None = None  # takes the longest, and two kinds of start begin with it
         for start in starts:
-            if stopped is not None and stopped():
-                raise EvaluationStoppedError("the evaluation was stopped")
-            if progress is not None:
-                progress(f"Clustering {count} times: {STARTS[start]}", share + 0.2)
-            made = centroids(f, len(split.classes), start, count, seed)
-            found[start, name == "frozen"] = made
-            losses[start, name == "frozen"] = tuple(loss(f, one) for one in made)
-    with closing(batches(split, labelled(split), "Scoring", (0.6, 1))) as scoring:
-        return _scored(segmenter, inference, scoring, split.classes, kinds, found, losses)
+            how.tell(f"Clustering {count} times: {STARTS[start]}", share + 0.2)
+            begun = merged if start in MERGED else None
+            if begun is None:
+                begun = begin(f, len(train.classes), start, count, seed)
+            merged = begun if start in MERGED else merged
+            made = ended(f, begun, start)
+            found[start, name == "frozen"] = Found(made, tuple(loss(f, one) for one in made))
+    return found
+
+
+def score_starts(
+    segmenter: Segmenter, split: Dataset, found: dict[Key, Found], how: Looks
+) -> list[StartScores]:
+    """The second half: score all of them on a split."""
+    with closing(how.batches(split, labelled(split), "Scoring", (0.6, 1))) as scoring:
+        return _scored(segmenter, how.inference, scoring, split.classes, found)
 
 
 @torch.no_grad()
@@ -179,20 +236,24 @@ def loss(f: Tensor, found: Tensor) -> float:
     return -float((f @ found.T).max(dim=1).values.double().mean())
 
 
-def centroids(f: Tensor, classes: int, start: str, count: int, seed: int) -> Tensor:
-    """Unit vectors ``(count, classes, D)`` that come of so many starts of one kind.
+def begin(f: Tensor, classes: int, start: str, count: int, seed: int) -> Tensor:
+    """Where so many clusterings of one kind start: ``(count, classes, D)``.
 
     Raises:
         ValueError: there are fewer patches than classes.
     """
     if len(f) < classes:
         raise ValueError(f"{len(f)} training patches are fewer than the {classes} classes")
-    begun = torch.stack([_start(f, classes, start, seed + 1000 * k) for k in range(count)])
+    return torch.stack([_start(f, classes, start, seed + 1000 * k) for k in range(count)])
+
+
+def ended(f: Tensor, begun: Tensor, start: str) -> Tensor:
+    """Unit vectors ``(count, classes, D)`` that come of them."""
     return F.normalize(begun, dim=2) if start == "linkage" else settle(f, begun)
 
 
 def _start(f: Tensor, classes: int, start: str, seed: int) -> Tensor:
-    if start in ("merged", "linkage"):
+    if start in MERGED:
         return merged_start(f, classes, seed)
     chance = torch.Generator().manual_seed(seed)
     if start == "spread":
@@ -240,21 +301,19 @@ def _scored(
     inference: Inference,
     source: Iterable[EvaluationBatch],
     names: Sequence[str],
-    kinds: Sequence[tuple[str, bool]],
-    found: dict[tuple[str, bool], Tensor],
-    losses: dict[tuple[str, bool], tuple[float, ...]],
+    found: dict[Key, Found],
 ) -> list[StartScores]:
     classes = len(names)
-    chosen = {key: least(losses[key]) for key in kinds}
-    whole = {key: [Confusion(classes) for _ in found[key]] for key in kinds}
-    images = {key: Tally(classes, classes) for key in kinds}
+    chosen = {key: least(one.losses) for key, one in found.items()}
+    whole = {key: [Confusion(classes) for _ in one.centroids] for key, one in found.items()}
+    images = {key: Tally(classes, classes) for key in found}
     for batch in source:
-        for frozen in dict.fromkeys(frozen for _, frozen in kinds):
+        for frozen in dict.fromkeys(frozen for _, frozen in found):
             features = features_of(segmenter, batch.inputs, inference, frozen=frozen).float()
             labels = batch.labels.to(features.device)
             size = (labels.shape[1], labels.shape[2])
-            for key in (key for key in kinds if key[1] == frozen):
-                for place, one in enumerate(found[key]):
+            for key in (key for key in found if key[1] == frozen):
+                for place, one in enumerate(found[key].centroids):
                     products = (features @ one.to(features).T).permute(0, 3, 1, 2)
                     maps = largest(products, size)
                     whole[key][place].update(labels, maps)
@@ -262,8 +321,8 @@ def _scored(
                         for truth, map_ in zip(labels, maps, strict=True):
                             images[key].add(truth, map_)
     made = []
-    for key in kinds:
+    for key, kind in found.items():
         each = tuple(scores(one, names, match(one)) for one in whole[key])
         kept = images[key].kind(each[chosen[key]].assignment)
-        made.append(StartScores(*key, losses[key], each, kept))
+        made.append(StartScores(*key, kind.losses, each, kept))
     return made

@@ -1,32 +1,39 @@
 """What training gains over frozen features, and what decides it.
 
-    python -m tests.benchmarks.bench_gain RECIPE DIR OUT [--size N] [--seeds 0 1 2] [--only NAME …]
+    python -m tests.benchmarks.bench_gain SET DATA OUT [--seeds 0 1 2] [--only NAME …]
 
-Every variant of a recipe is trained with each seed and evaluated twice: on the training images,
-where settings may be compared, and on the evaluation split, which decides nothing. Scores are of
-clusterings from many starts (``--starts`` of trainers.evaluate), trained features beside frozen
-ones. What is finished is not done again; the tables are printed and written to OUT/gain.md.
+Every variant of a set's recipe is trained with each seed and scored twice (see ``gain_scores``): on
+the training images, where settings may be compared, and on images that decide nothing. What is
+finished is not done again; the tables are printed and written to OUT/gain.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ppap.evaluation import per_image
 from ppap.evaluation.many_starts import STARTS
 from ppap.evaluation.paired import Interval, of_kinds
+from tests.benchmarks.gain_scores import Scored, read
 from tests.browser.driver import ROOT
 
-# The network learns as the recipe says; the linear probe gets one round on finished features, and
-# clusters are found anew by the evaluation.
-COMMON = ("crf=false", "probe_epochs=1", "cluster_starts=1", "cluster_start=spread")
+# The network learns as the recipe says; the linear probe learns on finished features for long
+# enough to be done, and clusters are found anew by the scoring.
+COMMON = ("crf=false", "probe_epochs=10", "cluster_starts=1", "cluster_start=spread")
+SETS: dict[str, tuple[str, ...]] = {
+    "camvid": ("camvid",),
+    "aerial": ("dubai",),
+    "photos": ("camvid", "dataset=folder", "size=224", "eval_size=224"),
+}
 VARIANTS: dict[str, tuple[str, ...]] = {
     "frozen": ("rule=frozen", "epochs=0"),
     "PPAP": (),
@@ -37,42 +44,47 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "k-NN": ("rule=knn",),
     "k-means": ("rule=kmeans",),
     "purer": ("phi0=0.8", "psi0=0.3"),
+    "lr 3e-5": ("lr=3e-5",),
     "lr 1e-4": ("lr=1e-4",),
     "lr 1e-3": ("lr=1e-3",),
+    "purer, lr 3e-5": ("phi0=0.8", "psi0=0.3", "lr=3e-5"),
     "purer, lr 1e-4": ("phi0=0.8", "psi0=0.3", "lr=1e-4"),
     "τ 0.2": ("temperature=0.2",),
+    "τ 0.07": ("temperature=0.07",),
     "factor τ/0.07": ("published_scale=true",),
-    "twice the batch": ("batch=20",),
     "half the batch": ("batch=5",),
+    "twice the batch": ("batch=20",),
     "three times as long": ("epochs=9",),
 }
-NUMBERS = ("accuracy", "miou")
-
-
-class Made(NamedTuple):
-    """One report, with every image's counts."""
-
-    report: dict[str, Any]
-    counts: per_image.PerImage
+# Threads of one process wait for each other; two processes do not. Memory that was freed is kept:
+# large blocks would go back to the system, and come back page by page.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+}
 
 
 def main() -> None:
-    """Train what is missing, evaluate it, and print the tables."""
+    """Train what is missing, score it, and print the tables."""
     made = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    made.add_argument("recipe")
+    made.add_argument("set", choices=list(SETS))
     made.add_argument("data", type=Path)
     made.add_argument("out", type=Path)
     made.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     made.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    made.add_argument("--starts", type=int, default=10)
-    made.add_argument("--splits", nargs=2, default=["train", "val"])
-    made.add_argument("--set", nargs="+", default=[], help="settings of all runs")
+    made.add_argument("--starts", type=int, default=5)
+    made.add_argument("--splits", nargs="+", default=["train", "val"])
+    made.add_argument("--jobs", type=int, default=2, help="side by side, a core each")
+    made.add_argument("--tables", action="store_true", help="of what there is; train nothing")
     given = made.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    for seed in given.seeds:
-        for name in given.only:
-            run(given, name, seed)
-    text = "\n\n".join(tables(given, split) for split in given.splits)
+    jobs = list(product(given.seeds, given.only))
+    if not given.tables:
+        run(given, "frozen", given.seeds[0])  # fills the cache
+        with ThreadPoolExecutor(given.jobs) as pool:
+            list(pool.map(lambda job: run(given, job[1], job[0]), jobs))
+    text = "\n\n".join(Tables(given, split).text() for split in given.splits)
     (given.out / "gain.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
@@ -84,91 +96,120 @@ def folder_of(given: argparse.Namespace, name: str, seed: int) -> Path:
 
 
 def run(given: argparse.Namespace, name: str, seed: int) -> None:
-    """Train and evaluate one variant with one seed, as far as that is missing."""
+    """Train and score one variant with one seed, as far as that is missing."""
     folder = folder_of(given, name, seed)
+    recipe, *changes = SETS[given.set]
     if not (folder / "report.json").exists():
         again = (folder / "checkpoints/last.pt").exists()
-        begun = ["--resume"] if again else ["--set", *COMMON, *given.set, *VARIANTS[name]]
-        begun += [] if again else [f"seed={seed}"]
-        recipe = [] if again else [given.recipe]
+        sets = [*COMMON, *changes, *VARIANTS[name], f"seed={seed}"]
+        begun = ["--resume"] if again else ["--set", *sets]
+        first = [] if again else [recipe]
         cache = ["--cache", given.out / "cache"]
-        call("train", *recipe, "--out", folder, "--data", given.data, *cache, *begun)
-    for split in given.splits:
-        file = folder / f"{split}.json"
-        if not file.exists():
-            how = ["--starts", given.starts, "--seed", seed, "--json", file]
-            call("evaluate", folder, "--data", given.data, "--split", split, *how)
+        call("trainers.train", *first, "--out", folder, "--data", given.data, *cache, *begun)
+    if not all((folder / f"gain-{split}.json").exists() for split in given.splits):
+        how = ["--starts", given.starts, "--seed", seed, "--splits", *given.splits]
+        how += ["--frozen"] if name == "frozen" else []
+        call("tests.benchmarks.gain_scores", folder, given.data, *how)
 
 
-def call(program: str, *words: object) -> None:
-    """One of the trainers' commands; its last lines where it fails."""
-    command = [sys.executable, "-m", f"trainers.{program}", *map(str, words)]
+def call(module: str, *words: object) -> None:
+    """A command; its last lines where it fails."""
+    command = [sys.executable, "-m", module, *map(str, words)]
     print("·", " ".join(command[2:]), flush=True)
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | ENVIRONMENT
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     if ended.returncode:
         raise SystemExit("\n".join((ended.stdout + ended.stderr).splitlines()[-10:]))
 
 
-def reports(given: argparse.Namespace, name: str, split: str) -> Iterator[Made]:
-    """One variant's reports on a split, seed by seed."""
-    for seed in given.seeds:
-        file = folder_of(given, name, seed) / f"{split}.json"
-        report = json.loads(file.read_text(encoding="utf-8"))
-        counts = per_image.read(report, file)
-        assert counts is not None, file
-        yield Made(report, counts)
+class Tables:
+    """Everything about one split, in Markdown."""
 
+    def __init__(self, given: argparse.Namespace, split: str) -> None:
+        self.given, self.split = given, split
+        self.made = {name: self.read(name) for name in given.only}
+        self.made = {name: some for name, some in self.made.items() if some}
+        self.frozen = self.read("frozen")
+        self.measures = ["linear", "area"] + ["retrieval"] * ("retrieval" in self.frozen[0].record)
 
-def tables(given: argparse.Namespace, split: str) -> str:
-    """Scores and gains of every variant on a split, in Markdown."""
-    lines = [f"### {given.recipe}, split {split}", ""]
-    head = ["", *(f"U-mIoU, {start}" for start in STARTS), "L-mIoU"]
-    gains = ["", *(f"gain, {start}" for start in STARTS), "gain, linear"]
-    for columns, cells in ((head, score_cells), (gains, gain_cells)):
-        lines += ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-        if cells is score_cells:
-            lines += [
-                "| " + " | ".join(["frozen", *score_cells(given, "frozen", split, True)]) + " |"
-            ]
-        for name in given.only:
-            if name != "frozen":
-                lines.append("| " + " | ".join([name, *cells(given, name, split)]) + " |")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def score_cells(
-    given: argparse.Namespace, name: str, split: str, frozen: bool = False
-) -> list[str]:
-    """Mean over seeds of the chosen clusterings' mIoU, ± over seeds, ± over starts."""
-    made = [one.report for one in reports(given, name, split)]
-    features = "frozen" if frozen else "trained"
-    cells = []
-    for start in STARTS:
-        rows = [
-            row
-            for report in made
-            for row in report["starts"]["rows"]
-            if (row["start"], row["features"]) == (start, features)
+    def read(self, name: str) -> list[Scored]:
+        """One variant's scores, seed by seed, as far as they are there."""
+        folders = [folder_of(self.given, name, seed) for seed in self.given.seeds]
+        return [
+            read(folder, self.split)
+            for folder in folders
+            if (folder / f"gain-{self.split}.json").exists()
         ]
-        inside = statistics.fmean(deviation(row["mious"]) for row in rows)
-        cells.append(f"{with_deviation([row['miou'] for row in rows])} ± {inside:.1f}")
-    return [*cells, with_deviation([report["linear"]["miou"] for report in made])]
+
+    def text(self) -> str:
+        """Scores, then gains."""
+        titles = {"linear": "L-mIoU", "area": "same class, AP", "retrieval": "k-NN mIoU"}
+        head = [f"U-mIoU, {start}" for start in STARTS] + [titles[one] for one in self.measures]
+        gain = [one.replace("U-mIoU", "gain") for one in head] + ["gain, mean of all starts"]
+        lines = [f"### {self.given.set}, split {self.split}", ""]
+        lines += table(["", "P right", *head], self.made, self.scores)
+        rest = {name: some for name, some in self.made.items() if name != "frozen"}
+        lines += ["", *table(["", *gain], rest, self.gains)]
+        return "\n".join(lines)
+
+    def scores(self, name: str, some: Sequence[Scored]) -> list[str]:
+        """Mean over seeds of the chosen clusterings, ± over seeds, ± over starts of a seed."""
+        cells = [self.purity(name)]
+        for start in STARTS:
+            rows = [one.record["starts"][start] for one in some]
+            inside = statistics.fmean(deviation(row["mious"]) for row in rows)
+            cells.append(f"{with_deviation([row['miou'] for row in rows])} ± {inside:.1f}")
+        return cells + [
+            with_deviation([one.record[name] for one in some]) for name in self.measures
+        ]
+
+    def purity(self, name: str) -> str:
+        """Share of right positives over the whole training, where the rule has sets."""
+        found = []
+        for seed in self.given.seeds:
+            file = folder_of(self.given, name, seed) / "metrics.jsonl"
+            lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+            found += [line["precision"] for line in map(json.loads, lines) if "precision" in line]
+        known = [100 * one for one in found if isinstance(one, float)]
+        return f"{statistics.fmean(known):.0f} %" if known else ""
+
+    def gains(self, _: str, some: Sequence[Scored]) -> list[str]:
+        """Against the frozen features, in points."""
+        before = self.frozen[: len(some)]
+        cells = []
+        for kind in (*STARTS, "linear"):
+            sides = [[one.kinds[kind] for one in side] for side in (before, some)]
+            cells.append(marked(of_kinds(*sides).miou))
+        for name in self.measures[1:]:
+            cells.append(differences(before, some, lambda one, name=name: one.record[name]))
+        return [*cells, differences(before, some, mean_of_starts)]
 
 
-def gain_cells(given: argparse.Namespace, name: str, split: str) -> list[str]:
-    """Trained minus frozen, from each start; the linear probe against that of the frozen run."""
-    made = list(reports(given, name, split))
-    frozen = list(reports(given, "frozen", split))
-    cells = []
-    for start in STARTS:
-        before, after = (
-            [one.counts.kinds[f"start_{start}_{features}"] for one in made]
-            for features in ("frozen", "trained")
-        )
-        cells.append(marked(of_kinds(before, after).miou))
-    linear = [[one.counts.kinds["linear"] for one in some] for some in (frozen, made)]
-    return [*cells, marked(of_kinds(*linear).miou)]
+def mean_of_starts(one: Scored) -> float:
+    """Mean mIoU over all clusterings of all kinds of start."""
+    rows = one.record["starts"].values()
+    return statistics.fmean(value for row in rows for value in row["mious"])
+
+
+def differences(
+    before: Sequence[Scored], after: Sequence[Scored], value: Callable[[Scored], float]
+) -> str:
+    """Mean difference, ± over seeds."""
+    pairs = zip(before, after, strict=True)
+    return with_deviation([value(two) - value(one) for one, two in pairs], "+")
+
+
+def table(
+    head: Sequence[str],
+    rows: dict[str, list[Scored]],
+    cells: Callable[[str, Sequence[Scored]], Sequence[str]],
+) -> list[str]:
+    """Lines of Markdown."""
+    lines = [list(head), ["---"] * len(head)]
+    lines += [[name, *cells(name, some)] for name, some in rows.items()]
+    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def marked(found: Interval) -> str:
@@ -181,9 +222,10 @@ def deviation(values: Sequence[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def with_deviation(values: Sequence[float]) -> str:
+def with_deviation(values: Sequence[Any], sign: str = "") -> str:
     """Mean ± deviation."""
-    return f"{statistics.fmean(values):.1f} ± {deviation(values):.1f}"
+    mean = f"{statistics.fmean(values):{sign}.1f}".replace("-", "−")
+    return f"{mean} ± {deviation(values):.1f}"
 
 
 if __name__ == "__main__":

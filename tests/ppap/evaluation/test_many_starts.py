@@ -11,7 +11,8 @@ from ppap.evaluation.counting import sampled
 from ppap.evaluation.many_starts import (
     STARTS,
     StartScores,
-    centroids,
+    begin,
+    ended,
     from_many_starts,
     loss,
     settle,
@@ -69,7 +70,7 @@ def test_scores_are_those_of_every_pixel(
     for one in (found[1], found[7]):
         how = (segmenter, PLAIN, one.frozen)
         f = sampled(how, batches_of(dataset, range(5), size=SIZE), -(-8192 // 5), 5)
-        made = centroids(f, len(NAMES), one.start, 2, 5)
+        made = ended(f, begin(f, len(NAMES), one.start, 2, 5), one.start)
         assert one.losses == pytest.approx([loss(f, c) for c in made])
         for place, c in enumerate(made):
             counts = Confusion(len(NAMES))
@@ -130,10 +131,11 @@ def test_a_centroid_that_nothing_is_near_to_stays() -> None:
 
 def test_linkage_is_the_merged_start_itself() -> None:
     f = patches()
-    made = centroids(f, 4, "linkage", 2, 9)
+    begun = begin(f, 4, "linkage", 2, 9)
+    made = ended(f, begun, "linkage")
     assert torch.allclose(made[0], merged_start(f, 4, 9))
     # From there a probe only gets a better loss.
-    settled = centroids(f, 4, "merged", 2, 9)
+    settled = ended(f, begun, "merged")
     assert loss(f, settled[0]) <= loss(f, made[0]) + 1e-7
 
 

@@ -1,0 +1,157 @@
+"""One run for ``bench_gain``: what its features are worth, by measures that need no luck.
+
+    python -m tests.benchmarks.gain_scores RUN DATA [--frozen] [--starts N] [--seed N] [--splits …]
+
+Clusterings from many starts, the linear probe, dense retrieval and the average precision of *same
+class* by cosine; with every image's counts, so that differences get intervals. Written into the
+run's folder as gain-SPLIT.json and gain-SPLIT.npz. One thread: two of these run side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
+from ppap.data import Dataset, open_dataset
+from ppap.evaluation.many_starts import STARTS, Found, Key, Looks, find_starts, score_starts
+from ppap.evaluation.per_image import Kind
+from ppap.evaluation.retrieval import Retrieval, patch_shares
+from ppap.evaluation.source import batches_of, labelled
+from ppap.evaluation.split import evaluate_split, features_of
+from ppap.study.same_class import same_class_unit
+from ppap.writing import writing
+from trainers.runs.folder import Run
+
+# Of the training images, for the average precision: 12 million pairs.
+PATCHES = 5000
+FIELDS = ("assignment", "starts", "pairs", "counts")
+
+
+class Scored(NamedTuple):
+    """What was written."""
+
+    record: dict[str, Any]
+    kinds: dict[str, Kind]
+
+
+@dataclass
+class Scoring:
+    """One run, and how it is scored."""
+
+    loaded: LoadedSegmenter
+    data: Path
+    frozen: bool
+    starts: int
+    seed: int
+    clusterings: dict[Key, Found] | None = None
+
+    def found(self) -> dict[Key, Found]:
+        """Clusterings of the training images; the same for all splits."""
+        if self.clusterings is None:
+            self.clusterings = find_starts(
+                self.loaded.segmenter,
+                self.dataset("train"),
+                self.starts,
+                tuple(STARTS),
+                ("frozen",) if self.frozen else ("trained",),
+                self.seed,
+                Looks(self.loaded.size, workers=0),
+            )
+        return self.clusterings
+
+    def dataset(self, split: str) -> Dataset:
+        """A split of the data set that the run was trained on."""
+        kind = str(self.loaded.config.get("dataset") or "") or None
+        return open_dataset(self.data, kind=kind, split=split)
+
+    def split(self, name: str) -> Scored:
+        """All measures on one split."""
+        train, split = self.dataset("train"), self.dataset(name)
+        segmenter, size = self.loaded.segmenter, self.loaded.size
+        plain = evaluate_split(segmenter, split, size=size, workers=0)
+        assert plain.counts is not None
+        many = score_starts(segmenter, split, self.found(), Looks(size, workers=0))
+        kinds = {one.start: one.images for one in many} | {"linear": plain.counts.kinds["linear"]}
+        record: dict[str, Any] = {"starts": {one.start: one.record() for one in many}}
+        record["linear"] = plain.linear.miou
+        record["area"] = 100 * self.area(split)
+        if name != train.split:  # an image would find itself
+            lookup = Retrieval(segmenter, frozen=self.frozen, size=size, workers=0)
+            found = lookup.score(split, lookup.fill(train, 20_000, seed=self.seed))
+            record["retrieval"] = found.scores.miou
+        return Scored(record, kinds)
+
+    @torch.no_grad()
+    def area(self, split: Dataset) -> float:
+        """Average precision of *same class* by cosine, over patches of one class each."""
+        chosen = labelled(split)
+        each = -(-PATCHES // len(chosen))
+        chance = torch.Generator().manual_seed(self.seed)
+        features, labels = [], []
+        with closing(batches_of(split, chosen, size=self.loaded.size, workers=0)) as source:
+            for batch in source:
+                found = features_of(self.loaded.segmenter, batch.inputs, frozen=self.frozen)
+                shares = patch_shares(batch.labels, *found.shape[1:3], len(split.classes))
+                for one, share in zip(found.flatten(1, 2), shares.flatten(1, 2), strict=True):
+                    pure = (share.max(dim=1).values == 1).nonzero()[:, 0]
+                    drawn = pure[torch.randperm(len(pure), generator=chance)[:each]]
+                    features.append(F.normalize(one[drawn].float(), dim=1))
+                    labels.append(share[drawn].argmax(dim=1))
+        return same_class_unit(torch.cat(features), torch.cat(labels)).area
+
+
+def write(folder: Path, split: str, scored: Scored) -> None:
+    """Keep it; the JSON comes last, so that half a result is none."""
+    arrays = {
+        f"{name}.{field}": getattr(kind, field)
+        for name, kind in scored.kinds.items()
+        for field in FIELDS
+    }
+    classes = next(iter(scored.kinds.values())).classes
+    with writing(folder / f"gain-{split}.npz") as path, path.open("wb") as file:
+        np.savez_compressed(file, classes=classes, **arrays)
+    with writing(folder / f"gain-{split}.json") as path:
+        path.write_text(json.dumps(scored.record), encoding="utf-8")
+
+
+def read(folder: Path, split: str) -> Scored:
+    """What ``write`` kept."""
+    record = json.loads((folder / f"gain-{split}.json").read_text(encoding="utf-8"))
+    with np.load(folder / f"gain-{split}.npz") as file:
+        names = {name.partition(".")[0] for name in file if name != "classes"}
+        classes = int(file["classes"])
+        kinds = {
+            name: Kind(classes, *(file[f"{name}.{field}"] for field in FIELDS)) for name in names
+        }
+    return Scored(record, kinds)
+
+
+def main() -> None:
+    """Score one run."""
+    made = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    made.add_argument("run", type=Path)
+    made.add_argument("data", type=Path)
+    made.add_argument("--frozen", action="store_true", help="the backbone's own features")
+    made.add_argument("--starts", type=int, default=10)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--splits", nargs="+", default=["train", "val"])
+    given = made.parse_args()
+    torch.set_num_threads(1)
+    loaded = load_segmenter(Run(given.run).to_evaluate(), device=torch.device("cpu"))
+    scoring = Scoring(loaded, given.data, given.frozen, given.starts, given.seed)
+    for split in given.splits:
+        if not (given.run / f"gain-{split}.json").exists():
+            write(given.run, split, scoring.split(split))
+
+
+if __name__ == "__main__":
+    main()
