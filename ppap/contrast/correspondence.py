@@ -135,7 +135,7 @@ def stego_loss(
         with_neighbour = of_units(here, near, chosen.neighbour_shift)
         rounds = []
         for _ in range(negatives):
-            others = other_images(images, generator=generator).to(device)
+            others = other_images(images, generator=generator).to(device, non_blocking=True)
             partner = Sampled(there.features[others], there.codes[others])
             rounds.append(of_units(here, partner, chosen.random_shift))
         with_others = torch.stack(rounds).mean()

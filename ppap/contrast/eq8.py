@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class Task:
     anchors: Tensor
     """int64 ``(A,)``, on the device of the projected features."""
     images: Tensor | None
-    """int64 ``(A,)`` likewise; None: the plain mean over the anchors."""
+    """int64 ``(A,)`` on the CPU; None: the plain mean over the anchors."""
     sets_of: Callable[[Tensor], PatchSets | Partition]
     """Rows of ``anchors``, int64 ``(a,)`` → their sets, bool ``(a, N)``."""
     temperature: float
@@ -88,7 +88,8 @@ def summed(z: Tensor, task: Task, gradient: Tensor | None) -> tuple[Tensor, Tens
     counted = torch.zeros((), dtype=torch.int64, device=z.device)
     sizes = torch.zeros(4, dtype=torch.int64, device=z.device)
     at_once = anchors_at_once(len(task.anchors), len(z) * z.element_size())
-    for rows in pieces(task.images, len(task.anchors), at_once, z.device):
+    for piece in pieces(task.images, len(task.anchors), at_once, z.device):
+        rows = piece.rows
         sets = task.sets_of(rows)
         count = sets.positive.sum(dim=1)
         filled = count > 0
@@ -100,7 +101,7 @@ def summed(z: Tensor, task: Task, gradient: Tensor | None) -> tuple[Tensor, Tens
                 (~filled).sum(),
             ]
         )
-        share, groups = shares(filled.to(z), None if task.images is None else task.images[rows])
+        share, groups = shares(filled.to(z), piece)
         counted += groups
         # More than one turn only where a single image has more anchors than fit.
         for start in range(0, len(rows), at_once):
@@ -127,39 +128,55 @@ def anchors_at_once(count: int, row_bytes: int) -> int:
     return math.ceil(count / max(1, math.ceil(count / limit)))
 
 
+class Piece(NamedTuple):
+    """Some of the anchors, of whole images."""
+
+    rows: Tensor
+    """Which of the anchors, int64 ``(a,)``."""
+    image: Tensor | None
+    """Which of the piece's images each is of, from 0, int64 ``(a,)``; None where images do not
+    count."""
+    images: int
+    """How many images they are of."""
+
+
 def pieces(
     images: Tensor | None, count: int, at_once: int, device: torch.device
-) -> Iterator[Tensor]:
+) -> Iterator[Piece]:
     """Rows of the anchors, at most ``at_once`` together, but never less than a whole image.
 
     How much an anchor counts depends on how many others of its image have positives, so these
-    must be known when its gradient is taken.
+    must be known when its gradient is taken. ``images`` is on the CPU, where all this is worked
+    out and sent to ``device`` at once: asking a GPU would let it wait.
     """
     if images is None:
-        yield from torch.arange(count, device=device).split(at_once) if count else ()
+        for some in torch.arange(count, device=device).split(at_once) if count else ():
+            yield Piece(some, None, 0)
         return
     order = images.argsort(stable=True)
-    start = stop = 0
-    for length in images[order].unique_consecutive(return_counts=True)[1].tolist():
+    lengths = images[order].unique_consecutive(return_counts=True)[1]
+    number = torch.arange(len(lengths)).repeat_interleave(lengths)
+    rows, image = (part.to(device, non_blocking=True) for part in (order, number))
+    start = stop = first = 0
+    for place, length in enumerate(lengths.tolist()):
         if stop > start and stop + length - start > at_once:
-            yield order[start:stop]
-            start = stop
+            yield Piece(rows[start:stop], image[start:stop] - first, place - first)
+            start, first = stop, place
         stop += length
     if stop > start:
-        yield order[start:stop]
+        yield Piece(rows[start:stop], image[start:stop] - first, len(lengths) - first)
 
 
-def shares(filled: Tensor, images: Tensor | None) -> tuple[Tensor, Tensor]:
+def shares(filled: Tensor, piece: Piece) -> tuple[Tensor, Tensor]:
     """How much each anchor counts, and how many images (or anchors) the sum is to be divided by.
 
     ``filled`` ``(a,)`` is 1 for an anchor with positives, else 0. An image without any
     positives is left out, as an anchor without them is.
     """
-    if images is None:
+    if piece.image is None:
         return filled, filled.sum().long()
-    _, image = images.unique(return_inverse=True)
-    per_image = torch.zeros_like(filled).index_add(0, image, filled)
-    return filled / per_image[image].clamp(min=1), (per_image > 0).sum()
+    per_image = filled.new_zeros(piece.images).index_add(0, piece.image, filled)
+    return filled / per_image[piece.image].clamp(min=1), (per_image > 0).sum()
 
 
 def one_block(

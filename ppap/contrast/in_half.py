@@ -81,9 +81,10 @@ def loss_in_half(
     Args:
         sets_of: anchors of one group → their sets.
         projected: z of every patch, unit vectors ``(N, D)``.
-        anchors: int64 ``(A,)``.
+        anchors: int64 ``(A,)``, on the CPU or where ``projected`` is.
         temperature: τ.
-        images: the group of each anchor, int64 ``(A,)``; the mean is taken per group first.
+        images: the group of each anchor, int64 ``(A,)``, beside the anchors; the mean is taken
+            per group first.
         published_scale: multiply by τ/0.07.
     """
     z = projected.float()
@@ -91,7 +92,7 @@ def loss_in_half(
     losses: list[Tensor] = []
     sizes = torch.zeros(4, dtype=torch.int64, device=z.device)
     for group in images.unique():
-        own = anchors[images == group]
+        own = anchors[images == group].to(z.device, non_blocking=True)
         sets = sets_of(own)
         count = sets.positive.sum(dim=1)
         empty = (count == 0).sum()

@@ -107,7 +107,8 @@ def chunked_loss(
     In half precision and under autocast everything is computed in float32. NaN or infinity in
     ``projected`` raises no error but gives a NaN loss, which a gradient scaler knows to skip.
     Where several processes share a batch, ``projected`` holds the patches of all of them, and
-    ``anchors`` those of this one: rows of the same tensor.
+    ``anchors`` those of this one: rows of the same tensor. Anchors and images on the CPU are
+    checked and sorted there, which no GPU has to wait for.
 
     Args:
         sets_of: a chunk of anchors, int64 ``(a,)`` → their sets, ``(a, N)``. A rule that draws by
@@ -133,7 +134,7 @@ def chunked_loss(
     """
     check_projected(projected)
     check_anchors(anchors, len(projected))
-    own = anchors.to(projected.device, torch.int64)
+    own = anchors.to(projected.device, torch.int64, non_blocking=True)
     check_temperature(temperature)
     task = Task(
         own,
@@ -242,7 +243,7 @@ def check_temperature(temperature: float) -> None:
 
 
 def checked_images(images: Tensor | None, anchors: Tensor) -> Tensor | None:
-    """``images`` as int64 beside the anchors; there must be one whole number for each."""
+    """``images`` as int64 on the CPU; there must be one whole number for each anchor."""
     if images is None:
         return None
     if not isinstance(images, Tensor) or images.dtype not in (torch.int64, torch.int32):
@@ -252,7 +253,7 @@ def checked_images(images: Tensor | None, anchors: Tensor) -> Tensor | None:
             f"images must have the shape (A,) = ({len(anchors)},), one for every anchor, "
             f"not {tuple(images.shape)}"
         )
-    return images.to(anchors.device, torch.int64)
+    return images.to("cpu", torch.int64)
 
 
 def check_sets(sets: PatchSets | Partition, anchors: Tensor, patches: int) -> None:

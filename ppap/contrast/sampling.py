@@ -37,7 +37,9 @@ def sampled_positions(
     check_count("count", count, 1)
     source = generator.device if generator is not None else torch.device("cpu")
     shape = (images, count, count, 2)
-    return (torch.rand(shape, generator=generator, device=source) * 2 - 1).to(device)
+    drawn = torch.rand(shape, generator=generator, device=source) * 2 - 1
+    # Nobody need wait for a GPU to take them; whoever wants them from one must.
+    return drawn.to(device=device, non_blocking=source.type == "cpu")
 
 
 def sample_at(maps: Tensor, positions: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def linear_loss_in_half(probe: LinearProbe, features: Tensor, labels: Tensor) ->
         TypeError, ValueError: as there.
     """
     check_label_maps(labels, len(features), probe.out_channels)
-    labels = labels.to(features.device)
+    labels = labels.to(features.device, non_blocking=True)
     logits = logits_in_half(probe, features.detach()).permute(0, 3, 1, 2)
     known = labels != VOID
     with torch.autocast(features.device.type, enabled=False):

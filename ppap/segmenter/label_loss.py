@@ -49,7 +49,7 @@ class _UpsampledCrossEntropy(torch.autograd.Function):
         # A shift of all classes at a position changes nothing, and upsamples as one.
         shifted = logits.detach() - logits.detach().amax(dim=1, keepdim=True)
         # Where the classes are not too far apart, then no exp of theirs can vanish or overflow.
-        near = not logits.is_cuda and bool(shifted.min() > -WIDEST)
+        near = logits.device.type == "cpu" and bool(shifted.min() > -WIDEST)
         total = logits.new_zeros(())
         gradient = torch.zeros_like(shifted) if keep else None
         images, rows = at_once(logits, labels)
@@ -110,7 +110,7 @@ def interpolation(patches: int, pixels: int, like: Tensor) -> Tensor:
 def at_once(logits: Tensor, labels: Tensor) -> tuple[int, int]:
     """How many images, and how many of their rows of pixels, to upsample together."""
     row = logits.shape[1] * labels.shape[2] * logits.element_size()
-    fit = (GPU_BYTES if logits.is_cuda else CPU_BYTES) // row
+    fit = (CPU_BYTES if logits.device.type == "cpu" else GPU_BYTES) // row
     images = min(len(labels), fit // labels.shape[1])
     return max(1, images), max(1, min(fit, labels.shape[1]))
 

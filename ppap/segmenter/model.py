@@ -231,15 +231,20 @@ class Segmenter(nn.Module):
                 f"frozen must have the shape (B, h, w, D) = {wanted}, as the trunk's output says, "
                 f"not {tuple(frozen.shape)}"
             )
-        return frozen.detach().to(self.backbone.mean.device, torch.float32)
+        return sent(frozen.detach(), self.backbone.mean.device, torch.float32)
 
     def placed(self, source: TrunkOutput) -> TrunkOutput:
         """A trunk's output on the device and in the precision of the backbone."""
         like = self.backbone.mean
         beside = source.beside
         if beside is not None:
-            beside = beside.to(like.device, torch.float32)
-        return TrunkOutput(source.tokens.to(like), beside, source.grid)
+            beside = sent(beside, like.device, torch.float32)
+        return TrunkOutput(sent(source.tokens, like.device, like.dtype), beside, source.grid)
+
+
+def sent(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A tensor on a device, in a precision: halves travel as halves, and nobody waits for them."""
+    return tensor.to(device, non_blocking=True).to(dtype)
 
 
 def rebuild(trained: Trained, backbone: Backbone, file: Path) -> Segmenter:

@@ -58,7 +58,8 @@ class LinearProbe(nn.Conv2d):
 
         Args:
             features: ``(B, h, w, D)``; detached.
-            labels: int64 ``(B, H, W)``, classes from 0 to C − 1, −1 where void.
+            labels: int64 ``(B, H, W)``, classes from 0 to C − 1, −1 where void; best on the CPU,
+                where they are checked without waiting for a GPU.
 
         Returns:
             The loss, without dimensions; 0 where every pixel is void.
@@ -69,7 +70,7 @@ class LinearProbe(nn.Conv2d):
         """
         check_label_maps(labels, len(features), self.out_channels)
         logits = self.logits(features.detach())
-        return upsampled_cross_entropy(logits, labels.to(features.device), VOID)
+        return upsampled_cross_entropy(logits, labels.to(features.device, non_blocking=True), VOID)
 
 
 def upsampled(maps: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:

@@ -107,25 +107,31 @@ class FeatureCache:
         )
 
     def batches(
-        self, lists: Iterable[Sequence[int] | Tensor], *, ahead: int = 2
+        self, lists: Iterable[Sequence[int] | Tensor], *, ahead: int = 2, pin: bool = False
     ) -> Generator[CachedBatch, None, None]:
         """One batch for each of several lists of numbers, read a little before it is wanted.
 
         Args:
             lists: as for ``batch``.
             ahead: batches that may wait in memory; 0 reads each when its turn comes.
+            pin: into memory that a GPU can read by itself.
 
         Raises:
             IndexError, CacheError: as ``batch``, when its turn comes.
         """
+
+        def read(indices: Sequence[int] | Tensor) -> CachedBatch:
+            found = self.batch(indices)
+            return pinned(found) if pin else found
+
         if not ahead:
-            yield from map(self.batch, lists)
+            yield from map(read, lists)
             return
         waiting: deque[Future[CachedBatch]] = deque()
         pool = ThreadPoolExecutor(1, thread_name_prefix="cache")
         try:
             for indices in lists:
-                waiting.append(pool.submit(self.batch, indices))
+                waiting.append(pool.submit(read, indices))
                 if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
@@ -169,3 +175,11 @@ class FeatureCache:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def pinned(batch: CachedBatch) -> CachedBatch:
+    """The same in page-locked memory; what a network does not need stays where it is."""
+    tokens, beside, grid = batch.trunk
+    trunk = TrunkOutput(tokens.pin_memory(), None if beside is None else beside.pin_memory(), grid)
+    frozen, labels = (None if x is None else x.pin_memory() for x in (batch.frozen, batch.labels))
+    return batch._replace(trunk=trunk, frozen=frozen, labels=labels)

@@ -186,18 +186,25 @@ def device_of(device: str | torch.device, local_rank: int, *, several: bool) -> 
     return torch.device(wanted)
 
 
-def gather_rows(x: Tensor, world: World) -> Tensor:
+def gather_rows(x: Tensor, world: World, *, check: bool = True) -> Tensor:
     """The rows of all processes, in their order: ``(N, …)`` → ``(size · N, …)``.
 
     Where ``x`` has a gradient, so has the result: backward sums what all processes send into this
     one's rows. All processes must go backward then.
+
+    Args:
+        x: this process's rows.
+        world: all processes.
+        check: hold the shapes of all against each other first, for which a GPU is waited for; in
+            every process or in none. Rows that differ unchecked would be waited for for ever.
 
     Raises:
         DistributedError: the processes have different numbers of rows, or wider ones.
     """
     if world.size == 1:
         return x
-    check_same_shape(x, world)
+    if check:
+        check_same_shape(x, world)
     gathered: Tensor = _GatherRows.apply(x, world)
     return gathered
 
@@ -249,7 +256,7 @@ def global_mean(loss: Tensor, counted: Tensor, world: World) -> Tensor:
     """
     if world.size == 1:
         return loss
-    own = counted.detach().to(loss.device, torch.int64)
+    own = counted.detach().to(loss.device, torch.int64, non_blocking=True)
     total = own.clone()
     dist.all_reduce(total)
     return loss * (own.double() / total.clamp(min=1)).to(loss.dtype)
@@ -269,7 +276,8 @@ def sum_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
             torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in bucket
         ]
         # How many processes have a gradient of it goes along with each.
-        has = torch.tensor([float(p.grad is not None) for p in bucket]).to(parts[0])
+        has = torch.tensor([float(p.grad is not None) for p in bucket])
+        has = has.to(parts[0], non_blocking=True)
         flat = torch.cat([*parts, has])
         dist.all_reduce(flat)
         *sums, anywhere = flat.split([*(p.numel() for p in bucket), len(bucket)])

@@ -213,7 +213,7 @@ def load(
     if not wanted:
         return
     if isinstance(source, CachedSource):
-        with closing(source.cache.batches(wanted, ahead=AHEAD if workers else 0)) as kept:
+        with closing(source.cache.batches(wanted, ahead=AHEAD if workers else 0, pin=pin)) as kept:
             yield from map(from_cache, kept)
         return
     found = _reading(source, wanted, min(workers, len(wanted)), pin)

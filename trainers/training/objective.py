@@ -56,6 +56,8 @@ class Objective:
         self.classes = classes
         self.world = world
         self.pool = pool
+        self.checked = False
+        """Whether all processes are known to bring as many rows; every step has the same."""
         self.stego = StegoSettings(
             config.self_weight,
             config.self_shift,
@@ -97,7 +99,8 @@ class Objective:
             negatives=self.config.far_images,
             generator=generator(self.config.seed, "positions", step, self.world.rank),
         )
-        return StepLoss(found.loss, torch.tensor(len(streams.tuned), device=found.loss.device))
+        counted = torch.full((), len(streams.tuned), device=found.loss.device)
+        return StepLoss(found.loss, counted)
 
     def _contrast(
         self, streams: TrainingFeatures, step: int, patch_labels: Tensor | None
@@ -105,15 +108,20 @@ class Objective:
         config, world = self.config, self.world
         images, patches = len(streams.guidance), streams.guidance[0, :, :, 0].numel()
         # All patches of the whole batch are candidates, those of other processes, too.
-        f = gather_rows(unit(streams.guidance.flatten(0, 2)), world)  # (N, D)
-        z = gather_rows(streams.projected, world)  # (N, D)
-        labels = None if patch_labels is None else gather_rows(patch_labels.to(f.device), world)
+        check = not self.checked
+        f = gather_rows(unit(streams.guidance.flatten(0, 2)), world, check=check)  # (N, D)
+        z = gather_rows(streams.projected, world, check=check)  # (N, D)
+        labels = patch_labels
+        if labels is not None:
+            labels = gather_rows(labels.to(f.device, non_blocking=True), world, check=check)
+        self.checked = True
         protocol = Protocol.of(config.protocol)
         group = GROUP if protocol.anchor_groups else patches
         # Published: what is left beyond the last whole group has no anchors.
         groups = images * patches // group
         chosen = anchors_of(groups * world.size, group, config.anchors, config.seed, step)
-        own = chosen[world.rank * groups : (world.rank + 1) * groups].flatten().to(f.device)
+        # On the CPU, where they can be checked and sorted without waiting for a GPU.
+        own = chosen[world.rank * groups : (world.rank + 1) * groups].flatten()
         sets_of = self._rule(f, step, protocol)
         right = whole = torch.zeros((), dtype=torch.int64, device=f.device)
 

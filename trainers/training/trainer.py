@@ -34,6 +34,8 @@ logger = logging.getLogger("trainers")
 
 Outcome = Literal["finished", "stopped"]
 NOISE = "noise"
+# Rules in which each process draws by chance for itself.
+DRAWN_BY_PROCESS = ("hp", STEGO)
 # Of images that have changed, so many are named.
 NAMED = 3
 # Images at a time whose patches the centroids may start from.
@@ -249,7 +251,8 @@ class Trainer:
 
     def _trunk(self, batch: TrainingBatch) -> TrunkOutput:
         if isinstance(batch.inputs, Tensor):
-            return self.segmenter.trunk(batch.inputs.to(self.device).float() / 255)
+            images = batch.inputs.to(self.device, non_blocking=True)
+            return self.segmenter.trunk(images.float() / 255)
         return self.segmenter.placed(batch.inputs)
 
     def _loss(
@@ -291,12 +294,12 @@ class Trainer:
     def _probe_losses(
         self, tuned: Tensor, labels: Tensor | None, numbers: dict[str, float | Tensor]
     ) -> list[Tensor]:
-        images = torch.tensor(len(tuned), device=self.device)
+        images = torch.full((), len(tuned), device=self.device)
         cluster = self.probing.cluster_loss(tuned)
         parts = [self._part("cluster_loss", cluster, images, numbers)]
         numbers["cluster_loss"] /= len(self.probing.candidates)
         if labels is not None:
-            labels = labels.to(self.device, torch.int64)
+            # Still on the CPU: there they are checked without waiting for a GPU.
             linear = self.probing.linear_loss(tuned, labels)
             parts.append(self._part("linear_loss", linear, (labels >= 0).sum(), numbers))
         return parts
@@ -362,6 +365,7 @@ class Trainer:
                 "precut": self.prepared.splits.precut,
                 "cached": self.prepared.cached,
                 "pending": self.pending,
+                "processes": self.world.size,
             },
         )
 
@@ -417,6 +421,11 @@ class Trainer:
                 was,
                 now,
             )
+        told = otherwise_shared(
+            training.get("processes", self.world.size), self.world.size, self.config.rule
+        )
+        if told:
+            logger.warning("Until %s %s", name, told)
         self.segmenter.load_trained(checkpoint.trained, self.run.checkpoints / name)
         self.updating.load(training)
         self.probing.load(training["probing"])
@@ -424,3 +433,22 @@ class Trainer:
         self.records.before = training["seconds"]
         self.pending = training["pending"]
         self.step = checkpoint.step
+
+
+def otherwise_shared(before: int, now: int, rule: str) -> str:
+    """What to say where each batch is shared by another number of processes than before."""
+    if before == now:
+        return ""
+    count = {1: "one process"}.get(before, f"{before} processes")
+    after = {1: "one"}.get(now, str(now))
+    if rule in DRAWN_BY_PROCESS:
+        return (
+            f"each batch was shared by {count}, and from here on by {after}: with rule={rule} each "
+            "process draws by chance for itself, so the run goes on with other draws than an "
+            "uninterrupted one."
+        )
+    return (
+        f"each batch was shared by {count}, and from here on by {after}: every step sees the same "
+        "images and anchors, but adds up in another order, so the last digits may differ from an "
+        "uninterrupted run's."
+    )
