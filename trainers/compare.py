@@ -16,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from ppap.backbones.naming import absolute
+from ppap.evaluation.markdown import table
 from ppap.machine import cores
 from ppap.places import ROOT
+from trainers.ablations import starts
 from trainers.ablations.cells import COLUMNS, Cell, cell, numbers
 from trainers.ablations.differences import NO_INTERVAL, Against, about, against, columns_of, record
 from trainers.command import DONE, FAILED, WRONG, Parser, as_command, expanded, say
@@ -52,7 +54,8 @@ Every run is a folder in --out, trained by trainers.train and evaluated by train
 is finished is not done again, and what was interrupted goes on, so the same command continues. The
 table is printed and written to table.md, table.csv and table.json; below it, and in
 differences.json, stand the differences to the baseline (or to the first rule), with intervals over
-the images of the evaluation.
+the images of the evaluation. With --set report_starts=10 two more tables: scores from ten starts of
+each kind, and what training gained over frozen features.
 
 exit status: 0 all runs are finished; 1 some run failed; 2 wrong arguments, or files that are
 missing or do not fit: nothing was started.
@@ -131,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reference = reference_of(given.rules)
     found = differences(tasks, given.rules, reference)
     text = as_markdown(rows, given.seeds) + differences_text(found, reference, len(given.seeds))
+    text += starts_text(rows, gains(tasks, given.rules), len(given.seeds))
     write_text(given.out / "table.md", text)
     write_text(given.out / "table.csv", as_csv(rows))
     write_text(given.out / "table.json", as_json(rows))
@@ -282,6 +286,28 @@ def differences_text(found: dict[str, Against], reference: str, seeds: int) -> s
     for said in about(TITLES[reference], found, seeds):
         lines += ["", said]
     return "\n".join([*lines, ""]) if lines else ""
+
+
+def gains(tasks: Sequence[Task], rules: Sequence[str]) -> dict[str, Against]:
+    """What training gained over frozen features from many starts, where reports tell it."""
+    return {
+        TITLES[rule]: starts.gained(
+            [task.run for task in tasks if task.rule == rule and finished(task.run)]
+        )
+        for rule in rules
+        if rule != "frozen"
+    }
+
+
+def starts_text(rows: dict[str, Row], gained: dict[str, Against], seeds: int) -> str:
+    """Scores from many starts and what training gained; empty where no report has them."""
+    scores = starts.score_cells({TITLES[rule]: found for rule, found in rows.items()})
+    if scores is None:
+        return ""
+    text = f"\n{table(*scores)}\n\n{starts.ABOUT}\n"
+    if gain := starts.gain_cells(gained):
+        text += f"\n{table(*gain)}\n\n{starts.about_gains(seeds)}\n"
+    return text
 
 
 def differences_json(found: dict[str, Against], reference: str) -> str:

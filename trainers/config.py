@@ -247,6 +247,13 @@ class Config:
     )
     log_every: int = setting(10, "Steps between lines of metrics.", least=1, most=1_000_000)
     crf: bool = setting(False, "Report with CRF, too.")
+    report_starts: int = setting(
+        0,
+        "Report clusterings from so many starts of each kind, too, of trained and of frozen "
+        "features (docs/starts.md); 0: none.",
+        least=0,
+        most=100,
+    )
     tensorboard: bool = setting(False, "Write TensorBoard files, too.")
     seed: int = setting(0, "Decides everything that is left to chance.", least=0, most=2**31 - 1)
 

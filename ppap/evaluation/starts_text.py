@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ppap.evaluation.cells import NOTHING, per_cent
@@ -16,6 +16,8 @@ ABOUT = (
     "{seed}). U-Acc and U-mIoU are of the one with the least loss, which needs no labels; of all: "
     "mean ± deviation over the starts."
 )
+# Names of numbers in tables of runs.
+MEASURE, FROZEN, OVER = "U-mIoU", "frozen features", "over starts"
 TITLES = {"noise": "Noise", "spread": "Spread", "merged": "Merged", "linkage": "Linkage"}
 
 
@@ -72,3 +74,24 @@ def about(found: dict[str, Any]) -> str:
 def counted(count: int, what: str) -> str:
     """``2 images``."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def names(start: str) -> tuple[str, str, str]:
+    """Names of a kind of start's score, its deviation over starts, its score when frozen."""
+    name = f"{MEASURE}, {TITLES[start].lower()}"
+    return name, f"{name}, {OVER}", f"{name}, {FROZEN}"
+
+
+def numbers_of(report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """What a report tells of its clusterings from many starts; nothing where it has none."""
+    rows = (report.get("starts") or {}).get("rows") or []
+    for start in TITLES:
+        name, over, frozen = names(start)
+        for row in rows:
+            if row["start"] != start or row["miou"] is None:
+                continue
+            of_frozen = row["features"] == "frozen"
+            title = frozen if of_frozen else name
+            yield title, float(row["miou"])
+            if len(row["mious"]) > 1:
+                yield f"{title}, {OVER}" if of_frozen else over, statistics.stdev(row["mious"])

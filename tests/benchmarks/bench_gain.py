@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,14 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "purer, lr 1e-4": ("phi0=0.8", "psi0=0.3", "lr=1e-4"),
     "τ 0.2": ("temperature=0.2",),
     "τ 0.07": ("temperature=0.07",),
+    "lr 1e-5": ("lr=1e-5",),
+    "τ 0.2, lr 1e-4": ("temperature=0.2", "lr=1e-4"),
+    "τ 0.2, lr 3e-5": ("temperature=0.2", "lr=3e-5"),
+    "τ 0.07, lr 1e-4": ("temperature=0.07", "lr=1e-4"),
+    "τ 0.07, lr 3e-5": ("temperature=0.07", "lr=3e-5"),
+    "purer, τ 0.07, lr 1e-4": ("phi0=0.8", "psi0=0.3", "temperature=0.07", "lr=1e-4"),
+    "τ 0.07, lr 3e-5, three times as long": ("temperature=0.07", "lr=3e-5", "epochs=9"),
+    "lr 3e-5, twice the batch": ("lr=3e-5", "batch=20"),
     "factor τ/0.07": ("published_scale=true",),
     "half the batch": ("batch=5",),
     "twice the batch": ("batch=20",),
@@ -75,6 +84,7 @@ def main() -> None:
     made.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     made.add_argument("--starts", type=int, default=5)
     made.add_argument("--splits", nargs="+", default=["train", "val"])
+    made.add_argument("--images", type=int, default=100, help="most that are scored of a split")
     made.add_argument("--jobs", type=int, default=2, help="side by side, a core each")
     made.add_argument("--tables", action="store_true", help="of what there is; train nothing")
     given = made.parse_args()
@@ -108,6 +118,7 @@ def run(given: argparse.Namespace, name: str, seed: int) -> None:
         call("trainers.train", *first, "--out", folder, "--data", given.data, *cache, *begun)
     if not all((folder / f"gain-{split}.json").exists() for split in given.splits):
         how = ["--starts", given.starts, "--seed", seed, "--splits", *given.splits]
+        how += ["--images", given.images]
         how += ["--frozen"] if name == "frozen" else []
         call("tests.benchmarks.gain_scores", folder, given.data, *how)
 
@@ -183,8 +194,13 @@ class Tables:
             sides = [[one.kinds[kind] for one in side] for side in (before, some)]
             cells.append(marked(of_kinds(*sides).miou))
         for name in self.measures[1:]:
-            cells.append(differences(before, some, lambda one, name=name: one.record[name]))
+            cells.append(differences(before, some, partial(measure, name)))
         return [*cells, differences(before, some, mean_of_starts)]
+
+
+def measure(name: str, one: Scored) -> float:
+    """A number of a record."""
+    return float(one.record[name])
 
 
 def mean_of_starts(one: Scored) -> float:

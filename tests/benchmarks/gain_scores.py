@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ import torch.nn.functional as F
 
 from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
 from ppap.data import Dataset, open_dataset
+from ppap.evaluation.counting import spread
 from ppap.evaluation.many_starts import STARTS, Found, Key, Looks, find_starts, score_starts
 from ppap.evaluation.per_image import Kind
 from ppap.evaluation.retrieval import Retrieval, patch_shares
@@ -52,6 +53,7 @@ class Scoring:
     frozen: bool
     starts: int
     seed: int
+    images: int
     clusterings: dict[Key, Found] | None = None
 
     def found(self) -> dict[Key, Found]:
@@ -75,7 +77,8 @@ class Scoring:
 
     def split(self, name: str) -> Scored:
         """All measures on one split."""
-        train, split = self.dataset("train"), self.dataset(name)
+        train = self.dataset("train")
+        split = some(self.dataset(name), self.images)
         segmenter, size = self.loaded.segmenter, self.loaded.size
         plain = evaluate_split(segmenter, split, size=size, workers=0)
         assert plain.counts is not None
@@ -100,13 +103,20 @@ class Scoring:
         with closing(batches_of(split, chosen, size=self.loaded.size, workers=0)) as source:
             for batch in source:
                 found = features_of(self.loaded.segmenter, batch.inputs, frozen=self.frozen)
-                shares = patch_shares(batch.labels, *found.shape[1:3], len(split.classes))
+                shares = patch_shares(
+                    batch.labels, found.shape[1], found.shape[2], len(split.classes)
+                )
                 for one, share in zip(found.flatten(1, 2), shares.flatten(1, 2), strict=True):
                     pure = (share.max(dim=1).values == 1).nonzero()[:, 0]
                     drawn = pure[torch.randperm(len(pure), generator=chance)[:each]]
                     features.append(F.normalize(one[drawn].float(), dim=1))
                     labels.append(share[drawn].argmax(dim=1))
         return same_class_unit(torch.cat(features), torch.cat(labels)).area
+
+
+def some(dataset: Dataset, most: int) -> Dataset:
+    """At most so many labelled images, drawn evenly over the split."""
+    return replace(dataset, items=tuple(dataset.items[i] for i in spread(labelled(dataset), most)))
 
 
 def write(folder: Path, split: str, scored: Scored) -> None:
@@ -143,11 +153,12 @@ def main() -> None:
     made.add_argument("--frozen", action="store_true", help="the backbone's own features")
     made.add_argument("--starts", type=int, default=10)
     made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--images", type=int, default=100, help="most that are scored of a split")
     made.add_argument("--splits", nargs="+", default=["train", "val"])
     given = made.parse_args()
     torch.set_num_threads(1)
     loaded = load_segmenter(Run(given.run).to_evaluate(), device=torch.device("cpu"))
-    scoring = Scoring(loaded, given.data, given.frozen, given.starts, given.seed)
+    scoring = Scoring(loaded, given.data, given.frozen, given.starts, given.seed, given.images)
     for split in given.splits:
         if not (given.run / f"gain-{split}.json").exists():
             write(given.run, split, scoring.split(split))

@@ -196,6 +196,33 @@ def test_runs_find_a_backbones_file_from_their_own_folder(
     assert compare.changes("ppap", 0, plain) == ["rule=ppap", "seed=0"]
 
 
+def test_many_starts_have_tables_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rule, skill in (("ppap", 0.7), ("tps", 0.5)):
+        for seed in (0, 1):
+            finish_counted(tmp_path / f"{rule}-seed{seed}", skill, seed + len(rule), starts=3)
+    given = ["camvid", "--out", str(tmp_path), "--rules", "ppap", "tps", "--seeds", "0", "1"]
+    assert main(given) == 0
+    _, scores, gains = capsys.readouterr().out.split("U-mIoU, noise ")
+    found = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for part in (scores, gains)
+        for line in part.splitlines()
+        if line.startswith(("| PPAP", "| TPS", "| Frozen features"))
+    ]
+    assert [row[0] for row in found] == ["Frozen features", "PPAP", "TPS", "PPAP", "TPS"]
+    made = json.loads((tmp_path / "table.json").read_text())["ppap"]
+    score, over = made["U-mIoU, linkage"], made["U-mIoU, linkage, over starts"]
+    assert over["mean"] == 1
+    assert found[1][4] == f"{score['mean']:.1f} ± {score['deviation']:.1f} ± 1.0"
+    assert found[0][4].startswith(f"{made['U-mIoU, linkage, frozen features']['mean']:.1f} ± ")
+    points = [float(cell.split()[0].replace("−", "-")) for cell in found[3][1:]]
+    assert all(10 < one < 30 for one in points)
+    assert points[3] == round(score["mean"] - made["U-mIoU, linkage, frozen features"]["mean"], 1)
+    assert all(abs(float(cell.split()[0].replace("−", "-"))) < 5 for cell in found[4][1:])
+
+
 def test_differences_to_the_baseline_stand_below_the_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -201,12 +201,14 @@ def test_two_steps_with_a_random_network(name: str, home: Path) -> None:
 def test_two_steps_and_the_report(name: str, home: Path) -> None:
     config = find(name).config
     crf = config.crf and why_unavailable() is None
-    run = two_steps(name, data_of(name, home), home, f"crf={crf}")
+    starts = int(config.dataset == "camvid")
+    run = two_steps(name, data_of(name, home), home, f"crf={crf}", f"report_starts={starts}")
     report = json.loads((run.folder / "report.json").read_text())
     for part in (report, *([report["crf"]] if crf else [])):
         for probe in ("cluster", "linear"):
             assert 0 <= part[probe]["miou"] <= 100
             assert 0 <= part[probe]["accuracy"] <= 100
+    assert ("starts" in report) is bool(starts)
     assert (report.get("distance") is not None) is (config.dataset == "imagenet_s")
     assert (run.folder / "report/report.html").stat().st_size > 1000
     # The random network is none of the paper's, and must not stand beside its figures.

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from ppap.evaluation.starts_text import numbers_of
 from trainers.runs.folder import Run
 
 COLUMNS = (
@@ -40,6 +41,7 @@ def numbers(run: Run) -> Iterator[tuple[str, float]]:
         for name, probe, measure in COLUMNS:
             if part and part.get(probe) and part[probe][measure] is not None:
                 yield name + suffix, float(part[probe][measure])
+    yield from numbers_of(report)
     seconds = run.state().get("seconds")
     if seconds:
         yield "minutes", float(seconds) / 60

@@ -15,6 +15,7 @@ from ppap.backbones import VITS
 from ppap.evaluation import markdown
 from ppap.evaluation.paper import PaperRow, rows_for
 from ppap.evaluation.report import write_text
+from trainers.ablations import starts
 from trainers.ablations.cells import COLUMNS, Cell, cell, numbers
 from trainers.ablations.conclusion import MEASURE, conclusion
 from trainers.ablations.differences import (
@@ -53,6 +54,8 @@ class Row(NamedTuple):
     """Without CRF, then with it; those that the paper has."""
     against: Against = NOTHING
     """The difference to the first row."""
+    gained: Against = NOTHING
+    """What training gained over frozen features, from many starts."""
 
     def in_paper(self, measure: str) -> tuple[float | None, int | None]:
         """The paper's number for a measure, and its table."""
@@ -99,6 +102,7 @@ def table(runner: Runner, ablation: Ablation) -> Table:
                 numbers=over_seeds(folders),
                 paper=tuple(paper_rows(planned[0], reports)),
                 against=against(first, folders),
+                gained=starts.gained(folders),
             )
         )
         notes |= {note: None for report in reports for note in weighty(report)}
@@ -177,6 +181,8 @@ def as_markdown(made: Table) -> str:
     if head_and_lines := difference_cells(made):
         parts += ["## Differences to the first row", markdown.table(*head_and_lines)]
     parts += differences_about(made)
+    for title, head, lines, about_it in starts_tables(made):
+        parts += [f"## {title}", markdown.table(head, lines), about_it]
     parts.append(f"{KEY} {CITED}" if any(row.paper for row in made.rows) else KEY)
     return "\n\n".join(parts) + "\n"
 
@@ -234,6 +240,20 @@ def differences_about(made: Table) -> list[str]:
     """What the differences are, and why some are missing."""
     found = {str(place): row.against for place, row in enumerate(made.rows)}
     return about("the first row", found, len(made.ablation.seeds))
+
+
+def starts_tables(made: Table) -> list[tuple[str, list[str], list[list[str]], str]]:
+    """Title, head, rows and a sentence: scores from many starts, and what training gained."""
+    titles = [markdown.text(row.combination.title) for row in made.rows]
+    found = []
+    numbers = {title: row.numbers for title, row in zip(titles, made.rows, strict=True)}
+    if scores := starts.score_cells(numbers):
+        found.append(("From many starts", *scores, starts.ABOUT))
+    gains = {title: row.gained for title, row in zip(titles, made.rows, strict=True)}
+    if gain := starts.gain_cells(gains):
+        said = starts.about_gains(len(made.ablation.seeds))
+        found.append(("Trained minus frozen features", *gain, said))
+    return found
 
 
 def cell_text(row: Row, name: str) -> str:

@@ -116,6 +116,8 @@ def wanted_report(given: argparse.Namespace, target: Run, config: Config) -> Wan
         split=config.eval_split,
         kind=config.dataset or None,
         refine=("crf",) if config.crf else (),
+        starts=config.report_starts,
+        seed=config.seed,
         json=target.folder / "report.json",
         pictures=target.folder / "report",
         device=config.device,

@@ -252,6 +252,7 @@ def refuse_bad_data(
 
     Raises:
         DataError: there are some.
+        SettingError: the report wants labels of the training images, and there are none.
     """
     if config.dataset == SAMPLES:
         return
@@ -275,6 +276,14 @@ def refuse_bad_data(
         if config.on_error != "skip":
             mend += ", or leave out what cannot be read with on_error=skip"
         raise DataError(folder or "the data set", f"has {len(errors)} errors, listed above: {mend}")
+    if report and config.report_starts:
+        training = open_dataset(folder, kind=config.dataset or None, split=config.train_split)
+        if all(item.labels is None for item in training.items):
+            raise SettingError(
+                "report_starts",
+                f"report_starts={config.report_starts} needs label maps of the split "
+                f"'{training.split}', which has none: set report_starts=0.",
+            )
 
 
 def looked_through(config: Config, folder: Path | None, split: str) -> list[Finding]:

@@ -127,7 +127,7 @@ export function ablationView(reply) {
   if (reply.conclusion) body.append(conclusion(reply.conclusion));
   for (const { title, columns, rows } of reply.tables) {
     if (title) body.append(h("h3", {}, title));
-    const head = columns.map((name) => h("th", {}, hint(name, reply.hints[name])));
+    const head = columns.map((name) => h("th", {}, name ? hint(name, reply.hints[name]) : ""));
     body.append(h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, i) => h(i ? "td" : "th", {}, cell))))))));
   }
   body.append(h("ul", { class: "notes" }, reply.notes.map((note) => h("li", {}, note))), h("p", { class: "help" }, "Mean ± deviation over the seeds that are finished; the paper's numbers are for its own settings."));

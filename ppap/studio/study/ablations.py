@@ -30,6 +30,7 @@ from trainers.ablations.table import (
     concluded,
     difference_cells,
     differences_about,
+    starts_tables,
     table,
 )
 from trainers.launching.runner import Runner
@@ -176,6 +177,8 @@ class Ablating:
             for title, suffix in (("", ""), *((("with CRF", CRF),) if crf else ()))
             for head, rows in [cells(made, suffix)]
         ] + differences(made)
+        many = starts_tables(made)
+        tables += [{"title": title, "columns": head, "rows": rows} for title, head, rows, _ in many]
         return {
             "name": ablation.name,
             "about": ablation.as_dict(),
@@ -184,9 +187,11 @@ class Ablating:
                 for key in ("total", "finished", "running", "waiting", "stopped", "failed")
             },
             "tables": tables,
-            "notes": [*made.notes, *differences_about(made)],
+            "notes": [*made.notes, *differences_about(made), *(one[-1] for one in many)],
             "conclusion": concluded(made),
-            "hints": {column: hint(column) for one in tables for column in one["columns"]},
+            "hints": {
+                column: hint(column) for one in tables for column in one["columns"] if column
+            },
             "csv": as_csv(made),
             "ended": ended,
             "said": said(folder_of(self.runner.root, ablation.name)) if ended else "",

@@ -79,12 +79,13 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "keep",
             "log_every",
             "crf",
+            "report_starts",
             "tensorboard",
         ),
     ),
     (
         "Machine",
-        ("device", "precision", "compile", "workers", "cache", "cache_gb", "seed"),
+        ("device", "devices", "precision", "compile", "workers", "cache", "cache_gb", "seed"),
     ),
 )
 OWN = {"k_share": ("knn",), "clusters": ("kmeans",), "pool_size": ("hp",), "rho": ("hp",)}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ppap.evaluation.starts_text import about, gain_rows, rows
+import pytest
+
+from ppap.evaluation.starts_text import about, gain_rows, numbers_of, rows
 
 
 def found(images: int, starts: int, low: float | None) -> dict[str, Any]:
@@ -29,6 +31,18 @@ def test_one_is_said_as_one_and_no_interval_is_explained_that_is_not_there() -> 
     many = about(found(1200, 10, 0.5))
     assert many.startswith("10 clusterings of each kind, found in 1,200 images of the split")
     assert many.endswith("each side keeps its own map of clusters to classes, found on all images.")
+
+
+def test_numbers_for_tables_of_runs() -> None:
+    one = found(9, 2, 0.5)
+    one["rows"][0] |= {"miou": 20.0, "mious": [20.0, 24.0]}
+    one["rows"].append({**one["rows"][0], "features": "frozen", "miou": 30.0, "mious": [30.0]})
+    assert dict(numbers_of({"starts": one})) == {
+        "U-mIoU, noise": 20,
+        "U-mIoU, noise, over starts": pytest.approx(8**0.5),
+        "U-mIoU, noise, frozen features": 30,
+    }
+    assert list(numbers_of({})) == []
 
 
 def test_cells() -> None:

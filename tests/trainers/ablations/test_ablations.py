@@ -562,7 +562,7 @@ def test_a_row_is_the_mean_and_sample_deviation_beside_the_papers(
         "recipe rule seeds U-Acc paper U-mIoU paper L-Acc paper L-mIoU paper minutes paper's table",
         "coco\\_vits16 ppap 3 13.0 ± 2.6 59.9 14.0 ± 2.6 25.0 15.0 ± 2.6 74.3 16.0 ± 2.6 42.1 "
         "3.0 ± 2.6 Table 10",
-        "coco\\_vits16 knn 1 of 3 30.0 — 31.0 — 32.0 — 33.0 — 2.0 —",
+        "coco\\_vits16 knn 1 of 3 30.0 – 31.0 – 32.0 – 33.0 – 2.0 –",
     ]
     assert "17.0 ± 2.6 62.9 18.0 ± 2.6 26.5 19.0 ± 2.6 76.0 20.0 ± 2.6 43.3" in cells(crf)[1]
     assert "- 4 of 6 runs are finished: the table is not complete." in plain
@@ -604,8 +604,8 @@ def test_the_papers_row_is_there_before_anything_is_finished(
     made = table(Runner(tmp_path), study)
     assert made.rows[0].numbers == {}
     plain, crf = as_markdown(made).split("## With CRF")
-    assert cells(plain)[1].endswith("ppap 0 of 3 — 59.9 — 25.0 — 74.3 — 42.1 — Table 10")
-    assert cells(crf)[1].endswith("ppap 0 of 3 — 62.9 — 26.5 — 76.0 — 43.3 — Table 1")
+    assert cells(plain)[1].endswith("ppap 0 of 3 – 59.9 – 25.0 – 74.3 – 42.1 – Table 10")
+    assert cells(crf)[1].endswith("ppap 0 of 3 – 62.9 – 26.5 – 76.0 – 43.3 – Table 1")
 
 
 def test_a_table_says_what_makes_its_numbers_flatter(tmp_path: Path, study: Ablation) -> None:

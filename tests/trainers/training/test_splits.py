@@ -316,6 +316,16 @@ def test_the_evaluation_is_looked_at_too(data: Path) -> None:
     refuse_bad_data(config(eval_split="nothing"), data, report=True)
 
 
+def test_many_starts_need_labels_of_the_training_images(data: Path) -> None:
+    wanted = config(report_starts=2)
+    refuse_bad_data(wanted, data, report=True)
+    for stem in names(open_dataset(data, split="train")):
+        (data / f"labels/{stem}.png").unlink()
+    refuse_bad_data(wanted, data, report=False)
+    with pytest.raises(SettingError, match="report_starts=2 needs label maps of the split 'train'"):
+        refuse_bad_data(wanted, data, report=True)
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere does not exist"):
         refuse_bad_data(config(), tmp_path / "nowhere", report=True)

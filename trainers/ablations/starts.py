@@ -1,0 +1,107 @@
+"""Tables of runs whose reports have clusterings from many starts (the setting ``report_starts``).
+
+Three things scatter and are told apart: starts of one clustering, seeds of a training, images. A
+score is the mean over seeds ± over seeds ± over starts; what training gained over frozen features
+has an interval over images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from ppap.evaluation import per_image
+from ppap.evaluation.cells import NOTHING as NO_NUMBER
+from ppap.evaluation.many_starts import STARTS
+from ppap.evaluation.paired import Interval, in_words, of_kinds
+from ppap.evaluation.starts_text import OVER, names
+from trainers.ablations.cells import Cell
+from trainers.ablations.differences import OLD, Against, mark_of, scored
+from trainers.runs.folder import Run
+from trainers.runs.values import read_json
+
+ABOUT = (
+    "U-mIoU from many starts: of the clustering with the least loss, mean over the "
+    "seeds ± over the seeds ± over the starts of a seed."
+)
+GAINS = "What training gained over the frozen features, in points of U-mIoU. {words}"
+
+
+def score_cells(rows: Mapping[str, Mapping[str, Cell]]) -> tuple[list[str], list[list[str]]] | None:
+    """Titles and rows of the scores, frozen features first; None where nothing was measured.
+
+    Args:
+        rows: each row's numbers by name, over its seeds.
+    """
+    titles = [names(start)[0] for start in STARTS]
+    if not any(name in found for found in rows.values() for name in titles):
+        return None
+    lines: list[list[str]] = []
+    for title, found in rows.items():
+        if not lines and names("noise")[2] in found:
+            # The same for every row: the same images, patches and seeds.
+            frozen = [names(start)[2] for start in STARTS]
+            lines.append(["Frozen features", *(_cell(found, name) for name in frozen)])
+        lines.append([title, *(_cell(found, name) for name in titles)])
+    return ["", *titles], lines
+
+
+def _cell(found: Mapping[str, Cell], name: str) -> str:
+    if name not in found:
+        return NO_NUMBER
+    over = found.get(f"{name}, {OVER}")
+    return str(found[name]) if over is None else f"{found[name]} ± {over.mean:.1f}"
+
+
+def gained(runs: Sequence[Run]) -> Against:
+    """Trained minus frozen features from each kind of start, the seeds averaged."""
+    row = [(run, report) for run, report in scored(runs) if report.get("starts")]
+    marks = [mark_of(report) for _, report in row]
+    if not row:
+        return Against({})
+    if None in marks:
+        return Against({}, OLD)
+    found = _gained(
+        tuple((run.folder, str(mark)) for (run, _), mark in zip(row, marks, strict=True))
+    )
+    return Against(dict(found)) if found else Against({}, OLD)
+
+
+@lru_cache(maxsize=64)
+def _gained(runs: tuple[tuple[Path, str], ...]) -> tuple[tuple[str, Interval], ...]:
+    """By the runs' folders and the marks of their reports: pages ask for it again and again."""
+    sides = []
+    for folder, _ in runs:
+        file = folder / per_image.REPORT
+        counts = per_image.read(read_json(file), file)
+        if counts is None:
+            return ()
+        sides.append(counts.kinds)
+    found = []
+    for start in STARTS:
+        frozen, trained = (
+            [kinds[name] for kinds in sides if name in kinds]
+            for name in (f"{per_image.START}{start}_{one}" for one in ("frozen", "trained"))
+        )
+        if len(frozen) == len(trained) == len(sides):
+            found.append((names(start)[0], of_kinds(frozen, trained).miou))
+    return tuple(found)
+
+
+def gain_cells(rows: Mapping[str, Against]) -> tuple[list[str], list[list[str]]] | None:
+    """Titles and rows of what training gained; None where there are no intervals."""
+    titles = [names(start)[0] for start in STARTS]
+    if not any(one.intervals for one in rows.values()):
+        return None
+    nothing = Interval(None, None, None)
+    lines = [
+        [title, *(str(one.intervals.get(name, nothing)) for name in titles)]
+        for title, one in rows.items()
+    ]
+    return ["", *titles], lines
+
+
+def about_gains(seeds: int) -> str:
+    """What the gains are."""
+    return GAINS.format(words=in_words(seeds))
