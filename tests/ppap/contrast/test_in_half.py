@@ -14,7 +14,7 @@ from torch import Tensor
 from ppap.contrast.in_half import loss_in_half, product_in_half, sets_in_half
 from ppap.propagation import Partition, propagate, unit
 from ppap.settings import Settings
-from tests.ppap.contrast.test_objective import FIVE, GOLDEN, golden_case
+from tests.support.golden import FIVE, GOLDEN, golden_case
 
 # One step of float16 at 1.
 STEP = 2.0**-10

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ from ppap import propagate
 from ppap.contrast import SetLoss, eq8, objective
 from ppap.propagation import Partition, PatchSets, unit
 from ppap.rivals import Choice, gather_unit, prepare
+from tests.support.golden import GOLDEN, golden_case
 
 # Most cases here are of any length: where nothing else is said, the loss normalises them.
 contrastive_loss = partial(ppap.contrastive_loss, normalise=True)
@@ -200,22 +200,6 @@ def test_what_is_counted_joins_the_means_of_parts(
 
 
 # --- the published implementation's numbers
-
-GOLDEN = ("coco_vits16", "cityscapes_vitb8", "potsdam_vitb8")
-FIVE = ("phi0", "psi0", "sigma_pos", "sigma_amb", "steps")
-
-
-def golden_case(path: Path) -> tuple[dict[str, np.ndarray], Case]:
-    with np.load(path) as stored:
-        numbers = dict(stored)
-    case = Case({name: numbers[name].item() for name in FIVE})
-    features = torch.from_numpy(numbers["features"]).permute(0, 2, 3, 1)
-    case["features"] = features.flatten(0, 2)
-    case["projected"] = torch.from_numpy(numbers["projected"]).requires_grad_()
-    case["anchors"] = torch.from_numpy(numbers["anchors"])
-    case["temperature"] = numbers["tau"].item()
-    case["images"] = case["anchors"] // features[0, :, :, 0].numel()
-    return numbers, case
 
 
 @pytest.mark.parametrize("mean_over", MEAN_OVER)

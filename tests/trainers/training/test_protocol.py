@@ -21,30 +21,19 @@ from ppap.segmenter import Segmenter, TrainingFeatures
 from ppap.settings import SettingError
 from tests.support.small_runs import ALONE
 from tests.support.small_segmenters import small_vit, write_folder
-from tests.trainers.training.test_published_trajectory import (
-    LOSSES,
-    column,
-    configuration,
-    fill,
-    given_draws,
-    write_backbone,
-    write_data,
-)
+from tests.support.trajectory import LOSSES, column, trained
 from trainers.cache.key import facts_of_data
 from trainers.config import Config
 from trainers.recipes import find
-from trainers.runs.folder import Run
 from trainers.runs.metrics import read_metrics
 from trainers.training.arguments import read
 from trainers.training.distributed import World
 from trainers.training.objective import GROUP, Objective, anchors_of
-from trainers.training.prepare import cached_features, check_groups, prepare
+from trainers.training.prepare import cached_features, check_groups
 from trainers.training.probing import Probing
 from trainers.training.resuming import CHANGEABLE
 from trainers.training.splits import open_splits
-from trainers.training.trainer import Trainer
 from trainers.training.updating import Updating, precision_of
-from trainers.training.validation import Validation
 
 CPU = torch.device("cpu")
 
@@ -272,24 +261,8 @@ def test_a_step_is_the_recorded_one_but_for_the_rounding(golden: Path, tmp_path:
     ``test_published_trajectory``); docs/deviations.md has all six steps."""
     with np.load(golden / "trajectory_adam.npz") as stored:
         numbers = dict(stored)
-    asked = configuration(numbers, write_backbone(tmp_path / "tiny.pth"))
-    asked = asked.with_({"protocol": "published", "max_steps": 1})
-    run = Run(tmp_path / "run")
-    run.write_config(asked)
-    prepared = prepare(
-        asked,
-        write_data(tmp_path / "data"),
-        world=ALONE,
-        cache_root=tmp_path / "cache",
-        stopped=lambda: False,
-    )
-    trainer = Trainer(asked, prepared, run, world=ALONE, stopped=lambda: False)
-    fill(trainer.segmenter)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        given_draws(monkeypatch, numbers)
-        monkeypatch.setattr(trainer.probing, "begin", lambda features, seed: None)
-        assert trainer.fit() == "finished"
-    trainer.close()
+    trainer = trained(tmp_path, numbers, world=ALONE, protocol="published", max_steps=1)
+    run = trainer.run
     steps = [line for line in read_metrics(run.metrics_file) if line["kind"] == "step"]
     # Measured over six: 3.4e-4, 1e-5, 9.1e-5 and 3.9e-3; and 1.5e-3 of the positives.
     near = {"loss": 1e-3, "linear": 1e-4, "cluster": 5e-4, "gradient_norm": 1e-2}
@@ -301,6 +274,5 @@ def test_a_step_is_the_recorded_one_but_for_the_rounding(golden: Path, tmp_path:
     np.testing.assert_allclose(found, column(numbers, "positives")[:1], rtol=4e-3)
     kept = json.loads(run.config_file.read_text(encoding="utf-8"))
     assert kept["protocol"] == "published"
-    validation = Validation(asked, prepared, run, world=ALONE)
-    assert validation.inference.half
+    assert trainer.validation.inference.half
     assert set(PUBLISHED.record()) > set(OF_EVALUATION)
