@@ -10,6 +10,7 @@ run's folder as gain-SPLIT.json and gain-SPLIT.npz. One thread: two of these run
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
 from ppap.data import Dataset, open_dataset
@@ -28,6 +30,7 @@ from ppap.evaluation.per_image import Kind
 from ppap.evaluation.retrieval import Retrieval, patch_shares
 from ppap.evaluation.source import batches_of, labelled
 from ppap.evaluation.split import evaluate_split, features_of
+from ppap.segmenter import Segmenter
 from ppap.study.same_class import same_class_unit
 from ppap.writing import writing
 from trainers.runs.folder import Run
@@ -114,6 +117,19 @@ class Scoring:
         return same_class_unit(torch.cat(features), torch.cat(labels)).area
 
 
+def remember(segmenter: Segmenter) -> None:
+    """Let it compute the features of a batch once: every measure here reads the same images."""
+    compute, known = segmenter.features, {}
+
+    def features(inputs: Tensor) -> Tensor:
+        key = hashlib.sha1(inputs.numpy().tobytes(), usedforsecurity=False).digest()
+        if key not in known:
+            known[key] = compute(inputs)
+        return known[key]
+
+    segmenter.features = features  # type: ignore[method-assign, assignment]
+
+
 def some(dataset: Dataset, most: int) -> Dataset:
     """At most so many labelled images, drawn evenly over the split."""
     return replace(dataset, items=tuple(dataset.items[i] for i in spread(labelled(dataset), most)))
@@ -158,6 +174,8 @@ def main() -> None:
     given = made.parse_args()
     torch.set_num_threads(1)
     loaded = load_segmenter(Run(given.run).to_evaluate(), device=torch.device("cpu"))
+    if not given.frozen:
+        remember(loaded.segmenter)
     scoring = Scoring(loaded, given.data, given.frozen, given.starts, given.seed, given.images)
     for split in given.splits:
         if not (given.run / f"gain-{split}.json").exists():
