@@ -1,5 +1,6 @@
 # make app: install and open the studio.   make test: install what tests need and run them.
 # make test-quick: without the browser and whole studios.   make soak: what takes longer than a test may.
+# make gpu: what only a GPU can prove, in eight minutes; without one it says so and ends.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: app test test-quick soak lint bench install install-dev clean
+.PHONY: app test test-quick soak gpu lint bench install install-dev clean
 
 app: $(VENV)/installed
 	@$(BIN)/python app.py $(ARGS)
@@ -20,6 +21,9 @@ test-quick: $(VENV)/installed-dev
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/soak
+
+gpu: $(VENV)/installed-dev
+	$(BIN)/python -m tests.gpu
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

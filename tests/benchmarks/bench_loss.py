@@ -37,8 +37,9 @@ class Inputs(NamedTuple):
     anchors: Tensor
 
 
-def inputs(images: int, channels: int) -> Inputs:
-    """Overlapping clusters, so that the three sets are all well filled; 1/16 of them anchors."""
+def inputs(images: int, channels: int, share: int = SHARE) -> Inputs:
+    """Overlapping clusters, so that the three sets are all well filled; one in ``share`` patches
+    is an anchor."""
     g = torch.Generator().manual_seed(0)
     centres = torch.randn(CLASSES, channels, generator=g)
     features = torch.randn(images * PATCHES, channels, generator=g)
@@ -49,7 +50,7 @@ def inputs(images: int, channels: int) -> Inputs:
     # z as a projection head gives it: of unit length.
     projected = torch.randn(images * PATCHES, channels, generator=g)
     projected.div_(projected.norm(dim=1, keepdim=True)).requires_grad_()
-    each = PATCHES // SHARE
+    each = PATCHES // share
     anchors = torch.cat(
         [torch.randperm(PATCHES, generator=g)[:each] + i * PATCHES for i in range(images)]
     )
