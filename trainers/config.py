@@ -17,6 +17,7 @@ from ppap.data import KINDS
 from ppap.protocol import NAMES, Protocol
 from ppap.rivals import RULES
 from ppap.settings import RANGES, SettingError, Settings, excerpt
+from trainers.several import check_devices
 
 # Beside the rules that give patch sets: nothing trained but the probes, and STEGO's loss.
 FROZEN, STEGO = "frozen", "stego"
@@ -24,6 +25,7 @@ TRAINING_RULES = (*RULES, FROZEN, STEGO)
 SELECTIONS = ("last", "held_out", "evaluation")
 CLUSTER_STARTS = ("noise", "spread", "merged")
 PROTOCOLS = NAMES
+EXCHANGES = ("gather", "ring")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 
 
@@ -163,6 +165,18 @@ class Config:
     anchors: float = setting(
         0.25, "Share of every image's patches that are anchors.", least=0, most=1, above=True
     )
+    candidates: int = setting(
+        0,
+        "Most patches of a step that anchors are drawn from and compared with, as many of every "
+        "image, drawn by chance; 0: all of them, as published.",
+        least=0,
+    )
+    exchange: str = setting(
+        "gather",
+        "How several processes see each other's patches. gather: all at once; ring: one after the "
+        "other, which needs less memory and sends more (docs/scale.md).",
+        choices=EXCHANGES,
+    )
 
     batch: int = setting(64, "Images of a step, over all processes together.", least=1, most=65_536)
     epochs: int = setting(5, "Rounds over the training images.", least=0, most=100_000)
@@ -223,6 +237,11 @@ class Config:
     )
     compile: bool = setting(False, "Let torch.compile translate the trained block.")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N.")
+    devices: str = setting(
+        "1",
+        "How many of the machine's devices share each batch, in a process each: a number, all, or "
+        "GPUs such as 0,2. More than one goes with device=auto, cuda or cpu.",
+    )
     workers: int = setting(2, "Processes that read images.", least=0, most=256)
     cache: str = setting(
         "auto",
@@ -272,6 +291,7 @@ class Config:
                 "validate_every",
                 f"validate_every is 0, but selection={self.selection} chooses by validations.",
             )
+        check_devices(self.device, self.devices)
         self._check_protocol()
 
     def _check_protocol(self) -> None:

@@ -39,8 +39,9 @@ examples:
       the backbone from a file, where its name cannot be downloaded
   python -m trainers.train --out runs/camvid --resume
       the recipe, the settings and the data set are known by then
+  python -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco --set devices=4
+      four GPUs share each batch, a process each; the same by hand:
   torchrun --nproc-per-node 4 -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco
-      four GPUs share each batch
 
 exit status: 0 done, or stopped on request; 1 it failed half way (a loss that is no number, a full
 disk); 2 wrong arguments, or files that are missing, broken or do not fit; 130 interrupted twice.
@@ -110,6 +111,7 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     given = parser().parse_args(arguments)
+    given.words = sys.argv[1:] if arguments is None else list(arguments)
     from trainers.training import (
         session,  # takes seconds: --help should not
         showing,

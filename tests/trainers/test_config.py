@@ -240,6 +240,8 @@ def other() -> Config:
         allowed, usual = limits(name), getattr(Config(), name)
         if allowed.choices:
             changes[name] = next(c for c in reversed(allowed.choices) if c != usual)
+        elif name == "devices":
+            changes[name] = "0,2"
         elif kind is bool:
             changes[name] = not usual
         elif kind is str:

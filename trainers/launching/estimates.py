@@ -6,8 +6,9 @@ The numbers are rough and say so. They refuse what cannot go well, not what migh
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from ppap.segmenter import Segmenter
 from trainers.cache import CachePlan, plan_cache
 from trainers.cache.plan import free_bytes, in_words
 from trainers.config import Config
-from trainers.devices import choose_device
+from trainers.engines.devices import Share, wanted
 from trainers.launching.orders import Order
 from trainers.launching.queue import RESERVE_BYTES
 from trainers.progress import in_words as time_in_words
@@ -64,6 +65,10 @@ class Estimate:
     refusal: str = ""
     """Why it cannot begin."""
     notes: list[str] = field(default_factory=list)
+    among: tuple[str, ...] = ()
+    """The devices that it may be on; empty: ``device`` alone."""
+    count: int = 1
+    """How many of them it needs together."""
 
     @property
     def disk(self) -> int:
@@ -94,7 +99,7 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
         DataError, BackboneError, CacheError, SettingError: it could not even begin.
     """
     config = order.config
-    device = choose_device(config.device)
+    share = None if order.slurm is not None else wanted(config)
     splits = open_splits(config, order.data)
     images = len(splits.training)
     per_epoch = steps_in_epoch(images, config.batch)
@@ -106,17 +111,22 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
     trained = trained_bytes(backbone, config, len(class_list_of(splits.training)))
     checkpoints = trained * (1 + MOMENTS) * (config.keep + 3) + SMALL_FILES
     stored, notes, refusal = cache_needs(config, plan, own_weights=own_weights)
-    memory = memory_needed(config, plan, backbone, trained)
-    free_disk, free_memory = free_bytes(out), memory_free(device)
+    memory = memory_needed(own_part(config, share), plan, backbone, trained)
+    if share is not None and not share.on_gpus:
+        memory *= share.count  # all of them in the same memory
+    notes += shared_notes(config, share)
+    free_disk = free_bytes(out)
+    # What the nodes of a cluster have, SLURM knows.
+    free_memory = math.inf if share is None else least_free(share)
     if checkpoints + RESERVE_BYTES > free_disk:
         refusal = (
             f"Checkpoints take about {in_words(checkpoints)}, but {out} has {in_words(free_disk)} "
             f"free, of which {in_words(RESERVE_BYTES)} stay free. Delete old runs, or keep fewer."
         )
-    elif memory > free_memory:
+    elif share is not None and memory > free_memory:
         refusal = (
-            f"It takes about {in_words(memory)} of memory, but {in_words(free_memory)} are free "
-            f"on {device}. Use a smaller batch, or smaller images."
+            f"It takes about {in_words(memory)} of memory, but {in_words(int(free_memory))} are "
+            f"free on {share.title}. Use a smaller batch, or smaller images."
         )
     seconds = None
     for pace in paces:
@@ -125,8 +135,32 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
         notes.append(f"{like[0].upper()}{like[1:]}.")
         break
     return Estimate(
-        images, steps, str(device), checkpoints, stored, memory, seconds, refusal, notes
+        images,
+        steps,
+        "SLURM" if share is None else share.title,
+        checkpoints,
+        stored,
+        memory,
+        seconds,
+        refusal,
+        notes,
+        among=() if share is None else share.among,
+        count=1 if share is None else share.needed,
     )
+
+
+def own_part(config: Config, share: Share | None) -> Config:
+    """The settings of one process of several, with its part of the batch."""
+    return replace(config, batch=config.batch // (1 if share is None else share.count), devices="1")
+
+
+def shared_notes(config: Config, share: Share | None) -> list[str]:
+    """What to know of a batch that is shared."""
+    if share is None or share.count == 1:
+        return []
+    each = config.batch // share.count
+    images = "1 image" if each == 1 else f"{each} images"
+    return [f"{share.count} processes share each batch, {images} each."]
 
 
 def total_steps(config: Config, per_epoch: int) -> int:
@@ -184,6 +218,12 @@ def memory_free(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return main_memory().available
+
+
+def least_free(share: Share) -> int:
+    """Bytes free on each of as many devices as are needed."""
+    free = sorted((memory_free(torch.device(one)) for one in share.among), reverse=True)
+    return free[share.needed - 1]
 
 
 def as_reply(found: Estimate) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from ppap.places import ROOT
 from trainers.launching.queue import held, start_waiting
 from trainers.processes import identity
-from trainers.runs.launch import Launch, read_launch, write_launch
+from trainers.runs.launch import GIVEN, Launch, read_launch, write_launch
 
 # Seconds between looks at whether somebody's patience has come to an end.
 LOOK_SECONDS = 0.5
@@ -45,6 +45,7 @@ def begin(folder: Path) -> subprocess.Popen[bytes] | None:
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            env={**os.environ, GIVEN: ",".join(launch.given)},
         )
         known = replace(launch, keeper=identity(os.getpid()), trainer=identity(child.pid))
         write_launch(folder, known)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from ppap.data import printable
 from ppap.settings import SettingError, excerpt
 from trainers.config import KIND, Config, checked, limits, unknown
 from trainers.recipes import find
+from trainers.several import ALL, read_devices
+from trainers.slurm.options import Options, read_defaults, why_absent
 from trainers.training.splits import SAMPLES
 
 # No folder but the runs' own can be meant, and no option of a command.
@@ -25,6 +27,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 LONGEST_TEXT = 4096
 # The recipe is chosen beside the settings; where a run is kept, by its name.
 NOT_CHANGED = ("recipe",)
+# Where an order runs.
+HERE, SLURM = "here", "slurm"
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,14 @@ class Order:
     changes: dict[str, str]
     """Settings that differ from the recipe's, as texts."""
     config: Config
+    slurm: Options | None = None
+    """What SLURM is asked for; None: it runs on this machine."""
 
     def about(self) -> dict[str, Any]:
         """What asks for the same again, for JSON."""
         data = None if self.data is None else str(self.data)
-        return {"recipe": self.recipe, "data": data, "settings": dict(self.changes)}
+        about = {"recipe": self.recipe, "data": data, "settings": dict(self.changes)}
+        return about if self.slurm is None else {**about, "slurm": self.slurm.as_dict()}
 
 
 def run_name(text: object, field: str = "name") -> str:
@@ -154,9 +161,71 @@ def read_order(
         data = folder(text) if text else None
     except Exception as error:  # whatever ``folder`` says
         errors["data"] = str(error)
+    try:
+        slurm = read_place(raw)
+    except SettingError as error:
+        errors[error.field] = str(error)
     if errors:
         return None, errors
-    return Order(name, recipe.name, data, changes, config), {}
+    order = Order(name, recipe.name, data, changes, config)
+    if slurm is None:
+        return order, {}
+    try:
+        return sent_to(order, slurm), {}
+    except SettingError as error:
+        return None, {error.field: str(error)}
+
+
+def read_place(raw: Mapping[str, Any]) -> Options | None:
+    """Where an order is to run: what SLURM is asked for, or None for this machine.
+
+    Raises:
+        SettingError: at ``on``, or at ``slurm.NAME`` for one of the options.
+    """
+    on = plain_text("on", raw.get("on")) or HERE
+    if on == HERE:
+        return None
+    if on != SLURM:
+        raise SettingError("on", f"A run is on {HERE} or {SLURM}, not {excerpt(on)!r}.")
+    if said := why_absent():
+        raise SettingError("on", said)
+    given = raw.get("slurm") or {}
+    if not isinstance(given, Mapping):
+        raise SettingError("slurm", "What SLURM is asked for must be an object with named fields.")
+    # What is left empty is as the file of defaults says.
+    return read_defaults().options.with_({n: v for n, v in given.items() if v not in (None, "")})
+
+
+def sent_to(order: Order, slurm: Options) -> Order:
+    """The order for SLURM: with GPUs there is a process on each, if nothing else is said.
+
+    Raises:
+        SettingError: the batch does not divide among the processes, or the device is none of a
+            job's.
+    """
+    config, changes = order.config, dict(order.changes)
+    if config.device.startswith("cuda:"):
+        raise SettingError("device", "Which GPU it is, SLURM decides: use device=auto or cuda.")
+    if slurm.gpus and config.device == "cpu":
+        raise SettingError(
+            "slurm.gpus", f"device=cpu uses none of {slurm.gpus} GPUs: use device=auto, or gpus=0."
+        )
+    if slurm.gpus > 1 and config.devices == "1":
+        changes["devices"] = ALL
+        config = config.with_({"devices": ALL})
+    each = read_devices(config.devices).count or max(1, slurm.gpus)
+    if slurm.gpus and each > slurm.gpus:
+        raise SettingError(
+            "devices", f"devices={config.devices}, but each node is asked for {slurm.gpus} GPUs."
+        )
+    processes = each * slurm.nodes
+    if config.batch % processes:
+        raise SettingError(
+            "batch",
+            f"A batch of {config.batch} does not divide among {processes} processes ({each} on "
+            f"each of {slurm.nodes} nodes): use batch={-(-config.batch // processes) * processes}.",
+        )
+    return replace(order, config=config, changes=changes, slurm=slurm)
 
 
 def differing(base: Config, given: Mapping[str, object]) -> dict[str, str]:
@@ -182,9 +251,29 @@ def arguments(about: Mapping[str, Any], out: Path | str, cache: Path | None = No
     return words
 
 
+def resuming(out: Path, cache: Path | None = None, changes: Sequence[str] = ()) -> list[str]:
+    """The words after ``python -m trainers.train`` that go on with a run."""
+    words = [f"--out={out}", "--resume"]
+    words += [] if cache is None else [f"--cache={cache}"]
+    return [*words, *(["--set", *changes] if changes else [])]
+
+
 def command_line(about: Mapping[str, Any], out: Path) -> str:
     """The command for people: what they would type in the project's folder."""
     here = os.path.relpath(out)
     shown = str(out) if here.startswith("..") else here
     words = ["python", "-m", "trainers.train", *arguments(about, shown)]
+    words += slurm_words(about.get("slurm"))
     return shlex.join(words)
+
+
+def slurm_words(slurm: Mapping[str, Any] | None) -> list[str]:
+    """The words that send a run to SLURM; none for a run on this machine."""
+    if slurm is None:
+        return []
+    usual = Options().as_dict()
+    said = {name: value for name, value in slurm.items() if value != usual.get(name)}
+    extra = said.pop("extra", [])
+    named = [f"{name}={value}" for name, value in said.items()]
+    named += [f"extra={' '.join(extra)}"] if extra else []
+    return ["--on", SLURM, *(["--slurm", *named] if named else [])]

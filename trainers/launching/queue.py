@@ -1,5 +1,9 @@
 """The queue of runs that are started for others: one on each device, the rest wait, all on disk.
 
+A run that asks for several devices is given them together. While too few are free, those that are
+stay free for it: runs that were asked for later do not get ahead of it on them, and so it never
+waits for ever.
+
 Each such run has a ``launch.json`` in its folder (``trainers.runs.launch``). The queue is nothing
 but the launches that wait, in the order of their times; whoever changes one holds the lock of the
 folder of all runs. Nothing depends on the program that asked for the run: a keeper
@@ -21,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ppap.places import ROOT
+from ppap.settings import SettingError
 from trainers.locks import wait_for
 from trainers.processes import identity
 from trainers.runs.launch import (
@@ -32,6 +37,7 @@ from trainers.runs.launch import (
     write_launch,
 )
 from trainers.runs.values import read_json
+from trainers.several import MOST, read_devices
 
 LOCK = ".lock"
 # Seconds for which nobody holds the lock: a process of another machine that does, is gone.
@@ -56,13 +62,22 @@ def _nothing() -> None:
     """While waiting for a lock that others hold for a moment."""
 
 
-def device_of(folder: Path, automatic: str) -> str:
-    """The device that a run is on."""
+def devices_of(folder: Path, automatic: str) -> set[str]:
+    """The devices that a run is on."""
     launch = read_launch(folder)
     if launch is not None and launch.alive():
-        return launch.device
-    named = read_json(folder / "config.json").get("device", "auto")
-    return automatic if named == "auto" else canonical(str(named))
+        return set(launch.holds())
+    said = read_json(folder / "config.json")
+    named = str(said.get("device", "auto"))
+    first = automatic if named == "auto" else canonical(named)
+    try:
+        asked = read_devices(str(said.get("devices", "1")))
+    except SettingError:
+        return {first}
+    if first == "cpu" or not asked.several:
+        return {first}
+    # Of ``all`` nobody knows here how many there are.
+    return {f"cuda:{number}" for number in asked.gpus or range(asked.count or MOST)}
 
 
 def canonical(device: str) -> str:
@@ -95,16 +110,21 @@ def start_waiting(root: Path) -> list[Path]:
             continue
         if busy is None:
             alive = [other for other in run_folders(root) if is_alive(other)]
-            busy = {device_of(other, launch.automatic) for other in alive}
-        if is_alive(folder) or launch.device in busy:
+            busy = set().union(*(devices_of(other, launch.automatic) for other in alive))
+        if is_alive(folder):
             continue
-        free = shutil.disk_usage(root).free
-        if launch.disk + RESERVE_BYTES > free:
-            problem = f"There was too little room on the disk when its turn came: {room(free)}."
+        free = [one for one in launch.among or (launch.device,) if one not in busy]
+        if len(free) < launch.count:
+            busy |= set(free)  # kept for it
+            continue
+        left = shutil.disk_usage(root).free
+        if launch.disk + RESERVE_BYTES > left:
+            problem = f"There was too little room on the disk when its turn came: {room(left)}."
             write_launch(folder, replace(launch, queued=None, ended=time.time(), problem=problem))
             continue
-        start(folder, launch)
-        busy.add(launch.device)
+        given = tuple(free[: launch.count])
+        start(folder, replace(launch, given=given))
+        busy |= set(given)
         started.append(folder)
     return started
 

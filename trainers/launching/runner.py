@@ -12,7 +12,7 @@ import secrets
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +20,20 @@ from typing import Any, NamedTuple
 from ppap.settings import SettingError
 from trainers.command import default_cache
 from trainers.devices import choose_device
+from trainers.launching.changed import goes_on
+from trainers.launching.cluster import Lookout, script_of, send
+from trainers.launching.cluster import stop as end_job
 from trainers.launching.estimates import Estimate, Pace, estimate
-from trainers.launching.orders import NAME, Order, arguments, command_line, run_name
+from trainers.launching.orders import (
+    NAME,
+    SLURM,
+    Order,
+    arguments,
+    command_line,
+    resuming,
+    run_name,
+    sent_to,
+)
 from trainers.launching.queue import bury, canonical, dispatch, held, start_waiting, waiting
 from trainers.recipes import find
 from trainers.runs.folder import Run, RunError, locked
@@ -40,6 +52,7 @@ from trainers.runs.side_by_side import side_by_side
 from trainers.runs.standing import ACTIVE, Reading, Standing, last_lines, settings_of, standing
 from trainers.runs.values import number, text
 from trainers.runs.watching import Watching
+from trainers.slurm.options import Options
 
 # What Python is started with to train.
 PROGRAM = ("-m", "trainers.train")
@@ -65,6 +78,8 @@ class Runner:
         patience: seconds that a run has to stop before it is killed.
         owner: tells to whom a run belongs that is started now; empty for everybody.
         sees: tells whether whoever asks may see a run.
+        slurm: what SLURM is asked for by orders that do not say where they run; None: they run
+            on this machine.
     """
 
     def __init__(
@@ -75,6 +90,7 @@ class Runner:
         patience: float = PATIENCE,
         owner: Callable[[], str] = given_owner,
         sees: Callable[[Path], bool] = lambda _: True,
+        slurm: Options | None = None,
     ) -> None:
         self.root = root.expanduser().absolute()
         self.cache = cache
@@ -82,6 +98,8 @@ class Runner:
         self._owner, self._sees = owner, sees
         self.reading = Reading()
         self.watching = Watching()
+        self.slurm = slurm
+        self.lookout = Lookout(self.root)
 
     # --- what there is
 
@@ -89,6 +107,7 @@ class Runner:
         """All runs, the newest first. Starts what waits for a device that has become free."""
         bury()
         dispatch(self.root)
+        self.lookout.look()
         places = {folder: i for i, folder in enumerate(waiting(self.root), 1)}
         found = []
         for folder in filter(self._sees, run_folders(self.root)):
@@ -130,7 +149,9 @@ class Runner:
         folder = self.folder(name)
         launch = self.reading.launch(folder)
         if launch is not None and launch.about:
-            return {part: launch.about[part] for part in ("recipe", "data", "settings")}
+            known = {part: launch.about[part] for part in ("recipe", "data", "settings")}
+            slurm = launch.about.get("slurm")
+            return known if slurm is None else {**known, "on": SLURM, "slurm": slurm}
         config = settings_of(folder, self.reading)
         if not config.get("recipe"):
             raise unreadable(folder)
@@ -143,6 +164,10 @@ class Runner:
         """The command line that would begin the same run."""
         folder = self.folder(name)
         return command_line(self.about(name), folder)
+
+    def script(self, name: object) -> str:
+        """The script that a run was handed in to SLURM with; empty where it was not."""
+        return script_of(self.folder(name))
 
     def contents(self, name: object) -> Contents:
         """What goes when the run is deleted."""
@@ -181,12 +206,14 @@ class Runner:
     # --- what can be done
 
     def start(self, order: Order) -> Standing:
-        """Begin a run, or put it into the queue of its device.
+        """Begin a run, put it into the queue of its devices, or send it to SLURM.
 
         Raises:
             SettingError: the name is taken, or the device does not exist.
-            RunError: disk or memory do not suffice; says how much there is.
+            RunError: disk or memory do not suffice, and how much there is; or SLURM refuses it.
         """
+        if order.slurm is None and self.slurm is not None:
+            order = sent_to(order, self.slurm)
         needs = self.estimate(order)
         if needs.refusal:
             raise RunError(needs.refusal)
@@ -212,10 +239,30 @@ class Runner:
                 queued=now,
                 patience=self.patience,
                 about=about,
+                among=needs.among,
+                count=needs.count,
             )
+            try:
+                self._begin(folder, launch, order.slurm)
+            except RunError:
+                shutil.rmtree(folder, ignore_errors=True)  # nothing has begun
+                raise
+        return self.standing(order.name)
+
+    def _begin(
+        self, folder: Path, launch: Launch, slurm: Options | None, changes: Sequence[str] = ()
+    ) -> None:
+        """Let a run wait its turn, or send it to SLURM; the lock is held.
+
+        ``changes``: settings, as the command line writes them, with which it goes on.
+        """
+        if slurm is None:
             write_launch(folder, launch)
             start_waiting(self.root)
-        return self.standing(order.name)
+        else:
+            begin = arguments(launch.about, folder, self.cache)
+            send(folder, launch, slurm, begin, resuming(folder, self.cache, changes))
+            self.lookout.soon()
 
     def stop(self, name: object, *, now: bool = False) -> Standing:
         """Ask a run to write a checkpoint and end, or take it out of the queue.
@@ -233,6 +280,10 @@ class Runner:
             if launch is not None and launch.queued is not None:
                 gone = replace(launch, queued=None, stop=time.time(), ended=time.time())
                 write_launch(folder, gone)
+            elif launch is not None and launch.job is not None and launch.alive():
+                end_job(launch.job, now=now)
+                write_launch(folder, replace(launch, stop=launch.stop or time.time()))
+                self.lookout.soon()
             elif launch is not None and launch.alive():
                 write_launch(folder, replace(launch, stop=launch.stop or time.time()))
                 self._signal(folder, launch, now=now)
@@ -257,8 +308,18 @@ class Runner:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(other.pid, signal.SIGKILL if now else signal.SIGTERM)
 
-    def resume(self, name: object) -> Standing:
-        """Go on with a run that was stopped or failed, when its device is free.
+    def resume(
+        self,
+        name: object,
+        changes: Mapping[str, object] | None = None,
+        place: Mapping[str, Any] | None = None,
+    ) -> Standing:
+        """Go on with a run that was stopped or failed, when its devices are free.
+
+        Args:
+            name: of the run.
+            changes: settings that may change in the middle of a run, such as ``devices``.
+            place: ``on`` and ``slurm``, as of an order; None: where it ran before.
 
         Raises:
             SettingError, RunError: there is no such run, it runs, or there is nothing to do.
@@ -269,30 +330,36 @@ class Runner:
             now_standing = standing(folder, self.reading)
             if now_standing.state == "finished" and not now_standing.resumable:
                 raise RunError(f"{folder.name} is finished: there is nothing to go on with.")
-            launch = read_launch(folder)
-            if (folder / "config.json").exists():
-                words = [f"--out={folder}", "--resume"]
-                words += [] if self.cache is None else [f"--cache={self.cache}"]
-                about = self.about(name)
-                device = str(settings_of(folder, self.reading).get("device", "auto"))
-            else:  # it never ran: as it was asked for
-                if launch is None or not launch.about:
-                    raise unreadable(folder)
-                words, device = arguments(launch.about, folder, self.cache), launch.device
-                about = launch.about
+            before = read_launch(folder)
+            begun = (folder / "config.json").exists()
+            if not begun and (before is None or not before.about):
+                raise unreadable(folder)
+            going = goes_on(
+                folder.name,
+                self.about(name),
+                settings_of(folder, self.reading),
+                changes or {},
+                place,
+            )
+            begin = resuming(folder, self.cache, going.words)
             now = time.time()
             fresh = Launch(
-                arguments=(*PROGRAM, *words),
-                device=canonical(str(choose_device(device))),
+                # What never ran begins as it was asked for.
+                arguments=(
+                    *PROGRAM,
+                    *(begin if begun else arguments(going.about, folder, self.cache)),
+                ),
+                device=canonical(going.share.title),
                 automatic=canonical(str(choose_device("auto"))),
                 asked=now_standing.asked,
-                disk=0 if launch is None else launch.disk,
+                disk=0 if before is None else before.disk,
                 queued=now,
                 patience=self.patience,
-                about={**about, "config": settings_of(folder, self.reading)},
+                about=going.about,
+                among=going.share.among,
+                count=going.share.needed,
             )
-            write_launch(folder, fresh)
-            start_waiting(self.root)
+            self._begin(folder, fresh, going.slurm, going.words)
         return self.standing(name)
 
     def rename(self, name: object, new: object) -> Standing:

@@ -17,10 +17,13 @@ from typing import Any, TypeVar
 from ppap.writing import writing
 from trainers.processes import LARGEST_PID, Identity
 from trainers.runs.values import number, read_json, text, texts, whole
+from trainers.slurm.jobs import Job
 
 Value = TypeVar("Value")
 
 LAUNCH, CONSOLE = "launch.json", "console.txt"
+# In the environment of a run: the devices that the queue gave it, ``cuda:1,cuda:3``.
+GIVEN = "PPAP_DEVICES"
 # Seconds that a run has for its last checkpoint before it is killed.
 PATIENCE = 300.0
 # Seconds within which a keeper must have said who it is.
@@ -34,7 +37,7 @@ class Launch:
     arguments: tuple[str, ...]
     """What Python is started with: ``-m trainers.train RECIPE …``."""
     device: str
-    """``cpu``, ``cuda:0``, …"""
+    """``cpu``, ``cuda:0``, …, or ``2 GPUs``, in words."""
     automatic: str
     """The device that ``auto`` means here."""
     asked: float
@@ -56,11 +59,32 @@ class Launch:
     """Why it could not begin."""
     about: dict[str, Any] = field(default_factory=dict)
     """Recipe, data and settings as they were asked for, to ask for the same again."""
+    among: tuple[str, ...] = ()
+    """The devices that it may be on; empty: ``device`` alone."""
+    count: int = 1
+    """How many of them it needs together."""
+    given: tuple[str, ...] = ()
+    """Those that it has been given."""
+
+    job: Job | None = None
+    """Where it was sent to SLURM: the job, as it was last seen."""
+
+    def holds(self) -> tuple[str, ...]:
+        """The devices that it has while it runs."""
+        return self.given or (self.device,)
+
+    def on(self) -> str:
+        """Its devices for people."""
+        if self.job is not None:
+            return self.job.title()
+        return ",".join(self.given) or self.device
 
     def alive(self) -> bool:
         """Whether any process of it runs."""
         if self.ended is not None or self.began is None:
             return False
+        if self.job is not None:
+            return self.job.active()
         known = [one for one in (self.keeper, self.trainer) if one is not None]
         return any(one.alive() for one in known) or (not known and time.time() - self.began < GRACE)
 
@@ -81,7 +105,7 @@ class _DamagedError(Exception):
 def _launch_of(raw: dict[str, Any]) -> Launch:
     """Every value of the kind that it must be, or _DamagedError: half a launch is none."""
     return Launch(
-        arguments=tuple(_sure(_word(one)) for one in _sure(_listed(raw.get("arguments")))),
+        arguments=_words(raw.get("arguments")),
         device=_sure(text(raw.get("device"))),
         automatic=_sure(text(raw.get("automatic"))),
         asked=_sure(number(raw.get("asked"))),
@@ -89,6 +113,10 @@ def _launch_of(raw: dict[str, Any]) -> Launch:
         patience=_sure(number(raw.get("patience", PATIENCE))),
         problem=_sure(text(raw.get("problem", ""))),
         about=_about(raw.get("about", {})),
+        among=_words(raw.get("among", [])),
+        count=_sure(whole(raw.get("count", 1))),
+        given=_words(raw.get("given", [])),
+        job=_optional(raw.get("job"), _job),
         code=_optional(raw.get("code"), _status),
         keeper=_optional(raw.get("keeper"), _identity),
         trainer=_optional(raw.get("trainer"), _identity),
@@ -114,6 +142,10 @@ def _word(value: object) -> str | None:
     return value if isinstance(value, str) and "\0" not in value else None
 
 
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(_sure(_word(one)) for one in _sure(_listed(value)))
+
+
 def _status(value: object) -> int | None:
     return value if type(value) is int and abs(value) < 2**31 else None
 
@@ -126,6 +158,13 @@ def _identity(value: object) -> Identity | None:
     if type(pid) is not int or not 0 < pid <= LARGEST_PID:
         return None
     return Identity(pid, _optional(started, number), _sure(text(boot)))
+
+
+def _job(value: object) -> Job | None:
+    parts = _listed(value)
+    if parts is None or len(parts) != len(Job._fields):
+        return None
+    return Job(*(_sure(text(part)) for part in parts))
 
 
 def _about(value: object) -> dict[str, Any]:
@@ -142,6 +181,7 @@ def _about(value: object) -> dict[str, Any]:
         "data": _optional(value.get("data"), text),
         "settings": _sure(texts(value.get("settings"))),
         "config": config,
+        **({"slurm": value["slurm"]} if isinstance(value.get("slurm"), dict) else {}),
     }
 
 

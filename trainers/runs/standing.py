@@ -20,6 +20,7 @@ from trainers.processes import ending
 from trainers.runs.folder import LAST, REPORTED, Run
 from trainers.runs.launch import CONSOLE, LAUNCH, Launch, read_launch, trainer_of
 from trainers.runs.values import number, read_json, text, whole
+from trainers.slurm.jobs import AS_STOPPED, ENDS, Job
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running", "stopping")
@@ -158,7 +159,7 @@ def standing(folder: Path, reading: Reading | None = None) -> Standing:
         backbone=str(config.get("backbone", "")),
         dataset=str(config.get("dataset", "")),
         data=text(state.get("data")) or about.get("data"),
-        device=launch.device if launch is not None else str(config.get("device", "")),
+        device=launch.on() if launch is not None else typed_device(config),
         step=whole(state.get("step")) or 0,
         steps=whole(state.get("steps")) or 0,
         time_left=None if ended else number(state.get("time_left")),
@@ -171,6 +172,12 @@ def standing(folder: Path, reading: Reading | None = None) -> Standing:
         checkpoint=any((Run(folder).checkpoints / each).is_file() for each in (LAST, REPORTED)),
         unlearnt=lacking,
     )
+
+
+def typed_device(config: Mapping[str, Any]) -> str:
+    """The device of a run that nobody launched from here, as its settings name it."""
+    device, devices = config.get("device", ""), config.get("devices", "1")
+    return str(device) if devices == "1" else f"{device}, devices={devices}"
 
 
 def settings_of(folder: Path, reading: Reading) -> dict[str, Any]:
@@ -211,6 +218,8 @@ def verdict(folder: Path, launch: Launch | None, state: dict[str, Any]) -> tuple
     """The state of a run, and what is to be said of it."""
     if launch is not None and launch.queued is not None:
         return "queued", "It waits until the device is free."
+    if launch is not None and launch.job is not None:
+        return of_job(folder, launch, launch.job, state)
     said_by = trainer_of(folder)
     if (launch is not None and launch.alive()) or (said_by is not None and said_by.alive()):
         return doing(launch, state)
@@ -229,6 +238,31 @@ def verdict(folder: Path, launch: Launch | None, state: dict[str, Any]) -> tuple
     if (folder / LAUNCH).exists():
         return "failed", f"Its {LAUNCH} is damaged, so nobody knows what became of it."
     return "failed", f"{ending(None)}. Its last lines may tell why."
+
+
+def of_job(folder: Path, launch: Launch, job: Job, state: dict[str, Any]) -> tuple[State, str]:
+    """The state of a run that is a job of SLURM's, from what either says."""
+    if launch.ended is None and job.waits():
+        return (
+            ("stopping", "SLURM takes it out.") if launch.stop else ("queued", job.waiting_text())
+        )
+    if launch.ended is None and job.active():
+        kind, told = doing(launch, state)
+        return kind, f"{told} {job.title()}.".strip() if kind == "running" else told
+    fresh = (number(state.get("time")) or 0.0) >= (launch.began or 0.0)
+    said = state.get("state") if fresh else None
+    if said == "finished":
+        return "finished", ""
+    if job.state not in ENDS or (launch.stop is not None and job.state == "CANCELLED"):
+        if said == "stopped":
+            return "stopped", ""
+        if said == "failed":
+            return "failed", text(state.get("reason")) or "It failed."
+        return unsaid(folder, launch)
+    kept = any((folder / "checkpoints").glob("step-*.pt"))
+    where = "goes on from its last checkpoint" if kept else "begins anew"
+    ended: State = "stopped" if said == "stopped" or job.state in AS_STOPPED else "failed"
+    return ended, f"{job.end_text()}: it {where} when resumed."
 
 
 def doing(launch: Launch | None, state: dict[str, Any]) -> tuple[State, str]:

@@ -27,6 +27,7 @@ CHANGEABLE = (
     "checkpoint_every",
     "crf",
     "device",
+    "devices",
     "keep",
     "log_every",
     "tensorboard",

@@ -18,6 +18,8 @@ from trainers.cache import CacheStoppedError
 from trainers.cache.left_out import forget, left_out
 from trainers.command import DONE, FAILED, INTERRUPTED, WRONG
 from trainers.config import Config, parse_changes
+from trainers.engines.torchrun import lead, to_lead
+from trainers.engines.worker import follow_leader, leave_word
 from trainers.progress import in_words
 from trainers.reporting.report import report
 from trainers.runs.folder import Run, locked, write_text
@@ -38,6 +40,10 @@ def run(given: argparse.Namespace) -> int:
     try:
         target, config = read(given)
         require(config, report=not given.no_report)
+        share = to_lead(config)
+        if share is not None:
+            return lead(given.words, target, share)
+        follow_leader()
         with stop.listening(), setup(config.device) as world, contextlib.ExitStack() as held:
 
             def take() -> None:
@@ -50,6 +56,7 @@ def run(given: argparse.Namespace) -> int:
             return Training(given, target, config, world, stop).whole()
     except EXPECTED as error:
         complain(error)
+        leave_word(sentence(error))
         return WRONG
 
 
@@ -250,7 +257,8 @@ class Training:
             self.log.info("%s", text)
 
     def _fail(self, reason: str) -> None:
-        """Leave word of a failure in the run's folder."""
+        """Leave word of a failure in the run's folder, and for whoever leads several processes."""
+        leave_word(reason)
         if not self.first:
             return
         with contextlib.suppress(OSError):

@@ -1,0 +1,77 @@
+"""A job as SLURM sees it, and what its words mean."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# What SLURM says of a job that waits, that runs, and that may do either again.
+WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT",
+           "RESV_DEL_HOLD")  # fmt: skip
+RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+# Ours: SLURM knows nothing of it any more.
+GONE = "GONE"
+REASONS = {
+    "Resources": "until nodes are free",
+    "Priority": "until those before it have begun",
+    "BeginTime": "until its time to begin",
+    "None": "to be looked at",
+    "Dependency": "for another job",
+    "JobHeldUser": "since it is held (scontrol release lets it go)",
+    "JobHeldAdmin": "since an administrator holds it",
+    "PartitionTimeLimit": "in vain: its time limit is longer than the partition allows",
+    "PartitionNodeLimit": "in vain: the partition has fewer nodes than that",
+    "PartitionDown": "until the partition is up",
+    "PartitionInactive": "until the partition is active",
+    "ReqNodeNotAvail": "until the nodes that it asks for are up",
+    "Licenses": "for a licence",
+    "launch failed requeued held": "since its start failed (scontrol release tries again)",
+}
+ENDS = {
+    "TIMEOUT": "SLURM's time limit ended it",
+    "DEADLINE": "Its deadline ended it",
+    "CANCELLED": "It was cancelled in SLURM",
+    "PREEMPTED": "SLURM gave its place to another job",
+    "NODE_FAIL": "A node of it failed",
+    "BOOT_FAIL": "Its node could not be started",
+    "OUT_OF_MEMORY": "It took more memory than SLURM had given it",
+    "REVOKED": "SLURM moved it to another cluster",
+    GONE: "SLURM does not know it any more",
+}
+# Ends that are nobody's failure: what was done so far is as good as after a stop.
+AS_STOPPED = ("CANCELLED", "PREEMPTED")
+
+
+class Job(NamedTuple):
+    """A job, as it was last seen."""
+
+    number: str
+    state: str = "PENDING"
+    """SLURM's word."""
+    reason: str = ""
+    """SLURM's word for why it waits, or how it ended."""
+    nodes: str = ""
+    """Where it runs: ``node[1-2]``."""
+
+    def waits(self) -> bool:
+        """Whether it is still to begin, or to begin again."""
+        return self.state in WAITING
+
+    def active(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in WAITING or self.state in RUNNING
+
+    def title(self) -> str:
+        """``SLURM job 12 on node1``."""
+        return f"SLURM job {self.number}" + (f" on {self.nodes}" if self.nodes else "")
+
+    def waiting_text(self) -> str:
+        """For what it waits, in words."""
+        if self.state == "CONFIGURING":
+            return f"Job {self.number}: SLURM makes its nodes ready."
+        reason = REASONS.get(self.reason, f"({self.reason})" if self.reason else "")
+        return f"It waits in SLURM as job {self.number} {reason}".rstrip() + "."
+
+    def end_text(self) -> str:
+        """How it ended, in words."""
+        how = ENDS.get(self.state, f"SLURM ended it ({self.state.lower()})")
+        return f"{how} (job {self.number})"
