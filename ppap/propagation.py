@@ -65,7 +65,12 @@ def relocate(f: Tensor, positive: Tensor, previous: Tensor) -> Tensor:
         ``(A, D)``, each row of unit length.
     """
     sizes = positive.sum(dim=1, keepdim=True)
-    mean = sum_of_members(f, positive, sizes) / sizes.clamp(min=1)
+    return proxy_of(sum_of_members(f, positive, sizes), sizes, previous)
+
+
+def proxy_of(total: Tensor, sizes: Tensor, previous: Tensor) -> Tensor:
+    """Eq. 2 from the sum over the positives ``(A, D)`` and their numbers, int64 ``(A, 1)``."""
+    mean = total / sizes.clamp(min=1)
     length = mean.norm(dim=1, keepdim=True)
     return torch.where(length > SHORTEST_MEAN, mean / length.clamp(min=SHORTEST_MEAN), previous)
 

@@ -16,6 +16,7 @@ from ppap.backbones import load_backbone
 from ppap.contrast import chunked_loss
 from ppap.propagation import propagate_unit, unit
 from ppap.segmenter import Segmenter
+from tests.support.shared_steps import all_cases
 from trainers.training import distributed
 from trainers.training.distributed import (
     DistributedError,
@@ -172,6 +173,7 @@ def main() -> None:
             "alone_first": alone_first(world),
             "anchors": a_step(inputs, False, world),
             "images": a_step(inputs, True, world),
+            "shared": all_cases(world),
         }
         barrier(world)
     assert not torch.distributed.is_initialized()

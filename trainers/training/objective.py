@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ppap.contrast import StegoSettings, chunked_loss, stego_loss
+from ppap.contrast.eq8 import Piece
 from ppap.contrast.in_half import loss_in_half, sets_in_half
 from ppap.propagation import Partition, PatchSets, unit
 from ppap.protocol import STUDIO, Protocol
@@ -17,7 +18,8 @@ from ppap.rivals.pool import hidden_positives_unit
 from ppap.segmenter import TrainingFeatures
 from trainers.config import STEGO, Config
 from trainers.training.chance import derived, generator
-from trainers.training.distributed import World, gather_rows
+from trainers.training.distributed import World, check_same_shape, gather_rows
+from trainers.training.ring import Shard, ring_loss
 
 VOID = -1
 # Published: patches that anchors are drawn from together, four images of 14 × 14 or one of 28 × 28.
@@ -107,21 +109,78 @@ class Objective:
     ) -> StepLoss:
         config, world = self.config, self.world
         images, patches = len(streams.guidance), streams.guidance[0, :, :, 0].numel()
-        # All patches of the whole batch are candidates, those of other processes, too.
-        check = not self.checked
-        f = gather_rows(unit(streams.guidance.flatten(0, 2)), world, check=check)  # (N, D)
-        z = gather_rows(streams.projected, world, check=check)  # (N, D)
-        labels = patch_labels
+        f, z, labels = unit(streams.guidance.flatten(0, 2)), streams.projected, patch_labels
         if labels is not None:
-            labels = gather_rows(labels.to(f.device, non_blocking=True), world, check=check)
-        self.checked = True
+            labels = labels.to(f.device, non_blocking=True)
+        share = config.anchors
+        few = candidates_of(images * world.size, patches, config.candidates, config.seed, step)
+        if few is not None:
+            rows = few[world.rank * images : (world.rank + 1) * images]
+            rows = (rows + patches * torch.arange(images).unsqueeze(1)).flatten()
+            rows = rows.to(f.device, non_blocking=True)
+            f, z = f[rows], z[rows]
+            labels = None if labels is None else labels[rows]
+            # As many anchors as there would be, as far as there are patches.
+            share = min(1.0, share * patches / few.shape[1])
+            patches = few.shape[1]
         protocol = Protocol.of(config.protocol)
         group = GROUP if protocol.anchor_groups else patches
         # Published: what is left beyond the last whole group has no anchors.
         groups = images * patches // group
-        chosen = anchors_of(groups * world.size, group, config.anchors, config.seed, step)
+        chosen = anchors_of(groups * world.size, group, share, config.seed, step)
         # On the CPU, where they can be checked and sorted without waiting for a GPU.
-        own = chosen[world.rank * groups : (world.rank + 1) * groups].flatten()
+        own = chosen[world.rank * groups : (world.rank + 1) * groups]
+        if config.exchange == "ring" and world.size > 1:
+            if not self.checked:
+                check_same_shape(z, world)
+                self.checked = True
+            return self._in_a_ring(f, z, labels, own - world.rank * images * patches)
+        # All patches of the whole batch are candidates, those of other processes, too.
+        check = not self.checked
+        f, z = (gather_rows(x, world, check=check) for x in (f, z))  # (N, D)
+        labels = None if labels is None else gather_rows(labels, world, check=check)
+        self.checked = True
+        return self._gathered(f, z, labels, own.flatten(), group, step, protocol)
+
+    def _in_a_ring(self, f: Tensor, z: Tensor, labels: Tensor | None, own: Tensor) -> StepLoss:
+        """Everybody's patches in turn; ``own`` are anchors ``(images, a)`` among these."""
+        config = self.config
+        images, each = own.shape
+        number = torch.arange(images).repeat_interleave(each)
+        anchors, number = (x.to(f.device, non_blocking=True) for x in (own.flatten(), number))
+        shard = Shard(
+            f,
+            anchors,
+            Piece(torch.arange(len(anchors), device=f.device), number, images),
+            labels,
+            config.settings,
+            config.temperature,
+            config.published_scale,
+            self.world,
+        )
+        found = ring_loss(z, shard)
+        return StepLoss(
+            found.loss,
+            found.counted,
+            found.positives,
+            found.ambiguous,
+            found.negatives,
+            found.empty / len(anchors),
+            NAN if labels is None else found.right / found.known,
+        )
+
+    def _gathered(
+        self,
+        f: Tensor,
+        z: Tensor,
+        labels: Tensor | None,
+        own: Tensor,
+        group: int,
+        step: int,
+        protocol: Protocol,
+    ) -> StepLoss:
+        """The patches of all processes at once; ``own`` are anchors ``(A,)`` among them."""
+        config = self.config
         sets_of = self._rule(f, step, protocol)
         right = whole = torch.zeros((), dtype=torch.int64, device=f.device)
 
@@ -179,6 +238,26 @@ class Objective:
                 f, anchors, nearest=nearest, rho=config.rho, generator=chance
             )
         return lambda anchors: gather_unit(choice, f, anchors, prepared)
+
+
+def candidates_of(images: int, patches: int, most: int, seed: int, step: int) -> Tensor | None:
+    """Which patches of every image are looked at: int64 ``(images, c)``, in their order.
+
+    Args:
+        images: of the whole batch.
+        patches: of each.
+        most: of the whole batch; 0: all.
+        seed: of the run.
+        step: which one it is.
+
+    Returns:
+        As many of every image, at least one; None where that is all of them.
+    """
+    each = max(1, most // images)
+    if not most or each >= patches:
+        return None
+    drawn = torch.rand(images, patches, generator=generator(seed, "candidates", step))
+    return drawn.argsort(dim=1)[:, :each].sort(dim=1).values
 
 
 def anchors_of(images: int, patches: int, share: float, seed: int, step: int) -> Tensor:

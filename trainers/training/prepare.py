@@ -87,6 +87,7 @@ def prepare(
     check_size(backbone, "size", config.size)
     check_size(backbone, "eval_size", config.eval_size)
     check_groups(config, backbone, world)
+    check_exchange(config)
     torch.manual_seed(config.seed)
     segmenter = Segmenter(
         backbone, len(class_list), extra_clusters=config.extra_clusters, head=config.head
@@ -141,6 +142,30 @@ def check_groups(config: Config, backbone: Backbone, world: World) -> None:
             f"protocol={config.protocol} draws anchors from groups of {GROUP} patches, and a batch "
             f"has {patches} in every process: use a "
             f"{'larger batch' if patches < GROUP else 'batch that divides into such groups'}.",
+        )
+
+
+def check_exchange(config: Config) -> None:
+    """SettingError where the candidates are too few, or a ring or a choice of them does not fit."""
+    if config.rule in (FROZEN, STEGO):
+        return
+    protocol = Protocol.of(config.protocol)
+    if 0 < config.candidates < 2 * config.batch:
+        raise SettingError(
+            "candidates",
+            f"{config.candidates} candidates are less than two patches for each of the "
+            f"{config.batch} images of a batch: use {2 * config.batch} or more, or 0 for all.",
+        )
+    if config.candidates and protocol.anchor_groups:
+        raise SettingError(
+            "candidates",
+            f"protocol={config.protocol} draws anchors from groups of {GROUP} patches, which need "
+            "all of them: use candidates=0.",
+        )
+    if config.exchange == "ring" and (config.rule != "ppap" or protocol.half_loss):
+        what = f"protocol={config.protocol}" if protocol.half_loss else f"rule={config.rule}"
+        raise SettingError(
+            "exchange", f"exchange=ring is for PPAP's own loss in float32, not {what}: use gather."
         )
 
 

@@ -30,7 +30,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "far_images",
         ),
     ),
-    ("Loss", ("temperature", "published_scale", "anchors")),
+    ("Loss", ("temperature", "published_scale", "anchors", "candidates", "exchange")),
     (
         "Training",
         (
@@ -88,7 +88,14 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("device", "devices", "precision", "compile", "workers", "cache", "cache_gb", "seed"),
     ),
 )
-OWN = {"k_share": ("knn",), "clusters": ("kmeans",), "pool_size": ("hp",), "rho": ("hp",)}
+OWN = {
+    "k_share": ("knn",),
+    "clusters": ("kmeans",),
+    "pool_size": ("hp",),
+    "rho": ("hp",),
+    "candidates": tuple(RULES),
+    "exchange": ("ppap",),
+}
 RULE_TITLES = {FROZEN: "Frozen backbone, probes only", STEGO: "STEGO"}
 
 

@@ -11,6 +11,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -20,8 +21,9 @@ from torch import Tensor, nn
 from ppap import ppap_loss
 from ppap.settings import SettingError
 from tests.conftest import ROOT
-from tests.support import two_processes
+from tests.support import shared_steps, two_processes
 from tests.support.two_processes import SETTINGS, TEMPERATURE
+from trainers.launching import scaling
 from trainers.training.distributed import (
     DistributedError,
     World,
@@ -164,6 +166,53 @@ def test_two_processes_have_the_loss_and_gradients_of_one(
         for name, gradient in gradients.items():
             assert gradient.norm() > 0
             assert (each["gradients"][name] - gradient).norm() < 1e-5 * gradient.norm(), name
+
+
+@pytest.mark.parametrize("name", shared_steps.CASES)
+def test_a_shared_step_is_that_of_one_process(found: list[dict[str, Any]], name: str) -> None:
+    alone = shared_steps.a_step(name, ALONE)
+    parts = [each["shared"][name] for each in found]
+    gradient = torch.cat([each["gradient"] for each in parts])
+    assert gradient.norm() > 0
+    assert (gradient - alone["gradient"]).norm() < 1e-5 * alone["gradient"].norm()
+    for each in parts:
+        assert each["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+    for key in ("sizes", "empty"):
+        means = np.mean([each[key] for each in parts], axis=0)
+        assert means == pytest.approx(alone[key], rel=1e-6)
+    assert sum(each["counted"] for each in parts) == alone["counted"]
+    # In the dark one process has nothing to learn from, and its patches are others' negatives.
+    assert [each["counted"] for each in parts] == ([2, 0] if "dark" in name else [2, 2])
+    assert parts[1]["gradient"].norm() > 0
+
+
+@pytest.mark.parametrize("name", [name for name in shared_steps.CASES if "ring" in name])
+def test_in_a_ring_each_process_finds_what_it_finds_gathered(
+    found: list[dict[str, Any]], name: str
+) -> None:
+    for each in found:
+        ring, gathered = (each["shared"][n] for n in (name, name.replace("ring", "gather")))
+        for key in ("loss", "sizes", "empty", "precision"):
+            assert ring[key] == pytest.approx(gathered[key], rel=1e-5, nan_ok=True), key
+        gap = (ring["gradient"] - gathered["gradient"]).norm()
+        assert gap < 1e-5 * gathered["gradient"].norm()
+
+
+@pytest.mark.parametrize("name", [n for n in shared_steps.CASES if "dark" not in n])
+def test_they_send_what_the_model_says(found: list[dict[str, Any]], name: str) -> None:
+    config = shared_steps.CONFIG.with_(shared_steps.CASES[name])
+    step = scaling.Step(
+        batch=shared_steps.IMAGES,
+        processes=2,
+        patches=shared_steps.PATCHES,
+        dim=shared_steps.DIM,
+        steps=config.steps,
+        anchors=config.anchors,
+        candidates=config.candidates,
+        exchange=config.exchange,
+    )
+    for each in found:
+        assert each["shared"][name]["sent"] == scaling.payload(step, labels=True)._asdict()
 
 
 def test_both_know_the_world(found: list[dict[str, Any]]) -> None:
