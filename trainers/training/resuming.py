@@ -28,6 +28,7 @@ CHANGEABLE = (
     "crf",
     "device",
     "devices",
+    "exchange",
     "keep",
     "log_every",
     "tensorboard",

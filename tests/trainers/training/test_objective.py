@@ -19,7 +19,7 @@ from ppap.segmenter import TrainingFeatures
 from tests.support.small_runs import ALONE
 from trainers.config import Config
 from trainers.training.chance import derived, generator
-from trainers.training.objective import Objective, StepLoss, anchors_of
+from trainers.training.objective import Objective, StepLoss, anchors_of, candidates_of
 
 IMAGES, ROWS, COLUMNS, DIM = 3, 4, 5, 12
 PATCHES = ROWS * COLUMNS
@@ -258,3 +258,74 @@ def test_anchors_are_drawn_evenly_and_anew_in_every_step() -> None:
     assert not torch.equal(anchors_of(4, 10, 0.2, 1, 7), drawn[7])
     # The images of a batch do not share theirs.
     assert not torch.equal(drawn[:, 0], drawn[:, 1] - 10)
+
+
+# --- a cap on candidates
+
+
+def test_few_candidates_are_a_smaller_batch() -> None:
+    """Sets and loss are those of the chosen patches alone, and only they get a gradient."""
+    settings = config(candidates=IMAGES * 9, anchors=0.2)
+    given = streams()
+    found = objective(settings)(given, 4)
+    few = candidates_of(IMAGES, PATCHES, IMAGES * 9, settings.seed, 4)
+    assert few is not None
+    rows = (few + PATCHES * torch.arange(IMAGES).unsqueeze(1)).flatten()
+    again = streams()
+    # 4 of 20 patches are anchors, and 4 of 9.
+    anchors = anchors_of(IMAGES, 9, 4 / 9, settings.seed, 4).flatten()
+    assert len(anchors) == IMAGES * 4
+    wanted = ppap_loss(
+        again.guidance.flatten(0, 2)[rows],
+        again.projected[rows],
+        anchors,
+        **settings.settings.as_dict(),  # type: ignore[arg-type]
+        temperature=0.3,
+        images=anchors // 9,
+    )
+    assert torch.equal(found.loss, wanted.loss)
+    slope = gradient(found.loss, given.tuned).flatten(0, 2)
+    assert (slope[rows].abs().sum(dim=1) > 0).any()
+    others = torch.ones(IMAGES * PATCHES, dtype=torch.bool)
+    others[rows] = False
+    assert (slope[others] == 0).all()
+
+
+@pytest.mark.parametrize("most", [0, IMAGES * PATCHES, 10**9])
+def test_without_a_cap_nothing_changes(most: int) -> None:
+    plain, capped = (
+        objective(config())(streams(), 4),
+        objective(config(candidates=most))(streams(), 4),
+    )
+    assert torch.equal(plain.loss, capped.loss)
+
+
+def test_more_anchors_than_candidates_are_all_of_them() -> None:
+    found = objective(config(candidates=IMAGES * 3, anchors=1))(streams(), 4)
+    sizes = found.positives + found.ambiguous + found.negatives
+    assert float(sizes) == IMAGES * 3 - 1
+
+
+def test_candidates_are_drawn_evenly_over_images_and_anew_in_every_step() -> None:
+    drawn = []
+    for step in range(1000):
+        few = candidates_of(4, 10, 23, 0, step)
+        assert few is not None
+        assert few.shape == (4, 5)  # 23 are 5 of every image, and 3 that do not divide
+        assert (few.diff(dim=1) > 0).all()
+        drawn.append(few + 10 * torch.arange(4).unsqueeze(1))
+    counts = torch.bincount(torch.stack(drawn).flatten(), minlength=40)
+    assert (counts - 500).abs().max() < 90  # 5.7 standard deviations
+    assert not torch.equal(drawn[0], drawn[1])
+    few = candidates_of(4, 10, 23, 1, 7)
+    assert few is not None
+    assert not torch.equal(few + 10 * torch.arange(4).unsqueeze(1), drawn[7])
+
+
+def test_precision_is_that_of_the_candidates() -> None:
+    labels = torch.randint(0, 2, (IMAGES * PATCHES,), generator=torch.Generator().manual_seed(3))
+    settings = config(candidates=IMAGES * 9)
+    found = objective(settings)(streams(), 4, patch_labels=labels)
+    other = objective(config())(streams(), 4, patch_labels=labels)
+    assert 0 < float(found.precision) < 1
+    assert float(found.precision) != float(other.precision)

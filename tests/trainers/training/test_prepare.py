@@ -21,6 +21,7 @@ from trainers.training.prepare import (
     EVALUATION_BATCH,
     Prepared,
     cached_features,
+    check_exchange,
     evaluation_batches,
     frozen_features,
     hp_pool,
@@ -245,3 +246,42 @@ def test_evaluation_batches_are_the_same_from_the_cache(place: Place, tmp_path: 
         found = segmenter.features(other.inputs)
         torch.testing.assert_close(found, wanted, atol=2e-2, rtol=2e-2)
     cache.close()
+
+
+# --- candidates and their exchange
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"candidates": 3}, "candidates", "less than two patches for each of the 2 images.*use 4"),
+        ({"candidates": 9, "protocol": "published"}, "candidates", "groups of 784 patches"),
+        ({"exchange": "ring", "rule": "knn"}, "exchange", "not rule=knn: use gather"),
+        ({"exchange": "ring", "protocol": "half_loss"}, "exchange", "not protocol=half_loss"),
+    ],
+)
+def test_what_does_not_fit_is_refused_at_its_field(
+    place: Place, changes: dict[str, Any], field: str, said: str
+) -> None:
+    with pytest.raises(SettingError, match=said) as found:
+        check_exchange(place.config(**changes))
+    assert found.value.field == field
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"candidates": 4, "exchange": "ring"},
+        {"candidates": 4, "rule": "hp"},
+        {"candidates": 1, "rule": "frozen"},
+        {"exchange": "ring", "rule": "stego"},
+        {"exchange": "ring", "protocol": "nearest"},
+    ],
+)
+def test_what_fits_is_not(place: Place, changes: dict[str, Any]) -> None:
+    check_exchange(place.config(**changes))
+
+
+def test_a_run_is_refused_before_it_begins(place: Place) -> None:
+    with pytest.raises(SettingError, match="3 candidates are less"):
+        prepared(place, candidates=3)
