@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from trainers.command import Parser, as_command, default_cache, expanded
+from trainers.slurm.line import SLURM, add_place
 
 PROGRAM = "python -m trainers.train"
 
@@ -42,6 +43,9 @@ examples:
   python -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco --set devices=4
       four GPUs share each batch, a process each; the same by hand:
   torchrun --nproc-per-node 4 -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco
+  python -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco --on slurm \\
+          --slurm gpus=4 time=12:00:00
+      on a cluster (docs/cluster.md)
 
 exit status: 0 done, or stopped on request; 1 it failed half way (a loss that is no number, a full
 disk); 2 wrong arguments, or files that are missing, broken or do not fit; 130 interrupted twice.
@@ -94,6 +98,7 @@ def parser() -> Parser:
         help="where cached features are kept, for all runs (default: %(default)s; or what the "
         "environment's PPAP_CACHE says)",
     )
+    add_place(made)
     made.add_argument("--no-report", action="store_true", help="do not evaluate at the end")
     made.add_argument("--list", action="store_true", help="list the recipes, and end")
     made.add_argument(
@@ -119,6 +124,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     if given.list or given.show or given.settings:
         return showing.show(given)
+    if given.on == SLURM:
+        from trainers.launching import typed
+
+        return typed.train_on_slurm(given)
     return session.run(given)
 
 

@@ -35,7 +35,12 @@ DEVICE = "slurm"
 
 
 def send(
-    folder: Path, launch: Launch, options: Options, begin: Sequence[str], resume: Sequence[str]
+    folder: Path,
+    launch: Launch,
+    options: Options,
+    begin: Sequence[str],
+    resume: Sequence[str],
+    program: Sequence[str] = ("-m", "trainers.train"),
 ) -> Launch:
     """Hand a run in to SLURM; the lock is held. Its script stays in its folder.
 
@@ -43,13 +48,14 @@ def send(
         folder: of the run, which exists.
         launch: what is known of it.
         options: what SLURM is asked for.
-        begin: the words after ``python -m trainers.train`` that begin the run.
+        begin: the words that begin the run, after the program.
         resume: those that go on with it.
+        program: what Python is started with to train.
 
     Raises:
         RunError, SettingError: SLURM refuses it, or its defaults cannot be read.
     """
-    text = script(folder, options, begin, resume, read_defaults().setup)
+    text = script(folder, options, begin, resume, read_defaults().setup, program)
     with writing(folder / SCRIPT) as partial:
         partial.write_text(text, encoding="utf-8")
     (folder / CODE).unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from ppap.settings import SettingError, excerpt
 from trainers.config import KIND, Config, checked, limits, unknown
 from trainers.recipes import find
 from trainers.several import ALL, read_devices
+from trainers.slurm.line import HERE, SLURM
 from trainers.slurm.options import Options, read_defaults, why_absent
 from trainers.training.splits import SAMPLES
 
@@ -27,8 +28,6 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 LONGEST_TEXT = 4096
 # The recipe is chosen beside the settings; where a run is kept, by its name.
 NOT_CHANGED = ("recipe",)
-# Where an order runs.
-HERE, SLURM = "here", "slurm"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from trainers.launching.cluster import stop as end_job
 from trainers.launching.estimates import Estimate, Pace, estimate
 from trainers.launching.orders import (
     NAME,
-    SLURM,
     Order,
     arguments,
     command_line,
@@ -52,6 +51,7 @@ from trainers.runs.side_by_side import side_by_side
 from trainers.runs.standing import ACTIVE, Reading, Standing, last_lines, settings_of, standing
 from trainers.runs.values import number, text
 from trainers.runs.watching import Watching
+from trainers.slurm.line import SLURM
 from trainers.slurm.options import Options
 
 # What Python is started with to train.
@@ -261,7 +261,8 @@ class Runner:
             start_waiting(self.root)
         else:
             begin = arguments(launch.about, folder, self.cache)
-            send(folder, launch, slurm, begin, resuming(folder, self.cache, changes))
+            resume = resuming(folder, self.cache, changes)
+            send(folder, launch, slurm, begin, resume, PROGRAM)
             self.lookout.soon()
 
     def stop(self, name: object, *, now: bool = False) -> Standing:

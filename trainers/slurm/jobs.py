@@ -12,9 +12,9 @@ RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_
 GONE = "GONE"
 REASONS = {
     "Resources": "until nodes are free",
-    "Priority": "until those before it have begun",
+    "Priority": "until others before it have begun",
     "BeginTime": "until its time to begin",
-    "None": "to be looked at",
+    "None": "",
     "Dependency": "for another job",
     "JobHeldUser": "since it is held (scontrol release lets it go)",
     "JobHeldAdmin": "since an administrator holds it",

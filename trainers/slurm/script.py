@@ -45,19 +45,18 @@ trap 'stop time' USR1   # from SLURM: the time is nearly over
 trap 'stop person' TERM # from whoever stops the run
 """
 ALONE = """
-{python} -m trainers.train "${words[@]}" &
+{python} "${words[@]}" &
 child=$!
 """
 MANY = """
 # torchrun on each node; the first is this one.
 export PPAP_NODES=$SLURM_JOB_NUM_NODES
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-export PPAP_HEAD=$head:$(({first} + SLURM_JOB_ID % {ports}))
+export PPAP_HEAD=$(hostname):$(({first} + SLURM_JOB_ID % {ports}))
 others=$((PPAP_NODES - 1))
 srun --nodes="$others" --ntasks="$others" --relative=1 --kill-on-bad-exit=0 \\
-  bash -c 'PPAP_NODE=$((SLURM_PROCID + 1)) exec "$@"' bash \\
-  {python} -m trainers.train "${words[@]}" &
-PPAP_NODE=0 {python} -m trainers.train "${words[@]}" &
+  bash -c 'export PPAP_NODE=$((SLURM_PROCID + 1)); exec "$@"' bash \\
+  {python} "${words[@]}" &
+PPAP_NODE=0 {python} "${words[@]}" &
 child=$!
 """
 TAIL = """
@@ -78,15 +77,17 @@ def script(
     begin: Sequence[str],
     resume: Sequence[str],
     setup: Sequence[str] = (),
+    program: Sequence[str] = ("-m", "trainers.train"),
 ) -> str:
     """The text of the script.
 
     Args:
         folder: of the run.
         options: what SLURM is asked for.
-        begin: the words after ``python -m trainers.train`` that begin the run.
+        begin: the words that begin the run, after the program.
         resume: those that go on with it.
         setup: lines of shell before that.
+        program: what Python is started with to train.
     """
     parts = {
         "{script}": shlex.quote(str(folder / SCRIPT)),
@@ -96,7 +97,7 @@ def script(
         "{run}": shlex.quote(str(folder)),
         "{resume}": shlex.join(resume),
         "{begin}": shlex.join(begin),
-        "{python}": shlex.quote(sys.executable),
+        "{python}": shlex.join([sys.executable, *program]),
         "{first}": str(FIRST_PORT),
         "{ports}": str(PORTS),
         "{code}": CODE,
