@@ -18,7 +18,9 @@ from trainers.ablations.table import as_markdown, table, write_table
 from trainers.command import DONE, FAILED, INTERRUPTED, WRONG, Parser, as_command, expanded, say
 from trainers.config import parse_changes
 from trainers.launching.runner import Runner
+from trainers.launching.typed import options_typed
 from trainers.progress import in_words
+from trainers.slurm.line import SLURM, add_place
 from trainers.training.errors import EXPECTED, sentence
 
 __all__ = ["Ablation", "read_ablation", "reopen", "standing", "submit", "table", "write_table"]
@@ -99,6 +101,7 @@ def parser() -> Parser:
         "--only-table", action="store_true", help="start nothing: the table of what is finished"
     )
     made.add_argument("--cache", metavar="DIR", type=expanded, help="as of trainers.train")
+    add_place(made, waits=False)
     return made
 
 
@@ -107,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is missing and print the table; returns the exit status."""
     given = parser().parse_args(arguments)
     try:
-        runner = Runner(given.runs, cache=given.cache)
+        slurm = options_typed(given.slurm) if given.on == SLURM else None
+        runner = Runner(given.runs, cache=given.cache, slurm=slurm)
         ablation = asked(given, runner.root)
         code = DONE
         if not given.only_table:

@@ -10,9 +10,11 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 from ppap.backbones.naming import absolute
@@ -24,10 +26,14 @@ from trainers.ablations.cells import COLUMNS, Cell, cell, numbers
 from trainers.ablations.differences import NO_INTERVAL, Against, about, against, columns_of, record
 from trainers.command import DONE, FAILED, WRONG, Parser, as_command, expanded, say
 from trainers.config import parse_changes
+from trainers.launching.cluster import Lookout
 from trainers.progress import in_words
 from trainers.recipes import find
 from trainers.runs.folder import Run, write_text
+from trainers.runs.launch import is_alive
 from trainers.runs.log import end_log, start_log
+from trainers.runs.standing import ACTIVE, standing
+from trainers.slurm.line import SLURM, add_place
 from trainers.training.arguments import check_data, require
 from trainers.training.errors import EXPECTED, sentence
 from trainers.training.splits import refuse_bad_data
@@ -60,6 +66,14 @@ each kind, and what training gained over frozen features.
 exit status: 0 all runs are finished; 1 some run failed; 2 wrong arguments, or files that are
 missing or do not fit: nothing was started.
 """
+
+
+# Handed in at a time where nothing else is said.
+JOBS_OF_A_CLUSTER = 16
+# Between two looks at jobs.
+LOOK_SECONDS = 1.0
+# One at a time: each loads PyTorch to look at what it hands in.
+_SENDING = threading.Lock()
 
 
 class Task(NamedTuple):
@@ -95,9 +109,13 @@ def parser() -> Parser:
         help="change settings of all runs",
     )  # fmt: skip
     made.add_argument(
-        "--jobs", type=int, default=1, help="runs side by side, sharing the cores (default: 1)"
+        "--jobs",
+        type=int,
+        default=1,
+        help="runs side by side, sharing the cores (default: 1; with --on slurm: 16 jobs)",
     )
     made.add_argument("--cache", metavar="DIR", type=expanded, help="as of trainers.train")
+    add_place(made, waits=False)
     return made
 
 
@@ -106,6 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is missing and print the table; returns the exit status."""
     given = parser().parse_args(arguments)
     given.set = [in_full(change) for change in given.set]
+    if given.on == SLURM and given.jobs < 2:
+        given.jobs = JOBS_OF_A_CLUSTER
     tasks = [
         Task(rule, seed, Run(given.out / f"{rule}-seed{seed}"))
         for seed in given.seeds
@@ -187,7 +207,26 @@ def changes(rule: str, seed: int, given: argparse.Namespace) -> list[str]:
 
 
 def train(task: Task, given: argparse.Namespace) -> str | None:
-    """One run in a process of its own; why it failed, or None."""
+    """One run in a process of its own, or as a job; why it failed, or None."""
+    if given.on != SLURM:
+        return in_process(task, given)
+    with _SENDING:
+        # A job goes on by itself where whoever waited for it was interrupted.
+        why = None if is_alive(task.run.folder) else in_process(task, given)
+    return why or until_ended(task.run.folder)
+
+
+def until_ended(folder: Path) -> str | None:
+    """Wait for a run's job; why it did not finish, or None."""
+    lookout = Lookout(folder.parent)
+    while (now := standing(folder)).state in ACTIVE:
+        lookout.look()
+        time.sleep(LOOK_SECONDS)
+    return None if now.state == "finished" else now.text or now.state
+
+
+def in_process(task: Task, given: argparse.Namespace) -> str | None:
+    """Run the command for a task; why it failed, or None."""
     words = [sys.executable, "-m", "trainers.train"]
     if task.run.latest() is not None:
         words += ["--out", str(task.run.folder), "--resume"]
@@ -197,6 +236,8 @@ def train(task: Task, given: argparse.Namespace) -> str | None:
         words += ["--set", *changes(task.rule, task.seed, given)]
     words += ["--data", str(given.data)] if given.data else []
     words += ["--cache", str(given.cache)] if given.cache else []
+    words += ["--on", SLURM] if given.on == SLURM else []
+    words += ["--slurm", *given.slurm] if given.slurm else []
     task.run.folder.mkdir(parents=True, exist_ok=True)
     said = task.run.folder / "output.txt"
     with said.open("ab") as output:
@@ -207,7 +248,7 @@ def train(task: Task, given: argparse.Namespace) -> str | None:
             stdout=output,
             stderr=output,
             cwd=ROOT,
-            env=os.environ | threads(given.jobs),
+            env=os.environ | threads(1 if given.on == SLURM else given.jobs),
             check=False,
         ).returncode
     if not code:

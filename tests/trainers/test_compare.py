@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -242,3 +243,33 @@ def test_differences_to_the_baseline_stand_below_the_table(
     assert "Difference to Baseline in points" in below
     assert main([*given, "--rules", "ppap", "frozen"]) == 0
     assert json.loads((tmp_path / "differences.json").read_text())["reference"] == "ppap"
+
+
+def test_on_a_cluster_runs_are_sent_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["samples", "--out", str(tmp_path), "--on", "slurm", "--slurm", "gpus=2"]
+    given = compare.parser().parse_args(words)
+    task = compare.Task("ppap", 0, Run(tmp_path / "ppap-seed0"))
+    sent: list[list[str]] = []
+
+    def run(words: list[str], **options: Any) -> SimpleNamespace:
+        sent.append(words)
+        return SimpleNamespace(returncode=0)
+
+    def ends(*states: tuple[str, str]) -> None:
+        left = iter([SimpleNamespace(state=state, text=text) for state, text in states])
+        monkeypatch.setattr(compare, "standing", lambda folder: next(left))
+
+    monkeypatch.setattr(compare.subprocess, "run", run)
+    monkeypatch.setattr(compare, "LOOK_SECONDS", 0)
+    ends(("queued", ""), ("running", ""), ("finished", ""))
+    assert compare.train(task, given) is None
+    assert sent[0][-4:] == ["--on", "slurm", "--slurm", "gpus=2"]
+    ends(("running", ""), ("failed", "A node of it failed (job 7)."))
+    assert compare.train(task, given) == "A node of it failed (job 7)."
+    # One that goes on from an earlier command is not sent again.
+    monkeypatch.setattr(compare, "is_alive", lambda folder: True)
+    ends(("running", ""), ("finished", ""))
+    assert compare.train(task, given) is None
+    assert len(sent) == 2

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ppap.settings import SettingError
@@ -239,6 +240,85 @@ def test_two_devices_take_a_run_each(runs: Pretending) -> None:
     runs.wait_begun("second")
     assert runs.standing("second").device == "cuda:0"
     assert runs.standing("third").state == "queued"
+
+
+GPUS = ("cuda:0", "cuda:1", "cuda:2")
+
+
+def ask_for(runs: Pretending, count: int, among: tuple[str, ...] = GPUS) -> None:
+    """The next run needs so many of these GPUs."""
+    runs.needs = replace(NEEDS, device=f"{count} GPUs", among=among, count=count)
+
+
+def test_several_devices_are_given_together_and_others_go_on_beside(runs: Pretending) -> None:
+    ask_for(runs, 2)
+    runs.begin("pair")
+    runs.wait_begun("pair")
+    assert runs.standing("pair").device == "cuda:0,cuda:1"
+    # What its processes are told.
+    told = psutil.Process(runs.trainer("pair").pid).environ()["PPAP_DEVICES"]
+    assert told == "cuda:0,cuda:1"
+    ask_for(runs, 2)
+    assert runs.begin("waits").state == "queued"
+    runs.needs = replace(NEEDS, device="cuda:2")
+    # The third GPU is kept for the pair that waits, which would else wait for ever.
+    assert runs.begin("later").state == "queued"
+    runs.needs = NEEDS
+    runs.begin("cpu")
+    runs.wait_begun("cpu")
+    runs.stop("pair")
+    runs.wait_begun("waits")
+    assert runs.standing("waits").device == "cuda:0,cuda:1"
+    runs.wait_begun("later")
+    assert runs.standing("later").device == "cuda:2"
+
+
+def test_a_list_means_these_devices(runs: Pretending) -> None:
+    runs.needs = replace(NEEDS, device="cuda:1")
+    runs.begin("one")
+    runs.wait_begun("one")
+    ask_for(runs, 2, ("cuda:1", "cuda:2"))
+    assert runs.begin("these").state == "queued"
+    assert runs.standing("these").device == "2 GPUs"
+    runs.stop("one")
+    runs.wait_begun("these")
+    assert runs.standing("these").device == "cuda:1,cuda:2"
+
+
+@pytest.mark.parametrize(
+    ("settings", "devices"),
+    [
+        ({"device": "cuda", "devices": "2"}, {"cuda:0", "cuda:1"}),
+        ({"device": "cuda", "devices": "0,2"}, {"cuda:0", "cuda:2"}),
+        ({"device": "cpu", "devices": "2"}, {"cpu"}),
+        ({"device": "cuda", "devices": "nonsense"}, {"cuda:0"}),
+        ({"devices": "2"}, {"cpu"}),
+    ],
+)
+def test_the_devices_of_a_run_that_was_typed(
+    tmp_path: Path, settings: dict[str, str], devices: set[str]
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    assert queue.devices_of(tmp_path, "cpu") == devices
+    (tmp_path / "config.json").write_text('{"device": "cuda", "devices": "all"}')
+    assert {"cuda:0", "cuda:7"} <= queue.devices_of(tmp_path, "cpu")
+
+
+def test_a_run_goes_on_with_other_settings_of_the_machine(runs: Pretending) -> None:
+    runs.begin("one", devices="2")
+    runs.wait_begun("one")
+    runs.stop("one")
+    runs.wait("one", "stopped")
+    with pytest.raises(SettingError, match="batch cannot change in the middle of a run"):
+        runs.resume("one", {"batch": "3"})
+    with pytest.raises(SettingError, match="devices must be a number"):
+        runs.resume("one", {"devices": "many"})
+    runs.resume("one", {"devices": "1"})
+    launch = read_launch(runs.root / "one")
+    assert launch is not None
+    assert launch.arguments[-2:] == ("--set", "devices=1")
+    assert launch.about["settings"] == {"devices": "1"}
+    runs.wait("one", "finished")
 
 
 def test_a_run_of_the_command_line_holds_the_device_too(runs: Pretending) -> None:
