@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.browser.conftest import browser, playwright  # noqa: F401  (what drives a page here, too)
+
 FIGURES: dict[str, str] = {}
 
 Tell = Callable[[str, str], None]

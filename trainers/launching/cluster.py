@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ppap.settings import SettingError
 from ppap.writing import writing
 from trainers.launching.queue import held
 from trainers.runs.folder import RunError
@@ -53,7 +54,8 @@ def send(
         program: what Python is started with to train.
 
     Raises:
-        RunError, SettingError: SLURM refuses it, or its defaults cannot be read.
+        RunError, SettingError: SLURM refuses it, at the option where it names one; or its defaults
+            cannot be read.
     """
     text = script(folder, options, begin, resume, read_defaults().setup, program)
     with writing(folder / SCRIPT) as partial:
@@ -63,6 +65,9 @@ def send(
     try:
         number = commands.submit(folder / SCRIPT)
     except SlurmError as error:
+        option = commands.option_of(error)
+        if option is not None:
+            raise SettingError(f"slurm.{option}", str(error)) from None
         raise RunError(str(error)) from None
     sent = replace(
         launch,

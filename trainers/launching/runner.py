@@ -244,7 +244,7 @@ class Runner:
             )
             try:
                 self._begin(folder, launch, order.slurm)
-            except RunError:
+            except (RunError, SettingError):
                 shutil.rmtree(folder, ignore_errors=True)  # nothing has begun
                 raise
         return self.standing(order.name)

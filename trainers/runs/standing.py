@@ -217,7 +217,8 @@ def cut_off(config: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
 def verdict(folder: Path, launch: Launch | None, state: dict[str, Any]) -> tuple[State, str]:
     """The state of a run, and what is to be said of it."""
     if launch is not None and launch.queued is not None:
-        return "queued", "It waits until the device is free."
+        what = "the device is" if launch.count == 1 else "its devices are"
+        return "queued", f"It waits until {what} free."
     if launch is not None and launch.job is not None:
         return of_job(folder, launch, launch.job, state)
     said_by = trainer_of(folder)

@@ -113,8 +113,30 @@ def run(words: Iterable[str], *, may_fail: bool = False) -> str:
     except OSError as error:
         raise SlurmError(f"{words[0]} cannot be started: {error.strerror or error}.") from None
     if done.returncode and not may_fail:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        said = " ".join(line.removeprefix(f"{words[0]}: ") for line in lines)[:LONGEST]
-        said = said.removeprefix("error: ").rstrip(".")
+        said = own_words(words[0], done.stderr)
         raise SlurmError(f"SLURM refuses: {said or f'{words[0]} ended with {done.returncode}'}.")
     return done.stdout
+
+
+def own_words(command: str, said: str) -> str:
+    """What a command says of its failure, in one line and without its own name."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    plain = [line.removeprefix(f"{command}: ").removeprefix("error: ") for line in lines]
+    return "; ".join(line.rstrip(".") for line in plain)[:LONGEST]
+
+
+# What is wrong with a job, as SLURM says it, and the option that it is about.
+_ABOUT = (
+    ("partition", re.compile(r"partition", re.IGNORECASE)),
+    ("account", re.compile(r"account", re.IGNORECASE)),
+    ("qos", re.compile(r"qos", re.IGNORECASE)),
+    ("time", re.compile(r"time limit", re.IGNORECASE)),
+    ("memory", re.compile(r"memory", re.IGNORECASE)),
+    ("gpus", re.compile(r"generic resource|gres|gpu", re.IGNORECASE)),
+    ("nodes", re.compile(r"node (count|configuration)|too many nodes", re.IGNORECASE)),
+)
+
+
+def option_of(error: SlurmError) -> str | None:
+    """The option that SLURM refuses; None where it does not say."""
+    return next((name for name, pattern in _ABOUT if pattern.search(str(error))), None)

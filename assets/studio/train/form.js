@@ -4,6 +4,7 @@ import { card, h, newId, select } from "../shared/dom.js";
 import { FieldErrors } from "../shared/fields.js";
 import { tell } from "../shared/messages.js";
 import { PathField } from "../shared/path-field.js";
+import { Place } from "./place.js";
 
 const CHECK_AFTER_MS = 250;
 const INSPECT_AFTER_MS = 900;
@@ -56,6 +57,7 @@ export class OrderForm {
     };
     backbone.field.append(this.backboneFile.element, this.errors.add("backbone", backbone.input, { value: () => this.value("backbone"), use: useBackbone }));
     this.groups = lists.groups.map((group) => this.group(group));
+    this.where = new Place(lists, this.errors, () => this.changed());
     this.takeSettings = h("button", { type: "button", title: "Φ⁰, Ψ⁰, σ and T as they are in Explore", onclick: () => this.takeFromExplore() }, "Take settings from Explore");
     this.findings = h("ul", { class: "findings", "aria-label": "Findings about the data" });
     this.needs = h("div", { class: "needs", role: "status", dataset: { part: "needs" } });
@@ -77,6 +79,7 @@ export class OrderForm {
         backbone.field,
         this.takeSettings,
         this.groups.map((group) => group.element),
+        this.where.element,
         this.findings,
         this.needs,
         this.refusal,
@@ -204,18 +207,19 @@ export class OrderForm {
 
   request() {
     const samples = this.value("dataset") === this.lists.samples;
-    return { recipe: this.current.name, name: this.name.input.value, data: samples ? "" : this.data.input.value, settings: this.changes };
+    return { recipe: this.current.name, name: this.name.input.value, data: samples ? "" : this.data.input.value, settings: this.changes, ...this.where.request() };
   }
 
   /** What is half filled in, as texts by name: a recipe, data, a name and changed settings. */
   texts() {
     const { recipe, data, name } = this;
     const usual = this.lists.recipes[0].name;
-    return { recipe: recipe.input.value === usual ? "" : recipe.input.value, data: data.input.value, name: this.touchedName ? name.input.value : "", ...this.changes };
+    return { recipe: recipe.input.value === usual ? "" : recipe.input.value, data: data.input.value, name: this.touchedName ? name.input.value : "", ...this.changes, ...this.where.texts() };
   }
 
   /** Fill the form in again; returns the names that make no sense in it. */
-  restore({ recipe, data, name, ...settings }) {
+  restore({ recipe, data, name, ...others }) {
+    const settings = this.where.restore(others);
     const odd = Object.keys(settings).filter((one) => !(one in this.fields));
     const known = this.lists.recipes.some((one) => one.name === recipe);
     if (recipe && !known) odd.push("recipe");
@@ -294,7 +298,7 @@ export class OrderForm {
     this.errors.sent = true;
     try {
       const { run } = await call(this.server, "start", this.request());
-      this.said.textContent = run.state === "queued" ? `${run.name} waits for the device.` : `${run.name} has begun.`;
+      this.said.textContent = run.state === "queued" ? `${run.name}: ${run.text || "it waits for the device."}` : `${run.name} has begun.`;
       this.startedName = run.name;
       this.touchedName = false;
       this.errors.reset();
@@ -330,7 +334,7 @@ export class OrderForm {
   }
 
   /** Fill the form with a run's own order, under a new name. */
-  fill({ recipe, data, settings, free_name: name }) {
+  fill({ recipe, data, settings, free_name: name, on, slurm }) {
     if (!this.lists.recipes.some((known) => known.name === recipe)) {
       this.said.textContent = `There is no recipe ${recipe} any more.`;
       return;
@@ -341,6 +345,7 @@ export class OrderForm {
     this.data.input.value = data ?? "";
     this.chooseRecipe(recipe, Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, text(value)])));
     this.named = false;
+    this.where.fill({ on, slurm });
     for (const { element, count } of this.groups) element.open = element.open || Boolean(count.textContent);
     this.element.scrollIntoView({ block: "start", behavior: "smooth" });
     this.said.textContent = "Change what shall differ, then start.";

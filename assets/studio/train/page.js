@@ -55,7 +55,7 @@ class Train {
       clone: (details) => this.form.fill(details),
       explore: (config) => this.useInExplore(config),
       use: async (tab, name) => (await visit(tab))?.takeRun(name) ?? `${tab} is not ready yet.`,
-    });
+    }, lists);
     this.notice = noteBox();
     this.note = h("div", { hidden: true }, this.sample.note);
     this.problem = h("p", { class: "messages error", role: "alert", hidden: true });

@@ -1,17 +1,19 @@
 // One run: where it stands, what can be done with it, its predictions over time, its log.
 import { call } from "../shared/client.js";
-import { card, count, fixed, h } from "../shared/dom.js";
+import { card, count, fixed, h, select } from "../shared/dom.js";
 import { tell } from "../shared/messages.js";
 import { SAMPLE } from "../shared/sample.js";
 import { duration, share } from "./list.js";
+import { HERE, SLURM, hasSlurm } from "./place.js";
 
 const KEPT_CHARACTERS = 200_000;
 const PARTS = ["Photo", "Truth", "Clusters", "Classes"];
 
 export class RunView {
   /** hooks: {changed(), renamed(run), deleted(name), clone(details), explore(settings), use(tab, name), looked()}. */
-  constructor(server, charts, hooks) {
+  constructor(server, charts, hooks, lists) {
     this.server = server;
+    this.lists = lists;
     this.hooks = hooks;
     this.heading = h("span", { class: "badge" });
     this.facts = h("div", { class: "facts" });
@@ -23,6 +25,7 @@ export class RunView {
       stop: button("Stop", () => this.act("stop"), { title: "Writes a checkpoint and ends" }),
       kill: button("Kill now", () => this.act("kill"), { class: "danger", title: "What it did since its last checkpoint is lost" }),
       resume: button("Resume", () => this.act("resume")),
+      elsewhere: button("Resume on…", () => this.resumeOn(), { title: "On other devices, or in another place" }),
       see: button("Open in Explore", () => this.use("Explore"), { title: "Its features on its validation images, step by step" }),
       evaluate: button("Open in Evaluate", () => this.use("Evaluate"), { title: "Its report, and its checkpoint against any data set" }),
       segment: button("Open in Segment", () => this.use("Segment"), { title: "Segment images with its checkpoint" }),
@@ -117,7 +120,7 @@ export class RunView {
     tell(this.reason, run.state === "failed" ? run.text : "");
     this.note(run);
     const active = ["running", "stopping", "queued"].includes(run.state);
-    const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, see: run.checkpoint, clone: true, explore: true, command: true, rename: !active && !sample, delete: !active && !sample };
+    const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, elsewhere: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, see: run.checkpoint, clone: true, explore: true, command: true, rename: !active && !sample, delete: !active && !sample };
     for (const [name, wanted] of Object.entries(shown)) this.buttons[name].hidden = !wanted;
     this.buttons.stop.textContent = run.state === "queued" ? "Take out of the queue" : "Stop";
   }
@@ -243,8 +246,32 @@ export class RunView {
     if (!details) return;
     const area = h("textarea", { readonly: true, rows: "4", "aria-label": "Command" });
     area.value = details.command;
-    this.openSheet("The command that begins the same run", area);
+    const script = details.script ? [h("h3", {}, "The script that SLURM was given"), h("pre", { class: "log", tabindex: "0", "aria-label": "Script", dataset: { part: "script" } }, details.script)] : [];
+    this.openSheet("The command that begins the same run", area, ...script);
     area.select();
+  }
+
+  /** Go on with other devices than before, or in another place. */
+  async resumeOn() {
+    const details = await this.details();
+    if (!details) return;
+    const devices = h("input", { type: "text", "aria-label": "Devices", value: details.config.devices ?? "1", autocomplete: "off", spellcheck: "false" });
+    const on = select("On", [[HERE, "This machine"], [SLURM, "SLURM"]], details.on ?? HERE, () => {});
+    on.field.hidden = !hasSlurm(this.lists);
+    const error = h("p", { class: "field-error", role: "alert" });
+    const form = h("form", { class: "inline", onsubmit: async (event) => {
+      event.preventDefault();
+      try {
+        const slurm = on.input.value === SLURM && details.on === SLURM ? { slurm: details.slurm } : {};
+        const { run } = await call(this.server, "act", { action: "resume", name: this.run.name, settings: { devices: devices.value }, on: on.input.value, ...slurm });
+        this.sheet.close();
+        this.show(run);
+        this.hooks.changed();
+      } catch (refused) {
+        error.textContent = refused.message;
+      }
+    } }, h("label", {}, "Devices ", devices), on.field, h("button", { type: "submit", class: "primary" }, "Resume"));
+    this.openSheet(`Resume ${this.run.name}`, h("p", { class: "help" }, "A number, all, or GPUs such as 0,2. With another number every step sees the same images, but adds up in another order."), form, error);
   }
 
   rename() {

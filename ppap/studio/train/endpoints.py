@@ -41,6 +41,7 @@ class TrainingEndpoints:
         name: str = "",
         data: str = "",
         settings: dict[str, Any] | None = None,
+        slurm: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Check an order without starting anything.
 
@@ -49,12 +50,13 @@ class TrainingEndpoints:
             name: the run's; one that is free is taken where it is empty.
             data: the data set's folder on the server; empty for the sample photos.
             settings: changes of the recipe, such as {"rule": "tps", "epochs": 2}.
+            slurm: sends it to SLURM, with what differs from slurm.toml, such as {"gpus": 4}.
 
         Returns:
             Errors by field, findings about the data, the estimate, and the command line.
         """
         with refusing():
-            request = self._request(recipe, name, data, settings)
+            request = self._request(recipe, name, data, settings, slurm)
             order, errors = self.training.order(request)
             if order is None:
                 return {"errors": errors, "findings": [], "estimate": None, "command": ""}
@@ -67,20 +69,23 @@ class TrainingEndpoints:
         name: str = "",
         data: str = "",
         settings: dict[str, Any] | None = None,
+        slurm: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Begin a run, or put it into the queue of its device.
+        """Begin a run, or put it into the queue of its devices.
 
         Args:
             recipe: such as "samples" or "camvid"; python -m trainers.train --list tells all.
             name: the run's; one that is free is taken where it is empty.
             data: the data set's folder on the server; empty for the sample photos.
             settings: changes of the recipe, such as {"rule": "tps", "epochs": 2}.
+            slurm: sends it to SLURM, with what differs from slurm.toml, such as {"gpus": 4}.
 
         Returns:
             Where the run stands: its name, state, step and so on.
         """
         with refusing():
-            return self.training.begin(self._request(recipe, name, data, settings)).as_dict()
+            request = self._request(recipe, name, data, settings, slurm)
+            return self.training.begin(request).as_dict()
 
     def list_runs(self, samples: bool = False) -> dict[str, Any]:
         """List all runs, the newest first.
@@ -124,18 +129,19 @@ class TrainingEndpoints:
             self.training.require_allowed()
             return self.training.runner.stop(name, now=now is True).as_dict()
 
-    def resume_run(self, name: str) -> dict[str, Any]:
-        """Go on with a run that was stopped or failed.
+    def resume_run(self, name: str, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Go on with a run that was stopped or failed, where it ran before.
 
         Args:
             name: of the run.
+            settings: of the machine, which may change meanwhile, such as {"devices": "1"}.
 
         Returns:
             Where the run stands.
         """
         with refusing():
             self.training.require_allowed()
-            return self.training.runner.resume(name).as_dict()
+            return self.training.resumed(name, {"settings": settings or {}}).as_dict()
 
     def clone_run(
         self, name: str, new_name: str, settings: dict[str, Any] | None = None
@@ -196,9 +202,15 @@ class TrainingEndpoints:
             return self.training.compared(names)
 
     def _request(
-        self, recipe: str, name: str, data: str, settings: dict[str, Any] | None
+        self,
+        recipe: str,
+        name: str,
+        data: str,
+        settings: dict[str, Any] | None,
+        slurm: dict[str, Any] | None,
     ) -> dict[str, Any]:
         if settings is not None and not isinstance(settings, dict):
             raise RequestError("The settings must be an object with named fields.")
         name = name or self.training.suggested_name(recipe)
-        return {"recipe": recipe, "name": name, "data": data, "settings": settings or {}}
+        request = {"recipe": recipe, "name": name, "data": data, "settings": settings or {}}
+        return request if slurm is None else {**request, "on": "slurm", "slurm": slurm}

@@ -8,10 +8,11 @@ from typing import Any
 from ppap.backbones import known_backbones
 from ppap.backbones.embedded import is_embedded
 from ppap.rivals import RULES
-from ppap.settings import RANGES
+from ppap.settings import RANGES, SettingError
 from ppap.studio.choices import listed_title
 from trainers.config import FROZEN, KIND, STEGO, TRAINING_RULES, Config, limits
 from trainers.recipes import find, names
+from trainers.slurm.options import ALLOWED, Options, read_defaults, why_absent
 from trainers.training.splits import SAMPLES
 
 # Every setting but those that stand at the head of the form: recipe, backbone and rule.
@@ -111,7 +112,26 @@ def training_lists() -> dict[str, Any]:
         "backbones": [{"name": b.name, "title": listed_title(b)} for b in known_backbones()],
         "samples": SAMPLES,
         "propagation": list(RANGES),
+        "slurm": slurm_reply(),
     }
+
+
+def slurm_reply() -> dict[str, Any]:
+    """What SLURM can be asked for; and why it cannot be asked at all, empty where it can."""
+    try:
+        absent, usual = why_absent(), read_defaults().options.as_dict()
+    except SettingError as error:
+        absent, usual = str(error), Options().as_dict()
+    options = [
+        {"name": name, "meaning": allowed.meaning, "usual": as_text(usual[name])}
+        for name, allowed in ALLOWED.items()
+    ]
+    return {"absent": absent, "options": options}
+
+
+def as_text(value: object) -> str:
+    """One of SLURM's options as it is typed."""
+    return " ".join(value) if isinstance(value, list) else str(value)
 
 
 def first_those_of_a_cpu(name: str) -> tuple[bool, bool, str]:

@@ -136,7 +136,7 @@ class Training:
         if action in ("stop", "kill"):
             return {"run": self.runner.stop(name, now=action == "kill").as_dict()}
         if action == "resume":
-            return {"run": self.runner.resume(name).as_dict()}
+            return {"run": self.resumed(name, request).as_dict()}
         if action == "rename":
             return {"run": self.runner.rename(name, request.get("new_name")).as_dict()}
         if action == "delete":
@@ -153,6 +153,7 @@ class Training:
             **about,
             "config": self.runner.settings(name),
             "command": self.runner.command(name),
+            "script": self.runner.script(name),
             "last_lines": self.runner.last_lines(name),
             "free_name": free_name(self.runner.root, str(name)),
         }
@@ -224,6 +225,17 @@ class Training:
             raise SettingError("eval_split", said)
         with self._estimating:
             return self.runner.start(order)
+
+    def resumed(self, name: object, request: Mapping[str, Any]) -> Standing:
+        """Go on with a run: with other ``settings`` of the machine, or ``on`` another place, where
+        the request says so.
+
+        Raises:
+            SettingError, RequestError, RunError: it cannot go on, or not so.
+        """
+        place = {part: request[part] for part in ("on", "slurm") if request.get(part)}
+        changes = mapping(request.get("settings") or {})
+        return self.runner.resume(name, changes, place if "on" in place else None)
 
     def clone(self, name: object, new: object, changes: Mapping[str, Any]) -> Standing:
         """Begin a run like another, with some settings changed; errors as ``begin``."""

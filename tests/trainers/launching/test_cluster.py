@@ -124,8 +124,9 @@ def test_what_others_do_to_jobs_is_seen(real: OnCluster) -> None:
     assert real.wait("waiting", "stopped").text == "Stopped: it begins anew when resumed."
     found = real.wait("failing", "failed")
     assert (found.text, found.code) == ("The loss is no number.", 1)
-    with pytest.raises(RunError, match=r"SLURM refuses: .*invalid partition"):
+    with pytest.raises(SettingError, match=r"SLURM refuses: .*invalid partition") as refused:
         real.send("refused", partition="nowhere")
+    assert refused.value.field == "slurm.partition"
     assert not (real.root / "refused").exists()
 
 

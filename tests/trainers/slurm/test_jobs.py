@@ -106,6 +106,23 @@ def test_a_refusal_is_told_in_slurms_words(tools: Path) -> None:
         submit(tools / "job.sh")
 
 
+@pytest.mark.parametrize(
+    ("said", "option"),
+    [
+        ("invalid partition specified: x", "partition"),
+        ("Invalid account or account/partition combination specified", "partition"),
+        ("Invalid qos specification", "qos"),
+        ("Requested time limit is invalid (missing or exceeds some limit)", "time"),
+        ("Memory specification can not be satisfied", "memory"),
+        ("Invalid generic resource (gres) specification", "gpus"),
+        ("Node count specification invalid", "nodes"),
+        ("Unable to contact slurm controller", None),
+    ],
+)
+def test_a_refusal_belongs_to_an_option_where_it_names_one(said: str, option: str | None) -> None:
+    assert commands.option_of(SlurmError(f"SLURM refuses: {said}.")) == option
+
+
 def test_a_job_that_sends_jobs_hands_nothing_of_its_own_on(
     tools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

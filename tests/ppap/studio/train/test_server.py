@@ -12,6 +12,7 @@ import pytest
 
 from ppap.studio.requests import CLOSED
 from ppap.studio.sources import Sources
+from ppap.studio.train import lists
 from ppap.studio.train.lists import GROUPS, training_lists
 from ppap.studio.train.server import Training, read_cursor
 from tests.support.pretend_run import ENDS
@@ -20,10 +21,11 @@ from tests.support.small_studio import wait_until
 from tests.trainers.launching.test_runner import HOSTILE, PRETENDER, Pretending
 from tests.trainers.runs.test_watching import line
 from trainers.config import KIND, Config
-from trainers.launching import runner
+from trainers.launching import orders, runner
 from trainers.launching.runner import Runner
 from trainers.recipes import find
 from trainers.runs.watching import Cursor
+from trainers.slurm.options import VARIABLE
 
 ODD: list[Any] = [
     None,
@@ -280,3 +282,52 @@ def test_what_a_run_needs_is_worked_out_before_it_begins(tmp_path: Path) -> None
     refused = tab.start({**order, "settings": {"cache": "on", "cache_gb": "0"}})
     assert "larger cache_gb" in refused["error"]
     assert not (tmp_path / "runs").exists()
+
+
+def test_an_order_for_slurm_is_checked_at_its_fields(
+    tab: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "slurm.toml"))
+    (tmp_path / "slurm.toml").write_text('partition = "gpu"\nextra = ["--exclusive"]\n')
+    monkeypatch.setattr(lists, "why_absent", lambda: "")
+    monkeypatch.setattr(orders, "why_absent", lambda: "")
+    offered = tab.lists(None)["slurm"]
+    assert offered["absent"] == ""
+    usual = {one["name"]: one["usual"] for one in offered["options"]}
+    assert usual["partition"] == "gpu"
+    assert usual["extra"] == "--exclusive"
+    assert usual["nodes"] == "1"
+    order = {"recipe": "samples", "name": "a", "on": "slurm"}
+    reply = tab.check({**order, "slurm": {"partition": "a b"}})
+    assert list(reply["errors"]) == ["slurm.partition"]
+    reply = tab.check({**order, "slurm": {"partition": "", "time": "5:00:00"}})
+    assert reply["errors"] == {}
+    assert reply["command"].endswith(
+        "--on slurm --slurm partition=gpu time=5:00:00 extra=--exclusive"
+    )
+    odd: list[Any] = [[0], "x", {"wrap": "rm"}, {"nodes": [1]}, {"extra": {"--wrap": 1}}]
+    for one in odd:
+        assert tab.check({**order, "slurm": one})["errors"]
+    (tmp_path / "slurm.toml").write_text("partition = [")
+    assert "cannot be read" in tab.check(order)["errors"]["slurm"]
+    monkeypatch.undo()
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "slurm.toml"))
+    assert "cannot be read" in tab.lists(None)["slurm"]["absent"]
+
+
+def test_a_run_goes_on_with_other_devices(tab: Training) -> None:
+    tab.start({**ORDER, "name": "a", "settings": {}})
+    wait(tab, "a", "running")
+    wait_until(lambda: tab.runner.standing("a").step == 5)
+    tab.act({"action": "stop", "name": "a"})
+    wait(tab, "a", "stopped")
+    for settings, field in (({"devices": "x"}, "devices"), ({"lr": "1"}, "lr"), ([1], None)):
+        reply = tab.act({"action": "resume", "name": "a", "settings": settings})
+        assert reply["field"] == field
+        assert reply["error"]
+    reply = tab.act({"action": "resume", "name": "a", "on": "the moon"})
+    assert reply["field"] == "on"
+    reply = tab.act({"action": "resume", "name": "a", "settings": {"devices": "1"}, "on": "here"})
+    assert reply["run"]["state"] in ("running", "finished")
+    wait(tab, "a", "finished")
+    assert tab.details("a")["script"] == ""
