@@ -10,18 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ppap.contrast.eq8 import anchors_at_once
+
 FLOAT, HALF = 4, 2
-# Of float32 (anchors × patches): the most that the loss has at a time; see ``ppap.contrast.eq8``.
-BLOCK_BYTES = 32 * 2**20
-BLOCKS = 4
-# Tensors of the size of the projected features that are alive at once when all are gathered: they
-# themselves, the gradient kept beside the loss, the same scaled, and its copy for the sum.
-GRADIENTS_GATHERED = 3
-# In a ring: what is worked on and what is coming, of features and projected ones; the gradient that
-# is carried and the one that is coming.
-RING_BUFFERS, RING_GRADIENTS = 2, 2
-# Of the network's own parameters: weights, gradients, two moments.
-TRAINED_COPIES = 4
+# Of all patches, when they are gathered: features, projections, and the gradient beside them; or
+# that gradient, scaled, and its copy for the sum. Of a process's own patches: what they came from.
+# Of float32 (anchors × patches): how many blocks there are at a time; see ``ppap.contrast.eq8``.
+WHOLES, OWN_BESIDE, BLOCKS = 3, 3, 3.5
+# In a ring, of the own patches: they themselves, those worked on and those that are coming, the
+# gradient that is carried and the one that is coming, and what goes through while these change.
+OWN_IN_RING, BLOCKS_IN_RING = 10, 5
 
 
 @dataclass(frozen=True)
@@ -126,15 +124,17 @@ def loss_products(step: Step) -> float:
     return count * 2.0 * step.own_anchors * step.all * step.dim
 
 
-def loss_memory(step: Step) -> int:
-    """Bytes that a process needs for the loss, beside the streams themselves."""
+def loss_memory(step: Step) -> float:
+    """Bytes of tensors that a process holds for the loss, at most, beside the streams."""
     part = step.own * step.dim * FLOAT
-    blocks = BLOCKS * BLOCK_BYTES
     if step.exchange == "ring" and step.processes > 1:
-        return part * (2 * RING_BUFFERS + RING_GRADIENTS) + blocks
+        rows = anchors_at_once(step.own_anchors, step.own * FLOAT)
+        return OWN_IN_RING * part + BLOCKS_IN_RING * rows * step.own * FLOAT
+    rows = anchors_at_once(step.own_anchors, step.all * FLOAT)
+    # Of an image, the sets of all anchors are there at once.
+    rows = max(rows, step.own_anchors // step.images)
     whole = step.all * step.dim * FLOAT
-    gathered = 2 * whole if step.processes > 1 else 0
-    return gathered + GRADIENTS_GATHERED * whole + blocks
+    return WHOLES * whole + OWN_BESIDE * part + BLOCKS * rows * step.all * FLOAT
 
 
 class Network(NamedTuple):

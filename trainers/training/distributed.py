@@ -216,9 +216,10 @@ class _GatherRows(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, world: World) -> Tensor:
         ctx.world, ctx.rows = world, len(x)
         own = x.detach().contiguous()
-        parts = [torch.empty_like(own) for _ in range(world.size)]
-        dist.all_gather(parts, own)
-        return torch.cat(parts)
+        whole = own.new_empty(world.size, *own.shape)
+        # Into their places: put together afterwards, all would be there twice.
+        dist.all_gather(list(whole.unbind()), own)
+        return whole.flatten(0, 1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
