@@ -31,31 +31,39 @@ class Worker:
         self.words = [sys.executable, "-m", "tests.gpu.worker", device, str(folder / "work")]
         self.words += ["small"] if small else []
         self.log = folder / "worker.log"
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self.lines = Lines()
 
     def ask(self, name: str, seconds: float) -> dict[str, Any]:
         """Let a check run, at most so long; what the worker answered, or what became of it."""
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
+        rows: list[dict[str, Any]] = []
+        end = time.monotonic() + seconds
         try:
-            process.stdin.write(f"{name}\n")
+            process.stdin.write(f"{name}\n".encode())
             process.stdin.flush()
         except OSError:
-            return self._ended()
-        line = line_within(process.stdout, seconds)
-        if line is None:
-            self.end()
-            return {"state": "late", "said": f"not done after {seconds:.0f} s"}
-        if not line:
-            return self._ended()
-        found: dict[str, Any] = json.loads(line)
-        if found["state"] == "broke":
-            self.end()  # its GPU may be of no more use
-        return found
+            return self._ended(rows)
+        while True:
+            line = self.lines.within(process.stdout, end - time.monotonic())
+            if line is None:
+                self.end()
+                return {"state": "late", "said": f"not done after {seconds:.0f} s", "rows": rows}
+            if not line:
+                return self._ended(rows)
+            found: dict[str, Any] = json.loads(line)
+            if "row" in found:
+                rows.append(found["row"])
+                continue
+            if found["state"] == "broke":
+                self.end()  # its GPU may be of no more use
+            return {**found, "rows": rows}
 
-    def _running(self) -> subprocess.Popen[str]:
+    def _running(self) -> subprocess.Popen[bytes]:
         if self.process is None:
+            self.lines = Lines()
             with self.log.open("w") as log:
                 self.process = subprocess.Popen(
                     self.words,
@@ -63,19 +71,19 @@ class Worker:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    text=True,
                     # With all that it starts, to be ended together.
                     start_new_session=True,
                 )
         return self.process
 
-    def _ended(self) -> dict[str, Any]:
+    def _ended(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         """What is known of a worker that ended by itself."""
         assert self.process is not None
         code = self.process.wait()
         last = self.log.read_text(errors="replace").splitlines()[-LINES:]
         self.end()
-        return {"state": "broke", "said": "\n".join([*last, f"the process ended with {code}"])}
+        said = "\n".join([*last, f"the process ended with {code}"])
+        return {"state": "broke", "said": said, "rows": rows}
 
     def end(self) -> None:
         """End the process and those that it started."""
@@ -91,10 +99,25 @@ class Worker:
         self.process = None
 
 
-def line_within(stream: IO[str], seconds: float) -> str | None:
-    """A line, empty where there will be no more; None where none came in time."""
-    ready, _, _ = select.select([stream], [], [], max(0.0, seconds))
-    return stream.readline() if ready else None
+class Lines:
+    """What a process writes, line by line, for as long as one may wait."""
+
+    def __init__(self) -> None:
+        self.rest = b""
+
+    def within(self, stream: IO[bytes], seconds: float) -> bytes | None:
+        """A line, empty where there will be no more; None where none came in time."""
+        end = time.monotonic() + seconds
+        while b"\n" not in self.rest:
+            ready, _, _ = select.select([stream], [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                return None
+            more = os.read(stream.fileno(), 65_536)
+            if not more:
+                return b""
+            self.rest += more
+        line, _, self.rest = self.rest.partition(b"\n")
+        return line + b"\n"
 
 
 def outcomes_of(

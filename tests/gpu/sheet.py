@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -40,32 +40,34 @@ class Sheet:
     """The rows of one check, in their order."""
 
     rows: list[Row] = field(default_factory=list)
+    told: Callable[[Row], None] = lambda row: None
+    """Hears of every row at once: whoever is ended half way has told what he found so far."""
+
+    def _add(self, row: Row) -> None:
+        self.rows.append(row)
+        self.told(row)
 
     def tell(self, what: str, value: Value, unit: str = "") -> None:
         """A number that nothing is asked of."""
-        self.rows.append(Row(what, value, unit))
+        self._add(Row(what, value, unit))
 
     def most(self, what: str, value: float, bound: float, unit: str = "") -> None:
         """A number that must not exceed ``bound``; one that is none does."""
         kept = value <= bound and not math.isnan(value)
-        self.rows.append(Row(what, value, unit, f"at most {number(bound)}", kept))
+        self._add(Row(what, value, unit, f"at most {number(bound)}", kept))
 
     def least(self, what: str, value: float, bound: float, unit: str = "") -> None:
         """A number that must reach ``bound``."""
-        self.rows.append(Row(what, value, unit, f"at least {number(bound)}", value >= bound))
+        self._add(Row(what, value, unit, f"at least {number(bound)}", value >= bound))
 
     def must(self, what: str, holds: bool, found: str = "") -> None:
         """Something that must be so; ``found``: what was there instead, or beside."""
-        self.rows.append(Row(what, found or ("yes" if holds else "no"), "", "must be", holds))
+        self._add(Row(what, found or ("yes" if holds else "no"), "", "must be", holds))
 
     @property
     def broken(self) -> list[Row]:
         """The rows that did not keep their bound."""
         return [row for row in self.rows if not row.kept]
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """For JSON."""
-        return [asdict(row) for row in self.rows]
 
 
 def number(value: Value) -> str:

@@ -26,13 +26,13 @@ SCRIPT = """
 import json, os, sys, time
 for line in sys.stdin:
     name = line.strip()
+    print(json.dumps({"row": {"what": "process", "value": os.getpid()}}), flush=True)
     if name == "die":
         print("CUDA error: an illegal memory access", file=sys.stderr)
         os._exit(3)
     if name == "hang":
         time.sleep(600)
-    rows = [{"what": "process", "value": os.getpid()}]
-    print(json.dumps({"state": "broke" if name == "break" else "passed", "rows": rows}), flush=True)
+    print(json.dumps({"state": "broke" if name == "break" else "passed"}), flush=True)
 """
 
 
@@ -57,8 +57,10 @@ def test_one_that_fails_ends_no_other(made: Worker) -> None:
     ]  # fmt: skip
     assert found[1].said == "CUDA error: an illegal memory access\nthe process ended with 3"
     assert found[3].said == "not done after 0 s"
+    # What was found before stays known, whatever comes.
+    assert all(len(one.rows) == 1 for one in found)
     # Another process after each that went wrong, the same one otherwise.
-    numbers = {one.name: one.rows[0].value for one in found if one.rows}
+    numbers = {one.name: one.rows[0].value for one in found}
     assert len({numbers[name] for name in ("one", "two", "three", "four")}) == 4
     assert numbers["three"] == numbers["break"]
     assert numbers["four"] == numbers["five"]
@@ -129,9 +131,10 @@ def test_what_becomes_of_a_check(
 ) -> None:
     monkeypatch.setitem(CHECKS, "made up", Check("", 1, "none"))
     monkeypatch.setattr(Check, "work", lambda self: work)
-    found = worker.answer("made up", "cpu", tmp_path / "work", small=True)
+    told: list[Row] = []
+    found = worker.answer("made up", "cpu", tmp_path / "work", small=True, told=told.append)
     assert found["state"] == state
-    assert [row["what"] for row in found["rows"]] == rows
+    assert [row.what for row in told] == rows
     assert (found["said"].splitlines()[-2:] == ["RuntimeError: it", "broke"]) == (state == "broke")
     assert not (tmp_path / "work").exists()
 
