@@ -11,8 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ppap.contrast.eq8 import Piece
+from ppap.segmenter import TrainingFeatures
 from tests.support.pretend_gpu import GPU, off_gpu, on_gpu, pretend_gpu
+from tests.support.pretend_processes import one_of_many
 from tests.support.small_runs import Place
+from trainers.config import Config
+from trainers.training.distributed import World, global_mean
+from trainers.training.objective import Objective
+from trainers.training.ring import Shard, gradient_of, proxies_of, sums_of
 
 Work = Callable[[Tensor], object]
 
@@ -124,3 +131,40 @@ def test_its_numbers_are_those_of_the_processor(tmp_path: Path) -> None:
     with pretend_gpu():
         found = on_gpu(x) @ on_gpu(x).T
     assert torch.equal(off_gpu(found), x @ x.T)
+
+
+# --- several processes
+
+
+@pytest.mark.parametrize("exchange", ["gather", "ring"])
+@pytest.mark.parametrize("candidates", [0, 8 * 5])
+def test_a_shared_loss_waits_for_nothing_either(exchange: str, candidates: int) -> None:
+    """But for the first step, which holds the shapes of all against each other."""
+    config = Config(batch=8, anchors=0.5, exchange=exchange, candidates=candidates)
+    world = World(1, 4, 1, torch.device("cpu"))
+    objective = Objective(config, classes=3, world=world)
+    objective.checked = True
+    chance = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 3, 3, 8, generator=chance)
+    with one_of_many(), pretend_gpu() as waits:
+        there = on_gpu(features)
+        z = on_gpu(torch.nn.functional.normalize(features.flatten(0, 2), dim=1))
+        found = objective(TrainingFeatures(there, there, z), 3)
+        mean = global_mean(found.loss, found.counted, world)
+    assert waits == []
+    assert mean.device == GPU
+
+
+def test_the_gradient_in_a_ring_waits_for_nothing() -> None:
+    chance = torch.Generator().manual_seed(0)
+    f, z = (torch.nn.functional.normalize(torch.randn(6, 4, generator=chance)) for _ in range(2))
+    with one_of_many(), pretend_gpu() as waits:
+        anchors = on_gpu(torch.tensor([0, 2, 5]))
+        piece = Piece(torch.arange(3, device=GPU), on_gpu(torch.tensor([0, 0, 1])), 2)
+        world = World(1, 4, 1, torch.device("cpu"))
+        shard = Shard(on_gpu(f), anchors, piece, None, Config().settings, 0.8, False, world)
+        proxies = proxies_of(shard)
+        found, loss, _ = sums_of(on_gpu(z), shard, *proxies)
+        gradient = gradient_of(on_gpu(z), shard, found, torch.ones_like(loss))
+    assert waits == []
+    assert gradient.device == GPU
