@@ -21,10 +21,11 @@ from ppap.machine import memory as main_memory
 from ppap.segmenter import Segmenter
 from trainers.cache import CachePlan, plan_cache
 from trainers.cache.plan import free_bytes, in_words
-from trainers.config import Config
+from trainers.config import FROZEN, STEGO, Config
 from trainers.engines.devices import Share, wanted
 from trainers.launching.orders import Order
 from trainers.launching.queue import RESERVE_BYTES
+from trainers.launching.scaling import Step, loss_memory
 from trainers.progress import in_words as time_in_words
 from trainers.training.loading import steps_in_epoch
 from trainers.training.prepare import GIGABYTE, check_size
@@ -112,6 +113,7 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
     checkpoints = trained * (1 + MOMENTS) * (config.keep + 3) + SMALL_FILES
     stored, notes, refusal = cache_needs(config, plan, own_weights=own_weights)
     memory = memory_needed(own_part(config, share), plan, backbone, trained)
+    memory += memory_of_loss(config, plan, backbone, 1 if share is None else share.count)
     if share is not None and not share.on_gpus:
         memory *= share.count  # all of them in the same memory
     notes += shared_notes(config, share)
@@ -211,6 +213,23 @@ def memory_needed(config: Config, plan: CachePlan, backbone: Backbone, trained: 
     return (
         BASE_BYTES + frozen + gradients + KEPT_ACTIVATIONS * inputs + WORKER_BYTES * config.workers
     )
+
+
+def memory_of_loss(config: Config, plan: CachePlan, backbone: Backbone, processes: int) -> int:
+    """Bytes more that each process takes for comparing the patches of all, about."""
+    if config.rule in (FROZEN, STEGO) or config.batch < processes:
+        return 0
+    step = Step(
+        config.batch,
+        processes,
+        plan.grid.rows * plan.grid.columns,
+        backbone.dim,
+        config.steps,
+        config.anchors,
+        config.candidates,
+        config.exchange,
+    )
+    return int(loss_memory(step))
 
 
 def memory_free(device: torch.device) -> int:
