@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driver import pages, studio
+from tests.browser.driver import CHROMIUM, pages, studio
 from tests.browser.test_train import (
     SMALL,
     badge,
@@ -22,6 +22,7 @@ from tests.browser.test_train import (
 from trainers.runs.launch import read_launch
 from trainers.slurm.options import VARIABLE
 
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 SHARED = {**SMALL, "Machine": {"cache": "off", "device": "cpu", "devices": "2"}}
 
 
