@@ -149,7 +149,7 @@ def test_journey(browser: Browser, runs: Runner, tmp_path: Path) -> None:
         page.get_by_role("button", name="Stop", exact=True).click()
         badge(page, "stopped")
         stopped_at = runs.standing(run).step
-        page.get_by_role("button", name="Resume").click()
+        page.get_by_role("button", name="Resume", exact=True).click()
         wait_for_step(page, stopped_at)
         page.get_by_role("button", name="Stop", exact=True).click()
         badge(page, "stopped")

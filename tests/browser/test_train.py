@@ -174,7 +174,7 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     badge(page, "stopped")
     assert (runs.root / "watched/checkpoints/last.pt").exists()
     step = runs.standing("watched").step
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume", exact=True).click()
     badge(page, "running")
     wait_for_step(page, step)
     # Killed from outside, it has failed, says so, and can go on.
@@ -184,7 +184,7 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     os.kill(launch.trainer.pid, signal.SIGKILL)
     badge(page, "failed")
     expect(page.locator("#train .run .reason")).to_contain_text("killed")
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume", exact=True).click()
     badge(page, "running")
     page.get_by_role("button", name="Stop", exact=True).click()
     badge(page, "stopped")
