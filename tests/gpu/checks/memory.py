@@ -38,7 +38,7 @@ def check(place: Place, sheet: Sheet) -> None:
     """The train command with too large a step, and after it a run that fits, in this process."""
     made = small_runs.Place(place.folder, images=66)
     side = 64 if place.small else 512
-    large = made.config(batch=64, epochs=3, size=side, device=str(place.device))
+    large = made.config(batch=64, epochs=1, size=side, device=str(place.device))
     said = io.StringIO()
     with little_memory(place.device), contextlib.redirect_stderr(said):
         code = train.main([*made.words("large", large), "--no-report"])

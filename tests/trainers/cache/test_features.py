@@ -184,3 +184,27 @@ def test_rows_are_read_in_the_order_of_the_disk(
     with opened(dataset, vit, root) as cache:
         cache.batch([7, 0, 9, 3])
     assert read == [0, 3, 7, 9]
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_for_a_gpu_it_is_read_into_pinned_memory(
+    dataset: Dataset, vit: Backbone, root: Path, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    pinned: list[int] = []
+
+    def pin_memory(tensor: torch.Tensor) -> torch.Tensor:
+        pinned.append(threading.get_ident())
+        return tensor.clone()
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
+    with opened(dataset, vit, root) as cache:
+        (plain,) = cache.batches([[1, 2]], ahead=ahead)
+        assert pinned == []
+        (found,) = cache.batches([[1, 2]], ahead=ahead, pin=True)
+    assert torch.equal(found.trunk.tokens, plain.trunk.tokens)
+    assert found.labels is not None
+    assert plain.labels is not None
+    assert torch.equal(found.labels, plain.labels)
+    # Tokens and labels, and the features that some networks keep; by whoever reads.
+    assert len(pinned) == 2 + (found.frozen is not None) + (found.trunk.beside is not None)
+    assert (threading.get_ident() in pinned) == (ahead == 0)
