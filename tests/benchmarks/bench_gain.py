@@ -30,10 +30,12 @@ from tests.browser.driver import ROOT
 # The network learns as the recipe says; the linear probe learns on finished features for long
 # enough to be done, and clusters are found anew by the scoring.
 COMMON = ("crf=false", "probe_epochs=10", "cluster_starts=1", "cluster_start=spread")
+# A recipe, and what all runs change of it: the paper's temperature and the rate of before.
+BASE = ("temperature=0.8", "lr=3e-4")
 SETS: dict[str, tuple[str, ...]] = {
-    "camvid": ("camvid",),
-    "aerial": ("dubai",),
-    "photos": ("camvid", "dataset=folder", "size=224", "eval_size=224"),
+    "camvid": ("camvid", *BASE),
+    "aerial": ("dubai", *BASE),
+    "photos": ("camvid", "dataset=folder", "size=224", "eval_size=224", *BASE),
 }
 RULES = ("PPAP", "baseline", "TPS", "ANS", "HP's rule", "k-NN", "k-means")
 # A variant is one of these, or several with commas: "baseline, lr 3e-5".
@@ -114,8 +116,9 @@ def run(given: argparse.Namespace, name: str, seed: int) -> None:
     recipe, *changes = SETS[given.set]
     if not (folder / "report.json").exists():
         again = (folder / "checkpoints/last.pt").exists()
-        sets = [*COMMON, *changes, *settings_of(name), f"seed={seed}"]
-        begun = ["--resume"] if again else ["--set", *sets]
+        every = [*COMMON, *changes, *settings_of(name), f"seed={seed}"]
+        sets = dict(one.split("=", 1) for one in every)  # of two, the last
+        begun = ["--resume"] if again else ["--set", *map("=".join, sets.items())]
         first = [] if again else [recipe]
         cache = ["--cache", given.out / "cache"]
         call("trainers.train", *first, "--out", folder, "--data", given.data, *cache, *begun)
