@@ -75,7 +75,7 @@ ENVIRONMENT = {
 def main() -> None:
     """Train what is missing, score it, and print the tables."""
     made = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    made.add_argument("set", choices=list(SETS))
+    made.add_argument("data_set", metavar="SET", choices=list(SETS))
     made.add_argument("data", type=Path)
     made.add_argument("out", type=Path)
     made.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -83,6 +83,7 @@ def main() -> None:
     made.add_argument("--starts", type=int, default=5)
     made.add_argument("--splits", nargs="+", default=["train", "val"])
     made.add_argument("--images", type=int, default=100, help="most that are scored of a split")
+    made.add_argument("--set", nargs="+", dest="settings", default=[], help="of all runs")
     made.add_argument("--jobs", type=int, default=2, help="side by side, a core each")
     made.add_argument("--tables", action="store_true", help="of what there is; train nothing")
     given = made.parse_args()
@@ -113,10 +114,10 @@ def folder_of(given: argparse.Namespace, name: str, seed: int) -> Path:
 def run(given: argparse.Namespace, name: str, seed: int) -> None:
     """Train and score one variant with one seed, as far as that is missing."""
     folder = folder_of(given, name, seed)
-    recipe, *changes = SETS[given.set]
+    recipe, *changes = SETS[given.data_set]
     if not (folder / "report.json").exists():
         again = (folder / "checkpoints/last.pt").exists()
-        every = [*COMMON, *changes, *settings_of(name), f"seed={seed}"]
+        every = [*COMMON, *changes, *given.settings, *settings_of(name), f"seed={seed}"]
         sets = dict(one.split("=", 1) for one in every)  # of two, the last
         begun = ["--resume"] if again else ["--set", *map("=".join, sets.items())]
         first = [] if again else [recipe]
@@ -165,7 +166,7 @@ class Tables:
         titles = {"linear": "L-mIoU", "area": "same class, AP", "retrieval": "k-NN mIoU"}
         head = [f"U-mIoU, {start}" for start in STARTS] + [titles[one] for one in self.measures]
         gain = [one.replace("U-mIoU", "gain") for one in head] + ["gain, mean of all starts"]
-        lines = [f"### {self.given.set}, split {self.split}", ""]
+        lines = [f"### {self.given.data_set}, split {self.split}", ""]
         lines += table(["", "right in P", *head], self.made, self.scores)
         rest = {name: some for name, some in self.made.items() if name != "frozen"}
         lines += ["", *table(["", *gain], rest, self.gains)]
