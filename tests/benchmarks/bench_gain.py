@@ -84,6 +84,7 @@ def main() -> None:
     made.add_argument("--splits", nargs="+", default=["train", "val"])
     made.add_argument("--images", type=int, default=100, help="most that are scored of a split")
     made.add_argument("--set", nargs="+", dest="settings", default=[], help="of all runs")
+    made.add_argument("--against", default="frozen", help="the variant that others are set against")
     made.add_argument("--jobs", type=int, default=2, help="side by side, a core each")
     made.add_argument("--tables", action="store_true", help="of what there is; train nothing")
     given = made.parse_args()
@@ -149,8 +150,9 @@ class Tables:
         self.given, self.split = given, split
         self.made = {name: self.read(name) for name in given.only}
         self.made = {name: some for name, some in self.made.items() if some}
-        self.frozen = self.read("frozen")
-        self.measures = ["linear", "area"] + ["retrieval"] * ("retrieval" in self.frozen[0].record)
+        self.reference = self.read(given.against)
+        measured = self.reference[0].record
+        self.measures = ["linear", "area"] + ["retrieval"] * ("retrieval" in measured)
 
     def read(self, name: str) -> list[Scored]:
         """One variant's scores, seed by seed, as far as they are there."""
@@ -168,7 +170,7 @@ class Tables:
         gain = [one.replace("U-mIoU", "gain") for one in head] + ["gain, mean of all starts"]
         lines = [f"### {self.given.data_set}, split {self.split}", ""]
         lines += table(["", "right in P", *head], self.made, self.scores)
-        rest = {name: some for name, some in self.made.items() if name != "frozen"}
+        rest = {name: some for name, some in self.made.items() if name != self.given.against}
         lines += ["", *table(["", *gain], rest, self.gains)]
         return "\n".join(lines)
 
@@ -194,8 +196,8 @@ class Tables:
         return f"{statistics.fmean(known):.0f} %" if known else ""
 
     def gains(self, _: str, some: Sequence[Scored]) -> list[str]:
-        """Against the frozen features, in points."""
-        before = self.frozen[: len(some)]
+        """Minus the reference, which is the frozen features unless another is named, in points."""
+        before = self.reference[: len(some)]
         cells = []
         for kind in (*STARTS, "linear"):
             sides = [[one.kinds[kind] for one in side] for side in (before, some)]
