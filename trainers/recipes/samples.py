@@ -17,6 +17,7 @@ CONFIG = replace(
     train_split="all",
     eval_split="all",
     crops="five",
+    temperature=0.8,
     batch=10,
     epochs=20,
     probe_epochs=10,
