@@ -144,14 +144,15 @@ def test_a_time_limit_is_met_by_a_checkpoint_and_gone_on_from(real: OnCluster) -
     assert real.standing("long").state == "queued"
     assert (real.root / "long/checkpoints/step-00000005.pt").exists()
 
-    def goes_on() -> bool:
-        # It would wait for two minutes, which SLURM sets anew when the job has ended on its node.
-        subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], check=False,
-                       capture_output=True)  # fmt: skip
-        return not requeued()
+    def finished() -> bool:
+        # It would wait for two minutes, which SLURM may set anew until the job has left its node.
+        if requeued():
+            subprocess.run(["scontrol", "update", f"JobId={number}", "StartTime=now"], check=False,
+                           capture_output=True)  # fmt: skip
+        return real.standing("long").state == "finished"
 
-    wait_until(goes_on, 120)
-    found = real.wait("long", "finished")
+    wait_until(finished, 240)
+    found = real.standing("long")
     assert real.job("long").number == number
     assert found.step == 10
     console = (real.root / "long/console.txt").read_text()
