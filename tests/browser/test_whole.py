@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,18 @@ def are_drawn(pixels: np.ndarray, codes: np.ndarray) -> None:
     assert (pixels[codes == 0].max(axis=1) < 70).all()
 
 
+def come_to_be_drawn(page: Page, batch: Batch, codes: np.ndarray, *, seconds: float = 30) -> None:
+    """The same of a page, which draws in its own time."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return are_drawn(seen(page, batch), codes)
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
+        page.wait_for_timeout(50)
+
+
 def seen(page: Page, batch: Batch) -> np.ndarray:
     """Colours of all patches, int ``(N, 3)``; −1 where none can be told."""
     painted(page)
@@ -134,7 +147,7 @@ def test_anchors_and_sets_lie_on_their_patches(mixed: Page, batch: Batch) -> Non
         click_patch(mixed, anchor)
         codes = codes_of(batch, anchor)
         assert counts(mixed) == tuple(int((codes == code).sum()) for code in (2, 1, 0))
-        are_drawn(seen(mixed, batch), codes)
+        come_to_be_drawn(mixed, batch, codes)
     # No place of the canvas belongs to two patches, and every patch is found under its own middle.
     found = mixed.evaluate(
         "() => { const m = document.getElementById('mosaic').mosaic; return "
@@ -176,7 +189,7 @@ def test_one_image_fills_the_stage_and_the_rest_is_a_strip(mixed: Page, batch: B
     until(mixed, f"{STUDIO}.state.view?.anchor === {anchor}")  # not moved by that
     assert side(1) > before
     assert max(side(i) for i in (0, 2, 3)) < side(1)
-    are_drawn(seen(mixed, batch), codes_of(batch, anchor))
+    come_to_be_drawn(mixed, batch, codes_of(batch, anchor))
     until(mixed, f"!{STUDIO}.camera.settling")
     # A click in it chooses an anchor, one in the strip another image.
     chosen = batch.index(1, 2, 2)
@@ -185,7 +198,7 @@ def test_one_image_fills_the_stage_and_the_rest_is_a_strip(mixed: Page, batch: B
     mixed.locator("#mosaic").click(position={"x": x, "y": y})
     wait_for_data(mixed, "filling", "3")
     soon(mixed, f"{STUDIO}.state.anchor", chosen)
-    are_drawn(seen(mixed, batch), codes_of(batch, chosen))
+    come_to_be_drawn(mixed, batch, codes_of(batch, chosen))
     until(mixed, "new URLSearchParams(location.search).get('fill') === '3'")
     mixed.keyboard.press("]")
     wait_for_data(mixed, "filling", "0")
@@ -293,7 +306,7 @@ def test_896_pixels(open_studio: Callable[..., Page], folder: Path) -> None:
     click_patch(page, anchor)
     codes = codes_of(batch, anchor)
     assert counts(page) == tuple(int((codes == code).sum()) for code in (2, 1, 0))
-    are_drawn(seen(page, batch), codes)
+    come_to_be_drawn(page, batch, codes)
 
 
 def test_costs_are_told_and_too_much_is_refused(page: Page) -> None:
