@@ -19,7 +19,8 @@ class LiveBytes(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.known: dict[int, tuple[StorageWeakRef, int]] = {}
-        self.before: set[int] = set()
+        # Weak references, which keep an address from being used again by what is made later.
+        self.before: dict[int, StorageWeakRef] = {}
         self.most = 0
         self.at = ""
         """The operation at which it was most."""
@@ -33,7 +34,7 @@ class LiveBytes(TorchDispatchMode):
     ) -> Any:
         for given in tree_leaves((args, kwargs)):
             if isinstance(given, Tensor) and address(given) not in self.known:
-                self.before.add(address(given))
+                self.before.setdefault(address(given), StorageWeakRef(given.untyped_storage()))
         found = function(*args, **(kwargs or {}))
         for made in tree_leaves(found):
             if isinstance(made, Tensor) and made.numel():

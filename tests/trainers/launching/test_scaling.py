@@ -96,6 +96,15 @@ def test_a_rings_products() -> None:
         assert each == pytest.approx(loss_products(step), rel=0.05)
 
 
+def test_bytes_are_counted_where_an_address_is_used_again() -> None:
+    given = [torch.zeros(1000) for _ in range(50)]
+    with live_bytes() as counting:
+        while given:
+            given.pop().add_(1)
+        made = [torch.ones(1000) for _ in range(50)]
+    assert counting.most == len(made) * 4000
+
+
 @pytest.mark.parametrize("exchange", ["gather", "ring"])
 @pytest.mark.parametrize(("batch", "dim"), [(64, 128), (256, 32)])
 def test_the_memory_of_one_of_64(exchange: str, batch: int, dim: int) -> None:
