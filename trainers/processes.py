@@ -11,7 +11,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 import psutil
@@ -44,6 +46,23 @@ class Identity(NamedTuple):
         if self.alive():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
+
+
+@contextlib.contextmanager
+def taking_signals(take: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let ``take`` have the signals that ask a run to end, meanwhile.
+
+    Under ``nohup`` a closed terminal means nothing.
+    """
+    listened = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        listened.append(signal.SIGHUP)
+    before = {number: signal.signal(number, take) for number in listened}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def identity(pid: int) -> Identity:

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -31,7 +31,7 @@ from trainers.config import Config
 from trainers.engines.devices import Share, given, visible, wanted
 from trainers.engines.nodes import Nodes, from_environment
 from trainers.engines.worker import LEADER, is_worker
-from trainers.processes import ending
+from trainers.processes import ending, taking_signals
 from trainers.runs.folder import Run
 
 LOOK_SECONDS = 0.1
@@ -110,7 +110,7 @@ class Leader:
         """Start them, wait, and tell how it went; the exit status."""
         began = time.time()
         os.environ.update(self.environment())
-        with self.listening():
+        with taking_signals(self._take):
             thread = threading.Thread(target=self._torchrun, daemon=True)
             thread.start()
             told: set[int] = set()
@@ -142,19 +142,6 @@ class Leader:
             self.error = error
 
     # --- signals
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hand signals on meanwhile."""
-        listened = [signal.SIGTERM, signal.SIGINT]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            listened.append(signal.SIGHUP)
-        before = {number: signal.signal(number, self._take) for number in listened}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         again, self.asked = self.asked is not None, signal.Signals(number)

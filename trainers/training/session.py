@@ -8,7 +8,7 @@ import json
 import signal
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -20,6 +20,7 @@ from trainers.command import DONE, FAILED, INTERRUPTED, WRONG
 from trainers.config import Config, parse_changes
 from trainers.engines.torchrun import lead, to_lead
 from trainers.engines.worker import follow_leader, leave_word
+from trainers.processes import taking_signals
 from trainers.progress import in_words
 from trainers.reporting.report import report
 from trainers.runs.folder import Run, locked, write_text
@@ -75,18 +76,9 @@ class Stop:
         """Whether to stop."""
         return self.asked
 
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> contextlib.AbstractContextManager[None]:
         """Take the signals meanwhile."""
-        listened = [signal.SIGTERM, signal.SIGINT]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            listened.append(signal.SIGHUP)
-        before = {number: signal.signal(number, self._take) for number in listened}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        return taking_signals(self._take)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self.at_once or (self.asked and number == signal.SIGINT):
