@@ -42,7 +42,7 @@ STARTS = {
     "merged": "from merged clusters",
     "linkage": "merged clusters as they are (average linkage of k-means pieces)",
 }
-# These begin alike.
+# These begin alike, with what takes the longest.
 MERGED = ("merged", "linkage")
 COUNT, MOST = 10, 100
 # Of training images: a third of what other clusterings take, for ten times as many.
@@ -210,14 +210,13 @@ def find_starts(
         source = how.batches(train, chosen, said, (share, share + 0.2 / len(features)))
         with closing(source) as reading:
             f = sampled((segmenter, how.inference, name == "frozen"), reading, each, seed)
-        merged: Tensor | None = None  # takes the longest, and two kinds of start begin with it
+        begun: dict[str, Tensor] = {}
         for start in starts:
             how.tell(f"Clustering {count} times: {STARTS[start]}", share + 0.2)
-            begun = merged if start in MERGED else None
-            if begun is None:
-                begun = begin(f, len(train.classes), start, count, seed)
-            merged = begun if start in MERGED else merged
-            made = ended(f, begun, start)
+            kind = MERGED[0] if start in MERGED else start
+            if kind not in begun:
+                begun[kind] = begin(f, len(train.classes), kind, count, seed)
+            made = ended(f, begun[kind], start)
             found[start, name == "frozen"] = Found(made, tuple(loss(f, one) for one in made))
     return found
 

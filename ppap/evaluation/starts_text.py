@@ -86,12 +86,11 @@ def numbers_of(report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """What a report tells of its clusterings from many starts; nothing where it has none."""
     rows = (report.get("starts") or {}).get("rows") or []
     for start in TITLES:
-        name, over, frozen = names(start)
+        name, _, frozen = names(start)
         for row in rows:
             if row["start"] != start or row["miou"] is None:
                 continue
-            of_frozen = row["features"] == "frozen"
-            title = frozen if of_frozen else name
+            title = frozen if row["features"] == "frozen" else name
             yield title, float(row["miou"])
             if len(row["mious"]) > 1:
-                yield f"{title}, {OVER}" if of_frozen else over, statistics.stdev(row["mious"])
+                yield f"{title}, {OVER}", statistics.stdev(row["mious"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -48,11 +48,16 @@ def against(first: Sequence[Run], second: Sequence[Run]) -> Against:
     key = tuple(tuple(mark_of(report) for _, report in row) for row in rows)
     if None in (*key[0], *key[1]):
         return Against({}, OLD)
+    return remembered(key, lambda: _measured(rows))
+
+
+def remembered(key: Any, measure: Callable[[], Against]) -> Against:
+    """What was measured under this key, or is now; all that it depends on is in the key."""
     with _lock:
         if key in _kept:
             _kept.move_to_end(key)
             return _kept[key]
-    found = _measured(rows)
+    found = measure()
     if not found.intervals:
         return found  # its files may be mended
     with _lock:

@@ -8,18 +8,24 @@ has an interval over images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 
 from ppap.evaluation import per_image
 from ppap.evaluation.cells import NOTHING as NO_NUMBER
 from ppap.evaluation.many_starts import STARTS
-from ppap.evaluation.paired import Interval, in_words, of_kinds
+from ppap.evaluation.paired import in_words, of_kinds
 from ppap.evaluation.starts_text import OVER, names
 from trainers.ablations.cells import Cell
-from trainers.ablations.differences import OLD, Against, mark_of, scored
+from trainers.ablations.differences import (
+    NO_INTERVAL,
+    NOTHING,
+    OLD,
+    Against,
+    Row,
+    mark_of,
+    remembered,
+    scored,
+)
 from trainers.runs.folder import Run
-from trainers.runs.values import read_json
 
 ABOUT = (
     "U-mIoU from many starts: of the clustering with the least loss, mean over the "
@@ -57,36 +63,30 @@ def _cell(found: Mapping[str, Cell], name: str) -> str:
 def gained(runs: Sequence[Run]) -> Against:
     """Trained minus frozen features from each kind of start, the seeds averaged."""
     row = [(run, report) for run, report in scored(runs) if report.get("starts")]
-    marks = [mark_of(report) for _, report in row]
     if not row:
-        return Against({})
+        return NOTHING
+    marks = tuple(mark_of(report) for _, report in row)
     if None in marks:
         return Against({}, OLD)
-    found = _gained(
-        tuple((run.folder, str(mark)) for (run, _), mark in zip(row, marks, strict=True))
-    )
-    return Against(dict(found)) if found else Against({}, OLD)
+    return remembered(("gained", *marks), lambda: _measured(row))
 
 
-@lru_cache(maxsize=64)
-def _gained(runs: tuple[tuple[Path, str], ...]) -> tuple[tuple[str, Interval], ...]:
-    """By the runs' folders and the marks of their reports: pages ask for it again and again."""
+def _measured(row: Row) -> Against:
     sides = []
-    for folder, _ in runs:
-        file = folder / per_image.REPORT
-        counts = per_image.read(read_json(file), file)
+    for run, report in row:
+        counts = per_image.read(report, run.folder / per_image.REPORT)
         if counts is None:
-            return ()
+            return Against({}, OLD)
         sides.append(counts.kinds)
-    found = []
+    found = {}
     for start in STARTS:
         frozen, trained = (
             [kinds[name] for kinds in sides if name in kinds]
             for name in (f"{per_image.START}{start}_{one}" for one in ("frozen", "trained"))
         )
         if len(frozen) == len(trained) == len(sides):
-            found.append((names(start)[0], of_kinds(frozen, trained).miou))
-    return tuple(found)
+            found[names(start)[0]] = of_kinds(frozen, trained).miou
+    return Against(found) if found else Against({}, OLD)
 
 
 def gain_cells(rows: Mapping[str, Against]) -> tuple[list[str], list[list[str]]] | None:
@@ -94,9 +94,8 @@ def gain_cells(rows: Mapping[str, Against]) -> tuple[list[str], list[list[str]]]
     titles = [names(start)[0] for start in STARTS]
     if not any(one.intervals for one in rows.values()):
         return None
-    nothing = Interval(None, None, None)
     lines = [
-        [title, *(str(one.intervals.get(name, nothing)) for name in titles)]
+        [title, *(str(one.intervals.get(name, NO_INTERVAL)) for name in titles)]
         for title, one in rows.items()
     ]
     return ["", *titles], lines
