@@ -24,7 +24,7 @@ from typing import Any
 
 from ppap.evaluation.many_starts import STARTS
 from ppap.evaluation.paired import Interval, of_kinds
-from tests.benchmarks.gain_scores import Scored, read
+from tests.benchmarks.gain_scores import Scored, file_of, read
 from tests.browser.driver import ROOT
 
 # The network learns as the recipe says; the linear probe learns on finished features for long
@@ -124,7 +124,7 @@ def run(given: argparse.Namespace, name: str, seed: int) -> None:
         first = [] if again else [recipe]
         cache = ["--cache", given.out / "cache"]
         call("trainers.train", *first, "--out", folder, "--data", given.data, *cache, *begun)
-    if not all((folder / f"gain-{split}.json").exists() for split in given.splits):
+    if not all(file_of(folder, split).exists() for split in given.splits):
         how = ["--starts", given.starts, "--seed", seed, "--splits", *given.splits]
         how += ["--images", given.images]
         how += ["--frozen"] if name == "frozen" else []
@@ -158,9 +158,7 @@ class Tables:
         """One variant's scores, seed by seed, as far as they are there."""
         folders = [folder_of(self.given, name, seed) for seed in self.given.seeds]
         return [
-            read(folder, self.split)
-            for folder in folders
-            if (folder / f"gain-{self.split}.json").exists()
+            read(folder, self.split) for folder in folders if file_of(folder, self.split).exists()
         ]
 
     def text(self) -> str:

@@ -4,7 +4,7 @@
 
 Clusterings from many starts, the linear probe, dense retrieval and the average precision of *same
 class* by cosine; with every image's counts, so that differences get intervals. Written into the
-run's folder as gain-SPLIT.json and gain-SPLIT.npz. One thread: two of these run side by side.
+run's folder as gain-SPLIT.json and gain-SPLIT.images.npz. One thread: two of these run side by side.
 """
 
 from __future__ import annotations
@@ -17,34 +17,38 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ppap.checkpoints.opening import LoadedSegmenter, load_segmenter
 from ppap.data import Dataset, open_dataset
+from ppap.evaluation import per_image
 from ppap.evaluation.counting import spread
 from ppap.evaluation.many_starts import STARTS, Found, Key, Looks, find_starts, score_starts
-from ppap.evaluation.per_image import Kind
+from ppap.evaluation.per_image import Kind, PerImage
+from ppap.evaluation.report import write_json
 from ppap.evaluation.retrieval import Retrieval, patch_shares
 from ppap.evaluation.source import batches_of, labelled
 from ppap.evaluation.split import evaluate_split, features_of
 from ppap.segmenter import Segmenter
 from ppap.study.same_class import same_class_unit
-from ppap.writing import writing
 from trainers.runs.folder import Run
 
 # Of the training images, for the average precision: 12 million pairs.
 PATCHES = 5000
-FIELDS = ("assignment", "starts", "pairs", "counts")
 
 
 class Scored(NamedTuple):
-    """What was written."""
+    """What is kept of one split."""
 
     record: dict[str, Any]
-    kinds: dict[str, Kind]
+    counts: PerImage
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Every image's counts, by kind of start, and of the linear probe."""
+        return self.counts.kinds
 
 
 @dataclass
@@ -87,14 +91,17 @@ class Scoring:
         assert plain.counts is not None
         many = score_starts(segmenter, split, self.found(), Looks(size, workers=0))
         kinds = {one.start: one.images for one in many} | {"linear": plain.counts.kinds["linear"]}
+        counts = replace(plain.counts, kinds=kinds)
         record: dict[str, Any] = {"starts": {one.start: one.record() for one in many}}
+        record[per_image.KEY] = {"stamp": counts.stamp}
+        record["images"] = [{"index": index} for index in counts.indices.tolist()]
         record["linear"] = plain.linear.miou
         record["area"] = 100 * self.area(split)
         if name != train.split:  # an image would find itself
             lookup = Retrieval(segmenter, frozen=self.frozen, size=size, workers=0)
             found = lookup.score(split, lookup.fill(train, 20_000, seed=self.seed))
             record["retrieval"] = found.scores.miou
-        return Scored(record, kinds)
+        return Scored(record, counts)
 
     @torch.no_grad()
     def area(self, split: Dataset) -> float:
@@ -135,30 +142,18 @@ def some(dataset: Dataset, most: int) -> Dataset:
     return replace(dataset, items=tuple(dataset.items[i] for i in spread(labelled(dataset), most)))
 
 
-def write(folder: Path, split: str, scored: Scored) -> None:
-    """Keep it; the JSON comes last, so that half a result is none."""
-    arrays = {
-        f"{name}.{field}": getattr(kind, field)
-        for name, kind in scored.kinds.items()
-        for field in FIELDS
-    }
-    classes = next(iter(scored.kinds.values())).classes
-    with writing(folder / f"gain-{split}.npz") as path, path.open("wb") as file:
-        np.savez_compressed(file, classes=classes, **arrays)
-    with writing(folder / f"gain-{split}.json") as path:
-        path.write_text(json.dumps(scored.record), encoding="utf-8")
+def file_of(folder: Path, split: str) -> Path:
+    """Where one split's scores are kept, every image's counts beside them."""
+    return folder / f"gain-{split}.json"
 
 
 def read(folder: Path, split: str) -> Scored:
-    """What ``write`` kept."""
-    record = json.loads((folder / f"gain-{split}.json").read_text(encoding="utf-8"))
-    with np.load(folder / f"gain-{split}.npz") as file:
-        names = {name.partition(".")[0] for name in file if name != "classes"}
-        classes = int(file["classes"])
-        kinds = {
-            name: Kind(classes, *(file[f"{name}.{field}"] for field in FIELDS)) for name in names
-        }
-    return Scored(record, kinds)
+    """What was kept."""
+    file = file_of(folder, split)
+    record = json.loads(file.read_text(encoding="utf-8"))
+    counts = per_image.read(record, file)
+    assert counts is not None, file
+    return Scored(record, counts)
 
 
 def main() -> None:
@@ -178,8 +173,9 @@ def main() -> None:
         remember(loaded.segmenter)
     scoring = Scoring(loaded, given.data, given.frozen, given.starts, given.seed, given.images)
     for split in given.splits:
-        if not (given.run / f"gain-{split}.json").exists():
-            write(given.run, split, scoring.split(split))
+        if not file_of(given.run, split).exists():
+            scored = scoring.split(split)
+            write_json(scored.record, file_of(given.run, split), scored.counts)
 
 
 if __name__ == "__main__":
