@@ -83,12 +83,12 @@ class Options:
         "minutes, hours:minutes:seconds, or days-hours",
     )
     nodes: int = option(1, "Machines that share each batch.", least=1, most=1024)
-    gpus: int = option(0, "GPUs of each node, a process on each; 0: none.", least=0, most=64)
+    gpus: int = option(0, "GPUs per node, one process on each; 0: none.", least=0, most=64)
     cpus: int = option(0, "Cores of each node; 0: as SLURM gives.", least=0, most=4096)
     memory: str = option("", "Main memory of each node.", _MEMORY, "a size such as 64G")
     warning: int = option(
         120,
-        "Seconds before the time limit at which it writes its checkpoint.",
+        "How many seconds before the time limit the run writes a checkpoint.",
         least=10,
         most=65_535,
     )

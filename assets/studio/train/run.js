@@ -271,7 +271,7 @@ export class RunView {
         error.textContent = refused.message;
       }
     } }, h("label", {}, "Devices ", devices), on.field, h("button", { type: "submit", class: "primary" }, "Resume"));
-    this.openSheet(`Resume ${this.run.name}`, h("p", { class: "help" }, "A number, all, or GPUs such as 0,2. With another number every step sees the same images, but adds up in another order."), form, error);
+    this.openSheet(`Resume ${this.run.name}`, h("p", { class: "help" }, "A number, all, or GPUs such as 0,2. With a different number, every step sees the same images but sums in a different order."), form, error);
   }
 
   rename() {
