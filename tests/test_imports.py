@@ -52,6 +52,7 @@ TRAINERS = (
     "several",
     "slurm",
     "config",
+    "rules",
     "recipes",
     "devices",
     "cache",

@@ -24,6 +24,7 @@ from trainers.config import KIND, checked, limits, unknown
 from trainers.launching.orders import NAME, Order, plain_text, read_order, run_name
 from trainers.launching.runner import as_text
 from trainers.recipes import find
+from trainers.rules import reads
 from trainers.runs.folder import RunError
 from trainers.runs.values import read_json
 
@@ -114,7 +115,13 @@ class Ablation:
 
     def placed(self) -> Ablation:
         """The same with files of backbones in full, for the one that is asked for here and now: it
-        is read again in other folders, and named by its values."""
+        is read again in other folders, and named by its values.
+
+        Raises:
+            SettingError: a setting that its rules do not read. One from an earlier version may be
+                read again all the same.
+        """
+        self._require_read()
         settings = {n: absolute(v) if n == BACKBONE else v for n, v in self.settings.items()}
         grid = {
             n: tuple(map(absolute, values)) if n == BACKBONE else values
@@ -123,6 +130,25 @@ class Ablation:
         if (settings, grid) == (self.settings, self.grid):
             return self
         return replace(self, settings=settings, grid=grid)
+
+    def _require_read(self) -> None:
+        rules = dict.fromkeys(run.order.config.rule for run in self.runs())
+        for name, values in self.grid.items():
+            blind = [rule for rule in rules if not reads(rule, name)]
+            if blind and len(values) > 1:
+                who = " and ".join(f"rule={rule}" for rule in blind)
+                raise SettingError(
+                    name,
+                    f"{who} do{'es' if len(blind) == 1 else ''} not use {name}: runs that differ in it alone would all be the same. Vary it "
+                    "with a rule that uses it.",
+                )
+        for name in self.settings:
+            if not any(reads(rule, name) for rule in rules):
+                raise SettingError(
+                    name,
+                    f"None of these runs uses {name}, since their rule is {' or '.join(rules)}: "
+                    "leave it out.",
+                )
 
     @property
     def total(self) -> int:

@@ -16,6 +16,7 @@ from ppap.settings import SettingError
 from trainers.ablations.plan import Ablation, PlannedRun, write_grid
 from trainers.config import KIND, checked, limits
 from trainers.launching.runner import Runner, as_text
+from trainers.rules import reads
 from trainers.runs.folder import Run
 from trainers.runs.launch import holds_run
 from trainers.runs.standing import ACTIVE, Standing, State
@@ -137,7 +138,7 @@ def different_settings(runner: Runner, run: PlannedRun) -> str:
     """In what the run that is there differs from the plan, in words; empty where in nothing."""
     wanted = run.order.config.as_dict()
     for name, value in runner.settings(run.name).items():
-        if name in FREE or name not in KIND:
+        if name in FREE or name not in KIND or not reads(wanted["rule"], name):
             continue
         try:
             same = checked(name, value, KIND[name], limits(name)) == wanted[name]

@@ -18,6 +18,7 @@ from ppap.data import printable
 from ppap.settings import SettingError, excerpt
 from trainers.config import KIND, Config, checked, limits, unknown
 from trainers.recipes import find
+from trainers.rules import reads
 from trainers.several import ALL, read_devices
 from trainers.slurm.line import HERE, SLURM
 from trainers.slurm.options import Options, read_defaults, why_absent
@@ -228,10 +229,13 @@ def sent_to(order: Order, slurm: Options) -> Order:
 
 
 def differing(base: Config, given: Mapping[str, object]) -> dict[str, str]:
-    """The changes that change anything, as texts."""
+    """The changes that change anything, as texts: not those of settings that the rule ignores."""
     usual = base.as_dict()
+    rule = plain_text("rule", given.get("rule", base.rule))
     changes = {}
     for name, value in given.items():
+        if not reads(rule, name):
+            continue
         text = plain_text(name, value)
         if checked(name, text, KIND[name], limits(name)) != usual[name]:
             changes[name] = text

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trainers.rules import read_only
 from trainers.runs.standing import Reading, settings_of, standing
 from trainers.runs.values import number
 from trainers.runs.watching import Watching
@@ -16,14 +17,20 @@ def side_by_side(folders: list[Path], reading: Reading, watching: Watching) -> d
 
     Returns:
         ``names``; ``settings`` and ``metrics``, each a list of ``{name, values}``: a value for each
-        of the names, None where a run has no such thing.
+        of the names, None where a run has no such thing, or its rule does not read the setting.
     """
-    settings = rows([settings_of(folder, reading) for folder in folders])
+    settings = rows([read_only(settings_of(folder, reading)) for folder in folders])
     return {
         "names": [folder.name for folder in folders],
-        "settings": [row for row in settings if any(v != row["values"][0] for v in row["values"])],
+        "settings": [row for row in settings if differs(row["values"])],
         "metrics": rows([numbers(folder, reading, watching) for folder in folders]),
     }
+
+
+def differs(values: list[Any]) -> bool:
+    """Whether runs that have a setting have it otherwise than each other."""
+    known = [value for value in values if value is not None]
+    return any(value != known[0] for value in known)
 
 
 def rows(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:

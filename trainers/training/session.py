@@ -23,6 +23,7 @@ from trainers.engines.worker import follow_leader, leave_word
 from trainers.processes import taking_signals
 from trainers.progress import in_words
 from trainers.reporting.report import report
+from trainers.rules import reads
 from trainers.runs.folder import Run, locked, write_text
 from trainers.runs.log import end_log, start_log
 from trainers.training.arguments import command_line, read, require, taken, wanted_report
@@ -214,6 +215,9 @@ class Training:
         if config.rule in ("ans", "ppap") and config.psi0 >= config.phi0:
             # Ψ only rises, and Φ only falls.
             self.log.info("Note: psi0 is not below phi0, so no patch is ever ambiguous.")
+        for name in parse_changes(self.given.set):
+            if not reads(config.rule, name):
+                self.log.info("Note: rule=%s does not use %s.", config.rule, name)
         self.log.info(
             "%s images, %s with a batch of %d, on %s.",
             f"{len(prepared.source):,}",

@@ -12,26 +12,15 @@ from ppap.settings import RANGES, SettingError
 from ppap.studio.choices import listed_title
 from trainers.config import FROZEN, KIND, STEGO, TRAINING_RULES, Config, limits
 from trainers.recipes import find, names
+from trainers.rules import LOSS, READERS, STEGO_SETTINGS
 from trainers.slurm.options import ALLOWED, Options, read_defaults, why_absent
 from trainers.training.splits import SAMPLES
 
 # Every setting but those that stand at the head of the form: recipe, backbone and rule.
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Rule", (*RANGES, "k_share", "clusters", "pool_size", "rho")),
-    (
-        "STEGO",
-        (
-            "self_weight",
-            "self_shift",
-            "near_weight",
-            "near_shift",
-            "far_weight",
-            "far_shift",
-            "near_images",
-            "far_images",
-        ),
-    ),
-    ("Loss", ("temperature", "published_scale", "anchors", "candidates", "exchange")),
+    ("STEGO", STEGO_SETTINGS),
+    ("Loss", (*LOSS, "exchange")),
     (
         "Training",
         (
@@ -89,14 +78,6 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("device", "devices", "precision", "compile", "workers", "cache", "cache_gb", "seed"),
     ),
 )
-OWN = {
-    "k_share": ("knn",),
-    "clusters": ("kmeans",),
-    "pool_size": ("hp",),
-    "rho": ("hp",),
-    "candidates": tuple(RULES),
-    "exchange": ("ppap",),
-}
 RULE_TITLES = {FROZEN: "Frozen backbone, probes only", STEGO: "STEGO"}
 
 
@@ -156,23 +137,9 @@ def rule_title(key: str) -> str:
     return RULES[key].title if key in RULES else RULE_TITLES[key]
 
 
-def rules_of(name: str, group: str) -> list[str] | None:
-    """The rules that read a setting; None where all do."""
-    if name in OWN:
-        return list(OWN[name])
-    if name in RANGES:
-        return [key for key, rule in RULES.items() if name in rule.settings]
-    if group == "STEGO":
-        return [STEGO]
-    if group == "Loss":
-        return [key for key in TRAINING_RULES if key not in (FROZEN, STEGO)]
-    return None
-
-
 def setting_reply(name: str) -> dict[str, Any]:
     """A setting: what it means, may be, and who reads it."""
     allowed, kind = limits(name), KIND[name]
-    group = next(title for title, members in GROUPS if name in members)
     return {
         "name": name,
         "kind": kind.__name__,
@@ -181,7 +148,7 @@ def setting_reply(name: str) -> dict[str, Any]:
         "choices": list(allowed.choices),
         "least": finite(allowed.least),
         "most": finite(allowed.most),
-        "rules": rules_of(name, group),
+        "rules": list(READERS[name]) if name in READERS else None,
         "usual": Config().as_dict()[name],
     }
 
