@@ -154,22 +154,24 @@ def test_an_ablation_over_what_its_rule_does_not_use_is_refused() -> None:
         ablation({}, mixed).placed()
     with pytest.raises(SettingError, match="None of these runs uses rho"):
         ablation({"rho": "0.1"}, {"phi0": ("0.5", "0.6")}).placed()
-    for settings, grid in (
+    fine: tuple[tuple[dict[str, str], dict[str, tuple[str, ...]]], ...] = (
         ({"rho": "0.1"}, {"rule": ("ppap", "hp")}),  # one of them uses it
         ({"rule": "tps"}, {"steps": ("1", "2")}),
         ({"rule": "knn"}, {"phi0": ("0.5",)}),  # a single value compares nothing
-    ):
+    )
+    for settings, grid in fine:
         assert ablation(settings, grid).placed().total
 
 
 def test_runs_are_compared_by_what_their_rules_read(tmp_path: Path) -> None:
     usual = find("samples").config
-    for name, changes in {
+    changed: dict[str, dict[str, Any]] = {
         "ppap": {"sigma_pos": 4},
         "other": {"sigma_pos": 4, "phi0": 0.7},
         "plain": {"rule": "baseline", "sigma_pos": 9},
         "frozen": {"rule": "frozen", "phi0": 0.9, "lr": 0.1},
-    }.items():
+    }
+    for name, changes in changed.items():
         Run(tmp_path / name).write_config(usual.with_(changes))
 
     def compared(*names: str) -> dict[str, list[Any]]:

@@ -137,9 +137,10 @@ class Ablation:
             blind = [rule for rule in rules if not reads(rule, name)]
             if blind and len(values) > 1:
                 who = " and ".join(f"rule={rule}" for rule in blind)
+                who += " does not use" if len(blind) == 1 else " do not use"
                 raise SettingError(
                     name,
-                    f"{who} do{'es' if len(blind) == 1 else ''} not use {name}: runs that differ in it alone would all be the same. Vary it "
+                    f"{who} {name}: runs that differ in it alone would all be the same. Vary it "
                     "with a rule that uses it.",
                 )
         for name in self.settings:
