@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ppap.protocol import NAMES
+from ppap.protocol import OF_EVALUATION
 from trainers.command import (
     INTERRUPTED,
     MOST,
@@ -103,10 +103,10 @@ def parser() -> Parser:
     made.add_argument(
         "--protocol",
         metavar="NAME",
-        choices=NAMES,
+        choices=("studio", "published", *OF_EVALUATION),
         help="studio, our own way; published, as the published evaluation in all that it does "
-        "otherwise; or one of these differences: nearest, half_evaluation, crf_bytes, "
-        "pass_matching (default: the run's)",
+        f"otherwise; or one of these differences: {', '.join(OF_EVALUATION)} "
+        "(default: the run's)",
     )
     add_files(made)
     add_clusters(made)

@@ -15,6 +15,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ppap.data.confining import LEADS_OUT, leads_out
 from ppap.data.errors import DataError, ImageError, printable
 from ppap.data.formats import INSTALL_HEIF, readable, readable_formats
 
@@ -137,6 +138,8 @@ def open_stream(source: Path | bytes, name: str) -> IO[bytes]:
             raise ImageError(name, "does not exist")
         if not source.is_file():
             raise ImageError(name, "is not a file")
+        if leads_out(source):
+            raise ImageError(name, LEADS_OUT)
         stream = source.open("rb")
     if not stream.read(1):
         stream.close()

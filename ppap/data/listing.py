@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from ppap.data.confining import LEADS_OUT, leads_out
 from ppap.data.errors import LayoutError, printable
 from ppap.data.formats import is_image_name, suffix_of
 
@@ -121,6 +122,8 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         LayoutError: no such file, or not text.
     """
+    if leads_out(path):
+        raise LayoutError(path, LEADS_OUT)
     try:
         raw = path.read_bytes()
         # What PowerShell writes begins with the mark of UTF-16, what Notepad writes with UTF-8's.

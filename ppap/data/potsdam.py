@@ -10,6 +10,7 @@ import numpy as np
 
 from ppap.data.base import Dataset, Item, Items, Layout
 from ppap.data.classes import POTSDAM3
+from ppap.data.confining import LEADS_OUT, leads_out
 from ppap.data.errors import DataError, ImageError, LabelError, printable
 from ppap.data.images import Photo, check_size
 from ppap.data.intact import Look
@@ -49,6 +50,8 @@ def read_matrix(path: Path, key: str, kind: type[DataError]) -> np.ndarray:
 
     if not path.is_file():
         raise kind(path, "does not exist")
+    if leads_out(path):
+        raise kind(path, LEADS_OUT)
     try:
         shapes = {name: shape for name, shape, _ in whosmat(path)}
     except NotImplementedError:
@@ -73,6 +76,8 @@ def look_at(path: Path, labels: bool = False) -> Look:
     kind: type[DataError] = LabelError if labels else ImageError
     if not path.is_file():
         raise kind(path, "does not exist")
+    if leads_out(path):
+        raise kind(path, LEADS_OUT)
     length, at = path.stat().st_size, 128
     with path.open("rb") as stream:
         head = stream.read(at)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from ppap.data.confining import is_inside, leads_out
 from ppap.data.errors import printable
 from ppap.data.formats import (
     HEIF_SUFFIXES,
@@ -44,20 +45,6 @@ def is_label_folder(name: str) -> bool:
     return name in _LABEL_FOLDERS or name.endswith(_LABEL_ENDINGS)
 
 
-_CONFINED: ContextVar[tuple[str, ...] | None] = ContextVar("confined", default=None)
-
-
-@contextmanager
-def confined(folders: Iterable[Path] | None) -> Iterator[None]:
-    """Meanwhile no link is followed that leads out of ``folders``; None lets them lead anywhere."""
-    real = None if folders is None else tuple(os.path.realpath(folder) for folder in folders)
-    token = _CONFINED.set(real)
-    try:
-        yield
-    finally:
-        _CONFINED.reset(token)
-
-
 _BOUND: ContextVar[int | None] = ContextVar("bound", default=None)
 
 
@@ -75,15 +62,6 @@ def most_entries() -> int:
     """After how many files and folders a search ends."""
     bound = _BOUND.get()
     return MAX_ENTRIES if bound is None else min(bound, MAX_ENTRIES)
-
-
-def _leads_out(entry: os.DirEntry[str]) -> bool:
-    """Whether a link leads where it must not."""
-    allowed = _CONFINED.get()
-    if allowed is None or not entry.is_symlink():
-        return False
-    place = os.path.realpath(entry.path)
-    return not any(_is_inside(place, folder) for folder in allowed)
 
 
 class _Real(NamedTuple):
@@ -150,7 +128,7 @@ class Search:
                     self.entries += 1
                     if is_dropping(entry.name):
                         continue
-                    if _leads_out(entry):
+                    if entry.is_symlink() and leads_out(entry.path):
                         self.outside.append(below + entry.name)
                         continue
                     if not is_folder(entry):
@@ -172,11 +150,11 @@ class Search:
         about = os.stat(place)  # noqa: PTH116
         real = _Real(about.st_dev, about.st_ino)
         if entry.is_symlink():
-            above = _is_inside(self._home, place)
-            if above or _is_inside(place, self._home) or real in self._followed:
+            above = is_inside(self._home, place)
+            if above or is_inside(place, self._home) or real in self._followed:
                 self.links.append(below + entry.name)
                 return False
-        elif _is_inside(place, self._home):
+        elif is_inside(place, self._home):
             return True
         if real in self._followed:
             return False
@@ -241,8 +219,3 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
-
-
-def _is_inside(path: str, folder: str) -> bool:
-    """Whether a real path is ``folder`` or below it."""
-    return path == folder or path.startswith(os.path.join(folder, ""))  # noqa: PTH118

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ppap.data import DataError, Dataset, Example
+from ppap.data.errors import LabelError
 from ppap.data.squares import square_labels
 from ppap.evaluation.borders import WIDTH, Apart
 from ppap.evaluation.clusterings import Agreement, agreement, majority
@@ -224,7 +225,7 @@ class Folder:
         """The numbers of all clusters; of classes, all there are."""
         if self.reading.holding == "classes":
             return tuple(range(len(self.dataset.classes)))
-        return tuple(distinct(told.each(self._in_order(self._numbers))))
+        return tuple(distinct(told.each(self._in_order(self._numbers_or_none))))
 
     def _in_order(self, read: Callable[[int], Any]) -> Iterator[Any]:
         return in_order(read, self.here, ahead=AHEAD, workers=self.workers)
@@ -243,6 +244,15 @@ class Folder:
                 "are read with --predictions-are clusters",
             )
         return numbers
+
+    def _numbers_or_none(self, index: int) -> np.ndarray:
+        """The same; nothing of a file that is left out."""
+        try:
+            return self._numbers(index)
+        except LabelError:
+            if self.dataset.on_error != "skip":
+                raise
+            return np.empty((0, 0), np.int64)
 
     def file_of(self, index: int) -> Path:
         """An image's prediction."""
@@ -270,10 +280,14 @@ class Folder:
         truth = square_labels(example.labels, self.size, resizing)
         if example.skipped is not None:
             return One(truth, np.full_like(truth, NONE), "same", example.skipped)
-        numbers = self._numbers(index)
-        fitted, fit = as_square(
-            numbers, example.labels.shape, self.size, resizing, self.file_of(index)
-        )
+        try:
+            fitted, fit = as_square(
+                self._numbers(index), example.labels.shape, self.size, resizing, self.file_of(index)
+            )
+        except LabelError as error:
+            if self.dataset.on_error != "skip":
+                raise
+            return One(truth, np.full_like(truth, NONE), "same", f"its prediction {error.reason}")
         return One(truth, fitted, fit)
 
 

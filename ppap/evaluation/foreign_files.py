@@ -209,15 +209,23 @@ def usual_size(paired: Paired, dataset: Dataset, wanted: Sequence[int], otherwis
     """The side of the squares to score: that of the files where they are such squares.
 
     The first file tells: square, and of another size than its label map. DataError where it, or its
-    image, cannot be read.
+    image, cannot be read; where the data set skips what is damaged, the next one tells.
     """
-    index = next(index for index in wanted if index in paired.files)
-    path = paired.root / paired.files[index]
-    with opened(path, str(path)) as image:
-        width, height = image.size
-    labels = dataset.load(index).labels
-    full = None if labels is None else labels.shape
-    return width if width == height and (height, width) != full else otherwise
+    for index in wanted:
+        if index not in paired.files:
+            continue
+        path = paired.root / paired.files[index]
+        try:
+            with opened(path, str(path)) as image:
+                width, height = image.size
+        except ImageError:
+            if dataset.on_error != "skip":
+                raise
+            continue
+        labels = dataset.load(index).labels
+        full = None if labels is None else labels.shape
+        return width if width == height and (height, width) != full else otherwise
+    return otherwise
 
 
 Fit = Literal["same", "square", "resized"]

@@ -198,10 +198,14 @@ def serve(args: argparse.Namespace, passwords: Passwords | None) -> None:
     if SAID:
         print(SAID, flush=True)
     from ppap.backbones.naming import absolute
+    from ppap.data.confining import in_environment
     from ppap.studio.access.options import Access
     from ppap.studio.page import Studio  # takes seconds: --help should not
 
     local = is_local(args.host) and not args.behind_proxy
+    if not local:
+        # Also for every run and evaluation that this process starts.
+        os.environ.update(in_environment(args.images))
     studio = Studio(
         backbone=absolute(args.backbone),
         folders=args.images,

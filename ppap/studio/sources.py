@@ -22,8 +22,8 @@ from ppap.data import (
     read_image,
     samples_dataset,
 )
+from ppap.data.confining import confined
 from ppap.data.opening import SAME_SPLIT
-from ppap.data.searching import confined
 from ppap.settings import excerpt
 from ppap.studio.access.uploads import own_folder
 from ppap.studio.access.visitor import current

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ppap.data import open_dataset, preflight
+from ppap.data.confining import confined
 from ppap.data.listing import is_dropping
-from ppap.data.searching import Search, confined, is_label_folder
+from ppap.data.searching import Search, is_label_folder
 from tests.support import layouts
 
 

@@ -217,6 +217,34 @@ def test_folders_and_files_mean_what_they_mean_where_it_was_started(
     assert str(value) == wanted
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_what_a_shared_studio_starts_follows_no_links_out_of_its_folders(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ppap.data.confining import VARIABLE
+    from ppap.studio import page
+
+    class Built:
+        def __init__(self, **_: Any) -> None:
+            code = "from ppap.data.confining import leads_out; print(leads_out('shown/out.jpg'))"
+            words = [sys.executable, "-c", code]
+            said.append(subprocess.run(words, capture_output=True, text=True).stdout.strip())
+
+        def launch(self, **_: Any) -> None:
+            pass
+
+    said: list[str] = []
+    monkeypatch.setattr(page, "Studio", Built)
+    monkeypatch.setenv(VARIABLE, "[]")  # so that it goes again with this test
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shown").mkdir()
+    (tmp_path / "private.jpg").write_bytes(b"x")
+    (tmp_path / "shown/out.jpg").symlink_to(tmp_path / "private.jpg")
+    main.serve(main.arguments(["--images", "shown", "--host", host, "--no-auth"]), None)
+    assert said == [str(host == "0.0.0.0")]
+
+
 def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
     code = (
         "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,40 @@ def test_images_without_a_prediction(
     notes = " ".join(found["notes"])
     assert f"1 of 3 images do not count; the first, {files[0].stem}" in notes
     assert "1 file fits no image of the split: strange.png." in notes
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda file: file.write_bytes(file.read_bytes()[:60]), "damaged or cut short"),
+        (lambda file: file.write_bytes(b""), "empty file"),
+        (lambda file: Image.new("L", (7, 50)).save(file), "7×50 pixels"),
+        (lambda file: Image.new("RGB", (SIZE, SIZE)).save(file), "is in colours"),
+    ],
+)
+def test_predictions_that_cannot_be_used_are_left_out_if_asked(
+    damage: Callable[[Path], object],
+    reason: str,
+    place: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = sorted((place / "out/clusters").rglob("*.png"))
+    for file in files:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    damage(tmp_path / files[0].name)
+    # What cannot be read does not tell the size of the others, either.
+    size = ["--size", str(SIZE)] if "pixels" in reason else []
+    given = ["--predictions", str(tmp_path), "--data", str(place / "data"), *size]
+    made = tmp_path / "report.json"
+    assert main([*given, "--json", str(made)]) == 2
+    assert reason in capsys.readouterr().err
+    assert main([*given, "--json", str(made), "--on-error", "skip"]) == 0
+    found = json.loads(made.read_text())
+    assert len(found["images"]) == 2
+    (left_out,) = found["skipped"]
+    assert left_out["name"] == files[0].stem
+    assert reason in left_out["reason"]
 
 
 @pytest.mark.parametrize(
