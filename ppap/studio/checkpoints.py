@@ -51,7 +51,12 @@ class Checkpoints:
 
     def runner(self) -> Runner:
         """All that can be done to the runs, by whoever asks."""
-        return Runner(self.runs, owner=owner_now, sees=self.ownership.sees_run)
+        return Runner(
+            self.runs,
+            owner=owner_now,
+            sees=self.ownership.sees_run,
+            holds=self.ownership.holds_back,
+        )
 
     def found(self) -> list[Run]:
         """The runs that have a checkpoint, the newest checkpoint first."""

@@ -20,12 +20,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ppap.places import ROOT
 from ppap.settings import SettingError
+from trainers.launching.ordering import read_arrangement
 from trainers.locks import wait_for
 from trainers.processes import identity
 from trainers.runs.launch import (
@@ -85,16 +86,23 @@ def canonical(device: str) -> str:
     return "cuda:0" if device == "cuda" else device
 
 
-def waiting(root: Path) -> list[Path]:
-    """The runs that wait, first come first."""
-    found = [(read_launch(folder), folder) for folder in run_folders(root)]
+def waiting(root: Path, read: Callable[[Path], Launch | None] = read_launch) -> list[Path]:
+    """The runs that wait, first come first, unless people have put them into another order.
+
+    ``read``: reads a run's launch, for who asks often and remembers what has not changed.
+    """
+    found = [(read(folder), folder) for folder in run_folders(root)]
     times = [(one.queued, f) for one, f in found if one is not None and one.queued is not None]
-    return [folder for _, folder in sorted(times)]
+    return read_arrangement(root).sorted(times) if times else []
 
 
-def dispatch(root: Path) -> list[Path]:
-    """Start whatever waits for a device that is free now; returns what was started."""
-    if not waiting(root):  # the usual case needs no lock
+def dispatch(root: Path, read: Callable[[Path], Launch | None] = read_launch) -> list[Path]:
+    """Start whatever waits for a device that is free now; returns what was started.
+
+    ``read`` as of ``waiting``.
+    """
+    held_back = read_arrangement(root).holds_back
+    if all(map(held_back, waiting(root, read))):  # the usual case needs no lock
         return []
     with held(root):
         return start_waiting(root)
@@ -104,7 +112,10 @@ def start_waiting(root: Path) -> list[Path]:
     """As ``dispatch``, with the lock held already."""
     started = []
     busy: set[str] | None = None
+    arrangement = read_arrangement(root)
     for folder in waiting(root):
+        if arrangement.holds_back(folder):  # nor is a device kept for it
+            continue
         launch = read_launch(folder)
         if launch is None:  # damaged since it was listed
             continue

@@ -24,6 +24,7 @@ from trainers.launching.changed import goes_on
 from trainers.launching.cluster import Lookout, script_of, send
 from trainers.launching.cluster import stop as end_job
 from trainers.launching.estimates import Estimate, Pace, estimate
+from trainers.launching.ordering import read_arrangement
 from trainers.launching.orders import (
     NAME,
     Order,
@@ -58,6 +59,7 @@ from trainers.slurm.options import Options
 PROGRAM = ("-m", "trainers.train")
 # Folders that are being deleted; whatever is left of them after a power cut goes with the next.
 DELETED = ".deleted-"
+PAUSED = "The queue is paused: it waits until the queue is resumed."
 
 
 class Contents(NamedTuple):
@@ -69,6 +71,21 @@ class Contents(NamedTuple):
     pictures: int
 
 
+class Line(NamedTuple):
+    """The queue."""
+
+    places: dict[Path, int]
+    """Where each run stands in it, from 1."""
+    held_back: frozenset[Path]
+    """Those that do not start before the queue is resumed."""
+
+
+def in_line(one: Standing, folder: Path, line: Line) -> Standing:
+    """Where a run stands, with its place in the queue."""
+    text = PAUSED if folder in line.held_back else one.text
+    return replace(one, position=line.places.get(folder), text=text)
+
+
 class Runner:
     """The runs in one folder.
 
@@ -78,6 +95,7 @@ class Runner:
         patience: seconds that a run has to stop before it is killed.
         owner: tells to whom a run belongs that is started now; empty for everybody.
         sees: tells whether whoever asks may see a run.
+        holds: tells whose runs whoever asks holds back by pausing the queue; empty for everybody's.
         slurm: what SLURM is asked for by orders that do not say where they run; None: they run
             on this machine.
     """
@@ -90,12 +108,13 @@ class Runner:
         patience: float = PATIENCE,
         owner: Callable[[], str] = given_owner,
         sees: Callable[[Path], bool] = lambda _: True,
+        holds: Callable[[], str] = lambda: "",
         slurm: Options | None = None,
     ) -> None:
         self.root = root.expanduser().absolute()
         self.cache = cache
         self.patience = patience
-        self._owner, self._sees = owner, sees
+        self._owner, self.sees, self.holds = owner, sees, holds
         self.reading = Reading()
         self.watching = Watching()
         self.slurm = slurm
@@ -106,21 +125,25 @@ class Runner:
     def runs(self) -> list[Standing]:
         """All runs, the newest first. Starts what waits for a device that has become free."""
         bury()
-        dispatch(self.root)
+        dispatch(self.root, self.reading.launch)
         self.lookout.look()
-        places = {folder: i for i, folder in enumerate(waiting(self.root), 1)}
-        found = []
-        for folder in filter(self._sees, run_folders(self.root)):
+        found, line = [], self._line()
+        for folder in filter(self.sees, run_folders(self.root)):
             with contextlib.suppress(OSError):  # somebody deletes it right now
-                one = standing(folder, self.reading)
-                found.append(replace(one, position=places.get(folder)))
+                found.append(in_line(standing(folder, self.reading), folder, line))
         return sorted(found, key=lambda one: (-one.asked, one.name))
 
     def standing(self, name: object) -> Standing:
         """One run; SettingError where there is none."""
         folder = self.folder(name)
-        places = {f: i for i, f in enumerate(waiting(self.root), 1)}
-        return replace(standing(folder, self.reading), position=places.get(folder))
+        return in_line(standing(folder, self.reading), folder, self._line())
+
+    def _line(self) -> Line:
+        """The queue as it is now."""
+        queue = waiting(self.root, self.reading.launch)
+        arrangement = read_arrangement(self.root)
+        held_back = frozenset(filter(arrangement.holds_back, queue))
+        return Line({folder: place for place, folder in enumerate(queue, 1)}, held_back)
 
     def folder(self, name: object) -> Path:
         """The folder of a run.
@@ -132,7 +155,7 @@ class Runner:
         # A checked name leads nowhere else; not looked up in the list, because pages ask for
         # twenty runs at a time.
         folder = self.root / text
-        if not folder.is_symlink() and holds_run(folder) and self._sees(folder):
+        if not folder.is_symlink() and holds_run(folder) and self.sees(folder):
             return folder
         raise SettingError("name", f"There is no run called {text}.")
 

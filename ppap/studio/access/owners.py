@@ -32,6 +32,10 @@ class Ownership:
         """Whether they may see a run."""
         return not self.private_runs or current().owns(owner_of(folder))
 
+    def holds_back(self) -> str:
+        """Whose runs whoever asks right now holds back by pausing the queue; empty: everybody's."""
+        return current().user if self.private_runs else ""
+
     def hides(self, runs: Path, path: Path) -> bool:
         """Whether a path leads into what somebody else made in the folder of all runs.
 

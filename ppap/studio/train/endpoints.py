@@ -2,6 +2,7 @@
 
 # No "from __future__ import annotations" here: see ``ppap.studio.explore.endpoints``.
 
+import math
 from typing import Any
 
 import gradio as gr
@@ -18,6 +19,8 @@ def add_training_endpoints(blocks: gr.Blocks, training: Training) -> None:
         endpoints.check_run,
         endpoints.start_run,
         endpoints.list_runs,
+        endpoints.arrange_queue,
+        endpoints.note_run,
         endpoints.run_changes,
         endpoints.stop_run,
         endpoints.resume_run,
@@ -94,12 +97,49 @@ class TrainingEndpoints:
             samples: whether the run that comes with the studio is listed, too, as ".sample".
 
         Returns:
-            The runs: for each its name, state, reason, recipe, step, time left and so on.
+            The runs: for each its name, state, reason, recipe, step, scores, tags and so on.
         """
         with refusing():
-            runs = [one.as_dict() for one in self.training.runner.runs()]
+            runs, _ = self.training.listing.rows(self.training.runner, math.inf)
             shipped = self.training.sample.standing if samples is True else None
             return {"runs": [*runs, *([shipped] if shipped else [])]}
+
+    def arrange_queue(self, action: str = "look", name: str = "", to: str = "") -> dict[str, Any]:
+        """Pause or resume the queue, or move a waiting run in it.
+
+        Args:
+            action: "look", "pause", "resume" or "move".
+            name: of the run that is moved.
+            to: where it is moved: "first", "up" or "down".
+
+        Returns:
+            Whether the queue is paused, and since when.
+        """
+        with refusing():
+            return self.training.arranging.arranged({"action": action, "name": name, "to": to})
+
+    def note_run(
+        self, name: str, tags: list[str] | None = None, note: str | None = None
+    ) -> dict[str, Any]:
+        """Give a run tags and a note; what is not given stays as it is.
+
+        Args:
+            name: of the run.
+            tags: words by which runs are found, such as ["baseline"].
+            note: a text.
+
+        Returns:
+            The run's tags and note.
+        """
+        with refusing():
+            known = self.training.arranging.notes({"name": name})
+            if "error" in known:
+                raise RequestError(known["error"])
+            given = {"tags": tags, "note": note}
+            given = {part: value for part, value in given.items() if value is not None}
+            return (
+                self.training.arranging.noted({"name": name, **known, **given}) if given else known
+            )
 
     def run_changes(self, name: str, cursor: dict[str, Any] | None = None) -> dict[str, Any]:
         """Tell what is new of a run: numbers, log, pictures.

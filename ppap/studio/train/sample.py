@@ -8,6 +8,7 @@ from typing import Any
 
 from ppap.studio import sample
 from ppap.studio.requests import RequestError
+from ppap.studio.train.listing import Listing
 from trainers.launching.orders import command_line
 from trainers.launching.runner import as_text
 from trainers.recipes import find
@@ -18,8 +19,8 @@ from trainers.runs.watching import Cursor, Watching, search_log
 class SampleRun:
     """What ``Runner`` says of runs, of the one that comes with the project."""
 
-    def __init__(self) -> None:
-        self.reading = Reading()
+    def __init__(self, listing: Listing) -> None:
+        self.reading, self.listing = Reading(), listing
         self.watching = Watching()
 
     @cached_property
@@ -28,7 +29,9 @@ class SampleRun:
         if not sample.there():
             return None
         one = standing(sample.RUN, self.reading)
-        return {**replace(one, name=sample.KEY, asked=one.updated).as_dict(), "sample": True}
+        told = self.listing.row(sample.RUN, replace(one, name=sample.KEY, asked=one.updated))
+        # Nobody's run is folded with it.
+        return {**told, "fold": "", "sample": True}
 
     @cached_property
     def _step(self) -> int:

@@ -21,6 +21,8 @@ from ppap.studio.answers import answering
 from ppap.studio.requests import CLOSED, LONGEST_TEXT, RequestError, mapping, refusal
 from ppap.studio.sources import Sources
 from ppap.studio.train.lists import training_lists
+from ppap.studio.train.arranging import ArrangingCalls
+from ppap.studio.train.listing import Listing
 from ppap.studio.train.sample import SampleRun
 from trainers.launching.estimates import as_reply
 from trainers.launching.orders import Order, command_line, plain_text, read_order
@@ -51,7 +53,9 @@ class Training:
 
     def __init__(self, runner: Runner, sources: Sources, *, allowed: bool = True) -> None:
         self.runner, self.sources, self.allowed = runner, sources, allowed
-        self.sample = SampleRun()
+        self.listing = Listing(runner.reading)
+        self.arranging = ArrangingCalls(runner, self.require_allowed)
+        self.sample = SampleRun(self.listing)
         # An estimate loads a backbone: two at once would take twice the memory.
         self._estimating = threading.Lock()
 
@@ -70,6 +74,7 @@ class Training:
         ]
 
     @answering
+            *self.arranging.calls(),
     def lists(self, _: Any) -> dict[str, Any]:
         """Recipes, settings and limits from which the page builds its form."""
         closed = "" if self.allowed else CLOSED
@@ -101,12 +106,15 @@ class Training:
 
     @answering
     def watch(self, request: Any) -> dict[str, Any]:
-        """The list of runs if it has changed, and what is new of those that are watched."""
+        """The list of runs if it has changed, and what is new of those that are watched.
+
+        ``whole``: whether the scores of all runs are told; the others come with the next look.
+        """
         request = mapping(request)
         wanted = request.get("watch") or []
         if not isinstance(wanted, list) or len(wanted) > WATCHED:
             raise RequestError(f"At most {WATCHED} runs are watched at a time.")
-        runs = [one.as_dict() for one in self.runner.runs()]
+        runs, whole = self.listing.rows(self.runner)
         version = zlib.crc32(json.dumps(runs).encode())
         changes = {}
         for one in map(mapping, wanted):
@@ -126,6 +134,8 @@ class Training:
 
     @answering
     def act(self, request: Any) -> dict[str, Any]:
+            "queue": self.arranging.standing(),
+            "whole": whole,
         """Stop, kill, resume, rename or delete a run."""
         request = mapping(request)
         action, name = request.get("action"), request.get("name")

@@ -1,0 +1,87 @@
+"""The list's rows: scores in good time, tags, and what folds together."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ppap.studio.train import listing
+from ppap.studio.train.listing import Listing
+from tests.support.counted_runs import finish_counted
+from trainers.launching.runner import Runner
+from trainers.recipes import find
+from trainers.runs.folder import Run
+from trainers.runs.notes import Notes, write_notes
+
+
+def finished(root: Path, name: str, seed: int, **changes: Any) -> Run:
+    run = Run(root / name)
+    run.write_config(find("samples").config.with_({"seed": seed, **changes}))
+    finish_counted(run.folder, 0.8, seed)
+    said = {"state": "finished", "seconds": 50, "step": 100, "time": 1_700_000_000 + seed}
+    run.state_file.write_text(json.dumps(said))
+    return run
+
+
+def test_rows_say_what_decides(tmp_path: Path) -> None:
+    first = finished(tmp_path, "first", 0)
+    finished(tmp_path, "second", 1)
+    finished(tmp_path, "other", 1, phi0=0.5)
+    note = "word " * 400
+    write_notes(first.folder, Notes(("baseline",), note.strip()))
+    runner = Runner(tmp_path)
+    rows, whole = Listing(runner.reading).rows(runner)
+    json.dumps(rows, allow_nan=False)
+    assert whole
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["first"]["fold"] == by_name["second"]["fold"] != by_name["other"]["fold"]
+    assert [by_name[name]["seed"] for name in ("first", "second", "other")] == [0, 1, 1]
+    assert by_name["first"]["tags"] == ["baseline"]
+    assert by_name["first"]["note"] == note[: listing.EXCERPT]
+    batch = find("samples").config.batch
+    assert by_name["first"]["mean_speed"] == 2.0 * batch
+    scores = by_name["first"]["scores"]
+    report = json.loads((first.folder / "report.json").read_text())
+    assert scores["source"] == "report"
+    assert scores["rows"][0]["u_miou"] == round(report["cluster"]["miou"], 2)
+
+
+def test_reports_that_take_long_come_with_the_next_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(3):
+        finished(tmp_path, f"run-{seed}", seed)
+    runner = Runner(tmp_path)
+    found = Listing(runner.reading)
+    rows, whole = found.rows(runner, 0.0)
+    assert not whole
+    assert [row["scores"] for row in rows] == [None] * 3
+    rows, whole = found.rows(runner, math.inf)
+    assert whole
+    # What is known is told, however little time there is.
+    rows, whole = found.rows(runner, 0.0)
+    assert whole
+    assert None not in [row["scores"] for row in rows]
+
+
+def test_what_runs_fold_into_is_worked_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(tmp_path, "run", 0)
+    runner = Runner(tmp_path)
+    runner.reading.settings(run.config_file)
+    count: list[int] = []
+    monkeypatch.setattr(listing, "fold_of", lambda *_: count.append(1) or "same")
+    config = runner.reading.settings(run.config_file)
+    monkeypatch.setattr(listing, "settings_of", lambda *_: config)
+    found = Listing(runner.reading)
+    for _ in range(3):
+        found.rows(runner)
+    assert len(count) == 1
+    monkeypatch.setattr(listing, "settings_of", lambda *_: {**config, "seed": 4})
+    found.rows(runner)
+    assert len(count) == 2

@@ -1,0 +1,124 @@
+"""What people do about the queue and write about runs: pause, reorder, tags and notes.
+
+All of it is done under the lock of the folder of all runs, as everything that ``Runner`` does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trainers.launching.ordering import (
+    EVERYBODY,
+    moved,
+    read_arrangement,
+    with_pause,
+    without_pause,
+    write_arrangement,
+)
+from trainers.launching.queue import held, start_waiting, waiting
+from trainers.launching.runner import Runner
+from trainers.runs.folder import RunError
+from trainers.runs.launch import read_launch
+from trainers.runs.notes import Notes, changed, write_notes
+
+BY_SLURM = "SLURM decides which of its jobs is next, not this queue."
+CHANGED = "Somebody else has changed it meanwhile: what is there now is shown. Add yours to it."
+
+
+class Paused(NamedTuple):
+    """Whether new runs start."""
+
+    since: float | None
+    """Seconds since 1970; None where they start."""
+    by_all: bool
+    """Whether it is everybody's pause, which one person alone cannot end."""
+
+
+class Arranging:
+    """What can be done about the queue and the notes of a runner's runs."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+
+    def paused(self) -> Paused:
+        """Whether new runs of whoever asks start."""
+        user = self.runner.holds()
+        arrangement = read_arrangement(self.runner.root)
+        since = arrangement.paused_for(user)
+        return Paused(since, user != EVERYBODY and EVERYBODY in arrangement.paused)
+
+    def pause(self) -> Paused:
+        """Start nothing new until ``go_on``; what runs goes on, and SLURM's jobs do, too."""
+        root = self.runner.root
+        with held(root):
+            write_arrangement(root, with_pause(read_arrangement(root), self.runner.holds()))
+        return self.paused()
+
+    def go_on(self) -> Paused:
+        """Let new runs start again, those whose devices are free at once.
+
+        Raises:
+            RunError: everybody's queue is paused, and whoever asks has runs of their own only.
+        """
+        root = self.runner.root
+        if self.paused().by_all:
+            raise RunError("The queue of all users is paused: only who runs the studio resumes it.")
+        with held(root):
+            write_arrangement(root, without_pause(read_arrangement(root), self.runner.holds()))
+            start_waiting(root)
+        return self.paused()
+
+    def move(self, name: object, way: object) -> None:
+        """Put a waiting run elsewhere in the queue, as ``ordering.moved``.
+
+        Raises:
+            SettingError, RunError: there is no such run or way, or it does not wait here.
+        """
+        root = self.runner.root
+        with held(root):
+            folder = self.runner.folder(name)
+            queue = waiting(root)
+            if folder not in queue:
+                launch = read_launch(folder)
+                by_slurm = launch is not None and launch.job is not None and launch.alive()
+                raise RunError(BY_SLURM if by_slurm else f"{folder.name} does not wait any more.")
+            order = moved(queue, folder, way, self.runner.sees)
+            entries = tuple((one.name, since) for one in order if (since := _since(one)))
+            write_arrangement(root, read_arrangement(root)._replace(order=entries))
+            start_waiting(root)  # the first may fit where the one before did not
+
+    def note(self, name: object, wanted: Notes, known: Notes | None) -> Notes:
+        """Write a run's tags and note; also of one that runs.
+
+        Args:
+            name: of the run.
+            wanted: what shall stand there.
+            known: what stood there when somebody began to write; None: whatever stands there.
+
+        Returns:
+            What stands there now.
+
+        Raises:
+            SettingError: there is no such run.
+            RunError: somebody else changed it meanwhile, or it cannot be written.
+        """
+        with held(self.runner.root):
+            folder = self.runner.folder(name)
+            if known is not None and changed(folder, known):
+                raise RunError(CHANGED)
+            try:
+                write_notes(folder, wanted)
+            except OSError as error:
+                raise RunError(f"The note cannot be written: {error.strerror or error}.") from None
+        return wanted
+
+
+def _since(folder: Path) -> float | None:
+    launch = read_launch(folder)
+    return None if launch is None else launch.queued
+
+
+def as_reply(paused: Paused) -> dict[str, Any]:
+    """For JSON."""
+    return paused._asdict()
