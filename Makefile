@@ -1,6 +1,7 @@
 # make app: install and open the studio.   make test: install what tests need and run them.
 # make test-quick: without the browser and whole studios.   make soak: what takes longer than a test may.
 # make gpu: what only a GPU can prove, in eight minutes; without one it says so and ends.
+# make docs: the documentation as pages, site/docs/index.html.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 TEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: app test test-quick soak gpu lint bench install install-dev clean
+.PHONY: app test test-quick soak gpu lint bench docs install install-dev clean
 
 app: $(VENV)/installed
 	@$(BIN)/python app.py $(ARGS)
@@ -34,6 +35,10 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m tests.benchmarks
 
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . site
+	@echo "Open site/docs/index.html in a browser."
+
 install: $(VENV)/installed
 
 install-dev: $(VENV)/installed-dev
@@ -57,5 +62,12 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@
 
+# Sphinx 9 needs Python 3.11; the project itself does with 3.10.
+$(VENV)/installed-docs: $(VENV)/installed requirements-docs.txt
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "The documentation needs Python 3.11 or newer: make clean docs PYTHON=python3.12"; exit 1; }
+	$(BIN)/python -m pip install --quiet -r requirements-docs.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) site

@@ -28,6 +28,7 @@ class RequirementsHook(MetadataHookInterface):
         metadata["optional-dependencies"] = {
             "crf": [line for line in needed if line.startswith(CRF)],
             "track": requirements(root / "requirements-track.txt"),
+            "docs": requirements(root / "requirements-docs.txt"),
             "formats": requirements(root / "requirements-formats.txt"),
             "test": requirements(root / "requirements-dev.txt"),
         }

@@ -86,7 +86,7 @@ def test_what_is_in_the_wheel(installed: Installed) -> None:
     # Compiled from source, so nobody must have it.
     (crf,) = (line for line in needed if "pydensecrf2" in line)
     assert crf.endswith("extra == 'crf'")
-    for extra in ("crf", "formats", "test", "track"):
+    for extra in ("crf", "docs", "formats", "test", "track"):
         assert f"Provides-Extra: {extra}" in text
 
 

@@ -1,6 +1,6 @@
-"""Pictures of every state of the studio: ``python -m tests.browser.screenshots FOLDER``.
+"""Pictures of every state of Explore: ``python -m tests.browser.screenshots FOLDER``.
 
-Without a folder it makes only the two pictures of the README, in ``assets/figures``.
+Those of the README and the documentation: ``python -m tests.browser.pictures``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.driver import ROOT, STUDIO, chromium, click_patch, open_page, studio, until
+from tests.browser.driver import STUDIO, chromium, click_patch, open_page, studio, until
 
 LION = 784 + 7 * 28 + 14
 TOWER = 4 * 784 + 16 * 28 + 14
@@ -135,20 +135,9 @@ def shoot(page: Page, path: Path, *, full: bool = False) -> None:
 
 
 def main() -> None:
-    """All states into the folder, or the README's two pictures."""
+    """All states into the folder."""
     with studio() as running, sync_playwright() as playwright:
         browser = chromium(playwright)
-        if len(sys.argv) < 2:
-            figures = ROOT / "assets" / "figures"
-            page = open_page(browser, running.url + "?__theme=light")
-            page.mouse.move(*MOUSE_AWAY)
-            shoot(page, figures / "explore.png")
-            page = open_page(browser, running.url + "?__theme=dark")
-            compare(page)
-            click_patch(page, LION)
-            page.mouse.move(*MOUSE_AWAY)
-            shoot(page, figures / "compare.png")
-            return
         for name, show in STATES.items():
             for theme in ("light", "dark"):
                 for width, height in ((1440, 900), (420, 900)):

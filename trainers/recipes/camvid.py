@@ -11,7 +11,7 @@ from trainers.config import Config
 
 # Φ⁰, Ψ⁰ and τ were chosen on training images: what suits DINO does not suit the embedded backbone.
 # At τ 0.8 training costs the linear probe five points (docs/gain.md); 0.07 is the published value
-# for Potsdam. The probes learn on the finished features (see the README on why).
+# for Potsdam. The probes learn on the finished features (see docs/training.md).
 CONFIG = Config(
     dataset="camvid",
     backbone="embedded_deep",

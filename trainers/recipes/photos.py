@@ -2,7 +2,7 @@
 
     python -m trainers.train photos --data PHOTOS --out runs/photos
 
-PHOTOS holds images/ and, for scores, labels/ and classes.txt, as the README says. Measured on half
+PHOTOS holds images/ and, for scores, labels/ and classes.txt, as docs/data.md says. Measured on half
 of MSRC-v2: 296 photographs of 320 × 213 pixels, 23 classes, one in five for the evaluation.
 
 Expected time: 1 to 2 minutes with its report and CRF, beside other programs on two CPU cores.
