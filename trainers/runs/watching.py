@@ -3,42 +3,37 @@
 A run's ``metrics.jsonl`` is read once, by byte offset, into columns of numbers; whoever watches
 asks for the rows after those that he has. Long series are thinned to the least and the largest
 value of each stretch, so that peaks stay and 100,000 points cost as much as a thousand. Nothing
-here reads, parses or sends more than a bounded amount at a time.
+here reads, parses or sends more than a bounded amount at a time, and nobody who looks waits for
+longer than somebody else takes to read one part of a file.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import os
 import re
 import threading
-from array import array
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from trainers.runs.launch import CONSOLE
-from trainers.runs.metrics import read_line
+from trainers.runs.lines import KINDS, parse
+from trainers.runs.table import Curve, Table
 
+METRICS = "metrics.jsonl"
 # Bytes of metrics parsed at a time, and of log sent at a time.
 METRICS_BYTES, LOG_BYTES = 4 * 2**20, 32 * 2**10
+# For how long a call goes on reading one run's metrics.
+READING_SECONDS = 0.1
 # Of a log, that much is searched, and that many lines are found.
 SEARCHED_BYTES, FOUND_LINES = 8 * 2**20, 200
-# Points of one series in one reply.
-POINTS = 800
-# Runs whose series are kept in memory.
-KEPT_RUNS = 32
+# Runs whose series are kept in memory: those of two pages at least.
+KEPT_RUNS = 48
 PICTURE = re.compile(r"step-(\d{8})-image-(\d{4})\.png")
-KINDS = ("step", "validation")
-# Of a name, a number and a step.
-LONGEST_NAME, LARGEST, LARGEST_STEP = 100, 3e38, 2**53
-# What is no curve.
-NOT_DRAWN = ("kind", "step", "split")
 
 
 class Cursor(NamedTuple):
@@ -54,108 +49,80 @@ class Cursor(NamedTuple):
     """Bytes of the log; −1: begin with its end."""
 
 
-class Table:
-    """Rows of one kind, by columns; NaN where a row has no such number."""
+class Tables(NamedTuple):
+    """The numbers of one file."""
 
-    def __init__(self) -> None:
-        self.steps = array("q")
-        self.columns: dict[str, array[float]] = {}
+    file: int
+    """Its number; 0 where there is none."""
+    kinds: Mapping[str, Table]
 
-    def add(self, step: int, numbers: Mapping[str, object]) -> None:
-        """Add a row."""
-        count = len(self.steps)
-        self.steps.append(step)
-        for name, value in numbers.items():
-            if name in NOT_DRAWN or isinstance(value, bool) or not isinstance(value, int | float):
-                continue
-            if len(name) > LONGEST_NAME or not name.isprintable():
-                continue
-            column = self.columns.get(name)
-            if column is None:
-                column = self.columns[name] = array("f", [math.nan]) * count
-            column.append(drawable(value))
-        for column in self.columns.values():
-            if len(column) <= count:
-                column.append(math.nan)
+    def rows(self) -> dict[str, int]:
+        """How many there are, by kind."""
+        return {kind: table.count for kind, table in self.kinds.items()}
 
-    def since(self, row: int) -> dict[str, dict[str, list[Any]]]:
-        """Every series from ``row`` on, thinned."""
-        steps = np.frombuffer(self.steps, np.int64)[row:] if row < len(self.steps) else None
-        found: dict[str, dict[str, list[Any]]] = {}
-        if steps is not None:
-            for name, column in self.columns.items():
-                x, y = thinned(steps, np.frombuffer(column, np.float32)[row:])
-                if x:
-                    found[name] = {"x": x, "y": y}
-        return found
-
-    def last(self) -> dict[str, float]:
-        """The last number of every column."""
-        found = {}
-        for name, column in self.columns.items():
-            value = next((v for v in reversed(column) if not math.isnan(v)), None)
-            if value is not None:
-                found[name] = rounded(value)
-        return found
-
-
-def drawable(value: float) -> float:
-    """As a column holds it; NaN for what it cannot."""
-    try:
-        found = float(value)
-    except OverflowError:
-        return math.nan
-    return found if abs(found) <= LARGEST else math.nan
+    def since(self, cursor: Cursor) -> dict[str, dict[str, Curve]]:
+        """All curves after the cursor's rows, by kind and name; kinds without news left out."""
+        found = {kind: table.since(getattr(cursor, kind)) for kind, table in self.kinds.items()}
+        return {kind: curves for kind, curves in found.items() if curves}
 
 
 class Series:
     """The numbers of one run, read as far as they have been asked for."""
 
     def __init__(self) -> None:
-        self.begin(0)
+        self._lock = threading.Lock()
+        self._begin(0)
 
-    def begin(self, file: int) -> None:
+    def _begin(self, file: int) -> None:
         """Forget everything, and read the file of that number from its beginning."""
-        self.file, self.offset = file, 0
-        self.tables = {kind: Table() for kind in KINDS}
+        self._offset = 0
+        self._tables = Tables(file, {kind: Table() for kind in KINDS})
 
-    def read(self, path: Path) -> bool:
-        """Take in new whole lines; whether there are more to come at once."""
+    def read(self, path: Path, until: float) -> bool:
+        """Take in new whole lines; whether there are more to come at once.
+
+        Args:
+            path: the run's metrics.
+            until: of ``time.monotonic``; what is begun by then is still finished, and one part of
+                the file is always read.
+        """
+        while True:
+            # For one part only: nobody waits until somebody else has read a whole file.
+            with self._lock:
+                more = self._read_part(path)
+            if not more or time.monotonic() >= until:
+                return more
+
+    def now(self) -> Tables:
+        """What has been read so far."""
+        with self._lock:
+            file, kinds = self._tables
+            return Tables(file, {kind: table.now() for kind, table in kinds.items()})
+
+    def _read_part(self, path: Path) -> bool:
         try:
             stat = path.stat()
         except OSError:
-            self.begin(0)
+            self._begin(0)
             return False
         # A run that goes on writes a new file with fewer lines.
-        if stat.st_ino != self.file or stat.st_size < self.offset:
-            self.begin(stat.st_ino)
-        if stat.st_size == self.offset:
+        if stat.st_ino != self._tables.file or stat.st_size < self._offset:
+            self._begin(stat.st_ino)
+        if stat.st_size == self._offset:
             return False
         try:
             with path.open("rb") as stream:
-                stream.seek(self.offset)
+                stream.seek(self._offset)
                 data = stream.read(METRICS_BYTES)
         except OSError:
             return False
         whole = data[: data.rfind(b"\n") + 1]
         if not whole and len(data) == METRICS_BYTES:
             whole = data  # a line that long is none of ours
-        self.offset += len(whole)
-        for line in whole.splitlines():
-            record = read_line(line)
-            table = None if record is None else self.tables.get(record["kind"])
-            if record is not None and table is not None and 0 <= record["step"] <= LARGEST_STEP:
-                table.add(record["step"], record)
+        self._offset += len(whole)
+        for kind, rows in parse(whole).items():
+            self._tables.kinds[kind].add(rows)
         return len(data) == METRICS_BYTES
-
-    def since(self, cursor: Cursor) -> dict[str, Any]:
-        """All series after the cursor's rows, by kind and name; kinds without news left out."""
-        found = {kind: table.since(getattr(cursor, kind)) for kind, table in self.tables.items()}
-        return {kind: series for kind, series in found.items() if series}
-
-    def rows(self) -> dict[str, int]:
-        """How many there are, by kind."""
-        return {kind: len(table.steps) for kind, table in self.tables.items()}
 
 
 class Watching:
@@ -165,37 +132,60 @@ class Watching:
         self._known: OrderedDict[Path, Series] = OrderedDict()
         self._lock = threading.Lock()
 
-    def changes(self, folder: Path, cursor: Cursor, *, log: bool = True) -> dict[str, Any]:
+    def changes(
+        self, folder: Path, cursor: Cursor, *, log: bool = True, until: float | None = None
+    ) -> dict[str, Any]:
         """What is new of one run.
+
+        Args:
+            folder: the run's.
+            cursor: how far the one who asks has read.
+            log: whether the log and the pictures are wanted, too.
+            until: when to leave the rest of the numbers for the next call, of ``time.monotonic``;
+                None: after READING_SECONDS.
 
         Returns:
             ``cursor`` for the next call; ``reset``: forget what came before; ``series`` by kind and
-            name, ``{x, y}`` each; ``more``: ask again at once; ``log``: new text, ``gap`` where
+            name, ``{x, y}`` each, and ``m`` where points are left out: the mean of the stretch that
+            each point stands for; ``more``: ask again at once; ``log``: new text, ``gap`` where
             some of it was left out; ``pictures``: steps and images of all predictions.
         """
-        with self._lock:
-            series = self._series(folder)
-            more = series.read(folder / "metrics.jsonl")
-            rows = series.rows()
-            ahead = any(getattr(cursor, kind) > count for kind, count in rows.items())
-            reset = cursor.file != series.file or ahead
-            found = series.since(Cursor() if reset else cursor)
-            file = series.file
+        series = self._series(folder)
+        until = time.monotonic() + READING_SECONDS if until is None else until
+        more = series.read(folder / METRICS, until)
+        tables = series.now()
+        rows = tables.rows()
+        ahead = any(getattr(cursor, kind) > count for kind, count in rows.items())
+        reset = cursor.file != tables.file or ahead
+        found = tables.since(Cursor() if reset else cursor)
         reply: dict[str, Any] = {"reset": reset, "series": found, "more": more}
         at = cursor.log
         if log:
             part = log_part(folder, cursor.log)
             at = part.offset
             reply |= {"log": part.text, "gap": part.gap, "pictures": pictures(folder)}
-        return {**reply, "cursor": Cursor(file, **rows, log=at)._asdict()}
+        return {**reply, "cursor": Cursor(tables.file, **rows, log=at)._asdict()}
+
+    def between(self, folder: Path, first: float, last: float) -> dict[str, Any]:
+        """A run's numbers from one step to another, as finely as a reply holds them.
+
+        Returns:
+            ``file``: which it was, as in a cursor; ``series`` as in ``changes``, of the rows that
+            are read by now.
+        """
+        tables = self._series(folder).now()
+        found = {kind: table.between(first, last) for kind, table in tables.kinds.items()}
+        series = {kind: curves for kind, curves in found.items() if curves}
+        return {"file": tables.file, "series": series}
 
     def latest(self, folder: Path) -> dict[str, float]:
         """The last number of every series, the validation's under their own names."""
-        with self._lock:
-            series = self._read_whole(folder)
-            found = series.tables["step"].last()
-            validation = series.tables["validation"].last()
-            return found | {f"validation: {name}": value for name, value in validation.items()}
+        series = self._series(folder)
+        series.read(folder / METRICS, math.inf)
+        kinds = series.now().kinds
+        validation = kinds["validation"].last()
+        named = {f"validation: {name}": value for name, value in validation.items()}
+        return kinds["step"].last() | named
 
     def last(self, folder: Path, name: str) -> float | None:
         """The last number of one series of steps."""
@@ -207,40 +197,12 @@ class Watching:
             self._known.pop(folder, None)
 
     def _series(self, folder: Path) -> Series:
-        series = self._known.pop(folder, None) or Series()
-        self._known[folder] = series
-        while len(self._known) > KEPT_RUNS:
-            self._known.popitem(last=False)
-        return series
-
-    def _read_whole(self, folder: Path) -> Series:
-        series = self._series(folder)
-        while series.read(folder / "metrics.jsonl"):
-            pass
-        return series
-
-
-def thinned(steps: np.ndarray, values: np.ndarray) -> tuple[list[int], list[float]]:
-    """At most POINTS points: of each stretch the least and the largest; NaN left out.
-
-    Args:
-        steps: int64 ``(N,)``.
-        values: float32 ``(N,)``.
-    """
-    known = np.flatnonzero(np.isfinite(values))
-    if len(known) > POINTS:
-        edges = np.linspace(0, len(known), POINTS // 2 + 1).astype(int)
-        kept: set[int] = set()
-        for begin, end in itertools.pairwise(edges):
-            stretch = values[known[begin:end]]
-            kept |= {int(known[begin + stretch.argmin()]), int(known[begin + stretch.argmax()])}
-        known = np.array(sorted(kept))
-    return steps[known].tolist(), [rounded(value) for value in values[known].tolist()]
-
-
-def rounded(value: float) -> float:
-    """Six digits: all that half the columns' precision holds."""
-    return float(f"{value:.6g}")
+        with self._lock:
+            series = self._known.pop(folder, None) or Series()
+            self._known[folder] = series
+            while len(self._known) > KEPT_RUNS:
+                self._known.popitem(last=False)
+            return series
 
 
 class LogPart(NamedTuple):

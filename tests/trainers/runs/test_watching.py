@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from trainers.config import Config
-from trainers.runs import metrics, watching
+from trainers.runs import watching
 from trainers.runs.folder import Run
+from trainers.runs.lines import parse
 from trainers.runs.metrics import Metrics
+from trainers.runs.table import POINTS
 from trainers.runs.watching import (
     LOG_BYTES,
-    POINTS,
     Cursor,
     Watching,
     log_part,
     picture_file,
     pictures,
     search_log,
-    thinned,
 )
 
 
@@ -91,26 +92,26 @@ def test_a_run_that_goes_on_from_an_earlier_step_is_read_anew(tmp_path: Path) ->
 
 def test_nothing_is_parsed_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watch, parsed = Watching(), []
-    real = json.loads
 
-    def counting(text: Any) -> Any:
-        parsed.append(text)
-        return real(text)
+    def counting(data: bytes) -> Any:
+        parsed.append(data.count(b"\n"))
+        return parse(data)
 
-    monkeypatch.setattr(metrics.json, "loads", counting)
+    monkeypatch.setattr(watching, "parse", counting)
     add(tmp_path, "".join(line(step, loss=1.0) for step in range(100)))
     _, cursor = look(watch, tmp_path)
-    assert len(parsed) == 100
+    assert sum(parsed) == 100
     look(watch, tmp_path, cursor)
     look(watch, tmp_path)  # another page
-    assert len(parsed) == 100
+    assert sum(parsed) == 100
     add(tmp_path, line(100, loss=1.0))
     look(watch, tmp_path, cursor)
-    assert len(parsed) == 101
+    assert sum(parsed) == 101
 
 
 def test_a_call_parses_a_bounded_amount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "METRICS_BYTES", 1000)
+    monkeypatch.setattr(watching, "READING_SECONDS", 0)
     add(tmp_path, "".join(line(step, loss=1.0) for step in range(200)))
     watch, cursor, seen, calls = Watching(), None, 0, 0
     while True:
@@ -123,6 +124,69 @@ def test_a_call_parses_a_bounded_amount(tmp_path: Path, monkeypatch: pytest.Monk
     assert calls == pytest.approx((tmp_path / "metrics.jsonl").stat().st_size / 1000, abs=2)
 
 
+def test_nobody_waits_for_more_than_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One page reads a long file; another looks at the same run, and at one more, meanwhile."""
+    for name in ("long", "short"):
+        (tmp_path / name).mkdir()
+    add(tmp_path / "long", "".join(line(step, loss=1.0) for step in range(200)))
+    add(tmp_path / "short", line(1, loss=1.0))
+    monkeypatch.setattr(watching, "METRICS_BYTES", 1000)
+    watch, parts, looked = Watching(), 0, []
+
+    def in_between(data: bytes) -> Any:
+        nonlocal parts
+        parts += 1
+        if parts == 3:
+            looked.append(look(watch, tmp_path / "short")[0])
+            other.start()
+        return parse(data)
+
+    def look_at_the_same() -> None:
+        looked.append(watch.changes(tmp_path / "long", Cursor(), until=0))
+
+    other = threading.Thread(target=look_at_the_same)
+    monkeypatch.setattr(watching, "parse", in_between)
+    reply = watch.changes(tmp_path / "long", Cursor(), until=math.inf)
+    other.join(60)
+    assert not other.is_alive()
+    assert not reply["more"]
+    assert reply["cursor"]["step"] == 200
+    assert [one["cursor"]["step"] > 0 for one in looked] == [True, True]
+
+
+def test_rows_do_not_mix_where_many_look(tmp_path: Path) -> None:
+    text = "".join(line(step, loss=step / 3) for step in range(3000))
+    add(tmp_path, text)
+    watch, found = Watching(), []
+
+    def follow() -> None:
+        cursor: dict[str, int] = {}
+        steps: list[int] = []
+        more = True
+        while more:
+            reply = watch.changes(tmp_path, Cursor(**cursor), until=0)
+            steps += reply["series"].get("step", {}).get("loss", {"x": []})["x"]
+            cursor, more = reply["cursor"], reply["more"]
+        found.append((steps[0], steps[-1], steps == sorted(steps), cursor["step"]))
+
+    threads = [threading.Thread(target=follow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [(0, 2999, True, 3000)] * 4
+
+
+def test_a_range_of_steps_comes_finer(tmp_path: Path) -> None:
+    add(tmp_path, "".join(line(step, loss=1.0) for step in range(2000)))
+    watch = Watching()
+    assert watch.between(tmp_path, 0, 10)["series"] == {}  # nobody has read it yet
+    _, cursor = look(watch, tmp_path)
+    reply = watch.between(tmp_path, 100, 104.5)
+    assert reply["file"] == cursor["file"]
+    assert reply["series"] == {"step": {"loss": {"x": [100, 101, 102, 103, 104], "y": [1.0] * 5}}}
+
+
 def test_lines_that_make_no_sense_are_left_out(tmp_path: Path) -> None:
     add(
         tmp_path,
@@ -131,17 +195,6 @@ def test_lines_that_make_no_sense_are_left_out(tmp_path: Path) -> None:
     add(tmp_path, line(2**70, loss=1) + line(1, loss="high", on=True, lr=0.5))
     reply, _ = look(Watching(), tmp_path)
     assert reply["series"] == {"step": {"lr": {"x": [1], "y": [0.5]}}}
-
-
-def test_long_series_keep_their_peaks() -> None:
-    values = np.zeros(100_000, np.float32)
-    values[12_345], values[77_777], values[5] = 9, -9, np.nan
-    x, y = thinned(np.arange(100_000), values)
-    assert len(x) <= POINTS
-    assert x == sorted(x)
-    assert dict(zip(x, y, strict=True))[12_345] == 9
-    assert dict(zip(x, y, strict=True))[77_777] == -9
-    assert not np.isnan(y).any()
 
 
 def test_a_late_column_begins_where_it_begins(tmp_path: Path) -> None:
