@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,23 +86,35 @@ def canonical(device: str) -> str:
     return "cuda:0" if device == "cuda" else device
 
 
-def waiting(root: Path, read: Callable[[Path], Launch | None] = read_launch) -> list[Path]:
+def waiting(
+    root: Path,
+    read: Callable[[Path], Launch | None] = read_launch,
+    folders: Sequence[Path] | None = None,
+) -> list[Path]:
     """The runs that wait, first come first, unless people have put them into another order.
 
-    ``read``: reads a run's launch, for who asks often and remembers what has not changed.
+    Args:
+        root: the folder of all runs.
+        read: reads a run's launch, for who asks often and remembers what has not changed.
+        folders: the runs that may wait; None: all.
     """
-    found = [(read(folder), folder) for folder in run_folders(root)]
+    folders = run_folders(root) if folders is None else folders
+    found = [(read(folder), folder) for folder in folders]
     times = [(one.queued, f) for one, f in found if one is not None and one.queued is not None]
     return read_arrangement(root).sorted(times) if times else []
 
 
-def dispatch(root: Path, read: Callable[[Path], Launch | None] = read_launch) -> list[Path]:
+def dispatch(
+    root: Path,
+    read: Callable[[Path], Launch | None] = read_launch,
+    folders: Sequence[Path] | None = None,
+) -> list[Path]:
     """Start whatever waits for a device that is free now; returns what was started.
 
-    ``read`` as of ``waiting``.
+    Arguments as of ``waiting``.
     """
     held_back = read_arrangement(root).holds_back
-    if all(map(held_back, waiting(root, read))):  # the usual case needs no lock
+    if all(map(held_back, waiting(root, read, folders))):  # the usual case needs no lock
         return []
     with held(root):
         return start_waiting(root)

@@ -48,6 +48,7 @@ from trainers.runs.launch import (
     write_launch,
 )
 from trainers.runs.owner import given_owner, write_owner
+from trainers.runs.settled import Settled
 from trainers.runs.side_by_side import side_by_side
 from trainers.runs.standing import ACTIVE, Reading, Standing, last_lines, settings_of, standing
 from trainers.runs.values import number, text
@@ -82,6 +83,8 @@ class Line(NamedTuple):
 
 def in_line(one: Standing, folder: Path, line: Line) -> Standing:
     """Where a run stands, with its place in the queue."""
+    if folder not in line.places:
+        return one
     text = PAUSED if folder in line.held_back else one.text
     return replace(one, position=line.places.get(folder), text=text)
 
@@ -116,6 +119,7 @@ class Runner:
         self.patience = patience
         self._owner, self.sees, self.holds = owner, sees, holds
         self.reading = Reading()
+        self.settled = Settled()
         self.watching = Watching()
         self.slurm = slurm
         self.lookout = Lookout(self.root)
@@ -125,12 +129,17 @@ class Runner:
     def runs(self) -> list[Standing]:
         """All runs, the newest first. Starts what waits for a device that has become free."""
         bury()
-        dispatch(self.root, self.reading.launch)
+        folders = run_folders(self.root)
+        # Of hundreds most have ended long ago: they do not wait, and lie as they did.
+        settled = self.settled.among(folders)
+        dispatch(self.root, self.reading.launch, [one for one in folders if one not in settled])
         self.lookout.look()
-        found, line = [], self._line()
-        for folder in filter(self.sees, run_folders(self.root)):
+        line = self._line([one for one in folders if one not in settled])
+        found = []
+        for folder in filter(self.sees, folders):
             with contextlib.suppress(OSError):  # somebody deletes it right now
-                found.append(in_line(standing(folder, self.reading), folder, line))
+                one = settled.get(folder) or self.settled.read(folder, self.reading)
+                found.append(in_line(one, folder, line))
         return sorted(found, key=lambda one: (-one.asked, one.name))
 
     def standing(self, name: object) -> Standing:
@@ -138,9 +147,9 @@ class Runner:
         folder = self.folder(name)
         return in_line(standing(folder, self.reading), folder, self._line())
 
-    def _line(self) -> Line:
-        """The queue as it is now."""
-        queue = waiting(self.root, self.reading.launch)
+    def _line(self, folders: Sequence[Path] | None = None) -> Line:
+        """The queue as it is now; ``folders`` as of ``waiting``."""
+        queue = waiting(self.root, self.reading.launch, folders)
         arrangement = read_arrangement(self.root)
         held_back = frozenset(filter(arrangement.holds_back, queue))
         return Line({folder: place for place, folder in enumerate(queue, 1)}, held_back)
@@ -402,6 +411,7 @@ class Runner:
             with locked(Run(folder)):
                 folder.rename(target)
             self.reading.forget(folder)
+            self.settled.forget(folder)
             self.watching.forget(folder)
         return self.standing(wanted)
 
@@ -419,6 +429,7 @@ class Runner:
             with locked(Run(folder)):
                 folder.rename(doomed)
             self.reading.forget(folder)
+            self.settled.forget(folder)
             self.watching.forget(folder)
         for leftover in self.root.glob(f"{DELETED}*"):
             if not leftover.is_symlink():

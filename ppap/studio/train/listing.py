@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
+import zlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainers.launching.runner import Runner
 from trainers.runs.alike import fold_of, seed_of
@@ -18,8 +21,20 @@ from trainers.runs.standing import ACTIVE, Reading, Standing, settings_of
 PATIENCE = 0.25
 # Of a note, as the list has it.
 EXCERPT = 200
-# Runs whose settings are remembered as what they fold into.
-MOST = 5000
+# Runs that are remembered, and versions of the list of which is known what they told.
+MOST, VERSIONS = 5000, 16
+
+
+class Row(NamedTuple):
+    """A run as pages get it, and a number that changes with it."""
+
+    content: dict[str, Any]
+    mark: int
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> Row:
+        """Of a run."""
+        return cls(content, zlib.crc32(json.dumps(content).encode()))
 
 
 class Listing:
@@ -28,19 +43,66 @@ class Listing:
     def __init__(self, reading: Reading) -> None:
         self.reading, self.scores = reading, ScoreReader()
         self._folds: dict[Path, tuple[dict[str, Any], str | None, str]] = {}
+        self._rows: dict[Path, tuple[Standing, Row]] = {}
+        self._told: OrderedDict[int, dict[str, int]] = OrderedDict()
 
     def rows(self, runner: Runner, patience: float = PATIENCE) -> tuple[list[dict[str, Any]], bool]:
         """All runs, the newest first, for JSON; and whether all of their scores are told.
 
         ``patience``: seconds in which reports are read that are new.
         """
+        rows, whole = self._marked(runner, patience)
+        return [row.content for row in rows], whole
+
+    def news(self, runner: Runner, known: object, *, partly: bool) -> dict[str, Any]:
+        """What a page has to hear of the list.
+
+        Args:
+            runner: the runs.
+            known: the version that the page has; untrusted.
+            partly: whether it takes what has changed alone.
+
+        Returns:
+            ``version``; ``runs``: all of them, or None where nothing has changed, or what has is
+            under ``changed``, with all ``names`` in their order; ``whole``: whether the scores of
+            all runs are told: the others come with the next look.
+        """
+        rows, whole = self._marked(runner, PATIENCE)
+        marks = {row.content["name"]: row.mark for row in rows}
+        version = zlib.crc32(json.dumps(list(marks.items())).encode())
+        told = self._told.get(known) if isinstance(known, int) else None
+        self._remember(version, marks)
+        reply = {"version": version, "whole": whole, "runs": None}
+        if known == version:
+            return reply
+        if told is None or not partly:
+            return {**reply, "runs": [row.content for row in rows]}
+        changed = [row.content for row in rows if told.get(row.content["name"]) != row.mark]
+        return {**reply, "names": list(marks), "changed": changed}
+
+    def _remember(self, version: int, marks: dict[str, int]) -> None:
+        self._told[version] = marks
+        while len(self._told) > VERSIONS:
+            self._told.popitem(last=False)
+
+    def _marked(self, runner: Runner, patience: float) -> tuple[list[Row], bool]:
         until = time.monotonic() + patience
         found, whole = [], True
         for one in runner.runs():
             folder = runner.root / one.name
+            known = self._rows.get(folder)
+            # Where nothing has changed, a run stands where it stood: it is the same object.
+            if known is not None and known[0] is one:
+                found.append(known[1])
+                continue
             in_time = time.monotonic() < until or self.scores.knows(folder)
+            row = Row.of(self.row(folder, one, scored=in_time))
+            if in_time:
+                if len(self._rows) >= MOST:
+                    self._rows.clear()
+                self._rows[folder] = (one, row)
             whole = whole and in_time
-            found.append(self.row(folder, one, scored=in_time))
+            found.append(row)
         return found, whole
 
     def row(self, folder: Path, one: Standing, *, scored: bool = True) -> dict[str, Any]:

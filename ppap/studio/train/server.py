@@ -6,9 +6,7 @@ refusal is a sentence, at its field where it has one.
 
 from __future__ import annotations
 
-import json
 import threading
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,14 +106,14 @@ class Training:
     def watch(self, request: Any) -> dict[str, Any]:
         """The list of runs if it has changed, and what is new of those that are watched.
 
-        ``whole``: whether the scores of all runs are told; the others come with the next look.
+        ``known`` and ``partly`` as for ``Listing.news``.
         """
         request = mapping(request)
         wanted = request.get("watch") or []
         if not isinstance(wanted, list) or len(wanted) > WATCHED:
             raise RequestError(f"At most {WATCHED} runs are watched at a time.")
-        runs, whole = self.listing.rows(self.runner)
-        version = zlib.crc32(json.dumps(runs).encode())
+        partly = request.get("partly") is True
+        news = self.listing.news(self.runner, request.get("known"), partly=partly)
         changes = {}
         for one in map(mapping, wanted):
             try:
@@ -124,10 +122,8 @@ class Training:
                 )
             except SettingError:
                 continue  # it was deleted or renamed meanwhile, as the list tells
-        same = request.get("known") == version
         return {
-            "version": version,
-            "runs": None if same else runs,
+            **news,
             "changes": changes,
             "sample": self.sample.standing,
         }
@@ -135,7 +131,6 @@ class Training:
     @answering
     def act(self, request: Any) -> dict[str, Any]:
             "queue": self.arranging.standing(),
-            "whole": whole,
         """Stop, kill, resume, rename or delete a run."""
         request = mapping(request)
         action, name = request.get("action"), request.get("name")

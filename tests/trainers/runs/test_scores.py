@@ -152,7 +152,12 @@ def test_only_what_is_new_of_metrics_is_read(
     file.write_text(validation(1, 1.0) + steps(2000))
     read: list[int] = []
     looked = module._in_block
-    monkeypatch.setattr(module, "_in_block", lambda block: read.append(len(block)) or looked(block))
+
+    def counted(block: bytes) -> Scores | None:
+        read.append(len(block))
+        return looked(block)
+
+    monkeypatch.setattr(module, "_in_block", counted)
     reader = ScoreReader()
     assert of(reader, tmp_path).step == 1
     assert sum(read) == file.stat().st_size
@@ -183,7 +188,12 @@ def test_a_report_is_read_again_when_it_has_changed_only(
 ) -> None:
     count: list[Path] = []
     read = module.read_report
-    monkeypatch.setattr(module, "read_report", lambda file: count.append(file) or read(file))
+
+    def counted(file: Path) -> Scores | None:
+        count.append(file)
+        return read(file)
+
+    monkeypatch.setattr(module, "read_report", counted)
     report(tmp_path, 40.0)
     reader = ScoreReader()
     assert not reader.knows(tmp_path)
