@@ -18,9 +18,9 @@ from ppap.studio import sample
 from ppap.studio.answers import answering
 from ppap.studio.requests import CLOSED, LONGEST_TEXT, RequestError, mapping, refusal
 from ppap.studio.sources import Sources
-from ppap.studio.train.lists import training_lists
 from ppap.studio.train.arranging import ArrangingCalls
 from ppap.studio.train.listing import Listing
+from ppap.studio.train.lists import training_lists
 from ppap.studio.train.sample import SampleRun
 from trainers.launching.estimates import as_reply
 from trainers.launching.orders import Order, command_line, plain_text, read_order
@@ -69,10 +69,10 @@ class Training:
             self.details,
             self.search,
             self.compare,
+            *self.arranging.calls(),
         ]
 
     @answering
-            *self.arranging.calls(),
     def lists(self, _: Any) -> dict[str, Any]:
         """Recipes, settings and limits from which the page builds its form."""
         closed = "" if self.allowed else CLOSED
@@ -126,11 +126,11 @@ class Training:
             **news,
             "changes": changes,
             "sample": self.sample.standing,
+            "queue": self.arranging.standing(),
         }
 
     @answering
     def act(self, request: Any) -> dict[str, Any]:
-            "queue": self.arranging.standing(),
         """Stop, kill, resume, rename or delete a run."""
         request = mapping(request)
         action, name = request.get("action"), request.get("name")
