@@ -76,6 +76,7 @@ STYLES = (
     "explore/beside.css",
     *(f"{page}/page.css" for page in ("explore", "segment", "evaluate", "train", "study")),
     "evaluate/measures.css",
+    "train/charts.css",
 )
 MASTHEAD = """
 <header class="masthead">

@@ -258,7 +258,7 @@ def test_what_was_not_drawn_at_once_is_drawn_later(open_train: Callable[..., Pag
           look(1);
           look(2); // too soon after the first
           look();
-          train.drawnAt = -Infinity;
+          train.pace.drawnAt = -Infinity;
           look();
           look();
           return drawings;

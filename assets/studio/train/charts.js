@@ -1,105 +1,242 @@
-// Small curves on canvases: several runs overlaid, smoothing, log axis, and what lies under the mouse.
-import { h } from "../shared/dom.js";
+// The curves of several runs in small charts that share their axis, their zoom and their cursor.
+import { choice, h, newId, select } from "../shared/dom.js";
+import { Chart, swatch } from "./chart.js";
+import { along, band, inSight, refined, smoothed, stepsOf, thinned } from "./curves.js";
+import { placeWords } from "./scales.js";
 
-// Told apart in light and in dark, by people who see colours differently, too.
-const RUN_COLOURS = ["#3d7bff", "#dc267f", "#fe8100", "#1a9e77", "#8a5cf6", "#b08900", "#0aa2c0", "#d6453d"];
+// Kind, name, title, and whether a logarithmic axis helps.
 const CHARTS = [
-  ["step", "loss", "Loss"],
-  ["step", "precision", "Precision of P"],
-  ["step", "positives", "Mean |P|"],
-  ["step", "ambiguous", "Mean |A|"],
-  ["step", "negatives", "Mean |N|"],
-  ["validation", "cluster_miou", "Clusters: mIoU, %"],
-  ["validation", "cluster_accuracy", "Clusters: accuracy, %"],
-  ["validation", "linear_miou", "Linear: mIoU, %"],
-  ["validation", "linear_accuracy", "Linear: accuracy, %"],
-  ["step", "cluster_loss", "Loss of the cluster probe"],
-  ["step", "linear_loss", "Loss of the linear probe"],
-  ["step", "lr", "Learning rate"],
-  ["step", "gradient_norm", "Gradient norm"],
-  ["step", "images_per_second", "Images a second"],
-  ["step", "memory_mb", "Memory, MB"],
+  ["step", "loss", "Loss", true],
+  ["step", "precision", "Precision of P", false],
+  ["step", "positives", "Mean |P|", true],
+  ["step", "ambiguous", "Mean |A|", true],
+  ["step", "negatives", "Mean |N|", true],
+  ["validation", "cluster_miou", "Clusters: mIoU, %", false],
+  ["validation", "cluster_accuracy", "Clusters: accuracy, %", false],
+  ["validation", "linear_miou", "Linear: mIoU, %", false],
+  ["validation", "linear_accuracy", "Linear: accuracy, %", false],
+  ["step", "cluster_loss", "Loss of the cluster probe", true],
+  ["step", "linear_loss", "Loss of the linear probe", true],
+  ["step", "lr", "Learning rate", true],
+  ["step", "gradient_norm", "Gradient norm", true],
+  ["step", "images_per_second", "Images a second", false],
+  ["step", "memory_mb", "Memory, MB", false],
 ];
-const LEFT = 46, BOTTOM = 16, TOP = 6, RIGHT = 6;
-
-export const runColour = (index) => RUN_COLOURS[index % RUN_COLOURS.length];
-
-/** Short for an axis: 0.0012, 12.3, 45k, 1e-7. */
-export function short(value) {
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return value.toExponential(1).replace(".0e", "e");
-  if (size >= 1e4) return `${+(value / 1000).toPrecision(3)}k`;
-  return String(+value.toPrecision(3));
-}
-
-/** An exponential mean, corrected for its beginning; weight 0 changes nothing. */
-export function smoothed(values, weight) {
-  if (!weight) return values;
-  let mean = 0, sum = 0;
-  return values.map((value) => {
-    mean = weight * mean + (1 - weight) * value;
-    sum = weight * sum + (1 - weight);
-    return mean / sum;
-  });
-}
+const AXES = [["step", "Step"], ["epoch", "Epoch"], ["time", "Time"]];
+const EACH = "each";
+const SEEDS = [[EACH, "Each run"], ["deviation", "Mean ± deviation"], ["extremes", "Mean, least to largest"]];
+const LARGEST_SMOOTHING = 0.99;
+const FINER_MS = 250; // a zoom that stays for so long is worth more points
+const HINT = "Arrow keys move the cursor. Plus and minus zoom, 0 shows everything, Enter shows this chart large.";
 
 export class Charts {
-  constructor() {
+  /** hooks: {looked(), finer(run, from, to) → {file, series}}; from and to are steps. */
+  constructor(hooks) {
+    this.hooks = hooks;
     this.smoothing = 0;
     this.log = false;
-    this.runs = []; // [{name, colour, series: {kind: {name: {x, y}}}}]
-    const slider = h("input", {
-      type: "range", min: "0", max: "0.99", step: "0.01", value: "0", "aria-label": "Smoothing", dataset: { part: "smoothing" },
-      oninput: () => {
-        this.smoothing = Number(slider.value);
-        slider.style.setProperty("--share", `${(100 * this.smoothing) / 0.99}%`);
-        this.draw();
-      },
-    });
-    slider.style.setProperty("--share", "0%");
-    this.logButton = h("button", { type: "button", class: "toggle", "aria-pressed": "false", title: "Logarithmic axis, where all values are above 0", onclick: () => {
-      this.log = !this.log;
-      this.logButton.setAttribute("aria-pressed", String(this.log));
+    this.axis = "step";
+    this.seeds = EACH;
+    this.zoom = null; // {from, to} on the axis
+    this.large = null;
+    this.singled = null; // a run whose curves stand out
+    this.at = null; // where the cursor is, on the axis
+    this.pointed = null; // the chart it is moved in
+    this.runs = []; // [{name, colour, dash, fold, file, series: {kind: {name: {x, y, m?}}}}]
+    this.finer = new Map(); // by run: {file, series}
+    this.prepared = new WeakMap(); // by curve: what is drawn of it
+    this.hint = h("p", { id: newId("hint"), hidden: true }, HINT);
+    this.element = h("div", { class: "card-body", style: "padding: 0" }, this.tools(), this.key, this.missing, this.none, this.grid, this.hint);
+    this.charts = CHARTS.map(([kind, name, title, log]) => new Chart({ kind, name, title, log }, this));
+    this.grid.append(...this.charts.map(({ element }) => element));
+    this.watch();
+  }
+
+  tools() {
+    const again = (act) => (value) => {
+      act(value);
       this.draw();
-    } }, "Log axis");
-    this.tools = h("div", { class: "chart-tools" }, h("span", { class: "smooth" }, h("span", {}, "Smoothing"), slider), this.logButton);
+      this.hooks.looked();
+    };
+    this.slider = h("input", { type: "range", min: "0", max: String(LARGEST_SMOOTHING), step: "0.01", value: "0", "aria-label": "Smoothing", dataset: { part: "smoothing" }, oninput: () => again((value) => this.smooth(value))(Number(this.slider.value)) });
+    this.logButton = h("button", { type: "button", class: "toggle", "aria-pressed": "false", title: "Logarithmic axis for losses, set sizes, rates and norms", onclick: () => again(() => this.setLog(!this.log))() }, "Log axis");
+    this.axisChoice = choice("Horizontal axis", AXES, this.axis, again((axis) => this.setAxis(axis)));
+    this.seedChoice = select("Seeds", SEEDS, this.seeds, again((seeds) => this.setSeeds(seeds)), "Runs that differ in their seed only, as one curve");
+    this.whole = h("button", { type: "button", hidden: true, title: "Double click in a chart", onclick: () => this.zoomTo(null) }, "Show all");
+    this.range = h("output", {});
     this.key = h("div", { class: "key" });
-    this.grid = h("div", { class: "charts" });
+    this.missing = h("p", { class: "help", role: "status", hidden: true });
+    this.grid = h("div", { class: "charts", onkeydown: (event) => event.key === "Escape" && this.escape(event) });
     this.none = h("p", { class: "empty" }, "Curves appear with the first logged step.");
-    this.element = h("div", { class: "card-body", style: "padding: 0" }, this.tools, this.key, this.none, this.grid);
-    this.charts = CHARTS.map(([kind, name, title]) => this.chart(kind, name, title));
-    this.grid.append(...this.charts.map((chart) => chart.element));
+    this.smooth(0);
+    this.toolbar = h("div", { class: "chart-tools" }, this.axisChoice.group, h("span", { class: "smooth" }, h("span", {}, "Smoothing"), this.slider), this.logButton, this.seedChoice.field, h("span", { class: "zoomed" }, this.range, this.whole));
+    return this.toolbar;
+  }
+
+  watch() {
     new ResizeObserver(() => this.drawSoon()).observe(this.grid);
     new MutationObserver(() => this.drawSoon()).observe(document.body, { attributeFilter: ["class"] });
+    const seen = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        const chart = this.charts.find(({ element }) => element === target);
+        chart.inSight = isIntersecting;
+        if (isIntersecting && chart.stale) this.drawOne(chart);
+      }
+    }, { rootMargin: "200px" });
+    for (const { element } of this.charts) seen.observe(element);
   }
 
-  chart(kind, name, title) {
-    const canvas = h("canvas", { role: "img", "aria-label": title });
-    const value = h("span", { class: "value" });
-    const element = h("section", { class: "chart", hidden: true, dataset: { chart: name } }, h("header", {}, h("h3", {}, title), value), canvas);
-    const chart = { kind, name, title, canvas, value, element, at: null };
-    canvas.addEventListener("pointermove", (event) => {
-      chart.at = event.offsetX;
-      this.drawOne(chart);
-    });
-    canvas.addEventListener("pointerleave", () => {
-      chart.at = null;
-      this.drawOne(chart);
-    });
-    return chart;
+  // --- what is looked at, and how
+
+  /** For a link; empty where it is as usual. */
+  view() {
+    const { zoom } = this;
+    return {
+      x: this.axis === "step" ? "" : this.axis,
+      smooth: this.smoothing || "",
+      log: this.log ? "1" : "",
+      seeds: this.seeds === EACH ? "" : this.seeds,
+      zoom: zoom ? [zoom.from, zoom.to].map((value) => +value.toPrecision(7)).join("..") : "",
+      large: this.large?.name ?? "",
+    };
   }
 
-  setRuns(runs) {
-    this.runs = runs;
-    const several = runs.length > 1;
-    this.key.hidden = !several;
-    this.key.replaceChildren(...runs.map(({ name, colour }) => h("span", {}, swatch(colour), name)));
+  /** Look at them as a link says; returns the names that make no sense. */
+  restore({ x = "step", smooth = "0", log = "", seeds = EACH, zoom = "", large = "" }) {
+    const odd = [];
+    const take = (name, fine, act) => (fine ? act() : odd.push(name));
+    const weight = Number(smooth);
+    const [from, to, ...more] = zoom.split("..").map(Number);
+    const chart = this.charts.find(({ name }) => name === large) ?? null;
+    take("x", AXES.some(([axis]) => axis === x), () => this.setAxis(x));
+    take("smooth", weight >= 0 && weight <= LARGEST_SMOOTHING, () => this.smooth(weight));
+    take("log", ["", "1"].includes(log), () => this.setLog(log === "1"));
+    take("seeds", SEEDS.some(([name]) => name === seeds), () => this.setSeeds(seeds));
+    take("zoom", !zoom || (Number.isFinite(from) && Number.isFinite(to) && from < to && !more.length), () => (this.zoom = zoom ? { from, to } : null));
+    take("large", !large || chart, () => (this.large = chart));
+    this.zoomed();
+    return odd;
+  }
+
+  smooth(weight) {
+    this.smoothing = weight;
+    this.slider.value = String(weight);
+    this.slider.style.setProperty("--share", `${(100 * weight) / LARGEST_SMOOTHING}%`);
+  }
+
+  setLog(log) {
+    this.log = log;
+    this.logButton.setAttribute("aria-pressed", String(log));
+  }
+
+  setAxis(axis) {
+    if (axis !== this.axis) this.zoom = this.at = null; // of the other axis
+    this.axis = axis;
+    this.axisChoice.set(axis);
+    this.zoomed();
+  }
+
+  setSeeds(seeds) {
+    this.seeds = seeds;
+    this.seedChoice.input.value = seeds;
+  }
+
+  /** Look at a part of the axis, {from, to}; null: at everything. */
+  zoomTo(zoom) {
+    this.zoom = zoom && zoom.to > zoom.from ? zoom : null;
+    this.zoomed();
+    this.hooks.looked();
+  }
+
+  zoomed() {
+    this.finer.clear();
+    clearTimeout(this.refining);
+    if (this.zoom) this.refining = setTimeout(() => this.refine(), FINER_MS);
+    this.whole.hidden = !this.zoom;
+    this.range.textContent = this.zoom ? `${placeWords(this.axis, this.zoom.from)} to ${placeWords(this.axis, this.zoom.to).replace(/^(step|epoch) /, "")}` : "";
     this.draw();
   }
 
+  /** Of what is zoomed into, ask for the points that were left out. */
+  async refine() {
+    const { zoom, axis } = this;
+    const thin = this.runs.filter(({ series }) => Object.values(series).some((named) => Object.values(named).some(({ m }) => m)));
+    for (const { name, series, file } of thin) {
+      const steps = stepsOf(series, axis, zoom.from, zoom.to);
+      const found = steps && await this.hooks.finer(name, ...steps);
+      if (this.zoom !== zoom) return;
+      if (found && found.file === file) this.finer.set(name, found);
+      this.drawSoon();
+    }
+  }
+
+  enlarge(chart) {
+    const before = this.large;
+    this.large = chart;
+    this.draw();
+    (chart ?? before)?.canvas.focus({ preventScroll: true });
+    (chart ?? before)?.element.scrollIntoView({ block: "nearest" });
+    this.hooks.looked();
+  }
+
+  escape(event) {
+    if (this.large) this.enlarge(null);
+    else if (this.zoom) this.zoomTo(null);
+    else return;
+    event.stopPropagation();
+  }
+
+  /** Put the cursor of all charts somewhere on the axis; null takes it away. */
+  point(at, chart) {
+    this.at = at;
+    this.pointed = chart;
+    this.cursor ??= requestAnimationFrame(() => {
+      this.cursor = null;
+      for (const one of this.charts) if (one.inSight && !one.element.hidden) one.showCursor();
+    });
+  }
+
+  /** Let a run's curves stand out; null: all alike. */
+  single(name) {
+    if (name === this.singled) return;
+    this.singled = name;
+    this.drawSoon();
+  }
+
+  // --- drawing
+
+  setRuns(runs) {
+    this.runs = runs;
+    for (const { name, file } of runs) if (this.finer.has(name) && this.finer.get(name).file !== file) this.finer.delete(name);
+    this.groups = groups(runs);
+    this.seedChoice.field.hidden = this.groups.length === 0;
+    this.showKey();
+    this.draw();
+  }
+
+  /** Runs that stand for themselves, and groups that are drawn as one. */
+  get shown() {
+    if (this.seeds === EACH) return this.runs.map((run) => ({ ...run, members: [run] }));
+    const grouped = new Set(this.groups.flatMap(({ members }) => members));
+    return [...this.groups, ...this.runs.filter((run) => !grouped.has(run)).map((run) => ({ ...run, members: [run] }))];
+  }
+
+  showKey() {
+    const { shown } = this;
+    const how = SEEDS.find(([name]) => name === this.seeds)[1].toLowerCase();
+    const text = JSON.stringify([how, shown.map(({ name, colour, dash, members }) => [name, colour, dash, members.length])]);
+    this.key.hidden = shown.length < 2 && shown.every(({ members }) => members.length < 2);
+    if (text === this.keyText) return; // nothing loses the mouse while numbers come
+    this.keyText = text;
+    this.singled = null;
+    this.key.replaceChildren(...shown.map((run) => {
+      const words = run.members.length > 1 ? `${run.name} (${how})` : run.name;
+      return h("span", { onpointerenter: () => this.single(run.name), onpointerleave: () => this.single(null), title: run.members.length > 1 ? run.members.map(({ name }) => name).join(", ") : undefined }, swatch(run), words);
+    }));
+  }
+
   drawSoon() {
-    if (this.waiting) return;
-    this.waiting = requestAnimationFrame(() => {
+    this.waiting ??= requestAnimationFrame(() => {
       this.waiting = null;
       this.draw();
     });
@@ -107,152 +244,100 @@ export class Charts {
 
   draw() {
     let any = false;
+    this.unplaced = new Set();
+    this.showKey();
+    const has = ({ kind, name }) => this.runs.some((run) => run.series[kind]?.[name]?.x.length);
+    const large = this.large && has(this.large) ? this.large : null;
+    this.grid.classList.toggle("one", Boolean(large));
     for (const chart of this.charts) {
-      const has = this.runs.some((run) => run.series[chart.kind]?.[chart.name]?.x.length);
-      chart.element.hidden = !has;
-      any ||= has;
-      if (has) this.drawOne(chart);
+      const there = has(chart);
+      chart.element.hidden = !there || (large !== null && chart !== large);
+      chart.setLarge(chart === large);
+      any ||= there;
+      chart.stale = true;
     }
+    for (const chart of this.charts) if (!chart.element.hidden && chart.inSight) this.drawOne(chart);
     this.none.hidden = any;
-    this.tools.hidden = !any;
+    this.toolbar.hidden = !any;
+    this.missing.hidden = !this.unplaced.size;
+    this.missing.textContent = `Left out, since their logs tell no ${this.axis === "time" ? "times" : "epochs"}: ${[...this.unplaced].join(", ")}.`;
   }
 
   drawOne(chart) {
-    const { canvas } = chart;
-    const [width, height, ratio] = [canvas.clientWidth, canvas.clientHeight, window.devicePixelRatio || 1];
-    if (!width) return;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    const context = canvas.getContext("2d");
-    context.scale(ratio, ratio);
-    const style = getComputedStyle(canvas);
-    const curves = this.curves(chart, Math.max(100, width >> 1)); // two points for two pixels
-    const log = this.log && curves.every(({ low }) => low > 0);
-    const turn = log ? Math.log10 : (value) => value;
-    const span = range(curves.flatMap(({ low, high }) => [turn(low), turn(high)]));
-    const steps = range(curves.flatMap(({ x }) => [x[0], x[x.length - 1]]));
-    const px = (step) => LEFT + ((step - steps.low) / (steps.high - steps.low)) * (width - LEFT - RIGHT);
-    const py = (value) => height - BOTTOM - ((turn(value) - span.low) / (span.high - span.low)) * (height - BOTTOM - TOP);
-    const back = log ? (value) => 10 ** value : (value) => value;
-    axes(context, { width, height, span, steps, back, line: style.getPropertyValue("--line"), ink: style.getPropertyValue("--ink-2") });
-    for (const { x, y, raw, colour } of curves) {
-      if (raw) trace(context, raw.x, raw.y, px, py, colour, 0.25);
-      trace(context, x, y, px, py, colour, 1);
-    }
-    chart.value.textContent = this.words(chart, curves, px, context, height, style.getPropertyValue("--ink-2"));
+    chart.stale = false;
+    chart.draw();
   }
 
-  /** What is drawn of a chart: one curve for each run, smoothed, no finer than the screen. */
-  curves({ kind, name }, width) {
-    return this.runs.flatMap(({ series, colour, name: run }) => {
-      const found = series[kind]?.[name];
-      if (!found?.x.length) return [];
-      // Most runs have nothing new most of the time.
-      const key = `${found.x.length} ${found.x[found.x.length - 1]} ${this.smoothing} ${width}`;
-      if (found.drawn?.key !== key) {
-        const raw = thinned(found.x, found.y, width);
-        const main = this.smoothing ? thinned(found.x, smoothed(found.y, this.smoothing), width) : raw;
-        found.drawn = { key, ...main, raw: this.smoothing ? raw : null, ...extent(main.y) };
-      }
-      return [{ ...found.drawn, colour, run }];
+  /** What is drawn of a chart: a curve for each run or group, smoothed, no finer than the screen. */
+  curvesOf(chart, width) {
+    return this.shown.flatMap((run) => {
+      const members = run.members.map((member) => this.curveOf(chart, member, width)).filter(Boolean);
+      if (!members.length) return [];
+      if (run.members.length === 1) return [{ ...members[0], run: run.name, colour: run.colour, dash: run.dash }];
+      const mean = members.length > 1 ? this.bandOf(members) : null;
+      return mean ? [{ ...mean, run: run.name, colour: run.colour, dash: run.dash }] : [];
     });
   }
 
-  /** The value under the mouse, or the last. */
-  words(chart, curves, px, context, height, ink) {
-    if (chart.at === null) return curves.map(({ y }) => short(y[y.length - 1])).join("  ");
-    let step = null;
-    const values = curves.map(({ x, y }) => {
-      let best = 0;
-      for (let i = 1; i < x.length; i++) if (Math.abs(px(x[i]) - chart.at) < Math.abs(px(x[best]) - chart.at)) best = i;
-      step ??= x[best];
-      return short(y[best]);
-    });
-    context.strokeStyle = ink;
-    context.globalAlpha = 0.5;
-    context.beginPath();
-    context.moveTo(px(step), TOP);
-    context.lineTo(px(step), height - BOTTOM);
-    context.stroke();
-    context.globalAlpha = 1;
-    return `step ${step}: ${values.join("  ")}`;
+  bandOf(members) {
+    const found = band(members.map(({ x, y, m }) => ({ x, y: this.smoothing ? y : m })), this.seeds === "extremes");
+    if (!found) return null;
+    const { x, y, low, high } = found;
+    return { x, y, line: { x, y }, band: found, low: Math.min(...y), edge: Math.min(...low), high: Math.max(...high) };
+  }
+
+  /** One run's: {x, y, m} in sight, and what is drawn of it; null where there is none. */
+  curveOf({ kind, name }, { name: run, series }, width) {
+    const found = series[kind]?.[name];
+    if (!found?.x.length) return null;
+    const { zoom, axis, smoothing } = this;
+    const finer = this.finer.get(run)?.series[kind]?.[name];
+    // Most runs have nothing new most of the time.
+    const key = [found.x.length, found.x.at(-1), smoothing, width, axis, zoom?.from, zoom?.to, finer?.x.length].join(" ");
+    const kept = this.prepared.get(found);
+    if (kept?.key === key) return this.placed(run, kept.curve);
+    const curve = prepared(refined(found, finer), series, { zoom, axis, smoothing, width });
+    this.prepared.set(found, { key, curve });
+    return this.placed(run, curve);
+  }
+
+  /** Remember which runs cannot be put on the axis. */
+  placed(run, curve) {
+    if (curve === undefined) this.unplaced.add(run);
+    return curve || null;
   }
 }
 
-function swatch(colour) {
-  const mark = h("i", {});
-  mark.style.background = colour;
-  return mark;
-}
-
-/** Of every stretch of a long curve the least and the largest, so that peaks stay. */
-export function thinned(x, y, most) {
-  if (x.length <= 2 * most) return { x, y };
-  const kept = { x: [], y: [] };
-  for (let part = 0; part < most; part++) {
-    const [first, end] = [part, part + 1].map((i) => Math.floor((i * x.length) / most));
-    let low = first, high = first;
-    for (let i = first + 1; i < end; i++) {
-      if (y[i] < y[low]) low = i;
-      if (y[i] > y[high]) high = i;
-    }
-    for (const i of low === high ? [low] : [Math.min(low, high), Math.max(low, high)]) {
-      kept.x.push(x[i]);
-      kept.y.push(y[i]);
-    }
-  }
-  return kept;
-}
-
-function extent(values) {
+/** A curve as it is drawn; undefined where it has no place on the axis, null where none is in sight. */
+function prepared(whole, series, { zoom, axis, smoothing, width }) {
+  const places = along(series, axis, whole.x);
+  if (!places) return undefined;
+  const [first, end] = zoom ? inSight(places, zoom) : [0, places.length];
+  if (zoom && (places[first] > zoom.to || places[end - 1] < zoom.from)) return null;
+  const x = places.slice(first, end);
+  const main = (smoothing ? smoothed(whole.m ?? whole.y, smoothing) : whole.y).slice(first, end);
+  const raw = thinned({ x, y: whole.y.slice(first, end) }, width);
+  const line = smoothing ? thinned({ x, y: main }, width) : raw;
   let low = Infinity, high = -Infinity;
-  for (const value of values) {
+  for (const value of line.y) {
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  return { low, high };
+  return { x, y: main, m: (whole.m ?? whole.y).slice(first, end), line, raw: smoothing ? raw : null, low, edge: low, high };
 }
 
-/** Least and largest, apart even where all values are the same. */
-function range(values) {
-  const { low, high } = extent(values);
-  const room = high > low ? 0 : Math.max(Math.abs(high) * 0.1, 1e-6);
-  return { low: low - room, high: high + room };
+/** Runs that differ in their seed only, two or more of each: {name, colour, dash, members}. */
+function groups(runs) {
+  const found = new Map();
+  for (const run of runs) if (run.fold) found.set(run.fold, [...(found.get(run.fold) ?? []), run]);
+  return [...found.values()].filter((members) => members.length > 1).map((members) => ({ ...members[0], name: groupName(members), members }));
 }
 
-function axes(context, { width, height, span, steps, back, line, ink }) {
-  context.font = "10px system-ui, sans-serif";
-  context.strokeStyle = line;
-  context.fillStyle = ink;
-  context.lineWidth = 1;
-  context.textAlign = "right";
-  context.textBaseline = "middle";
-  for (const share of [0, 0.5, 1]) {
-    const y = height - BOTTOM - share * (height - BOTTOM - TOP);
-    context.beginPath();
-    context.moveTo(LEFT, y);
-    context.lineTo(width - RIGHT, y);
-    context.stroke();
-    context.fillText(short(back(span.low + share * (span.high - span.low))), LEFT - 5, y);
-  }
-  context.textBaseline = "bottom";
-  context.textAlign = "left";
-  context.fillText(short(Math.max(0, steps.low)), LEFT, height);
-  context.textAlign = "right";
-  context.fillText(short(steps.high), width - RIGHT, height);
-}
-
-function trace(context, x, y, px, py, colour, alpha) {
-  context.strokeStyle = context.fillStyle = colour;
-  context.globalAlpha = alpha;
-  context.lineWidth = 1.5;
-  context.beginPath();
-  if (x.length === 1) context.arc(px(x[0]), py(y[0]), 2.5, 0, 2 * Math.PI);
-  for (let i = 0; i < x.length; i++) {
-    if (i) context.lineTo(px(x[i]), py(y[i]));
-    else if (x.length > 1) context.moveTo(px(x[i]), py(y[i]));
-  }
-  if (x.length === 1) context.fill();
-  else context.stroke();
-  context.globalAlpha = 1;
+/** What the names of some runs have in common, and how many there are. */
+function groupName(members) {
+  const [first, ...others] = members.map(({ name }) => name);
+  let length = 0;
+  while (length < first.length && others.every((name) => name[length] === first[length])) length++;
+  const common = first.slice(0, length).replace(/[-_. ]*(seed|s)?[-_. ]*\d*$/i, "");
+  return `${common || members[0].recipe || first}, ${members.length} seeds`;
 }

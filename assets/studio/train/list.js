@@ -1,7 +1,7 @@
 // The list of runs: filter, sort, which are drawn, which one is looked at.
 import { card, h, select } from "../shared/dom.js";
 import { SAMPLE } from "../shared/sample.js";
-import { runColour } from "./charts.js";
+import { RunColours } from "./runcolours.js";
 
 const STATES = [["", "All states"], ["active", "Running and waiting"], ["finished", "Finished"], ["stopped", "Stopped"], ["failed", "Failed"]];
 const ORDERS = [["newest", "Newest first"], ["oldest", "Oldest first"], ["name", "By name"], ["progress", "By progress"]];
@@ -31,6 +31,7 @@ export class RunList {
     this.sample = null; // the sample run, if the server has one
     this.runs = [];
     this.checked = new Set();
+    this.looks = new RunColours();
     this.rows = new Map();
     this.filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter runs by name, recipe, rule, backbone", oninput: () => this.looked() });
     this.state = select("State", STATES, "", () => this.looked()).input;
@@ -92,9 +93,10 @@ export class RunList {
 
   /** The runs whose curves are drawn, with their colours: the current one and those that are ticked. */
   drawn() {
-    const order = [...this.runs.toSorted(SORTS.oldest), ...this.samples].map((run) => run.name);
-    const wanted = order.filter((name) => name === this.current || this.checked.has(name));
-    return wanted.map((name) => ({ name, colour: runColour(order.indexOf(name)) }));
+    const all = [...this.runs.toSorted(SORTS.oldest), ...this.samples];
+    const wanted = all.filter(({ name }) => name === this.current || this.checked.has(name));
+    const looks = this.looks.of(wanted.map(({ name }) => name), all.map(({ name }) => name));
+    return wanted.map(({ name, fold, recipe }) => ({ name, fold, recipe, ...looks.get(name) }));
   }
 
   fits({ name, recipe, rule, backbone, state }) {

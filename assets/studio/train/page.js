@@ -6,19 +6,20 @@ import { noteBox, say } from "../shared/messages.js";
 import { explore, openExplore } from "../shared/open-explore.js";
 import { SAMPLE, Sample } from "../shared/sample.js";
 import { visit } from "../shared/tabs.js";
-import { Charts, thinned } from "./charts.js";
+import { Charts } from "./charts.js";
+import { extended } from "./curves.js";
 import { OrderForm } from "./form.js";
 import { RunList } from "./list.js";
+import { Pace } from "./pace.js";
 import { RunView } from "./run.js";
 
 const POLL_MS = 1000;
 const IDLE_MS = 3000; // nothing runs
 const HIDDEN_MS = 500; // how soon a page that is looked at again notices
-const REDRAW_MS = 190; // at least so long between drawings, for each run that is drawn
 const MOST_POINTS = 6000; // of a curve that a page keeps
 const NEXT = "This run was trained on the six sample photos. To make the same here, press Start: it takes a few minutes; to train on your own images, choose their folder and another recipe first.";
 const LOOK = "This run was trained on the six sample photos. Whoever runs this studio has to allow training before others can be started here.";
-const VIEW = ["run", "filter", "state", "order", "drawn", "at"];
+const VIEW = ["run", "filter", "state", "order", "drawn", "at", "x", "smooth", "log", "seeds", "zoom", "large"];
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server) {
@@ -43,7 +44,8 @@ class Train {
     this.runs = [];
     this.version = null;
     this.followed = new Map(); // by name: {cursor, series}
-    this.charts = new Charts();
+    this.charts = new Charts({ looked: () => refined("train"), finer: (name, from, to) => this.finer(name, from, to) });
+    this.pace = new Pace();
     this.form = new OrderForm(server, lists, { started: (run) => this.started(run), explore: () => explore()?.state.settings ?? null, typed: () => refined("train") });
     this.sample = new Sample("train", lists.closed ? LOOK : NEXT, () => this.sampleChanged());
     this.list = new RunList({ open: (name) => this.open(name, true), drawn: () => this.pollNow(), compare: (names) => this.compare(names), looked: () => refined("train"), sample: this.sample });
@@ -70,7 +72,7 @@ class Train {
   start() {
     const { view, form, said } = join("train", {
       names: VIEW,
-      state: () => ({ view: { run: this.sample.inLink(this.list.current ?? this.wanted?.run, this.asked), ...this.list.view(), at: this.view.at }, form: this.form.texts() }),
+      state: () => ({ view: { run: this.sample.inLink(this.list.current ?? this.wanted?.run, this.asked), ...this.list.view(), ...this.charts.view(), at: this.view.at }, form: this.form.texts() }),
       restore: (wanted, sentences) => this.restore(wanted, sentences),
       title: () => (this.list.current === SAMPLE ? "Sample" : this.list.current ?? ""),
     });
@@ -80,7 +82,7 @@ class Train {
 
   /** As a link says; the run is opened as soon as the list of runs is there. */
   restore(view, said) {
-    const odd = this.list.restore(view);
+    const odd = [...this.list.restore(view), ...this.charts.restore(view)];
     say(this.notice, [...said, ...leftOut(odd)]);
     this.view.wanted = view.at;
     this.wanted = view;
@@ -184,11 +186,8 @@ class Train {
     known.dirty ||= Object.keys(changes.series).length > 0 || changes.reset;
     for (const [kind, series] of Object.entries(changes.series)) {
       known.series[kind] ??= {};
-      for (const [metric, { x, y }] of Object.entries(series)) {
-        const all = (known.series[kind][metric] ??= { x: [], y: [] });
-        all.x.push(...x);
-        all.y.push(...y);
-        if (all.x.length > MOST_POINTS) known.series[kind][metric] = thinned(all.x, all.y, MOST_POINTS / 4);
+      for (const [metric, curve] of Object.entries(series)) {
+        known.series[kind][metric] = extended(known.series[kind][metric] ?? { x: [], y: [] }, curve, MOST_POINTS);
       }
     }
     this.followed.set(name, known);
@@ -201,12 +200,27 @@ class Train {
     const same = JSON.stringify(drawn) === this.lastDrawn;
     const dirty = drawn.some(({ name }) => this.followed.get(name).dirty);
     if (same && !dirty) return;
-    // Many curves take a while to draw, and the eye does not need each point as it comes.
-    if (same && performance.now() - this.drawnAt < REDRAW_MS * drawn.length) return;
-    this.drawnAt = performance.now();
+    const wait = same ? this.pace.wait() : 0;
+    if (wait > 0) return this.drawLater(wait);
     this.lastDrawn = JSON.stringify(drawn);
     for (const { name } of drawn) this.followed.get(name).dirty = false;
-    this.charts.setRuns(drawn.map(({ name, colour }) => ({ name, colour, series: this.followed.get(name).series })));
+    const followed = drawn.map((run) => ({ ...run, series: this.followed.get(run.name).series, file: this.followed.get(run.name).cursor?.file }));
+    this.pace.draw(() => this.charts.setRuns(followed));
+  }
+
+  /** Show in a while what has come; the next look may be further off. */
+  drawLater(wait) {
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.visible && this.showCurves(), wait);
+  }
+
+  /** The points of a run's curves between two steps; null where the studio does not answer. */
+  async finer(name, from, to) {
+    try {
+      return await call(this.server, "finer", { name, from, to });
+    } catch {
+      return null; // the curves stay as they are
+    }
   }
 
   /** byHand: somebody asked for it, so that Back returns to what was open before. */

@@ -7,6 +7,7 @@ refusal is a sentence, at its field where it has one.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ppap.studio.answers import answering
 from ppap.studio.requests import CLOSED, LONGEST_TEXT, RequestError, mapping, refusal
 from ppap.studio.sources import Sources
 from ppap.studio.train.arranging import ArrangingCalls
+from ppap.studio.train.curves import READING_SECONDS, read_range
 from ppap.studio.train.listing import Listing
 from ppap.studio.train.lists import training_lists
 from ppap.studio.train.sample import SampleRun
@@ -65,6 +67,7 @@ class Training:
             self.inspect,
             self.start,
             self.watch,
+            self.finer,
             self.act,
             self.details,
             self.search,
@@ -115,10 +118,11 @@ class Training:
         partly = request.get("partly") is True
         news = self.listing.news(self.runner, request.get("known"), partly=partly)
         changes = {}
+        until = time.monotonic() + READING_SECONDS
         for one in map(mapping, wanted):
             try:
                 changes[str(one.get("name"))] = self.changes(
-                    one.get("name"), one.get("cursor"), log=bool(one.get("log"))
+                    one.get("name"), one.get("cursor"), log=bool(one.get("log")), until=until
                 )
             except SettingError:
                 continue  # it was deleted or renamed meanwhile, as the list tells
@@ -128,6 +132,16 @@ class Training:
             "sample": self.sample.standing,
             "queue": self.arranging.standing(),
         }
+
+    @answering
+    def finer(self, request: Any) -> dict[str, Any]:
+        """A run's curves between two steps, as finely as a reply holds them."""
+        request = mapping(request)
+        first, last = read_range(request.get("from"), request.get("to"))
+        name = request.get("name")
+        if name == sample.KEY and self.sample.standing:
+            return self.sample.watching.between(sample.RUN, first, last)
+        return self.runner.watching.between(self.runner.folder(name), first, last)
 
     @answering
     def act(self, request: Any) -> dict[str, Any]:
@@ -283,12 +297,14 @@ class Training:
         """The command line of an order."""
         return command_line(order.about(), self.runner.root / order.name)
 
-    def changes(self, name: object, cursor: object, *, log: bool = True) -> dict[str, Any]:
-        """What is new of a run since a cursor, which may be None."""
+    def changes(
+        self, name: object, cursor: object, *, log: bool = True, until: float | None = None
+    ) -> dict[str, Any]:
+        """What is new of a run since a cursor, which may be None; ``until`` as for ``Watching``."""
         if name == sample.KEY and self.sample.standing:
             return self.sample.changes(read_cursor(cursor), log=log)
         folder = self.runner.folder(name)
-        return self.runner.watching.changes(folder, read_cursor(cursor), log=log)
+        return self.runner.watching.changes(folder, read_cursor(cursor), log=log, until=until)
 
     def standing(self, name: object) -> dict[str, Any]:
         """Where a run stands; SettingError where there is none."""
