@@ -203,6 +203,13 @@ class Config:
         1e-3, "Learning rate of the linear probe (Adam).", least=0, most=10, above=True
     )
     extra_clusters: int = setting(0, "Centroids beyond one for each class.", least=0, most=10_000)
+    unnamed_classes: int = setting(
+        27,
+        "How many clusters are learnt where the images have no classes; where they have, this is "
+        "not used.",
+        least=2,
+        most=1000,
+    )
     probe_epochs: int = setting(
         0,
         "Rounds at the end in which new probes learn on the finished features; 0: the probes learn "

@@ -77,6 +77,7 @@ STYLES = (
     *(f"{page}/page.css" for page in ("explore", "segment", "evaluate", "train", "study")),
     "evaluate/measures.css",
     "train/charts.css",
+    "train/form.css",
 )
 MASTHEAD = """
 <header class="masthead">
@@ -182,7 +183,9 @@ class Studio:
             allowed=trains,
             checkpoints=self.checkpoints,
         )
-        self.training = Training(self.checkpoints.runner(), sources, allowed=trains)
+        self.training = Training(
+            self.checkpoints.runner(), sources, allowed=trains, networks=self.loader.networks
+        )
         self.ablating = Ablating(self.training.runner, sources, allowed=trains, ownership=ownership)
         self.blocks = self._build()
 
@@ -319,6 +322,7 @@ class Studio:
         self.segmenting.close()
         self.evaluating.close()
         self.studying.close()
+        self.training.suggesting.close()
         self.crf.close()
         self.maps.close()
         self.blocks.close(verbose=False)

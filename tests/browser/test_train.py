@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,10 +119,48 @@ def test_fields_are_checked_as_they_are_typed(
         expect(page.locator("#train [data-error=phi0]")).to_contain_text("phi0 must be")
     page.locator("#train [data-setting=phi0]").fill("0.45")
     command_holds(page, "--set phi0=0.45")
-    # Only what the rule reads is asked for.
+    only, reset = page.locator("#train [data-part=only]"), page.locator("#train [data-back=phi0]")
+    expect(only).to_have_text("Changed (1)")
+    expect(reset).to_have_attribute("title", f"Back to {find('samples').config.phi0}")
+    page.locator("#train [data-setting=psi0]").fill("0.5")
+    expect(page.locator("#train [data-note=psi0]")).to_contain_text("no ambiguous zone")
+    only.click()
+    expect(page.locator("#train .set:visible")).to_have_count(2)
+    page.locator("#train [data-back=psi0]").click()
+    expect(page.locator("#train [data-note=psi0]")).to_be_hidden()
+    expect(page.locator("#train [data-setting=psi0]")).to_be_focused()
+    only.click()
+    # Only what the rule reads is asked for, shown and counted; it stays typed.
     page.locator("#train [data-setting=rule]").select_option("knn")
     expect(page.locator("#train [data-setting=k_share]")).to_be_visible()
     expect(page.locator("#train [data-setting=phi0]")).to_be_hidden()
+    expect(page.locator("#train [data-part=suggest]")).to_be_hidden()
+    command_holds(page, "--set rule=knn")
+    expect(page.locator("#train [data-part=command]")).not_to_have_value(re.compile("phi0"))
+    find_it = page.get_by_role("searchbox", name="Search the settings")
+    find_it.fill("phi0")
+    expect(page.get_by_text("phi0 is used only by PPAP, TPS only, ANS only")).to_be_visible()
+    find_it.fill("learning network")
+    expect(page.locator("#train .set:visible")).to_have_count(2)  # lr, and schedule
+    expect(page.locator("#train [data-setting=lr]")).to_be_visible()
+    # Everything goes back, and comes again.
+    page.get_by_role("button", name="Reset all").click()
+    command_holds(page, "runs/fine")
+    expect(page.locator("#train [data-part=command]")).not_to_have_value(re.compile("--set"))
+    page.get_by_role("button", name="Undo").click()
+    command_holds(page, "--set rule=knn")
+    # What is wrong is counted beside Start, and a click leads there.
+    page.locator("#train [data-part=recipe]").select_option("own")
+    page.locator("#train [data-part=data]").fill("/gone")
+    faults = page.locator("#train [data-part=faults]")
+    expect(faults).to_have_text("1 thing to fix: data set")
+    command_holds(page, "trainers.train own --data=/gone")
+    expect(page.locator("#train [data-part=command-said]")).to_contain_text("There is no folder")
+    page.locator("#train [data-setting=lr]").fill("x")
+    expect(faults).to_have_text("2 things to fix: data set, lr")
+    faults.get_by_role("button").click()
+    expect(page.locator("#train [data-part=data]")).to_be_focused()
+    expect(find_it).to_have_value("")
     assert not runs.root.exists() or runs.runs() == []
 
 
@@ -143,6 +182,8 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     command_holds(page, "epochs=500")
     expect(page.locator("#train [data-part=needs]")).to_contain_text("steps on", timeout=90_000)
     page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#train .run h2")).to_be_focused()
+    expect(page.locator("#train .run h2")).to_have_text("watched")
     badge(page, "running")
     # Curves grow.
     until(

@@ -250,7 +250,7 @@ def test_criteria_that_leave_nothing_ambiguous_are_noted(
 ) -> None:
     assert train.main(words(place, rule=rule, psi0=psi0, max_steps=1)) == 0
     log = (place.root / "run/log.txt").read_text()
-    assert ("no patch is ever ambiguous" in log) is noted
+    assert ("there is no ambiguous zone" in log) is noted
 
 
 def test_bad_files_are_told_before_anything_runs(place: Place, said: Said, tmp_path: Path) -> None:

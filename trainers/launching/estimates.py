@@ -29,7 +29,7 @@ from trainers.launching.scaling import Step, loss_memory
 from trainers.progress import in_words as time_in_words
 from trainers.training.loading import steps_in_epoch
 from trainers.training.prepare import GIGABYTE, check_size
-from trainers.training.splits import class_list_of, open_splits
+from trainers.training.splits import Splits, class_list_of, has_labels, open_splits
 
 # Python with torch, before anything is loaded; and each process that reads images.
 BASE_BYTES, WORKER_BYTES = 600 * 2**20, 200 * 2**20
@@ -76,6 +76,12 @@ class Estimate:
         """Bytes that will be written."""
         return self.checkpoints + self.cache
 
+    def headline(self) -> str:
+        """The same in a few words."""
+        steps = "1 step" if self.steps == 1 else f"{self.steps:,} steps"
+        time = "" if self.seconds is None else f" · about {time_in_words(self.seconds)}"
+        return f"{steps} on {self.device}{time} · {in_words(self.memory)} of memory"
+
     def sentences(self) -> list[str]:
         """For people."""
         told = [
@@ -109,14 +115,15 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
     check_size(backbone, "size", config.size)
     check_size(backbone, "eval_size", config.eval_size)
     plan = plan_cache(splits.training, backbone, size=config.size, root=cache)
-    trained = trained_bytes(backbone, config, len(class_list_of(splits.training)))
+    classes = class_list_of(splits.training, config.unnamed_classes)
+    trained = trained_bytes(backbone, config, len(classes))
     checkpoints = trained * (1 + MOMENTS) * (config.keep + 3) + SMALL_FILES
     stored, notes, refusal = cache_needs(config, plan, own_weights=own_weights)
     memory = memory_needed(own_part(config, share), plan, backbone, trained)
     memory += memory_of_loss(config, plan, backbone, 1 if share is None else share.count)
     if share is not None and not share.on_gpus:
         memory *= share.count  # all of them in the same memory
-    notes += shared_notes(config, share)
+    notes += [*label_notes(config, splits), *shared_notes(config, share)]
     free_disk = free_bytes(out)
     # What the nodes of a cluster have, SLURM knows.
     free_memory = math.inf if share is None else least_free(share)
@@ -154,6 +161,21 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
 def own_part(config: Config, share: Share | None) -> Config:
     """The settings of one process of several, with its part of the batch."""
     return replace(config, batch=config.batch // (1 if share is None else share.count), devices="1")
+
+
+def label_notes(config: Config, splits: Splits) -> list[str]:
+    """What a run does without that has no labels, or no images with labels to evaluate."""
+    found = []
+    if not len(splits.training.class_list):
+        found.append(
+            f"The images have no classes: {config.unnamed_classes} clusters are learnt "
+            "(unnamed_classes)."
+        )
+    if not has_labels(splits.training):
+        found.append("They have no label maps, so there is nothing for the linear probe to learn.")
+    if splits.no_evaluation:
+        found.append("No images with label maps to evaluate: the run ends without scores.")
+    return found
 
 
 def shared_notes(config: Config, share: Share | None) -> list[str]:
@@ -254,6 +276,7 @@ def as_reply(found: Estimate) -> dict[str, Any]:
         "disk_bytes": found.disk,
         "memory_bytes": found.memory,
         "seconds": found.seconds,
+        "headline": found.headline(),
         "sentences": found.sentences(),
         "refusal": found.refusal,
     }

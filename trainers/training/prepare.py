@@ -82,7 +82,7 @@ def prepare(
     """
     splits = open_splits(config, folder, precut=precut)
     check_batch(config, len(splits.training), world)
-    class_list = class_list_of(splits.training)
+    class_list = class_list_of(splits.training, config.unnamed_classes)
     backbone = load_backbone(config.backbone, device=world.device, progress=_download)
     check_size(backbone, "size", config.size)
     check_size(backbone, "eval_size", config.eval_size)

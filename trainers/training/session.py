@@ -214,7 +214,10 @@ class Training:
             self.log.info("Going on from %s: step %d of %d.", file, trainer.step, trainer.total)
         if config.rule in ("ans", "ppap") and config.psi0 >= config.phi0:
             # Ψ only rises, and Φ only falls.
-            self.log.info("Note: psi0 is not below phi0, so no patch is ever ambiguous.")
+            self.log.info(
+                "Note: psi0 is not below phi0: there is no ambiguous zone, and everything below "
+                "phi is negative."
+            )
         for name in parse_changes(self.given.set):
             if not reads(config.rule, name):
                 self.log.info("Note: rule=%s does not use %s.", config.rule, name)

@@ -39,8 +39,6 @@ from trainers.training.loading import hold_out
 
 logger = logging.getLogger("trainers")
 
-# Clusters for data without a class list: as many as COCO-Stuff has.
-UNNAMED_CLASSES = 27
 SAMPLES = "samples"
 
 
@@ -179,18 +177,15 @@ def has_labels(dataset: Dataset) -> bool:
     return any(item.labels is not None for item in dataset.items)
 
 
-def class_list_of(dataset: Dataset) -> ClassList:
-    """Names and colours; numbers where nothing is labelled."""
+def class_list_of(dataset: Dataset, unnamed: int) -> ClassList:
+    """Names and colours; ``unnamed`` numbers where the images have no classes."""
     if len(dataset.class_list):
         return dataset.class_list
-    how = " A classes.txt asks for another number." if dataset.name == "folder" else ""
     logger.info(
-        "The images have no classes: %d clusters are learnt, as many as COCO-Stuff-27 has.%s",
-        UNNAMED_CLASSES,
-        how,
+        "The images have no classes: %d clusters are learnt, as unnamed_classes says.", unnamed
     )
-    names = tuple(f"cluster {i}" for i in range(1, UNNAMED_CLASSES + 1))
-    return ClassList(names, palette(UNNAMED_CLASSES))
+    names = tuple(f"cluster {i}" for i in range(1, unnamed + 1))
+    return ClassList(names, palette(unnamed))
 
 
 def data_digest(dataset: Dataset) -> str:

@@ -1,14 +1,10 @@
 // Φ⁰, Ψ⁰, σ_pos, σ_amb and T: sliders with exact entry, presets, reset.
+import { AIMS } from "../shared/aims.js";
 import { card, h, newId, relist, select } from "../shared/dom.js";
+import { noZone } from "../shared/zone.js";
 
 // The preset that a run's features bring with them.
 const TRAINING = "training";
-
-// What a suggestion may aim at; labels are not looked at.
-const AIMS = [
-  { aim: "pure", title: "Pure", words: "few errors", help: "Settings at which few of the positives should be wrong" },
-  { aim: "complete", title: "Complete", words: "most of the class", help: "Settings that should find most of the anchor's class, with more that is wrong" },
-];
 
 /** "sigma_pos" → σ with its subscript, as elements. */
 function symbol(text) {
@@ -85,7 +81,8 @@ export class Controls {
       onkeydown: (event) => event.key === "Enter" && this.take(range, exact.value),
     });
     const error = h("p", { id: `${id}-error`, class: "field-error", role: "alert", hidden: true });
-    this.fields[range.name] = { slider, exact, error };
+    const note = h("p", { class: "help note", role: "status", hidden: true, dataset: { note: range.name } });
+    this.fields[range.name] = { slider, exact, error, note };
     return h(
       "div",
       { class: "setting" },
@@ -94,6 +91,7 @@ export class Controls {
       exact,
       h("p", { id: `${id}-help`, class: "help" }, range.meaning),
       error,
+      note,
     );
   }
 
@@ -121,6 +119,13 @@ export class Controls {
     error.textContent = text;
     error.hidden = !text;
     exact.setAttribute("aria-invalid", String(Boolean(text)));
+  }
+
+  /** What is worth knowing of a value that is fine. */
+  note(name, text) {
+    const { note } = this.fields[name];
+    note.textContent = text;
+    note.hidden = !text;
   }
 
   /** Set all values without calling onChange. */
@@ -178,6 +183,7 @@ export class Controls {
       slider.style.setProperty("--share", `${100 * share}%`);
       exact.value = whole ? String(value) : String(Math.round(value * 1000) / 1000);
     }
+    this.note("psi0", noZone(this.values.phi0, this.values.psi0));
     const same = (settings) => this.ranges.every(({ name }) => settings[name] === this.values[name]);
     this.explain([]); // reasons are those of the suggestion that was taken
     const current = this.presets.find((p) => p.key === this.preset.input.value && same(p.settings));

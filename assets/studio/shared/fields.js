@@ -54,6 +54,22 @@ export class FieldErrors {
     return true;
   }
 
+  /** Names in the order in which their fields stand on the page; those without one come last. */
+  ordered(names) {
+    const place = [...this.fields.keys()].filter((name) => names.includes(name));
+    const follows = (a, b) => this.fields.get(a).error.compareDocumentPosition(this.fields.get(b).error) & Node.DOCUMENT_POSITION_FOLLOWING;
+    return [...place.toSorted((a, b) => (follows(a, b) ? -1 : 1)), ...names.filter((name) => !this.fields.has(name))];
+  }
+
+  /** Bring a field into sight, with the cursor in it. */
+  focus(name) {
+    const { input, error } = this.fields.get(name);
+    for (let parent = error.closest("details"); parent; parent = parent.parentElement.closest("details")) parent.open = true;
+    error.scrollIntoView({ block: "center" });
+    const field = input.checkVisibility() ? input : [...error.parentElement.querySelectorAll("input")].find((one) => one.checkVisibility());
+    field?.focus({ preventScroll: true });
+  }
+
   /** As before anything was typed. */
   reset() {
     this.touched.clear();

@@ -4,10 +4,16 @@ import { card, h, newId, select } from "../shared/dom.js";
 import { FieldErrors } from "../shared/fields.js";
 import { tell } from "../shared/messages.js";
 import { PathField } from "../shared/path-field.js";
+import { noZone } from "../shared/zone.js";
 import { Place } from "./place.js";
+import { SettingsPanel } from "./settings.js";
+import { StartBar } from "./startbar.js";
+import { Suggest } from "./suggest.js";
 
 const CHECK_AFTER_MS = 250;
 const INSPECT_AFTER_MS = 900;
+// What is called otherwise in the form; "" is what belongs to no field.
+const LABELS = { data: "data set", on: "where it runs", "": "see above" };
 
 export class OrderForm {
   /** lists: the server's; hooks: {started(run), explore() → settings or null, typed()}. */
@@ -15,7 +21,6 @@ export class OrderForm {
     this.server = server;
     this.lists = lists;
     this.hooks = hooks;
-    this.fields = {}; // by setting: {input, row}
     this.errors = new FieldErrors();
     this.changes = {}; // texts that differ from the recipe's
     this.ask = latestOnly(() => this.check());
@@ -32,14 +37,19 @@ export class OrderForm {
     this.recipeText = h("div", { class: "inside" }, h("p", { class: "recipe-text" }));
     this.data = this.text("data", "Data set's folder on this server", (input) => (this.place = new PathField(this.server, input)).element);
     this.name = this.text("name", "Name of the run");
-    const head = (name, label, options) => {
-      const made = select(label, options, "", (value) => this.change(name, value));
-      this.fields[name] = { input: made.input, row: made.field };
-      made.field.append(this.errors.add(name, made.input));
-      made.input.dataset.setting = name;
-      return made.field;
-    };
-    const rule = head("rule", "Rule", lists.rules.map((r) => [r.key, r.title]));
+    this.panel = new SettingsPanel(lists, this.errors, {
+      value: (name) => this.value(name),
+      usual: (name) => text(this.current.settings[name]),
+      rule: () => this.value("rule"),
+      change: (name, value) => this.change(name, value),
+      reset: (names) => this.reset(names),
+      looked: () => this.hooks.typed(),
+    });
+    const rule = select("Rule", lists.rules.map((r) => [r.key, r.title]), "", (value) => this.change("rule", value));
+    rule.field.append(this.errors.add("rule", rule.input));
+    rule.input.dataset.setting = "rule";
+    this.rule = rule.input;
+    this.panel.adopt("rule", rule.field, rule.input);
     const known = lists.backbones.map((b) => [b.name, b.title]);
     this.backboneText = h("input", { type: "text", "aria-label": "Backbone: any timm ViT, or a checkpoint file", autocomplete: "off", spellcheck: "false", placeholder: "a timm ViT, a file, or NAME@FILE", oninput: () => this.change("backbone", this.backboneText.value) });
     this.backboneFile = new PathField(this.server, this.backboneText, { want: "backbone" });
@@ -50,21 +60,25 @@ export class OrderForm {
       else this.backboneText.focus();
     });
     backbone.input.dataset.setting = "backbone";
-    this.fields.backbone = { input: backbone.input, row: backbone.field };
+    this.backbone = backbone.input;
+    this.panel.adopt("backbone", backbone.field, backbone.input);
     const useBackbone = (value) => {
       this.change("backbone", value);
       this.show();
     };
     backbone.field.append(this.backboneFile.element, this.errors.add("backbone", backbone.input, { value: () => this.value("backbone"), use: useBackbone }));
-    this.groups = lists.groups.map((group) => this.group(group));
     this.where = new Place(lists, this.errors, () => this.changed());
+    this.panel.beside(this.where.element, "where it runs slurm cluster machine partition account time gpus nodes");
     this.takeSettings = h("button", { type: "button", title: "Φ⁰, Ψ⁰, σ and T as they are in Explore", onclick: () => this.takeFromExplore() }, "Take settings from Explore");
+    this.suggest = new Suggest(this.server, { request: () => this.request(), take: (settings) => this.take(settings), refused: (error) => this.refused(error) });
     this.findings = h("ul", { class: "findings", "aria-label": "Findings about the data" });
     this.needs = h("div", { class: "needs", role: "status", dataset: { part: "needs" } });
     this.refusal = h("div", { class: "field-error refusal", role: "alert", hidden: true });
     this.command = h("textarea", { readonly: true, rows: "3", "aria-label": "The same on the command line", spellcheck: "false", dataset: { part: "command" } });
-    this.said = h("p", { class: "help", role: "status" });
-    this.startButton = h("button", { type: "submit", class: "primary" }, "Start");
+    this.commandSaid = h("p", { class: "help", role: "status", dataset: { part: "command-said" } });
+    this.copied = h("p", { class: "help", role: "status" });
+    this.bar = new StartBar((field) => this.goTo(field));
+    this.startButton = this.bar.button;
     const { card: element, body } = card("New run", { class: "card order" });
     body.append(
       h(
@@ -75,18 +89,20 @@ export class OrderForm {
         h("details", {}, h("summary", {}, h("span", { class: "title" }, "What this recipe is")), this.recipeText),
         this.data.field,
         this.name.field,
-        rule,
+        rule.field,
         backbone.field,
+        this.suggest.element,
         this.takeSettings,
-        this.groups.map((group) => group.element),
+        this.panel.element,
         this.where.element,
         this.findings,
         this.needs,
         this.refusal,
-        h("div", { class: "buttons" }, this.startButton, this.said),
         h("h3", {}, "The same on the command line"),
         this.command,
-        h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => this.copy() }, "Copy")),
+        this.commandSaid,
+        h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => this.copy() }, "Copy"), this.copied),
+        this.bar.element,
       ),
     );
     if (lists.closed) {
@@ -100,27 +116,7 @@ export class OrderForm {
   text(name, label, framed = (input) => input) {
     const id = newId(name);
     const input = h("input", { id, type: "text", autocomplete: "off", spellcheck: "false", dataset: { part: name }, oninput: () => this.changed() });
-    this.fields[name] = { input };
     return { input, field: h("div", { class: "field" }, h("label", { for: id }, label), framed(input), this.errors.add(name, input)) };
-  }
-
-  group({ title, settings }) {
-    const count = h("span", { class: "count" });
-    const rows = settings.map((setting) => this.setting(setting));
-    const element = h("details", { dataset: { group: title } }, h("summary", {}, h("span", { class: "title" }, title), count), h("div", { class: "inside" }, rows));
-    return { element, count, settings };
-  }
-
-  setting({ name, kind, meaning, range, choices }) {
-    const id = newId(name);
-    const choose = kind === "bool" ? ["true", "false"] : choices;
-    const attributes = { id, title: range, dataset: { setting: name }, "aria-describedby": `${id}-help` };
-    const input = choose.length
-      ? h("select", { ...attributes, onchange: () => this.change(name, input.value) }, choose.map((value) => h("option", { value }, value || "(found out)")))
-      : h("input", { ...attributes, type: "text", autocomplete: "off", spellcheck: "false", oninput: () => this.change(name, input.value) });
-    const row = h("div", { class: "set" }, h("label", { for: id }, name), input, h("p", { id: `${id}-help`, class: "help" }, meaning), this.errors.add(name, input));
-    this.fields[name] = { input, row };
-    return row;
   }
 
   // --- changes
@@ -131,6 +127,8 @@ export class OrderForm {
     this.title.textContent = this.current.title;
     this.recipeText.firstChild.textContent = this.current.text;
     this.changes = { ...changes };
+    this.panel.before = null;
+    this.suggest.explain([]);
     if (!this.named) this.suggestName();
     this.show();
     this.changed();
@@ -163,79 +161,83 @@ export class OrderForm {
 
   change(name, value) {
     this.errors.touch(name);
+    this.put(name, value);
+    if (name === "rule" || name === "dataset") this.show();
+    else this.panel.show();
+    this.changed();
+  }
+
+  put(name, value) {
+    this.suggest.explain([]); // it was for what was there before
     if (value === text(this.current.settings[name])) delete this.changes[name];
     else this.changes[name] = value;
-    if (name === "rule" || name === "dataset") this.show();
-    else this.mark();
+  }
+
+  /** Several settings at once, by name. */
+  take(settings) {
+    for (const [name, value] of Object.entries(settings)) this.put(name, text(value));
+    this.show();
+    this.changed();
+    this.panel.openChanged();
+  }
+
+  /** Back to the recipe's values. */
+  reset(names) {
+    for (const name of names) delete this.changes[name];
+    this.show();
     this.changed();
   }
 
   /** Make every field say what it stands at. */
   show() {
-    for (const [name, { input }] of Object.entries(this.fields)) {
-      if (name === "data" || name === "name") continue;
-      const value = this.value(name);
-      if (name === "backbone") {
-        const known = this.lists.backbones.some((b) => b.name === value);
-        input.value = known ? value : "";
-        this.backboneFile.element.hidden = known;
-        if (!known) this.backboneText.value = value;
-      } else input.value = value;
-    }
-    const samples = this.value("dataset") === this.lists.samples;
-    this.data.field.hidden = samples;
-    const rule = this.value("rule");
-    for (const { settings, element } of this.groups) {
-      let shown = 0;
-      for (const { name, rules } of settings) {
-        const hidden = rules !== null && !rules.includes(rule);
-        this.fields[name].row.hidden = hidden;
-        shown += hidden ? 0 : 1;
-      }
-      element.hidden = shown === 0;
-    }
-    this.mark();
-  }
-
-  mark() {
-    for (const { settings, count } of this.groups) {
-      const changed = settings.filter(({ name }) => name in this.changes);
-      for (const { name } of settings) this.fields[name].row.classList.toggle("changed", name in this.changes);
-      count.textContent = changed.length ? `${changed.length} changed` : "";
-    }
+    this.rule.value = this.value("rule");
+    const backbone = this.value("backbone");
+    const known = this.lists.backbones.some((b) => b.name === backbone);
+    this.backbone.value = known ? backbone : "";
+    this.backboneFile.element.hidden = known;
+    if (!known) this.backboneText.value = backbone;
+    this.data.field.hidden = this.value("dataset") === this.lists.samples;
+    this.suggest.element.hidden = !this.panel.reads("phi0");
+    this.takeSettings.hidden = !this.lists.propagation.some((name) => this.panel.reads(name));
+    this.panel.fill();
   }
 
   request() {
     const samples = this.value("dataset") === this.lists.samples;
-    return { recipe: this.current.name, name: this.name.input.value, data: samples ? "" : this.data.input.value, settings: this.changes, ...this.where.request() };
+    // What the rule does not read stays typed, and is not asked for.
+    const settings = Object.fromEntries(Object.entries(this.changes).filter(([name]) => this.panel.reads(name)));
+    return { recipe: this.current.name, name: this.name.input.value, data: samples ? "" : this.data.input.value, settings, ...this.where.request() };
   }
 
   /** What is half filled in, as texts by name: a recipe, data, a name and changed settings. */
   texts() {
     const { recipe, data, name } = this;
     const usual = this.lists.recipes[0].name;
-    return { recipe: recipe.input.value === usual ? "" : recipe.input.value, data: data.input.value, name: this.touchedName ? name.input.value : "", ...this.changes, ...this.where.texts() };
+    return { recipe: recipe.input.value === usual ? "" : recipe.input.value, data: data.input.value, name: this.touchedName ? name.input.value : "", ...this.panel.texts(), ...this.changes, ...this.where.texts() };
   }
 
   /** Fill the form in again; returns the names that make no sense in it. */
-  restore({ recipe, data, name, ...others }) {
+  restore({ recipe, data, name, find, only, ...others }) {
     const settings = this.where.restore(others);
-    const odd = Object.keys(settings).filter((one) => !(one in this.fields));
+    const isSetting = (one) => this.panel.rows.has(one);
+    const odd = Object.keys(settings).filter((one) => !isSetting(one));
     const known = this.lists.recipes.some((one) => one.name === recipe);
     if (recipe && !known) odd.push("recipe");
     if (data) this.data.input.value = data;
-    this.chooseRecipe(known ? recipe : this.lists.recipes[0].name, Object.fromEntries(Object.entries(settings).filter(([one]) => one in this.fields)));
+    this.chooseRecipe(known ? recipe : this.lists.recipes[0].name, Object.fromEntries(Object.entries(settings).filter(([one]) => isSetting(one))));
     if (name) {
       this.touchedName = true;
       this.name.input.value = name;
     }
-    for (const { element, count } of this.groups) element.open ||= Boolean(count.textContent);
+    this.panel.openChanged();
+    odd.push(...this.panel.restore({ find, only }));
     this.changed();
     return odd;
   }
 
   changed() {
     this.hooks.typed();
+    this.panel.tell({ psi0: noZone(this.value("phi0"), this.value("psi0")) });
     if (document.activeElement === this.name.input) this.touchedName = true;
     clearTimeout(this.checking);
     clearTimeout(this.inspecting);
@@ -253,24 +255,45 @@ export class OrderForm {
       // What a look at the data has found is not known to a check, which only reads the form.
       const looked = this.looked?.asked === asked ? this.looked.errors : {};
       this.showErrors({ ...reply.errors, ...looked }, reply.offers);
-      if (reply.command) this.command.value = reply.command;
-      this.valid = Object.keys(reply.errors).length === 0;
+      this.command.value = reply.command;
+      this.commandSaid.textContent = reply.command_said;
     } catch (error) {
-      this.said.textContent = error.message;
+      this.bar.say(error.message);
     }
   }
 
   showErrors(errors, offers) {
+    this.wrong = { errors, offers };
     this.refuse(this.errors.show(errors, offers).join(" "));
   }
 
+  /** Say what belongs to no field, and below the form how many things are wrong. */
   refuse(said) {
     tell(this.refusal, said || this.lists.closed);
+    const fields = this.errors.ordered(Object.keys(this.wrong?.errors ?? {}));
+    this.bar.show(said && !fields.includes("") ? [...fields, ""] : fields, LABELS);
+  }
+
+  /** What only a click has found, at its field where it has one. */
+  refused(error) {
+    if (this.errors.refuse(error)) return;
+    this.refuse(error.message);
+    this.goTo("");
+  }
+
+  /** Look at what is wrong with a field. */
+  goTo(field) {
+    this.errors.sent = true;
+    if (this.wrong) this.errors.show(this.wrong.errors, this.wrong.offers);
+    if (!this.errors.has(field)) return this.refusal.scrollIntoView({ block: "center" });
+    if (this.panel.filtered) this.panel.showAll();
+    this.errors.focus(field);
   }
 
   async inspect() {
     const asked = JSON.stringify(this.request());
     this.needs.replaceChildren(h("p", {}, "Looking at the data and what it takes…"));
+    this.bar.headline.textContent = "Looking at the data…";
     try {
       const reply = await call(this.server, "inspect", this.request());
       if (asked !== JSON.stringify(this.request())) return;
@@ -279,9 +302,11 @@ export class OrderForm {
       this.showFindings(reply.findings, Boolean(reply.errors.data));
       const sentences = reply.estimate?.sentences ?? [];
       this.needs.replaceChildren(...sentences.map((sentence) => h("p", {}, sentence)));
+      this.bar.headline.textContent = reply.estimate?.headline ?? "";
       if (reply.estimate?.refusal) this.refuse(reply.estimate.refusal);
     } catch (error) {
       this.needs.replaceChildren(h("p", {}, error.message));
+      this.bar.headline.textContent = "";
     }
   }
 
@@ -294,24 +319,23 @@ export class OrderForm {
   async start(event) {
     event.preventDefault();
     this.startButton.disabled = true;
-    this.said.textContent = "Starting…";
+    this.bar.say("Starting…");
     this.errors.sent = true;
     try {
       const { run } = await call(this.server, "start", this.request());
-      this.said.textContent = run.state === "queued" ? `${run.name}: ${run.text || "it waits for the device."}` : `${run.name} has begun.`;
+      this.bar.say(run.state === "queued" ? `${run.name}: ${run.text || "it waits for the device."}` : `${run.name} has begun.`);
       this.startedName = run.name;
       this.touchedName = false;
       this.errors.reset();
       this.place.remember();
       this.hooks.started(run);
     } catch (error) {
-      this.said.textContent = "";
-      if (!this.errors.has(error.field)) this.refuse(error.message);
-      else {
-        // All that is wrong with the form, and what only the start has found.
-        const { errors = {}, offers = {} } = await call(this.server, "check", this.request()).catch(() => ({}));
-        this.showErrors({ [error.field]: error.message, ...errors }, { [error.field]: error.offers, ...offers });
-      }
+      this.bar.say("");
+      const field = this.errors.has(error.field) ? error.field : "";
+      // All that is wrong with the form, and what only the start has found.
+      const { errors = {}, offers = {} } = await call(this.server, "check", this.request()).catch(() => ({}));
+      this.showErrors({ [field]: error.message, ...errors }, { [field]: error.offers, ...offers });
+      this.goTo(this.bar.first);
     } finally {
       this.startButton.disabled = Boolean(this.lists.closed);
     }
@@ -319,24 +343,16 @@ export class OrderForm {
 
   takeFromExplore() {
     const settings = this.hooks.explore();
-    if (!settings) {
-      this.said.textContent = "Explore has no settings yet: open it first.";
-      return;
-    }
-    for (const name of this.lists.propagation) {
-      if (text(settings[name]) === text(this.current.settings[name])) delete this.changes[name];
-      else this.changes[name] = text(settings[name]);
-    }
-    this.show();
-    this.changed();
-    this.groups[0].element.open = true;
-    this.said.textContent = "Taken from Explore.";
+    if (!settings) return this.bar.say("Explore has no settings yet: open it first.");
+    this.take(Object.fromEntries(this.lists.propagation.map((name) => [name, settings[name]])));
+    this.panel.groups[0].element.open = true;
+    this.bar.say("Taken from Explore.");
   }
 
   /** Fill the form with a run's own order, under a new name. */
   fill({ recipe, data, settings, free_name: name, on, slurm }) {
     if (!this.lists.recipes.some((known) => known.name === recipe)) {
-      this.said.textContent = `There is no recipe ${recipe} any more.`;
+      this.bar.say(`There is no recipe ${recipe} any more.`);
       return;
     }
     this.named = true;
@@ -346,9 +362,16 @@ export class OrderForm {
     this.chooseRecipe(recipe, Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, text(value)])));
     this.named = false;
     this.where.fill({ on, slurm });
-    for (const { element, count } of this.groups) element.open = element.open || Boolean(count.textContent);
+    this.panel.showAll();
+    this.panel.openChanged();
     this.element.scrollIntoView({ block: "start", behavior: "smooth" });
-    this.said.textContent = "Change what shall differ, then start.";
+    this.bar.say("Change what shall differ, then start.");
+  }
+
+  /** Come here from elsewhere on the page. */
+  arrive() {
+    this.recipe.input.focus({ preventScroll: true });
+    this.element.scrollIntoView({ block: "start" });
   }
 
   async copy() {
@@ -358,7 +381,7 @@ export class OrderForm {
     } catch {
       document.execCommand("copy"); // pages that are not on https or localhost
     }
-    this.said.textContent = "Copied the command.";
+    this.copied.textContent = "Copied the command.";
   }
 }
 

@@ -12,6 +12,7 @@ import { OrderForm } from "./form.js";
 import { RunList } from "./list.js";
 import { Pace } from "./pace.js";
 import { RunView } from "./run.js";
+import { arriveAt } from "./startbar.js";
 
 const POLL_MS = 1000;
 const IDLE_MS = 3000; // nothing runs
@@ -60,10 +61,12 @@ class Train {
     }, lists);
     this.notice = noteBox();
     this.note = h("div", { hidden: true }, this.sample.note);
+    // Where the page is narrow, the form lies below all of this.
+    this.toForm = h("button", { type: "button", class: "to-form", onclick: () => this.form.arrive() }, "New run ↓");
     this.problem = h("p", { class: "messages error", role: "alert", hidden: true });
     root.replaceChildren(
       h("div", { class: "column" }, this.form.element),
-      h("div", { class: "column watching" }, this.problem, this.notice, this.list.element, this.note, this.view.element),
+      h("div", { class: "column watching" }, this.toForm, this.problem, this.notice, this.list.element, this.note, this.view.element),
     );
     root.append(this.view.sheet);
   }
@@ -250,6 +253,7 @@ class Train {
     this.version = null;
     this.wanted = null;
     this.open(run.name, true);
+    arriveAt(this.view.element, this.view.title);
   }
 
   async compare(names) {

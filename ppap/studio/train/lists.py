@@ -42,6 +42,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "cluster_lr",
             "linear_lr",
             "extra_clusters",
+            "unnamed_classes",
             "cluster_start",
             "cluster_starts",
         ),

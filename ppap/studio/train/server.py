@@ -17,6 +17,7 @@ from ppap.data import DataError, open_dataset, preflight
 from ppap.settings import SettingError, excerpt
 from ppap.studio import sample
 from ppap.studio.answers import answering
+from ppap.studio.networks import Networks
 from ppap.studio.requests import CLOSED, LONGEST_TEXT, RequestError, mapping, refusal
 from ppap.studio.sources import Sources
 from ppap.studio.train.arranging import ArrangingCalls
@@ -24,6 +25,8 @@ from ppap.studio.train.curves import READING_SECONDS, read_range
 from ppap.studio.train.listing import Listing
 from ppap.studio.train.lists import training_lists
 from ppap.studio.train.sample import SampleRun
+from ppap.studio.train.suggesting import Suggesting
+from ppap.studio.train.typed import as_typed
 from trainers.launching.estimates import as_reply
 from trainers.launching.orders import Order, command_line, plain_text, read_order
 from trainers.launching.runner import Runner, free_name
@@ -49,12 +52,21 @@ class Training:
         runner: the runs.
         sources: which folders and files may be looked into.
         allowed: whether pages may start, change and delete runs.
+        networks: opens backbones for suggestions; by default its own.
     """
 
-    def __init__(self, runner: Runner, sources: Sources, *, allowed: bool = True) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        sources: Sources,
+        *,
+        allowed: bool = True,
+        networks: Networks | None = None,
+    ) -> None:
         self.runner, self.sources, self.allowed = runner, sources, allowed
         self.listing = Listing(runner.reading)
         self.arranging = ArrangingCalls(runner, self.require_allowed)
+        self.suggesting = Suggesting(networks or Networks(sources, None), self.sound_order)
         self.sample = SampleRun(self.listing)
         # An estimate loads a backbone: two at once would take twice the memory.
         self._estimating = threading.Lock()
@@ -73,6 +85,7 @@ class Training:
             self.search,
             self.compare,
             *self.arranging.calls(),
+            *self.suggesting.calls(),
         ]
 
     @answering
@@ -87,8 +100,10 @@ class Training:
         request = mapping(request)
         order, errors = self.order(request)
         if order is None:
-            return {"errors": errors, "command": "", **self.offers(request, errors)}
-        return {"errors": {}, "command": self.command(order)}
+            typed = as_typed(request, self.runner.root, errors)
+            said = {"command": typed.command, "command_said": typed.said}
+            return {"errors": errors, **said, **self.offers(request, errors)}
+        return {"errors": {}, "command": self.command(order), "command_said": ""}
 
     @answering
     def inspect(self, request: Any) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def test_what_may_be_meant_is_offered(tab: Training, tmp_path: Path) -> None:
     assert list(reply["errors"]) == ["backbone"]
     assert reply["offers"] == {"backbone": [f"{tmp_path}/dino.pth"]}
     reply = tab.check({**order, "settings": {}, "data": ""})  # nothing is near nothing
-    assert list(reply) == ["errors", "command"]
+    assert list(reply) == ["errors", "command", "command_said"]
 
 
 def test_the_findings_of_the_data_are_told_before_the_start(tab: Training, tmp_path: Path) -> None:
