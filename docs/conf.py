@@ -77,6 +77,8 @@ def mathml(block: bool) -> Any:
 
     def visit(writer: Any, node: Any) -> None:
         drawn = latex2mathml.tex2mathml(node.astext(), as_block=block)
+        for brace in "{}":  # of a set: as high as a letter
+            drawn = drawn.replace(f"<mo>{brace}</mo>", f'<mo stretchy="false">{brace}</mo>')
         writer.body.append(f'<div class="math">{drawn}</div>' if block else drawn)
         raise nodes.SkipNode
 
