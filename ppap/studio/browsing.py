@@ -303,9 +303,9 @@ def read_path(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise RequestError(f"A path must be a text of at most {LONGEST_TEXT} characters.")
+        raise RequestError(f"A path must be text of at most {LONGEST_TEXT} characters.")
     if "\0" in value or sendable(value) != value:
-        raise RequestError("The path holds characters that no name can have.")
+        raise RequestError("The path contains characters that no name can have.")
     return value
 
 
@@ -323,7 +323,7 @@ def read_filter(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > LONGEST_FILTER:
-        raise RequestError(f"A filter must be a text of at most {LONGEST_FILTER} characters.")
+        raise RequestError(f"A filter must be text of at most {LONGEST_FILTER} characters.")
     return value
 
 
@@ -372,10 +372,10 @@ def notes_on(found: Listing) -> list[str]:
     said = []
     if found.outside:
         links = "1 link was" if found.outside == 1 else f"{found.outside} links were"
-        said.append(f"{links} left out: not in the folders that may be shown.")
+        said.append(f"{links} left out, as they lead outside the folders that may be shown.")
     if found.odd:
-        names = "1 name is" if found.odd == 1 else f"{found.odd} names are"
-        said.append(f"{names} left out that can be no text: rename what it belongs to.")
+        names = "1 entry was" if found.odd == 1 else f"{found.odd} entries were"
+        said.append(f"{names} left out, because the name is not valid text.")
     if found.cut:
-        said.append(f"There are more than {KEPT:,} entries: type a part of the name.")
+        said.append(f"There are more than {KEPT:,} entries. Type part of a name to filter them.")
     return said

@@ -161,12 +161,14 @@ def too_much(images: int, size: int, model: Model, free: int) -> str:
     patches = images * (size // model.patch) ** 2
     batch = f"{counted(images)} at {size} px"
     if patches > MOST_PATCHES:
-        return f"{batch} are about {patches:,} patches; a batch holds at most {MOST_PATCHES:,}."
+        return (
+            f"{batch} would make about {patches:,} patches; a batch holds at most {MOST_PATCHES:,}."
+        )
     bytes_needed = needed(images, size, model)
     if bytes_needed > free:
         return (
-            f"{batch} need about {gigabytes(bytes_needed)} of memory; "
-            f"{gigabytes(max(0, free))} are free."
+            f"{batch} would need about {gigabytes(bytes_needed)} of memory; "
+            f"only {gigabytes(max(0, free))} is free."
         )
     return ""
 
@@ -181,7 +183,9 @@ def fitting(images: int, size: int, model: Model, free: int) -> str:
         ways.append(f"{counted(images)} at {smaller[-1]} px")
     if fewer:
         ways.append(f"{counted(fewer[-1])} at {size} px")
-    return f"What fits: {' or '.join(ways)}." if ways else "Close what else uses memory."
+    return (
+        f"What would fit: {' or '.join(ways)}." if ways else "Close other programs to free memory."
+    )
 
 
 def counted(images: int) -> str:

@@ -41,7 +41,7 @@ class Exploring:
 
     def wait(self) -> None:
         """Do not go on before Ctrl+C: for the end of a script, with which the page would end."""
-        print(f"Open {self.url} in a browser. Ctrl+C ends it.", flush=True)
+        print(f"Open {self.url} in a browser. Press Ctrl+C to stop.", flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

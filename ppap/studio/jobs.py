@@ -24,7 +24,7 @@ from trainers.command import FAILED, WRONG
 EVERY = 0.3
 PATIENCE_SECONDS = 5.0
 MAX_LINES = 200
-BUSY = "Another user's job is under way. Wait until it has ended."
+BUSY = "Another user's job is running. Wait until it has finished."
 # Of the log of what failed, for pages.
 LOG_LINES = 12
 _COUNTED = re.compile(r"^.+: ([\d,]+) of ([\d,]+) images")
@@ -67,7 +67,7 @@ def new_folder(parent: Path, title: str, otherwise: str) -> Path:
         folder.mkdir()
         claim(folder)
     except OSError as error:
-        raise RequestError(f"{folder} cannot be made: {error.strerror or error}.") from None
+        raise RequestError(f"{folder} cannot be created: {error.strerror or error}.") from None
     return folder
 
 
@@ -111,14 +111,14 @@ def follow(job: Job) -> None:
 def reason(lines: Sequence[str], code: int) -> str:
     """Why a process failed, in a sentence: commands end with theirs; other lines are only a log."""
     if any(line.startswith("Traceback ") for line in lines):
-        return f"It failed because of a fault in the program: {lines[-1]}"
+        return f"It failed because of a bug in the program: {lines[-1]}"
     if code == -signal.SIGKILL:
-        return "It was killed from outside, most likely because memory ran out."
+        return "It was killed, most likely because the machine ran out of memory."
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        return f"It was ended from outside ({name})."
+        return f"It was stopped from outside ({name})."
     if code not in (FAILED, WRONG) or not lines:
-        return f"It ended with the exit status {code}."
+        return f"It ended with exit status {code}."
     return lines[-1]
 
 

@@ -134,7 +134,7 @@ class Loader:
         """A job by its id."""
         found = self._jobs.get(key)
         if found is None:
-            raise RequestError("This request is no longer known. Load the images again.")
+            raise RequestError("This request has expired. Load the images again.")
         return found
 
     def cancel(self, key: object) -> None:
@@ -178,7 +178,7 @@ class Loader:
         except Cancelled:
             job.state = "cancelled"
         except MemoryError:
-            job.error = "This batch needs more memory than there is. Choose fewer images."
+            job.error = "This batch needs more memory than is available. Choose fewer images."
             job.state = "failed"
         except Exception as error:  # the page must learn of anything that stops a job
             job.refused = refused(error)
@@ -255,7 +255,7 @@ class Loader:
             return known
         if base.recipe.get("pictures") is False:
             raise RequestError(
-                "These features came without pictures, so no network can be shown beside them."
+                "These features came without images, so no network can be compared with them."
             )
         self._check_again(request, base.batch, network.backbone)
         batch = with_features_of(base.batch, network.backbone, progress=progress)
@@ -283,7 +283,7 @@ class Loader:
             return self._add(own.batch, in_full(recipe), None, request.files)
         if not own.pictures:
             raise RequestError(
-                "These features came without pictures, so no network can see them.",
+                "These features came without images, so no network can be run on them.",
                 field="backbone",
             )
         network = self._network(request, progress)
@@ -300,7 +300,7 @@ class Loader:
         """
         recipe = {name: held.recipe[name] for name in FEATURES if name in held.recipe}
         if recipe["backbone"] in OWN:
-            raise RequestError("These features are your own: there is no network behind them.")
+            raise RequestError("These are features of your own, so there is no network to load.")
         request = read_request({"source": "samples", **recipe})
         return self._network(request, lambda text, share: None).backbone
 

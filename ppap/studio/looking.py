@@ -62,7 +62,7 @@ class Looking:
         """What a folder seems to be, in a sentence, with its splits, notes and first images."""
         text = mapping(request).get("path")
         if not isinstance(text, str) or len(text) > LONGEST_TEXT or sendable(text) != text:
-            raise RequestError("The path must be a text.")
+            raise RequestError("The path must be text.")
         return self.patience.within(SECONDS, lambda: self.look(text))
 
     def look(self, text: str) -> dict[str, Any]:
@@ -151,11 +151,11 @@ def thumbnail(path: Path) -> bytes:
         DataError: it cannot be read, or is larger than a look is worth.
     """
     if path.stat().st_size > MAX_BYTES:
-        raise DataError(path, "is too large for a look")
+        raise DataError(path, "is too large to preview")
     with opened(path, path.name) as image:
         most = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_OTHER_PIXELS
         if image.width * image.height > most:
-            raise DataError(path, "has too many pixels for a look")
+            raise DataError(path, "has too many pixels to preview")
         image.draft("RGB", (2 * SIDE, 2 * SIDE))
         small = image
         if image.mode in ("RGB", "L", "RGBA", "P"):

@@ -23,7 +23,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Explore progressive proxy anchor propagation in the browser.",
         epilog="Example: ppap-studio --images ~/photos --backbone dino_vits8. "
-        "To let somebody log in: ppap-studio add-user FILE NAME",
+        "To add a user who may log in: ppap-studio add-user FILE NAME",
     )
     # A Hugging Face Space sets these two; nobody else needs them.
     from_space = os.environ.get("GRADIO_SERVER_NAME")
@@ -38,7 +38,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         default="embedded",
         metavar="NAME",
         help="embedded (works offline), dino_vits16, dino_vits8, dino_vitb16, dino_vitb8, any timm "
-        "ViT, a checkpoint file, or NAME@FILE where the file does not tell what it is of "
+        "ViT, a checkpoint file, or NAME@FILE if the file does not say which model it holds "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -67,18 +67,18 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 def add_access(parser: argparse.ArgumentParser) -> None:
     """The arguments that say who is let in."""
-    group = parser.add_argument_group("who is let in")
+    group = parser.add_argument_group("access")
     group.add_argument(
         "--auth-file",
         type=expanded,
         metavar="FILE",
         help="let in only the users in this file, each with uploads, batches, studies and "
-        "evaluations of their own; make them with: ppap-studio add-user FILE NAME",
+        "evaluations of their own; add users with: ppap-studio add-user FILE NAME",
     )
     group.add_argument(
         "--no-auth",
         action="store_true",
-        help="let in everybody, even with a --host that other machines can reach",
+        help="let everyone in, even with a --host that other machines can reach",
     )
     group.add_argument(
         "--private-runs",
@@ -91,23 +91,23 @@ def add_access(parser: argparse.ArgumentParser) -> None:
         type=host_name,
         default=[],
         metavar="NAME",
-        help="a further name that the studio is reached by, such as a proxy's; may be given "
+        help="another name that the studio is reached by, such as a proxy's; may be given "
         "several times",
     )
     group.add_argument(
         "--behind-proxy",
         action="store_true",
-        help="all requests come through a proxy, which says who asks (X-Forwarded-For, -Host, "
-        "-Proto); nobody counts as being on this machine then",
+        help="trust a proxy that all requests come through to say who asks (X-Forwarded-For, "
+        "-Host, -Proto); nobody then counts as being on this machine",
     )
 
 
 def check_access(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """End with a sentence where two arguments do not go together."""
     if args.auth_file is not None and args.no_auth:
-        parser.error("--auth-file and --no-auth contradict each other: give one of them")
+        parser.error("--auth-file and --no-auth contradict each other: give only one of them")
     if args.private_runs and args.auth_file is None:
-        parser.error("--private-runs needs --auth-file FILE: without users, no run is anybody's")
+        parser.error("--private-runs needs --auth-file FILE: without users, runs have no owner")
 
 
 def require_known_visitors(args: argparse.Namespace) -> None:
@@ -119,7 +119,7 @@ def require_known_visitors(args: argparse.Namespace) -> None:
         flag = "--behind-proxy" if args.behind_proxy else f"--host {args.host}"
         sys.exit(
             f"{flag} lets other machines reach the studio. Say who may log in with --auth-file "
-            f"FILE (add users with: ppap-studio {ADD_USER} FILE NAME), or let everybody in with "
+            f"FILE (add users with: ppap-studio {ADD_USER} FILE NAME), or let everyone in with "
             "--no-auth."
         )
 
@@ -135,7 +135,7 @@ def host_name(text: str) -> str:
 def port_number(text: str) -> int:
     """A port one can listen on."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 65535):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 65535")
     return int(text)
 
 
@@ -194,7 +194,7 @@ def serve(args: argparse.Namespace, passwords: Passwords | None) -> None:
     try:
         from ppap.studio.temporary import SAID  # before gradio
     except OSError as error:
-        sys.exit(f"No temporary files can be made: {error.strerror or error}.")
+        sys.exit(f"Temporary files cannot be created: {error.strerror or error}.")
     if SAID:
         print(SAID, flush=True)
     from ppap.backbones.naming import absolute

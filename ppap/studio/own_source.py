@@ -29,7 +29,7 @@ def own_source(request: Request, sources: Sources, given: Mapping[str, Own]) -> 
     """
     if request.source == "memory":
         if request.own not in given:
-            raise RequestError("The script that gave these features has ended, or closed them.")
+            raise RequestError("The script that provided these features has ended or closed them.")
         return given[request.own]
     with at_field("npz"):
         if request.files:

@@ -76,6 +76,8 @@ STYLES = (
     "explore/beside.css",
     *(f"{page}/page.css" for page in ("explore", "segment", "evaluate", "train", "study")),
     "evaluate/measures.css",
+    "train/list.css",
+    "train/run.css",
     "train/charts.css",
     "train/form.css",
 )
@@ -304,7 +306,7 @@ class Studio:
         """
         try:
             self.serve(host=host, port=port)
-            print(f"Open {self.blocks.local_url} in a browser. Ctrl+C ends it.", flush=True)
+            print(f"Open {self.blocks.local_url} in a browser. Press Ctrl+C to stop.", flush=True)
             print(f"Runs are kept in {self.training.runner.root}.", flush=True)
             self.training.runner.runs()  # starts what waits since before
             job = self.loader.load({"source": "samples", "backbone": self.server.first_backbone})

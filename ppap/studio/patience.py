@@ -15,7 +15,7 @@ T = TypeVar("T")
 # Calls under way: of one user, or where nobody logs in, of one page; and of all together. One that
 # hangs for ever keeps its place, so that a dead disk takes no more threads than these.
 EACH, ALL = 4, 12
-SLOW = "This folder answers too slowly. Choose another, or try again."
+SLOW = "This folder is responding too slowly. Choose another, or try again."
 BUSY = "Other folders are still being read. Wait a moment, then try again."
 
 

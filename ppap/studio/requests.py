@@ -69,7 +69,7 @@ def refusal(error: Exception) -> str:
     if isinstance(error, REFUSALS):
         return sendable(str(error))
     log.error("a request failed", exc_info=error)
-    return f"The studio failed ({type(error).__name__}). The terminal it was started in says more."
+    return f"The studio failed ({type(error).__name__}). See the terminal it was started in."
 
 
 def refused(error: Exception) -> dict[str, Any]:
@@ -248,7 +248,9 @@ def _files(raw: Mapping[str, Any], source: str) -> tuple[Upload, ...]:
     if source != "npz" or raw.get("npz"):
         return ()
     if not raw.get("files"):
-        raise RequestError("Name an NPZ file on this server, or upload one.", field="npz")
+        raise RequestError(
+            "Enter the path of an NPZ file on this server, or upload one.", field="npz"
+        )
     return _uploads(raw["files"])[:1]
 
 
@@ -257,11 +259,9 @@ def _text(raw: Mapping[str, Any], name: str, what: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        raise RequestError(
-            f"{what} must be a text of at most {LONGEST_TEXT} characters.", field=name
-        )
+        raise RequestError(f"{what} must be text of at most {LONGEST_TEXT} characters.", field=name)
     if "\0" in value or sendable(value) != value:
-        raise RequestError(f"{what} holds characters that no name can have.", field=name)
+        raise RequestError(f"{what} contains characters that no name can have.", field=name)
     return value
 
 

@@ -84,7 +84,7 @@ def square(index: int) -> Square:
     try:
         return read_square(photos(), index, side())
     except (LayoutError, DataError, IndexError) as error:
-        raise RequestError(f"The sample's photos are not at hand: {error}") from None
+        raise RequestError(f"The sample photos are not available: {error}") from None
 
 
 @cache
@@ -107,7 +107,7 @@ def strip(index: int) -> bytes:
         RequestError: there is no such photo.
     """
     if not any(index == one for one, *_ in pictured()):
-        raise RequestError("There is no such picture.")
+        raise RequestError("There is no such image.")
     one = square(index)
     colours = CLASSES.colours
     parts = [one.rgb, painted(one.labels, colours, UNMATCHED_COLOUR)]

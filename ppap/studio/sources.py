@@ -34,10 +34,7 @@ from ppap.studio.temporary import use
 
 Progress = Callable[[str, float], None]
 Fit = Callable[[Example], Example]
-GONE = (
-    "{} is no longer here, since uploads that nobody uses are kept for a day. Choose the images "
-    "again."
-)
+GONE = "{} is no longer here: uploads are deleted after a day without use. Choose the images again."
 WEIGHTS = frozenset((".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar"))
 
 
@@ -95,7 +92,7 @@ class Sources:
         else:
             loaded = self._dataset(request, fit, progress, expect)
         if not loaded.examples:
-            raise RequestError("\n".join(loaded.problems) or "There is no image to show.")
+            raise RequestError("\n".join(loaded.problems) or "There are no images to show.")
         return loaded
 
     def _files(
@@ -181,7 +178,7 @@ class Sources:
     def folder(self, text: str) -> Path:
         """The folder, if it may be looked into; RequestError otherwise."""
         if not text:
-            raise RequestError("Name a folder on this server.")
+            raise RequestError("Enter a folder on this server.")
         path = self._allowed(text)
         if path is not None and is_folder(path):
             return path
@@ -193,7 +190,7 @@ class Sources:
     def file(self, text: str) -> Path:
         """The file, if it may be read; RequestError otherwise."""
         if not text:
-            raise RequestError("Name a file on this server.")
+            raise RequestError("Enter the path of a file on this server.")
         path = self._allowed(text)
         if path is not None and is_file(path):
             return path

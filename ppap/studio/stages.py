@@ -95,7 +95,7 @@ class Stages:
                 return run, stage
         steps = ", ".join(f"{stage.step:,}" for stage in kept[:20])
         raise RequestError(
-            f"{run.folder.name} keeps no checkpoint of step {at:,}; it keeps those of {steps}.",
+            f"{run.folder.name} has no checkpoint at step {at:,}; it has checkpoints at {steps}.",
             field="at",
         )
 
@@ -185,13 +185,13 @@ def run_images(run: Run, sources: Sources) -> dict[str, Any]:
     now: Standing = standing(run.folder)
     size, split = setting_of(run, "eval_size"), setting_of(run, "eval_split")
     if size is None:
-        raise RequestError(f"The settings of {name} cannot be read, so nobody knows its images.")
+        raise RequestError(f"The settings of {name} cannot be read, so its images are not known.")
     if now.dataset == SAMPLES:
         return {"source": SAMPLES, "size": size}
     if not now.data:
         raise RequestError(
-            f"{name} does not say where its images are. Load a folder, then choose the run under "
-            "Features."
+            f"{name} does not record where its images are. Load a folder, then choose the run "
+            "under Features."
         )
     return images_in(str(ROOT / now.data), now.dataset, split, size, name, sources)
 

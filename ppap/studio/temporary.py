@@ -153,13 +153,13 @@ def claim() -> tuple[Temporary, str | None]:
     if wanted is not None and wanted.name.startswith(PREFIX):
         wanted = wanted.parent
     if wanted is not None and not can_write(wanted):
-        said = f"{VARIABLE}, {wanted}, cannot be written"
+        said = f"{VARIABLE} ({wanted}) cannot be written"
         wanted = None
     base = wanted or private_folder() / "uploads"
     temporary = Temporary(base)
     os.environ[VARIABLE] = str(temporary.folder)
     atexit.register(shutil.rmtree, temporary.folder, ignore_errors=True)
-    return temporary, said and f"{said}, so uploads are kept in {base} meanwhile."
+    return temporary, said and f"{said}, so uploads are kept in {base} instead."
 
 
 FILES, SAID = claim()

@@ -203,7 +203,7 @@ def test_a_name_that_is_made_to_point_here_reads_nothing(
         answer = page.goto(f"http://evil.test:{port}/")
         assert answer
         assert answer.status == 403
-        assert "This studio is not known as evil.test." in page.inner_text("body")
+        assert "This studio does not answer to the name evil.test." in page.inner_text("body")
         read = """async (path) => {
           const answer = await fetch(path);
           return [answer.status, await answer.text()];

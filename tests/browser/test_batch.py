@@ -230,7 +230,7 @@ def test_a_folder_that_is_not_there(page: Page) -> None:
     page.get_by_role("radio", name="Folder").click()
     for folder, sentence in (
         ("/no/such/folder", "There is no folder /no/such/folder on this server."),
-        ("", "Name a folder on this server."),
+        ("", "Enter a folder on this server."),
     ):
         page.get_by_label("Folder or data set on this server").fill(folder)
         page.get_by_role("button", name="Load").click()

@@ -36,7 +36,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
         )
     except (OSError, UnicodeError):
         raise CannotListen(
-            f"Cannot listen on {host}, port {port}: there is no address of that name. "
+            f"Cannot listen on {host}, port {port}: that name has no address. "
             "Choose another with --host."
         ) from None
     sockets: list[socket.socket] = []
@@ -82,12 +82,12 @@ def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket
 def reason(host: str, port: int, error: OSError) -> str:
     """Why nothing can listen there, and what to do."""
     if error.errno == errno.EADDRINUSE:
-        why = "another program already does. Choose another port with --port."
+        why = "another program is using it. Choose another port with --port."
     elif error.errno in (errno.EACCES, errno.EPERM):
         why = (
-            f"only the administrator may use port {port}. Choose one from 1024 on with --port."
+            "only an administrator may use it. Choose one from 1024 on with --port."
             if port < 1024
-            else "this user may not. Choose another port with --port."
+            else "this user is not allowed to. Choose another port with --port."
         )
     elif error.errno == errno.EADDRNOTAVAIL:
         why = "that is not an address of this machine. Choose one with --host, such as 127.0.0.1."

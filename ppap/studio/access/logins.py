@@ -11,7 +11,7 @@ from ppap.studio.access.attempts import Attempts
 from ppap.studio.access.passwords import Passwords
 from ppap.studio.access.visitor import current
 
-MESSAGE = "PPAP Studio. After five wrong passwords you have to wait a quarter of an hour."
+MESSAGE = "PPAP Studio. After five wrong passwords you have to wait 15 minutes."
 LONGEST_NAME = 64
 
 

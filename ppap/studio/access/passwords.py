@@ -113,11 +113,11 @@ def read_users(file: Path) -> dict[str, Hashed]:
         except (ValueError, binascii.Error):
             # The line itself is not shown: it may hold a password in clear.
             raise AuthFileError(
-                f"Line {number} of {file} is not a user: make users with "
+                f"Line {number} of {file} is not a user: add users with "
                 "ppap-studio add-user FILE NAME."
             ) from None
         if name in users:
-            raise AuthFileError(f"Line {number} of {file} names {name} a second time.")
+            raise AuthFileError(f"Line {number} of {file} lists {name} a second time.")
         users[name] = user
     return users
 
@@ -138,7 +138,7 @@ class Passwords:
         self._users = read_users(file)
         if not self._users:
             raise AuthFileError(
-                f"{file} names nobody: add somebody with ppap-studio add-user {file} NAME."
+                f"{file} lists no users: add one with ppap-studio add-user {file} NAME."
             )
         # Compared where there is no such user, so that the answer takes as long.
         self._nobody = hashed(secrets.token_urlsafe(16))
@@ -181,8 +181,8 @@ def add_user(file: Path, name: str, password: str) -> bool:
     """
     if not NAME.fullmatch(name):
         raise AuthFileError(
-            f"{name!r} cannot be a user's name: use up to 64 letters, digits, ., _, @, + and -, "
-            "with a letter or digit first."
+            f"{name!r} is not a valid user name: use up to 64 letters, digits, ., _, @, + and -, "
+            "starting with a letter or digit."
         )
     users = read_users(file) if file.exists() else {}
     line = f"{name}:{hashed(password).written()}"
@@ -204,14 +204,16 @@ def ask(name: str) -> str:
     one."""
     if sys.stdin.isatty():
         password = getpass.getpass(f"Password for {name}: ")
-        if password and getpass.getpass("The same again: ") != password:
+        if password and getpass.getpass("Repeat the password: ") != password:
             raise AuthFileError("The two passwords differ. Nothing was changed.")
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise AuthFileError("The password is empty. Nothing was changed.")
     if len(password) > LONGEST:
-        raise AuthFileError(f"A password has at most {LONGEST:,} characters. Nothing was changed.")
+        raise AuthFileError(
+            f"A password can have at most {LONGEST:,} characters. Nothing was changed."
+        )
     return password
 
 
@@ -219,11 +221,11 @@ def main(given: Sequence[str]) -> None:
     """``ppap-studio add-user FILE NAME``."""
     parser = argparse.ArgumentParser(
         prog="ppap-studio add-user",
-        description="Let somebody log in to a studio that is started with --auth-file FILE, or "
-        "give a user another password. To remove a user, delete the line.",
+        description="Add a user to the file of a studio that is started with --auth-file FILE, or "
+        "change a user's password. To remove a user, delete their line.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="made if it does not exist")
-    parser.add_argument("name", metavar="NAME", help="of the user")
+    parser.add_argument("file", type=Path, metavar="FILE", help="created if it does not exist")
+    parser.add_argument("name", metavar="NAME", help="the user's name")
     args = parser.parse_args(given)
     try:
         file = args.file.expanduser()
@@ -234,8 +236,8 @@ def main(given: Sequence[str]) -> None:
     except (KeyboardInterrupt, EOFError):
         sys.exit("\nNothing was changed.")
     if len(password) < SHORT:
-        print(f"Fewer than {SHORT} characters are easily guessed.", file=sys.stderr)
-    done = "has another password" if changed else "may log in"
+        print(f"A password of fewer than {SHORT} characters is easy to guess.", file=sys.stderr)
+    done = "has a new password" if changed else "can now log in"
     print(f"{args.name} {done} ({os.fspath(file)}).")
 
 

@@ -80,8 +80,8 @@ class Policy:
         if host.name not in self.hosts:
             return Refusal(
                 403,
-                f"This studio is not known as {host.name}. If it should be, start it with "
-                f"--allowed-host {host.name}.",
+                f"This studio does not answer to the name {host.name}. To allow it, start the "
+                f"studio with --allowed-host {host.name}.",
                 "host",
             )
         if self.passwords is None and scope.get(PROXIED):
@@ -148,7 +148,7 @@ class Policy:
         given = header(scope["headers"], TOKEN) or ""
         if hmac.compare_digest(given.encode("latin-1"), self.token.encode()):
             return None
-        return Refusal(403, "The studio was started anew. Reload the page.", "token")
+        return Refusal(403, "The studio was restarted. Reload the page.", "token")
 
 
 def from_browser(headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -41,7 +41,9 @@ class Sessions:
             if username and session and not self.claim(str(session)[:LONGEST], username):
                 raise HTTPException(403, "This session is another user's.")
             if username and waiting_of(queue, username) >= WAITING:
-                raise HTTPException(429, f"{WAITING} of your calls are waiting: wait for some.")
+                raise HTTPException(
+                    429, f"{WAITING} of your requests are waiting. Try again later."
+                )
             done = await push(body=body, request=request, username=username)
             if username and done[0]:
                 self.claim(str(done[1]), username)

@@ -18,14 +18,14 @@ def read_aim(value: object) -> Aim:
         if value == aim:
             return aim
     known = " or ".join(AIMS)
-    raise RequestError(f"A suggestion is {known}, not {excerpt(value)}.", field="aim")
+    raise RequestError(f"The suggestion must be {known}, not {excerpt(value)}.", field="aim")
 
 
 def suggestion(held: Held, aim: Aim, device: AbstractContextManager[Any]) -> dict[str, Any]:
     """Settings, the share of positives that should be right (0 to 1), and reasons."""
     batch = held.batch
     if max(batch.counts) < 2:
-        raise RequestError("Every image is one patch: there are no neighbours to go by.")
+        raise RequestError("Every image is a single patch, so no settings can be suggested.")
     embedded = batch.backbone.name == FITTED_TO
 
     def made() -> Advice:

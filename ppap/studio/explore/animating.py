@@ -92,7 +92,7 @@ class Animating:
                 if job.visitor.page and one.visitor == job.visitor:
                     one.cancelled.set()
             if len(waiting) >= MOST_WAITING:
-                raise RequestError("Others wait for animations. Try again in a minute.")
+                raise RequestError("Other animations are waiting. Try again in a minute.")
             self._jobs[key] = job
             while len(self._jobs) > MOST_JOBS:
                 _, old = self._jobs.popitem(last=False)
@@ -123,7 +123,7 @@ class Animating:
         with self._lock:
             job = self._jobs.get(key) if isinstance(key, str) else None
         if job is None or not current().owns(job.visitor.user):
-            raise RequestError("This animation is no longer known. Make it again.")
+            raise RequestError("This animation is no longer available. Make it again.")
         return job
 
     def check(self, request: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ MOST_PIXELS, MOST_SIDE = 40_000_000, 2400
 RATE = 30  # frames a second of a film
 ENCODE_SECONDS = 120
 DITHER = Image.Dither.NONE  # it would flicker
-NO_FILM = "This machine has no encoder for MP4: install ffmpeg, or take WebP or GIF."
+NO_FILM = "MP4 needs ffmpeg, which is not installed here. Choose WebP or GIF."
 
 Progress = Callable[[str, float], None]
 """Told what goes on and the share that is done; raises to end it."""
@@ -176,7 +176,7 @@ def as_film(program: str, found: Sequence[Frame]) -> bytes:
                 )
             return file.read_bytes()
         except (OSError, subprocess.SubprocessError):
-            raise RequestError("The encoder of this machine failed. Take WebP or GIF.") from None
+            raise RequestError("The MP4 encoder failed. Choose WebP or GIF.") from None
 
 
 def with_map(image: Image.Image, view: View, step: int, places: np.ndarray) -> Image.Image:

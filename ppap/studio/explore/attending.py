@@ -69,7 +69,9 @@ class Attending:
         """
         attends = allowed(held)
         if not attends.class_token:
-            raise RequestError("This ViT has no class token: choose the anchor.", field="from")
+            raise RequestError(
+                "This ViT has no class token. Choose the anchor instead.", field="from"
+            )
         batch = held.batch
         sofar: Sofar = held.derive("attention", lambda: Sofar(attends.heads, batch.starts[-1]))
         with sofar.lock:
@@ -147,7 +149,9 @@ def allowed(held: Held) -> Attends:
     """What there is to look at in a batch; RequestError where there is nothing."""
     attends = held.batch.attends
     if attends is None:
-        raise RequestError("These features came without their network: no attention is known.")
+        raise RequestError(
+            "These features came without their network, so there is no attention to show."
+        )
     if attends.reason:
         raise RequestError(attends.reason)
     return attends

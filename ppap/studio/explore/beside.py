@@ -78,7 +78,7 @@ def paired(first: Held, second: Held) -> Pairing:
 
     def make() -> Pairing:
         if not same_images(first, second):
-            raise RequestError("The features to compare with must be those of the same images.")
+            raise RequestError("The features to compare must come from the same images.")
         return Pairing(holding(first.batch, second.batch), holding(second.batch, first.batch))
 
     # Not by the key alone: what is derived from a batch ends with the batch.

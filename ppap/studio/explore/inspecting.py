@@ -118,7 +118,7 @@ def read_background(batch: Batch, value: Any) -> int | str | None:
     top and the left to 1, so that it means the same at every resolution."""
     if value is None or value == "auto":
         return None if value is None else "auto"
-    said = "The background must be left out, auto, or an image and a place in it, from 0 to 1."
+    said = "The background must be left out, auto, or an image and a position in it, 0 to 1."
     if not isinstance(value, list | tuple) or len(value) != 3:
         raise RequestError(said)
     image, *place = value
@@ -145,7 +145,7 @@ def read_from(batch: Batch, request: Mapping[str, Any]) -> int | None:
     if start == "class":
         return None
     if start != "anchor":
-        raise RequestError("Attention goes out from the class token (class) or the anchor.")
+        raise RequestError("Attention must start from the class token (class) or the anchor.")
     return check_index("anchor", request.get("anchor"), len(batch.features))
 
 

@@ -15,11 +15,11 @@ from ppap.studio.requests import mapping
 from ppap.studio.store import BatchStore, Held
 
 MAP_STATES = {
-    "warming": "Getting UMAP ready",
+    "warming": "Preparing UMAP",
     "queued": "UMAP is waiting",
     "fitting": "Fitting UMAP",
 }
-FOLLOWED = "UMAP of the second features. It starts from the first map, so that patches stay near."
+FOLLOWED = "UMAP of the second features, started from the first map so that patches move little."
 
 
 class Maps:
@@ -125,8 +125,8 @@ def answer(
 def map_text(status: MapStatus) -> str:
     """What the page says about the map."""
     if status.state == "ready":
-        return status.note or "UMAP of all patches. Proxies stand among their nearest patches."
+        return status.note or "UMAP of all patches. Proxies are placed among their nearest patches."
     if status.state == "failed":
         return f"UMAP failed, so this is a PCA map. {status.error or ''}".strip()
     doing = MAP_STATES.get(status.state, "Preparing UMAP")
-    return f"{doing} ({status.seconds:.0f} s). Until then this is a PCA map."
+    return f"{doing} ({status.seconds:.0f} s). A PCA map is shown until then."

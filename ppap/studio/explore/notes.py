@@ -58,14 +58,14 @@ class Notes:
         """Where a note is; RequestError where there is none of that id."""
         found = named(self._folders(), key, NOTE)
         if found is None:
-            raise RequestError(f"There is no note {excerpt(key)}.")
+            raise RequestError(f"There is no note called {excerpt(key)}.")
         return found
 
     def read(self, key: object) -> dict[str, Any]:
         """A whole note; RequestError where there is none that this version reads."""
         note = read_note(self.folder_of(key))
         if note is None:
-            raise RequestError("The note was written by another version.")
+            raise RequestError("The note was saved by another version of the studio.")
         return note
 
     def file(self, key: object, name: object) -> Path:
@@ -83,7 +83,7 @@ class Notes:
             OSError: it cannot be written.
         """
         if len(self._folders()) >= MOST:
-            raise RequestError(f"There are {MOST} notes already. Delete some to keep more.")
+            raise RequestError(f"There are already {MOST} notes. Delete some to save more.")
         if len(picture) > MOST_BYTES:
             raise RequestError("The picture is too large for a note. Show fewer images.")
         key = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
@@ -147,18 +147,18 @@ def read_words(raw: Mapping[str, Any]) -> tuple[str, str]:
     """Name and sentence from untrusted values; RequestError names the field."""
     name, text = raw.get("name"), raw.get("text") or ""
     if not isinstance(name, str) or not name.strip():
-        raise RequestError("Give the note a name.", field="name")
+        raise RequestError("Enter a name for the note.", field="name")
     if not isinstance(text, str):
-        raise RequestError("The sentence must be a text.", field="text")
+        raise RequestError("The description must be text.", field="text")
     name, text = " ".join(name.split()), text.strip()
     if len(name) > LONGEST_NAME:
         raise RequestError(f"The name must have at most {LONGEST_NAME} characters.", field="name")
     if len(text) > LONGEST_TEXT:
-        said = f"The sentence must have at most {LONGEST_TEXT} characters."
+        said = f"The description must have at most {LONGEST_TEXT} characters."
         raise RequestError(said, field="text")
     for field, words in (("name", name), ("text", text)):
         if any(not (one.isprintable() or one == "\n") for one in words):
-            raise RequestError("Some of these characters cannot be shown.", field=field)
+            raise RequestError("Some of these characters cannot be displayed.", field=field)
     return name, text
 
 
@@ -168,15 +168,15 @@ def read_view(raw: object) -> dict[str, str]:
     RequestError where it cannot be such a link.
     """
     if not isinstance(raw, Mapping) or len(raw) > MOST_PARTS:
-        raise RequestError("The view must be the parts of a link.")
+        raise RequestError("The view must be the parameters of a link.")
     view = dict(raw)
     for name, value in view.items():
         if not isinstance(name, str) or not isinstance(value, str) or len(name) > LONGEST_NAME:
-            raise RequestError("The view must be the parts of a link.")
+            raise RequestError("The view must be the parameters of a link.")
     try:
         "".join([*view, *view.values()]).encode()
     except UnicodeEncodeError:  # halves of characters, which no file can hold
-        raise RequestError("Some characters of the link to this view cannot be kept.") from None
+        raise RequestError("Some characters in the link to this view cannot be saved.") from None
     longest = max(map(len, view.values()), default=0)
     if longest > LONGEST_PART or sum(map(len, view.values())) > LONGEST_VIEW:
         raise RequestError("The link to this view is too long for a note.")

@@ -60,7 +60,7 @@ class Noting:
 
     def keep(self, words: Mapping[str, Any], view: dict[str, str], state: Mapping[str, Any]) -> str:
         """Keep a note of what ``state`` asks for; its id. Errors are sentences."""
-        require_allowed(self.allowed, "keep notes")
+        require_allowed(self.allowed, "save notes")
         name, text = read_words(words)
         held = self.server.store.get(state.get("batch"))
         # The picture first: it checks all of the request.

@@ -42,7 +42,7 @@ def animation_routes(animating: Animating) -> list[Route]:
         except RequestError as error:
             return Response(html.escape(str(error)), 404)
         if job.file is None or not job.file.is_file():
-            return Response("This animation is no longer there. Make it again.", 404)
+            return Response("This animation is no longer available. Make it again.", 404)
         headers = {"Cache-Control": "private, no-store"}
         return FileResponse(job.file, media_type=job.type, filename=job.name, headers=headers)
 

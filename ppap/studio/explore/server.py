@@ -252,7 +252,7 @@ class Server:
             own = Shown(Choice("ppap", settings), explorer.gather(held.batch, anchor, settings))
         rival, beside = request.get("rival"), request.get("beside")
         if rival and beside:
-            raise RequestError("Beside PPAP stands a rule or other features, not both.")
+            raise RequestError("Compare PPAP with a rule or with other features, not both.")
         if beside:
             args = (self.store, self._device, held, anchor, beside)
             second, refused = attempt(lambda: gather_beside(*args))

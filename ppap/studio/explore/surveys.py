@@ -221,7 +221,7 @@ class Surveys:
         future = self._submit(survey, held.batch, lambda: survey.watch(who))
         future.result()
         if survey.state != "done":
-            raise survey.error or RequestError("The studio is being closed.")
+            raise survey.error or RequestError("The studio is shutting down.")
         return survey
 
     def leave(self, who: str) -> None:
@@ -242,7 +242,7 @@ class Surveys:
 
     def _begin(self, key: str, batch: Batch, settings: Settings) -> Survey:
         if sum(not one.finished for one in self._under_way.values()) >= MOST_UNDER_WAY:
-            raise RequestError("Too many pages look at every anchor right now. Try again soon.")
+            raise RequestError("Too many pages are measuring every anchor. Try again in a moment.")
         survey = Survey(batch, settings)
         self._under_way[key] = survey
         share = current().share

@@ -70,11 +70,11 @@ def coverage(survey: Survey) -> str:
             return f"All {total:,} patches."
         return (
             f"A sample: {survey.planned:,} of {total:,} patches, every {nth(stride)} row and "
-            "column. The others show their nearest."
+            "column. The others show the value of the nearest one."
         )
     if survey.level:
-        return f"Every {nth(survey.level)} row and column so far; the rest is under way."
-    return "Under way." if survey.state == "running" else "Waiting for another batch."
+        return f"Every {nth(survey.level)} row and column so far; the rest is in progress."
+    return "Measuring." if survey.state == "running" else "Waiting for another batch."
 
 
 def nth(number: int) -> str:

@@ -32,7 +32,7 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "worst": Kind("Worst precision", "precision", False),
     "doubtful": Kind("Lowest cohesion", "cohesion", False),
-    "emptied": Kind("P emptied", "moved", True, "emptied"),
+    "emptied": Kind("P became empty", "moved", True, "emptied"),
     "crossed": Kind("Ψ above Φ", "moved", True, "crossed"),
     "moved": Kind("Moved farthest", "moved", True),
 }
@@ -66,7 +66,7 @@ def _number(raw: Mapping[str, Any], name: str, count: int, what: str) -> int | N
     if value is None:
         return None
     if type(value) is not int or not 0 <= value < count:
-        raise RequestError(f"There is no {what} of that number.")
+        raise RequestError(f"There is no {what} with that number.")
     return value
 
 

@@ -130,7 +130,7 @@ def test_names_that_are_no_text_are_counted(public: Place) -> None:
     os.mkdir(os.fsencode(public.offered) + b"/\xff")  # noqa: PTH102
     reply = public.browse(str(public.offered))
     assert reply["entries"] == []
-    assert "1 name is left out that can be no text" in reply["said"][0]
+    assert "1 entry was left out, because the name is not valid text" in reply["said"][0]
 
 
 HOSTILE: tuple[Callable[[Place], str], ...] = (

@@ -72,8 +72,8 @@ def test_too_many_patches_are_refused_with_what_fits() -> None:
         known.check(wanted(size=2048), 64)
     assert caught.value.field == "size"
     assert str(caught.value) == (
-        "64 images at 2048 px are about 1,048,576 patches; a batch holds at most 250,000. "
-        "What fits: 64 images at 992 px or 15 images at 2048 px."
+        "64 images at 2048 px would make about 1,048,576 patches; a batch holds at most 250,000. "
+        "What would fit: 64 images at 992 px or 15 images at 2048 px."
     )
     for images, size in ((64, 992), (15, 2048)):
         assert not too_much(images, size, by_name("embedded"), PLENTY)
@@ -88,9 +88,9 @@ def test_too_much_memory_is_refused_with_what_fits() -> None:
     assert fitting(5, 448, CNN, free).endswith("or 4 images at 448 px.")
     known = Costs(lambda: round(free / (1 - costs.SPARE)) + 1)
     known.check(wanted(), 4, CNN)
-    with pytest.raises(RequestError, match="What fits"):
+    with pytest.raises(RequestError, match="What would fit"):
         known.check(wanted(), 5, CNN)
-    with pytest.raises(RequestError, match="Close what else"):
+    with pytest.raises(RequestError, match="Close other programs"):
         Costs(lambda: 0).check(wanted(), 1, CNN)
 
 

@@ -20,12 +20,12 @@ TRACEBACK = ["Traceback (most recent call last):", 'File "x.py", line 1', "KeyEr
     [
         ([*LOG, "/data has no split vall."], 2, "/data has no split vall."),
         ([*LOG, "The disk is full."], 1, "The disk is full."),
-        ([*LOG, *TRACEBACK], 1, "It failed because of a fault in the program: KeyError: 'a'"),
-        (LOG, -signal.SIGKILL, "It was killed from outside, most likely because memory ran out."),
-        (LOG, -signal.SIGSEGV, "It was ended from outside (SIGSEGV)."),
-        (LOG, -99, "It was ended from outside (signal 99)."),
-        (LOG, 7, "It ended with the exit status 7."),
-        ([], 1, "It ended with the exit status 1."),
+        ([*LOG, *TRACEBACK], 1, "It failed because of a bug in the program: KeyError: 'a'"),
+        (LOG, -signal.SIGKILL, "It was killed, most likely because the machine ran out of memory."),
+        (LOG, -signal.SIGSEGV, "It was stopped from outside (SIGSEGV)."),
+        (LOG, -99, "It was stopped from outside (signal 99)."),
+        (LOG, 7, "It ended with exit status 7."),
+        ([], 1, "It ended with exit status 1."),
     ],
 )
 def test_the_reason_is_a_sentence_and_no_line_of_the_log(

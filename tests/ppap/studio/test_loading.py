@@ -205,7 +205,7 @@ def test_folders_that_cannot_be_used_are_refused(studio: SmallStudio, tmp_path: 
     circle = tmp_path / "circle"
     circle.symlink_to(circle)
     for folder, part in (
-        ("", "Name a folder"),
+        ("", "Enter a folder"),
         (str(tmp_path / "nowhere"), "There is no folder"),
         (str(file), "There is no folder"),
         ("x" * 4000, "There is no folder"),
@@ -356,7 +356,7 @@ def test_checkpoints_too_come_from_offered_folders_only(
         {"backbone": "../outside.pth"},
     ):
         assert "--images" in public.load(**request)["error"], request
-    assert "Name a file" in public.load(backbone="checkpoint")["error"]
+    assert "Enter the path of a file" in public.load(backbone="checkpoint")["error"]
 
 
 def test_a_name_before_a_file_is_kept_and_the_file_checked(
@@ -526,7 +526,7 @@ def test_a_job_that_fails_says_why_and_leaves_the_store_alone(
     [
         (RuntimeError("secret /srv/path"), "The studio failed (RuntimeError)"),
         (KeyError("secret"), "The studio failed (KeyError)"),
-        (MemoryError(), "more memory than there is"),
+        (MemoryError(), "more memory than is available"),
     ],
 )
 def test_a_fault_is_told_without_its_details(
@@ -612,7 +612,7 @@ def test_jobs_are_forgotten_one_day_and_hold_no_batch(
 ) -> None:
     monkeypatch.setattr(studio.loader._jobs._jobs, "each", 2)
     keys = [studio.loader.start({"size": 224}) for _ in range(3)]
-    with pytest.raises(RequestError, match="no longer known"):
+    with pytest.raises(RequestError, match="has expired"):
         studio.loader.job(keys[0])
     job = studio.loader.job(keys[2])
     wait_until(lambda: job.state == "done")
@@ -624,7 +624,7 @@ def test_jobs_are_forgotten_one_day_and_hold_no_batch(
 
 @pytest.mark.parametrize("key", [None, 5, [], {}, "nothing", True, math.nan])
 def test_an_unknown_job_is_refused(studio: SmallStudio, key: Any) -> None:
-    with pytest.raises(RequestError, match="no longer known"):
+    with pytest.raises(RequestError, match="has expired"):
         studio.loader.job(key)
 
 

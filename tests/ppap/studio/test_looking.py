@@ -128,11 +128,11 @@ def test_bombs_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         thumbnail(bomb)
     wide = tmp_path / "wide.png"
     Image.new("L", (5000, 4000)).save(wide)
-    with pytest.raises(DataError, match="too many pixels for a look"):
+    with pytest.raises(DataError, match="too many pixels to preview"):
         thumbnail(wide)
     # A JPEG of that size is read at an eighth of it.
     Image.new("L", (5000, 4000)).save(tmp_path / "wide.jpg")
     assert thumbnail(tmp_path / "wide.jpg")
     monkeypatch.setattr(module, "MAX_BYTES", 10)
-    with pytest.raises(DataError, match="too large for a look"):
+    with pytest.raises(DataError, match="too large to preview"):
         thumbnail(tmp_path / "wide.jpg")

@@ -75,7 +75,7 @@ def test_folders_may_be_given_several_times(
         (["--images", ""], "--images: there is no folder"),
         (["--images", "~nobody-here/x"], "--images: there is no folder"),
         *(
-            (["--port", port], "is no whole number from 1 to 65535")
+            (["--port", port], "is not a whole number from 1 to 65535")
             for port in ("0", "65536", "-1", "7860.5", "many", "", "9" * 5000, "²")
         ),
         (["--colour", "blue"], "--colour"),
@@ -104,7 +104,7 @@ def test_a_space_names_host_and_port(
     monkeypatch.setenv("GRADIO_SERVER_PORT", "nonsense")
     with pytest.raises(SystemExit):
         main.arguments([])
-    assert "'nonsense' is no whole number" in capsys.readouterr().err
+    assert "'nonsense' is not a whole number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -130,8 +130,8 @@ def test_a_chosen_checkpoint_whose_number_is_gone_is_listed_by_its_own_step(
         ({"run": "rum"}, "There is no run called rum with a checkpoint. Did you mean run?"),
         ({"run": "../run"}, "There is no run called ../run"),
         ({"run": ""}, "Choose a run."),
-        ({"run": 3}, "The run must be a text"),
-        ({"at": 3}, "run keeps no checkpoint of step 3; it keeps those of 2, 4, 5, 6."),
+        ({"run": 3}, "The run must be text"),
+        ({"at": 3}, "run has no checkpoint at step 3; it has checkpoints at 2, 4, 5, 6."),
         ({"at": -1}, "The step must be a whole number"),
         ({"at": "x"}, "The step must be a whole number"),
         ({"output": "logits"}, "The output must be backbone, projection or frozen."),
@@ -297,7 +297,7 @@ def test_features_of_ones_own(studio: SmallStudio) -> None:
     again = studio.load(source="npz", of=bare["batch"])
     assert torch.equal(features_of(studio, again), features_of(studio, bare))
     for refused in ({"like": bare["batch"]}, {"source": "npz", "files": [upload]}):
-        assert "without pictures" in studio.load(**refused, backbone="embedded")["error"]
+        assert "without images" in studio.load(**refused, backbone="embedded")["error"]
 
 
 def test_images_of_one_patch_each_are_shown_and_nothing_is_suggested(studio: SmallStudio) -> None:
@@ -308,7 +308,7 @@ def test_images_of_one_patch_each_are_shown_and_nothing_is_suggested(studio: Sma
     assert "view" in studio.ask("gather", {"batch": batch, "anchor": 0, "settings": settings})
     for aim in ("pure", "complete"):
         refused = studio.ask("suggest", {"batch": batch, "aim": aim})
-        assert "Every image is one patch" in refused["error"]
+        assert "Every image is a single patch" in refused["error"]
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_npz_files_that_are_refused(studio: SmallStudio, data: bytes | None, sai
     job = studio.job(source="npz", npz=str(file))
     assert said in job.error
     assert job.refused["field"] == "npz"
-    assert "Name an NPZ file" in studio.load(source="npz")["error"]
+    assert "Enter the path of an NPZ file" in studio.load(source="npz")["error"]
 
 
 def test_what_a_script_of_this_process_gave(studio: SmallStudio) -> None:
@@ -343,7 +343,7 @@ def test_the_network_behind_a_batch(studio: SmallStudio, trained: Place) -> None
     assert network.info.title == "run, step 2: projection z"
     studio.loader.given["one"] = Own(own_batch(OwnFeatures(OWN["features"])), pictures=False)
     own = studio.store.get(studio.load(source="memory", memory="one")["batch"])
-    with pytest.raises(ValueError, match="no network behind them"):
+    with pytest.raises(ValueError, match="no network to load"):
         studio.loader.backbone_of(own)
 
 

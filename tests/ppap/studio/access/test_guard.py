@@ -187,7 +187,7 @@ def test_a_name_that_is_not_the_studio_s_is_refused(studio: TestClient, method: 
         assert refused.headers["X-PPAP-Refused"] == "host"
     said = studio.get("/config", headers={"Host": "evil.example"}).text
     assert said == (
-        "This studio is not known as evil.example. If it should be, start it with "
+        "This studio does not answer to the name evil.example. To allow it, start the studio with "
         "--allowed-host evil.example."
     )
 

@@ -75,7 +75,7 @@ def test_a_taken_port_is_told_whichever_address_it_is_taken_on(host: str, taken_
         names = {found[4][0] for found in socket.getaddrinfo("localhost", port)}
         if host == "localhost" and taken_by not in names:
             pytest.skip("localhost has one address here")
-        with pytest.raises(CannotListen, match=r"another program already does.*--port") as error:
+        with pytest.raises(CannotListen, match=r"another program is using it.*--port") as error:
             require_free(host, port)
         assert str(error.value).startswith(f"Cannot listen on {host}, port {port}: ")
 
@@ -85,8 +85,8 @@ def test_a_taken_port_is_told_whichever_address_it_is_taken_on(host: str, taken_
     [
         ("192.0.2.1", "that is not an address of this machine"),
         pytest.param("2001:db8::1", "that is not an address of this machine", marks=needs_ipv6),
-        ("no-such-host.invalid", "there is no address of that name"),
-        ("a" * 300, "there is no address of that name"),
+        ("no-such-host.invalid", "that name has no address"),
+        ("a" * 300, "that name has no address"),
     ],
 )
 def test_an_address_that_is_not_here_is_told(host: str, said: str) -> None:
@@ -103,8 +103,8 @@ def test_a_free_port_stays_free() -> None:
 @pytest.mark.parametrize(
     ("number", "port", "said"),
     [
-        (errno.EACCES, 80, "only the administrator may use port 80. Choose one from 1024 on"),
-        (errno.EACCES, 8080, "this user may not. Choose another port"),
+        (errno.EACCES, 80, "only an administrator may use it. Choose one from 1024 on"),
+        (errno.EACCES, 8080, "this user is not allowed to. Choose another port"),
         (errno.EAFNOSUPPORT, 8080, "this machine has no IPv6"),
         (errno.EMFILE, 8080, "Too many open files"),
     ],
@@ -118,7 +118,7 @@ def test_a_permission_that_is_missing_reaches_the_person(monkeypatch: pytest.Mon
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(listening, "_bound", refused)
-    with pytest.raises(CannotListen, match="only the administrator may use port 80"):
+    with pytest.raises(CannotListen, match="only an administrator may use it"):
         require_free("127.0.0.1", 80)
 
 

@@ -258,7 +258,7 @@ def test_one_job_at_a_time_and_only_its_user_is_told_which(tmp_path: Path) -> No
         assert jobs.told()
     with asking(BOB):
         assert jobs.told() is None
-        with pytest.raises(RequestError, match=r"^Another user's job is under way") as error:
+        with pytest.raises(RequestError, match=r"^Another user's job is running") as error:
             jobs.begin(lambda: made, lambda job: job.title)
         assert "secret" not in str(error.value)
         jobs.cancel()

@@ -103,7 +103,7 @@ def test_the_file_is_read_again_when_it_changes(file: Path) -> None:
     "name", ["", "a:b", "a b", "-a", "a" * 65, "a\nb:c", "ä b", "a/b", "\ud800"]
 )
 def test_what_cannot_be_a_name_is_refused(file: Path, name: str) -> None:
-    with pytest.raises(AuthFileError, match="cannot be a user's name"):
+    with pytest.raises(AuthFileError, match="is not a valid user name"):
         add_user(file, name, "x")
     assert not file.exists()
 
@@ -129,7 +129,7 @@ def test_usual_names_are_none_the_less_names(file: Path, name: str) -> None:
 )
 def test_a_wrong_line_is_named_and_not_shown(file: Path, line: str) -> None:
     file.write_text(f"# users\n{line}\n")
-    with pytest.raises(AuthFileError, match=r"^Line 2 of .* is not a user: make users") as error:
+    with pytest.raises(AuthFileError, match=r"^Line 2 of .* is not a user: add users") as error:
         Passwords(file)
     assert "secret" not in str(error.value)
 
@@ -137,7 +137,7 @@ def test_a_wrong_line_is_named_and_not_shown(file: Path, line: str) -> None:
 def test_a_name_stands_once(file: Path) -> None:
     add_user(file, "ada", "x")
     file.write_text(file.read_text() * 2)
-    with pytest.raises(AuthFileError, match=r"Line 2 of .* names ada a second time"):
+    with pytest.raises(AuthFileError, match=r"Line 2 of .* lists ada a second time"):
         Passwords(file)
 
 
@@ -150,7 +150,7 @@ def test_a_file_that_is_not_there_or_names_nobody(file: Path, tmp_path: Path) ->
     with pytest.raises(AuthFileError, match="is not a text file"):
         Passwords(file)
     file.write_text("# nobody yet\n")
-    with pytest.raises(AuthFileError, match="names nobody: add somebody with"):
+    with pytest.raises(AuthFileError, match="lists no users: add one with"):
         Passwords(file)
 
 
@@ -185,14 +185,14 @@ def test_the_command_makes_a_user_and_says_so(file: Path) -> None:
         )
 
     done = run(str(file), "ada", typed="short\n")
-    assert (done.returncode, done.stdout) == (0, f"ada may log in ({file}).\n")
-    assert "Fewer than 8 characters are easily guessed." in done.stderr
+    assert (done.returncode, done.stdout) == (0, f"ada can now log in ({file}).\n")
+    assert "A password of fewer than 8 characters is easy to guess." in done.stderr
     done = run(str(file), "ada", typed="long enough\n")
-    assert (done.stdout, done.stderr) == (f"ada has another password ({file}).\n", "")
+    assert (done.stdout, done.stderr) == (f"ada has a new password ({file}).\n", "")
     assert Passwords(file).check("ada", "long enough")
     for words, typed, said in (
         ((str(file), "bob"), "\n", "The password is empty"),
-        ((str(file), "b b"), "x\n", "'b b' cannot be a user's name"),
+        ((str(file), "b b"), "x\n", "'b b' is not a valid user name"),
         ((f"{file}/x", "bob"), "x\n", "cannot be"),
     ):
         done = run(*words, typed=typed)

@@ -287,7 +287,7 @@ def test_studies_and_evaluations_under_way_are_their_user_s(
     assert bob.ask("study.status")["current"] is None
     assert bob.ask("study.cancel")["current"] is None
     refused = bob.ask("study.start", small)
-    assert refused.get("error") == "Another user's job is under way. Wait until it has ended."
+    assert refused.get("error") == "Another user's job is running. Wait until it has finished."
     assert owner_of(runs / ".studies" / key) == "ada"
     assert ada.ask("study.status")["current"]["key"] == key
     ada.ask("study.cancel")

@@ -167,7 +167,7 @@ def test_without_an_encoder_there_is_no_film(
     monkeypatch.setattr(animation, "encoder", lambda: None)
     monkeypatch.setattr(jobs, "encoder", lambda: None)
     assert animating.animation_formats(None) == {"formats": ["webp", "gif"]}
-    with pytest.raises(RequestError, match="install ffmpeg"):
+    with pytest.raises(RequestError, match="needs ffmpeg"):
         animating.make({**request_of, "format": "mp4"}, silent)
 
 
@@ -185,8 +185,8 @@ def test_a_page_follows_it_to_its_file(animating: Animating, request_of: dict[st
     with asking(Visitor(user="bob")):
         key = animating.animate(request_of)["job"]
     with asking(Visitor(user="ada")):
-        assert "no longer known" in animating.animation(key)["error"]
-        assert "no longer known" in animating.cancel_animation(key)["error"]
+        assert "no longer available" in animating.animation(key)["error"]
+        assert "no longer available" in animating.cancel_animation(key)["error"]
 
 
 def test_it_can_be_cancelled_and_a_newer_one_ends_it(

@@ -456,7 +456,7 @@ def test_the_second_map_waits_for_the_first_and_starts_from_it(
     reply = maps.map_beside({**request, "have": "pca"})
     assert (reply["version"], reply["finished"]) == ("umap", True)
     assert points_of(reply).tolist() == service.points[key].tolist()
-    assert "starts from the first map" in reply["text"]
+    assert "started from the first map" in reply["text"]
 
 
 def test_the_same_features_share_one_map(studio: SmallStudio, two: dict[str, Any]) -> None:
@@ -570,6 +570,6 @@ def test_smaller_patches_of_the_same_images_are_refused_where_they_are_too_many(
     first = studio.load()["batch"]
     monkeypatch.setattr(costs, "MOST_PATCHES", 1000)
     refused = studio.load(like=first, backbone="tiny14")
-    assert "6 images at 224 px are about 1,536 patches" in refused["error"]
+    assert "6 images at 224 px would make about 1,536 patches" in refused["error"]
     monkeypatch.setattr(costs, "MOST_PATCHES", 1536)
     assert "error" not in studio.load(like=first, backbone="tiny14")

@@ -48,7 +48,7 @@ def test_after_a_batch_its_backbone_s_seconds_and_patches_are_known(studio: Smal
 
 def test_what_would_be_refused_is_said_and_refused(studio: SmallStudio) -> None:
     (cost,) = asked(studio, images=64, sizes=[2048])
-    assert "What fits: 64 images at" in cost["refused"]
+    assert "What would fit: 64 images at" in cost["refused"]
     studio.loader.costs = Costs(lambda: 10**6)
     reply = studio.load(source="files", files=[studio.upload("a.png")])
     assert "of memory" in reply["error"]
@@ -129,7 +129,7 @@ def test_loading_can_be_cancelled(studio: SmallStudio, monkeypatch: pytest.Monke
 def test_what_is_unknown_or_done_cannot_be_cancelled(studio: SmallStudio) -> None:
     unknown: tuple[Any, ...] = (None, 5, "x", {}, ["x"])
     for job in unknown:
-        assert "no longer known" in studio.ask("cancel", job)["error"]
+        assert "has expired" in studio.ask("cancel", job)["error"]
     done = studio.ask("load", {"size": 224})["job"]
     wait_until(lambda: studio.loader.job(done).state == "done")
     assert studio.ask("cancel", done) == {}

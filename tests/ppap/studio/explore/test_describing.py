@@ -198,7 +198,7 @@ def test_a_vit_without_a_class_token_looks_from_the_anchor_only(
     attends = vit.batch.attends._replace(class_token=False)
     bare = studio.store.add(replace(vit.batch, attends=attends), vit.recipe)
     reply = describe(studio, bare, "attention", **{"from": "class"})
-    assert (reply["field"], reply["error"][:28]) == ("from", "This ViT has no class token:")
+    assert (reply["field"], reply["error"][:28]) == ("from", "This ViT has no class token.")
     assert "levels" in describe(studio, bare, "attention", **{"from": "anchor", "anchor": 7})
 
 

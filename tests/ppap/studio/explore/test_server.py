@@ -309,7 +309,7 @@ def test_the_map_is_pca_first_and_umap_when_it_is_ready(
     first = studio.ask("map", {**shown, "have": None})
     assert (first["version"], first["finished"], first["share"]) == ("pca", False, 0.0)
     np.testing.assert_allclose(points_of(first), pca_map(batch.features.numpy()), atol=1e-6)
-    assert "Until then this is a PCA map" in first["text"]
+    assert "A PCA map is shown until then" in first["text"]
     studio.maps.said = MapStatus("fitting", 0.4, 3.0)
     second = studio.ask("map", {**shown, "have": "pca"})
     assert (second["share"], second["xy"]) == (0.4, None)

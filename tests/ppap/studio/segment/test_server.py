@@ -325,8 +325,8 @@ def test_refusals_are_sentences(place: Place, trained: Path, tmp_path: Path) -> 
     outside = {"path": str(draw(tmp_path / "secret.png", 1)), "name": "secret.png"}
     cases: list[tuple[dict[str, Any], str]] = [
         ({"source": "web"}, "samples, files or folder"),
-        ({"source": "folder"}, "Name a folder"),
-        ({"source": "folder", "folder": 5}, "path must be a text"),
+        ({"source": "folder"}, "Enter a folder"),
+        ({"source": "folder", "folder": 5}, "path must be text"),
         ({"source": "folder", "folder": str(tmp_path / "none")}, "There is no folder"),
         ({"files": []}, "Choose at least one image"),
         ({"files": [outside]}, "was not uploaded"),
