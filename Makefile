@@ -36,7 +36,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python -m tests.benchmarks
 
 docs: $(VENV)/installed-docs
-	$(BIN)/python -m sphinx -q -W --keep-going -c docs . site
+	$(BIN)/python -m sphinx -q -E -W --keep-going -c docs . site
 	@echo "Open site/docs/index.html in a browser."
 
 install: $(VENV)/installed
