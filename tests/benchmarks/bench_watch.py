@@ -1,16 +1,21 @@
 """What it costs to watch runs: 20 of 100,000 points each, all of them drawn, in a real browser.
 
-Run from the project's folder: ``python -m tests.benchmarks.bench_watch``. Processor time of the
-studio and of the browser, and bytes on the network, while the page is only looked at: first with
-nothing under way, then with one run that logs twice a second.
+Run from the project's folder: ``python -m tests.benchmarks.bench_watch``. First how long it takes
+until all curves are drawn in a studio that has just been started; with ``--before``, also in one that
+reads the numbers as it did before, line by line. Then processor time of the studio and of the browser,
+and bytes on the network, while the page is only looked at: with nothing under way, and with one run
+that logs twice a second. Processor time is told beside the clock's, since other programs may run.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,12 +23,12 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.driver import chromium, open_page, studio, until
+from tests.browser.driver import ROOT, chromium, open_page, served, studio, until
 from trainers.recipes import find
 from trainers.runs.folder import Run, process_identity
 
 RUNS, POINTS = 20, 100_000
-SECONDS = 30.0
+SECONDS = 20.0
 EVERY = 0.5
 NAMES = ("loss", "precision", "positives", "ambiguous", "negatives", "cluster_loss", "linear_loss")
 TICK = os.sysconf("SC_CLK_TCK")
@@ -36,16 +41,18 @@ def line(step: int) -> str:
 
 
 def make_runs(root: Path) -> list[Run]:
-    """The runs' folders; the metrics are one file, copied."""
-    text = "".join(line(step) for step in range(1, POINTS + 1))
+    """The runs' folders; the metrics are one file under many names, but for the first run's."""
+    file = root / "metrics"
+    file.write_text("".join(line(step) for step in range(1, POINTS + 1)), encoding="utf-8")
     made = []
     for index in range(RUNS):
         run = Run(root / f"run-{index:02}")
         run.folder.mkdir(parents=True)
         run.write_config(find("samples").config)
-        run.metrics_file.write_text(text, encoding="utf-8")
+        (os.link if index else shutil.copyfile)(file, run.metrics_file)
         run.write_state("finished", step=POINTS, steps=POINTS)
         made.append(run)
+    file.unlink()
     return made
 
 
@@ -88,6 +95,13 @@ def processor_seconds(pids: list[int]) -> float:
     return total / TICK
 
 
+def families(server: int) -> tuple[list[int], list[int]]:
+    """The processes of a studio, and those of the browser."""
+    servers = descendants(server)
+    others = [pid for pid in descendants(os.getpid()) if pid not in servers and pid != os.getpid()]
+    return servers, others
+
+
 def watch(page: Page, server: int, what: str) -> None:
     """Print what the page costs while it is looked at."""
     received = 0
@@ -99,10 +113,7 @@ def watch(page: Page, server: int, what: str) -> None:
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     session.on("Network.dataReceived", count)
-    servers = descendants(server)
-    browsers = [
-        pid for pid in descendants(os.getpid()) if pid not in servers and pid != os.getpid()
-    ]
+    servers, browsers = families(server)
     before = processor_seconds(servers), processor_seconds(browsers)
     began = time.perf_counter()
     page.wait_for_timeout(1000 * SECONDS)
@@ -117,35 +128,59 @@ def watch(page: Page, server: int, what: str) -> None:
     )
 
 
+# Whether every run's curve of the loss is on the page's canvas, to its end.
+ALL_DRAWN = """
+(n) => {
+  const { curves } = document.querySelector('#train').train.charts.charts[0];
+  return curves?.length === RUNS && curves.every(({ x }) => x.at(-1) > 0.99 * n);
+}
+""".replace("RUNS", str(RUNS))
+
+
+def draw_all(page: Page, server: int, what: str) -> None:
+    """Tick all runs, and print how long it takes until their curves are drawn."""
+    page.get_by_role("tab", name="Train").click()
+    page.wait_for_selector("#train .runs [data-run] input")
+    page.wait_for_timeout(3_000)  # until the form has its estimate
+    servers, browsers = families(server)
+    before = processor_seconds(servers), processor_seconds(browsers)
+    began = time.perf_counter()
+    page.evaluate(
+        "() => document.querySelectorAll('#train .runs [data-run] input:enabled:not(:checked)')"
+        ".forEach((tick) => tick.click())"
+    )
+    until(page, ALL_DRAWN, arg=POINTS, timeout=180_000)
+    wall = time.perf_counter() - began
+    after = processor_seconds(servers), processor_seconds(browsers)
+    studio_time, browser_time = (b - a for a, b in zip(before, after, strict=True))
+    print(
+        f"{what:28} all {RUNS} runs drawn after {wall:.1f} s: processor time {studio_time:.1f} s in "
+        f"the studio, {browser_time:.1f} s in the browser (load {os.getloadavg()[0]:.1f})",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Measure and print."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        sync_playwright() as playwright,
-        studio(["--runs", folder]) as running,
-    ):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--before", action="store_true", help="also as it was read before")
+    before = parser.parse_args().before
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         runs = make_runs(Path(folder))
-        page = open_page(chromium(playwright), running.url)
-        page.get_by_role("tab", name="Train").click()
-        page.wait_for_selector("#train .runs li")
-        began = time.perf_counter()
-        for tick in page.locator("#train .runs li input").all():
-            tick.check()
-        until(
-            page,
-            "(n) => [...document.querySelector('#train').train.followed.values()]"
-            ".filter((run) => run.series.step?.loss?.x.at(-1) > 0.99 * n).length === 20",
-            arg=POINTS,
-            timeout=120_000,
-        )
-        print(f"all {RUNS} runs drawn after {time.perf_counter() - began:.1f} s", flush=True)
-        page.wait_for_timeout(15_000)  # until nothing of the start goes on
-        watch(page, running.process.pid, "nothing under way")
-        logging = Logging(runs[0])
-        logging.start()
-        page.wait_for_timeout(5_000)
-        watch(page, running.process.pid, "one run logs twice a second")
-        logging.ended.set()
+        if before:
+            command = [sys.executable, "-m", "tests.benchmarks.watch_before", "--runs", folder]
+            with served(command, cwd=ROOT) as running, chromium(playwright) as browser:
+                draw_all(open_page(browser, running.url), running.process.pid, "line by line")
+        with studio(["--runs", folder]) as running, chromium(playwright) as browser:
+            page = open_page(browser, running.url)
+            draw_all(page, running.process.pid, "by columns")
+            page.wait_for_timeout(15_000)  # until nothing of the start goes on
+            watch(page, running.process.pid, "nothing under way")
+            logging = Logging(runs[0])
+            logging.start()
+            page.wait_for_timeout(5_000)
+            watch(page, running.process.pid, "one run logs twice a second")
+            logging.ended.set()
 
 
 if __name__ == "__main__":

@@ -16,17 +16,20 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainers.runs.launch import CONSOLE
 from trainers.runs.lines import KINDS, parse
-from trainers.runs.table import Curve, Table
+from trainers.runs.table import Table
 
 METRICS = "metrics.jsonl"
 # Bytes of metrics parsed at a time, and of log sent at a time.
 METRICS_BYTES, LOG_BYTES = 4 * 2**20, 32 * 2**10
+# Threads that read runs of which there is more to read than so many bytes.
+READERS, LITTLE = 2, 2**20
 # For how long a call goes on reading one run's metrics.
 READING_SECONDS = 0.1
 # Of a log, that much is searched, and that many lines are found.
@@ -56,14 +59,19 @@ class Tables(NamedTuple):
     """Its number; 0 where there is none."""
     kinds: Mapping[str, Table]
 
-    def rows(self) -> dict[str, int]:
-        """How many there are, by kind."""
-        return {kind: table.count for kind, table in self.kinds.items()}
-
-    def since(self, cursor: Cursor) -> dict[str, dict[str, Curve]]:
-        """All curves after the cursor's rows, by kind and name; kinds without news left out."""
-        found = {kind: table.since(getattr(cursor, kind)) for kind, table in self.kinds.items()}
-        return {kind: curves for kind, curves in found.items() if curves}
+    def news(self, cursor: Cursor) -> dict[str, Any]:
+        """All curves after the cursor's rows, as ``Watching.changes`` tells them."""
+        rows = {kind: table.count for kind, table in self.kinds.items()}
+        ahead = any(getattr(cursor, kind) > count for kind, count in rows.items())
+        reset = cursor.file != self.file or ahead
+        after = Cursor() if reset else cursor
+        found = {kind: table.since(getattr(after, kind)) for kind, table in self.kinds.items()}
+        return {
+            "more": False,
+            "reset": reset,
+            "series": {kind: curves for kind, curves in found.items() if curves},
+            "cursor": Cursor(self.file, **rows),
+        }
 
 
 class Series:
@@ -92,6 +100,13 @@ class Series:
                 more = self._read_part(path)
             if not more or time.monotonic() >= until:
                 return more
+
+    def behind(self, path: Path) -> bool:
+        """Whether there is more than a little to read."""
+        try:
+            return path.stat().st_size - self._offset > LITTLE
+        except OSError:
+            return False
 
     def now(self) -> Tables:
         """What has been read so far."""
@@ -142,29 +157,44 @@ class Watching:
             cursor: how far the one who asks has read.
             log: whether the log and the pictures are wanted, too.
             until: when to leave the rest of the numbers for the next call, of ``time.monotonic``;
-                None: after READING_SECONDS.
+                None: after READING_SECONDS. A little is read at any time.
 
         Returns:
             ``cursor`` for the next call; ``reset``: forget what came before; ``series`` by kind and
             name, ``{x, y}`` each, and ``m`` where points are left out: the mean of the stretch that
-            each point stands for; ``more``: ask again at once; ``log``: new text, ``gap`` where
-            some of it was left out; ``pictures``: steps and images of all predictions.
+            each point stands for; ``more``: there are no series yet, ask again at once; ``log``:
+            new text, ``gap`` where some of it was left out; ``pictures``: steps and images of all
+            predictions.
         """
         series = self._series(folder)
         until = time.monotonic() + READING_SECONDS if until is None else until
-        more = series.read(folder / METRICS, until)
-        tables = series.now()
-        rows = tables.rows()
-        ahead = any(getattr(cursor, kind) > count for kind, count in rows.items())
-        reset = cursor.file != tables.file or ahead
-        found = tables.since(Cursor() if reset else cursor)
-        reply: dict[str, Any] = {"reset": reset, "series": found, "more": more}
+        file = folder / METRICS
+        more = (time.monotonic() >= until and series.behind(file)) or series.read(file, until)
+        reply: dict[str, Any] = {"more": True, "reset": False, "series": {}, "cursor": cursor}
+        # What is half read would be thinned again and again, to many times the points.
+        if not more:
+            reply = series.now().news(cursor)
         at = cursor.log
         if log:
             part = log_part(folder, cursor.log)
             at = part.offset
             reply |= {"log": part.text, "gap": part.gap, "pictures": pictures(folder)}
-        return {**reply, "cursor": Cursor(tables.file, **rows, log=at)._asdict()}
+        return {**reply, "cursor": reply["cursor"]._replace(log=at)._asdict()}
+
+    def read(self, folders: Iterable[Path], until: float) -> None:
+        """Of runs of which there is much to read, read a part each, and more while there is time.
+
+        Several are read at once: numpy lets other threads work meanwhile.
+
+        Args:
+            folders: the runs'.
+            until: as for ``changes``.
+        """
+        files = [(self._series(folder), folder / METRICS) for folder in folders]
+        behind = [(series, file) for series, file in files if series.behind(file)]
+        if behind:
+            with ThreadPoolExecutor(READERS) as readers:
+                list(readers.map(lambda one: one[0].read(one[1], until), behind))
 
     def between(self, folder: Path, first: float, last: float) -> dict[str, Any]:
         """A run's numbers from one step to another, as finely as a reply holds them.

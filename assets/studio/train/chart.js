@@ -146,6 +146,7 @@ export class Chart {
   /** Nothing of it is in sight. */
   clear(width, height) {
     cleared(this.over, width, height);
+    this.marked = false;
     this.readout.hidden = true;
     this.value.replaceChildren("–");
   }
@@ -211,10 +212,12 @@ export class Chart {
   showCursor() {
     if (!this.drawn) return;
     const { at, pointed } = this.charts;
-    const context = cleared(this.over, this.canvas.clientWidth, this.canvas.clientHeight);
     const points = this.curves.map((curve) => ({ ...curve, point: at === null ? curve.x.length - 1 : nearest(curve.x, at) }));
     this.say(points, at);
     this.readout.hidden = at === null || pointed !== this;
+    if (at === null && !this.marked) return; // most of the time nobody points at anything
+    this.marked = at !== null;
+    const context = cleared(this.over, this.canvas.clientWidth, this.canvas.clientHeight);
     if (at === null) return;
     Object.assign(context, { strokeStyle: this.colours.ink, globalAlpha: 0.6, lineWidth: 1 });
     const x = Math.round(this.px(at)) + 0.5;
@@ -263,9 +266,13 @@ export class Chart {
 /** A canvas of the size it has on screen, empty. */
 function cleared(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
+  const size = [width, height].map((side) => Math.round(side * ratio));
   const context = canvas.getContext("2d");
+  if (canvas.width === size[0] && canvas.height === size[1]) {
+    context.reset(); // cheaper than new memory
+  } else {
+    [canvas.width, canvas.height] = size;
+  }
   context.scale(ratio, ratio);
   return context;
 }

@@ -208,7 +208,7 @@ class Train {
     this.lastDrawn = JSON.stringify(drawn);
     for (const { name } of drawn) this.followed.get(name).dirty = false;
     const followed = drawn.map((run) => ({ ...run, series: this.followed.get(run.name).series, file: this.followed.get(run.name).cursor?.file }));
-    this.pace.draw(() => this.charts.setRuns(followed));
+    this.pace.draw(drawn.length, () => this.charts.setRuns(followed));
   }
 
   /** Show in a while what has come; the next look may be further off. */

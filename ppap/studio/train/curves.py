@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from ppap.settings import SettingError
 from ppap.studio.requests import RequestError
+from trainers.launching.runner import Runner
 
 # For how long one call reads the metrics of all runs that are watched.
 READING_SECONDS = 0.4
+
+
+def read_ahead(runner: Runner, watched: Iterable[Mapping[str, Any]], until: float) -> None:
+    """Read the metrics of the runs that are watched, several at a time; unknown names are left out.
+
+    Args:
+        runner: the runs.
+        watched: ``{name}`` each, untrusted.
+        until: of ``time.monotonic``; a part of each is read even later.
+    """
+    folders = []
+    for one in watched:
+        with contextlib.suppress(SettingError):
+            folders.append(runner.folder(one.get("name")))
+    runner.watching.read(folders, until)
 
 
 def read_range(first: object, last: object) -> tuple[float, float]:

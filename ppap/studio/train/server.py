@@ -21,7 +21,7 @@ from ppap.studio.networks import Networks
 from ppap.studio.requests import CLOSED, LONGEST_TEXT, RequestError, mapping, refusal
 from ppap.studio.sources import Sources
 from ppap.studio.train.arranging import ArrangingCalls
-from ppap.studio.train.curves import READING_SECONDS, read_range
+from ppap.studio.train.curves import READING_SECONDS, read_ahead, read_range
 from ppap.studio.train.listing import Listing
 from ppap.studio.train.lists import training_lists
 from ppap.studio.train.sample import SampleRun
@@ -134,7 +134,9 @@ class Training:
         news = self.listing.news(self.runner, request.get("known"), partly=partly)
         changes = {}
         until = time.monotonic() + READING_SECONDS
-        for one in map(mapping, wanted):
+        watched = [mapping(one) for one in wanted]
+        read_ahead(self.runner, watched, until)
+        for one in watched:
             try:
                 changes[str(one.get("name"))] = self.changes(
                     one.get("name"), one.get("cursor"), log=bool(one.get("log")), until=until
