@@ -50,6 +50,7 @@ TRAINERS = (
     "processes",
     "locks",
     "several",
+    "tracking",
     "slurm",
     "config",
     "rules",

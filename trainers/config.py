@@ -18,6 +18,7 @@ from ppap.protocol import NAMES, Protocol
 from ppap.rivals import RULES
 from ppap.settings import RANGES, SettingError, Settings, excerpt
 from trainers.several import check_devices
+from trainers.tracking.asked import FORMER, PROJECT, check_project, current
 
 # Beside the rules that give patch sets: nothing trained but the probes, and STEGO's loss.
 FROZEN, STEGO = "frozen", "stego"
@@ -280,7 +281,15 @@ class Config:
         least=0,
         most=100,
     )
-    tensorboard: bool = setting(False, "Write TensorBoard files, too.")
+    track: str = setting(
+        "",
+        "Tell other tools of the run: tensorboard, wandb, trackio, with commas between. They write "
+        "here and send nothing, unless it says wandb:online or trackio:OWNER/SPACE "
+        "(docs/trackers.md).",
+    )
+    track_project: str = setting(
+        PROJECT, "The project that W&B and trackio file the run under; ENTITY/NAME for a W&B team."
+    )
     seed: int = setting(0, "Decides everything that is left to chance.", least=0, most=2**31 - 1)
 
     def __post_init__(self) -> None:
@@ -299,6 +308,7 @@ class Config:
                 f"validate_every is 0, but selection={self.selection} chooses by validations.",
             )
         check_devices(self.device, self.devices)
+        check_project(self.track, self.track_project)
         self._check_protocol()
 
     def _check_protocol(self) -> None:
@@ -345,6 +355,7 @@ class Config:
 
     def with_(self, changes: Mapping[str, Any]) -> Config:
         """The same with other values; SettingError for a name that does not exist."""
+        changes = current(changes)
         for name in changes:
             if name not in KIND:
                 raise unknown(name)
@@ -431,12 +442,12 @@ def parse_changes(given: Iterable[str]) -> dict[str, str]:
             raise SettingError(
                 excerpt(text), f"{excerpt(text)!r} is no setting: write key=value, as in phi0=0.6."
             )
-        if name not in KIND:
+        if name not in KIND and name != FORMER:
             raise unknown(name)
         if name in changes:
             raise SettingError(name, f"{name} is given twice.")
         changes[name] = value.strip()
-    return changes
+    return current(changes)
 
 
 def to_json(config: Config) -> str:

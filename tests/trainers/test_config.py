@@ -242,6 +242,10 @@ def other() -> Config:
             changes[name] = next(c for c in reversed(allowed.choices) if c != usual)
         elif name == "devices":
             changes[name] = "0,2"
+        elif name == "track":
+            changes[name] = "tensorboard,wandb:online"
+        elif name == "track_project":
+            changes[name] = "team/other"
         elif kind is bool:
             changes[name] = not usual
         elif kind is str:

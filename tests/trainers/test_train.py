@@ -27,7 +27,6 @@ from trainers import train
 from trainers.command import default_cache
 from trainers.config import KIND, Config
 from trainers.recipes import names
-from trainers.runs import boards
 from trainers.runs.folder import REPORTED, Run, locked
 from trainers.runs.metrics import read_metrics
 from trainers.train import parser
@@ -270,18 +269,18 @@ def test_bad_files_are_told_before_anything_runs(place: Place, said: Said, tmp_p
 def test_what_is_needed_later_is_looked_for_now(
     place: Place, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing() -> None:
-        raise SettingError("tensorboard", "TensorBoard is not installed.")
+    def missing(track: str) -> None:
+        if track:
+            raise SettingError("track", "TensorBoard is not installed.")
 
     monkeypatch.setattr(crf, "why_unavailable", lambda: "CRF is not available.")
-    monkeypatch.setattr(arguments, "require_tensorboard", missing)
+    monkeypatch.setattr(arguments, "require_trackers", missing)
     given = [word for word in words(place, crf=True) if word != "--no-report"]
     line = refused(given, said)
     assert line == "CRF is not available. For a report without it, set crf=false."
-    assert refused(words(place, tensorboard=True), said) == "TensorBoard is not installed."
+    assert refused(words(place, track="tensorboard"), said) == "TensorBoard is not installed."
     assert not (place.root / "run").exists()
     assert train.main(words(place, crf=True)) == 0  # without a report there is no need
-    assert boards.require_tensorboard is not missing
 
 
 # --- a run

@@ -11,6 +11,7 @@ from trainers.engines.devices import Share, wanted
 from trainers.launching.cluster import DEVICE, options_of
 from trainers.launching.orders import Order, plain_text, read_place, sent_to
 from trainers.slurm.options import Options
+from trainers.tracking.asked import current
 from trainers.training.resuming import CHANGEABLE
 
 # Of a run's settings, those that decide where it can run.
@@ -68,7 +69,7 @@ def goes_on(
 def settings_changed(changes: Mapping[str, object]) -> dict[str, str]:
     """Settings as texts; SettingError where one cannot change in the middle of a run."""
     found = {}
-    for name, value in changes.items():
+    for name, value in current(changes).items():
         if name not in CHANGEABLE:
             raise SettingError(
                 excerpt(name),

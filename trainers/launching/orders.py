@@ -22,6 +22,7 @@ from trainers.rules import reads
 from trainers.several import ALL, read_devices
 from trainers.slurm.line import HERE, SLURM
 from trainers.slurm.options import Options, read_defaults, why_absent
+from trainers.tracking.asked import current, require_trackers
 from trainers.training.splits import SAMPLES
 
 # No folder but the runs' own can be meant, and no option of a command.
@@ -113,7 +114,8 @@ def settings_errors(base: Config, changes: Mapping[str, object]) -> dict[str, st
             errors[excerpt(name)] = str(error)
     if not errors:
         try:
-            base.with_({name: plain_text(name, value) for name, value in changes.items()})
+            texts = {name: plain_text(name, value) for name, value in changes.items()}
+            require_trackers(base.with_(texts).track)
         except SettingError as error:
             errors[error.field] = str(error)
     return errors
@@ -143,6 +145,7 @@ def read_order(
     given = raw.get("settings") or {}
     if not isinstance(given, Mapping):
         return None, {"settings": "The settings must be an object with named fields."}
+    given = current(given)
     errors |= settings_errors(recipe.config, given)
     config = recipe.config
     if not set(errors) - {"name"}:

@@ -29,6 +29,7 @@ from trainers.config import Config, read_config, to_json
 from trainers.locks import mark_of, owner_of, try_lock
 from trainers.processes import process_started
 from trainers.runs.values import read_json
+from trainers.tracking.asked import current
 
 State = Literal["running", "stopped", "finished", "failed"]
 # What ``state.json`` goes on saying until it is said anew.
@@ -108,7 +109,7 @@ class Run:
             raise RunError(f"{self.config_file} cannot be read: {error}.") from None
         if not isinstance(raw, dict):
             raise RunError(f"{self.config_file} does not hold a configuration.")
-        return raw
+        return current(raw)
 
     def state(self) -> dict[str, Any]:
         """What ``state.json`` says; empty where there is none, or it is damaged."""

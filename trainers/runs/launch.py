@@ -18,6 +18,7 @@ from ppap.writing import writing
 from trainers.processes import LARGEST_PID, Identity
 from trainers.runs.values import number, read_json, text, texts, whole
 from trainers.slurm.jobs import Job
+from trainers.tracking.asked import current
 
 Value = TypeVar("Value")
 
@@ -179,7 +180,7 @@ def _about(value: object) -> dict[str, Any]:
     return {
         "recipe": _sure(text(value.get("recipe"))),
         "data": _optional(value.get("data"), text),
-        "settings": _sure(texts(value.get("settings"))),
+        "settings": current(_sure(texts(value.get("settings")))),
         "config": config,
         **({"slurm": value["slurm"]} if isinstance(value.get("slurm"), dict) else {}),
     }

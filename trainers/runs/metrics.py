@@ -9,25 +9,24 @@ import logging
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ppap.writing import writing
-from trainers.runs.boards import Board
 from trainers.runs.folder import Run, finite
 
 
 class Metrics:
     """Numbers by step, appended to ``metrics.jsonl``; flushed line by line."""
 
-    def __init__(
-        self, run: Run, *, from_step: int, validated: bool = True, tensorboard: bool = False
-    ) -> None:
+    def __init__(self, run: Run, *, from_step: int, validated: bool = True) -> None:
         """Go on after ``from_step``: later lines are cut off, since their steps come again.
 
         So is that step's validation, unless it is ``validated`` already.
         """
-        self.board = Board(run.folder / "tensorboard", from_step=from_step) if tensorboard else None
+        self.tell: Callable[[str, int, dict[str, Any]], None] | None = None
+        """Whoever else is told of each line."""
         self.file = run.metrics_file
         if self.file.exists():
             kept = cut(self.file.read_bytes(), from_step, validated=validated)
@@ -54,14 +53,16 @@ class Metrics:
             with contextlib.suppress(OSError):
                 os.ftruncate(self.stream.fileno(), end)
             raise
-        if self.board is not None:
-            self.board.write(kind, step, numbers)
+        if self.tell is not None:
+            self.tell(kind, step, record)
+
+    def size(self) -> int:
+        """Bytes of all lines so far."""
+        return os.fstat(self.stream.fileno()).st_size
 
     def close(self) -> None:
         """Close the file."""
         self.stream.close()
-        if self.board is not None:
-            self.board.close()
 
 
 class Cut(NamedTuple):

@@ -21,6 +21,7 @@ from trainers.runs.folder import LAST, REPORTED, Run
 from trainers.runs.launch import CONSOLE, LAUNCH, Launch, read_launch, trainer_of
 from trainers.runs.values import number, read_json, text, whole
 from trainers.slurm.jobs import AS_STOPPED, ENDS, Job
+from trainers.tracking.asked import current
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running", "stopping")
@@ -131,7 +132,7 @@ class Reading:
 def sound_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The settings among some values that exist, each inside its limits."""
     sound = {}
-    for name, value in raw.items():
+    for name, value in current(raw).items():
         if name in KIND:
             with contextlib.suppress(SettingError):
                 sound[name] = checked(name, value, KIND[name], limits(name))

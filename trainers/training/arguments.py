@@ -14,8 +14,8 @@ from trainers.command import expanded
 from trainers.config import Config, parse_changes
 from trainers.recipes import find, names
 from trainers.reporting.wanted import Wanted
-from trainers.runs.boards import require_tensorboard
 from trainers.runs.folder import Run, RunError
+from trainers.tracking.asked import require_trackers
 from trainers.training.resuming import CHANGEABLE, readable_config
 from trainers.training.splits import SAMPLES
 
@@ -92,8 +92,7 @@ def require(config: Config, *, report: bool) -> None:
     Raises:
         CrfUnavailableError, SettingError: it is not installed.
     """
-    if config.tensorboard:
-        require_tensorboard()
+    require_trackers(config.track)
     if config.crf and report:
         try:
             require_crf()

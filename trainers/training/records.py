@@ -18,6 +18,8 @@ from trainers.config import Config
 from trainers.progress import Pace, in_words
 from trainers.runs.folder import BEST, LAST, REPORTED, STEP, Run
 from trainers.runs.metrics import Metrics
+from trainers.tracking.about import About, told
+from trainers.tracking.trackers import Trackers
 from trainers.training.distributed import World, sum_numbers
 
 logger = logging.getLogger("trainers")
@@ -45,6 +47,7 @@ class Records:
         self.began = time.monotonic()
         self.pace = Pace()
         self.metrics: Metrics | None = None
+        self.trackers: Trackers | None = None
 
     @property
     def seconds(self) -> float:
@@ -55,17 +58,35 @@ class Records:
         """Go on with the metrics after ``step``; ``validated``: as of ``Metrics``."""
         self.began = time.monotonic()
         if self.world.rank == 0:
-            self.metrics = Metrics(
-                self.run,
-                from_step=step,
-                validated=validated,
-                tensorboard=self.config.tensorboard,
-            )
+            self.metrics = Metrics(self.run, from_step=step, validated=validated)
+            self._begin_trackers(step)
+
+    def _begin_trackers(self, step: int) -> None:
+        if not self.config.track or self.metrics is None:
+            return
+        folder = self.run.folder
+        about = About(
+            folder,
+            folder.resolve().name,
+            self.config.track_project,
+            told(self.config.as_dict()),
+            from_step=step,
+            known=self.metrics.size(),
+        )
+        self.trackers = Trackers(self.config.track, about)
+        self.metrics.tell = self.trackers.write
 
     def close(self) -> None:
-        """Close the metrics."""
+        """Close the metrics; trackers wait for the report."""
         if self.metrics is not None:
             self.metrics.close()
+
+    def end_trackers(self, step: int, scores: Mapping[str, float], *, failed: bool) -> None:
+        """Tell trackers how it ended: the report's scores, none where there is no report."""
+        if self.trackers is not None:
+            self.trackers.report(step, scores)
+            self.trackers.close(failed=failed)
+            self.trackers = None
 
     def log(
         self,

@@ -19,6 +19,7 @@ from ppap.settings import SettingError, excerpt
 from trainers.config import KIND, Config, checked, limits, parse_changes, read_config, unknown
 from trainers.recipes import find
 from trainers.runs.folder import Run, RunError
+from trainers.tracking.asked import current
 
 # What may change between a run's beginning and its continuation: nothing of what it computes.
 CHANGEABLE = (
@@ -31,7 +32,8 @@ CHANGEABLE = (
     "exchange",
     "keep",
     "log_every",
-    "tensorboard",
+    "track",
+    "track_project",
     "workers",
 )
 # The backbone's file may have moved: a checkpoint knows its weights by their checksum.
@@ -123,7 +125,7 @@ def mended(
         return _filled_up(target, raw, changes)
     found = dict(raw)
     lacking = []
-    for name, value in trained_with.items():
+    for name, value in current(trained_with).items():
         if name not in KIND or not _fits(name, value):
             continue
         if name not in raw:

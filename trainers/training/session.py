@@ -26,6 +26,8 @@ from trainers.reporting.report import report
 from trainers.rules import reads
 from trainers.runs.folder import Run, locked, write_text
 from trainers.runs.log import end_log, start_log
+from trainers.runs.values import read_json
+from trainers.tracking.about import scores_of
 from trainers.training.arguments import command_line, read, require, taken, wanted_report
 from trainers.training.distributed import World, broadcast_object, first_alone, setup
 from trainers.training.errors import EXPECTED, complain, is_expected, sentence
@@ -110,9 +112,20 @@ class Training:
         self.before = target.state()
         self.started = False
         """Whether the training itself has begun."""
+        self.trainer: Trainer | None = None
+        self.reported = False
 
     def whole(self) -> int:
         """Prepare, train and report; the exit status."""
+        code = FAILED
+        try:
+            code = self._answered()
+        finally:
+            self._end_trackers(failed=code != DONE)
+        return code
+
+    def _answered(self) -> int:
+        """The same, with whatever is raised turned into an exit status."""
         try:
             return self._whole()
         except CacheStoppedError:
@@ -134,7 +147,7 @@ class Training:
         # The first decides for all: the configuration may have to be mended.
         first_alone(self._begin, self.world)
         self.config = broadcast_object(self.config, self.world)
-        trainer = self._prepared()
+        trainer = self.trainer = self._prepared()
         self.started = True
         try:
             outcome = trainer.fit()
@@ -248,7 +261,15 @@ class Training:
             self.stop.at_once = False
         if code not in (DONE, INTERRUPTED):
             raise TrainingError("The report failed; checkpoints are fine. --resume tries again.")
-        return code == DONE
+        self.reported = code == DONE
+        return self.reported
+
+    def _end_trackers(self, *, failed: bool) -> None:
+        """Tell trackers how it ended; they may take a moment."""
+        if self.trainer is None:
+            return
+        found = read_json(self.target.folder / "report.json") if self.reported else {}
+        self.trainer.records.end_trackers(self.trainer.step, scores_of(found), failed=failed)
 
     def _say(self, state: Any, text: str, **facts: Any) -> None:
         if self.first:

@@ -71,7 +71,8 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "log_every",
             "crf",
             "report_starts",
-            "tensorboard",
+            "track",
+            "track_project",
         ),
     ),
     (
