@@ -19,6 +19,8 @@ from ppap.data.images import opened
 VOID = -1
 # Marks numbers in a table that a file of this data set must not hold.
 OUTSIDE = -2
+# How it is said that a label map holds others.
+NO_CLASS = "its numbers can only be"
 
 
 def read_labels(path: Path, *, two_channel: bool = False, coding: Coding = PLAIN) -> np.ndarray:
@@ -87,7 +89,7 @@ def to_class_ids(stored: np.ndarray, table: np.ndarray, path: Path, remedy: str 
     if strange.any():
         found = np.unique(stored[strange]).tolist()
         known = np.flatnonzero(table != OUTSIDE).tolist()
-        only = f"holds {spans(found)}, but its numbers can only be {spans(known)}"
+        only = f"holds {spans(found)}, but {NO_CLASS} {spans(known)}"
         raise LabelError(path, f"{only}: {remedy}" if remedy else only)
     return ids
 

@@ -6,7 +6,6 @@ The numbers are rough and say so. They refuse what cannot go well, not what migh
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,11 +17,13 @@ from ppap.backbones import TIMM_NAMES, Backbone, build_vit, load_backbone
 from ppap.backbones import as_path as file_of
 from ppap.backbones.embedded import is_embedded
 from ppap.machine import memory as main_memory
+from ppap.protocol import Protocol
 from ppap.segmenter import Segmenter
 from trainers.cache import CachePlan, plan_cache
 from trainers.cache.plan import free_bytes, in_words
 from trainers.config import FROZEN, STEGO, Config
 from trainers.engines.devices import Share, wanted
+from trainers.launching.memory import Parts, too_much
 from trainers.launching.orders import Order
 from trainers.launching.queue import RESERVE_BYTES
 from trainers.launching.scaling import Step, loss_memory
@@ -31,8 +32,6 @@ from trainers.training.loading import steps_in_epoch
 from trainers.training.prepare import GIGABYTE, check_size
 from trainers.training.splits import Splits, class_list_of, has_labels, open_splits
 
-# Python with torch, before anything is loaded; and each process that reads images.
-BASE_BYTES, WORKER_BYTES = 600 * 2**20, 200 * 2**20
 # Activations of the trained block that are kept for its gradient, in units of its input.
 KEPT_ACTIVATIONS = 12
 # Two moments of the optimizer beside the weights, in a checkpoint; gradients beside, in memory.
@@ -119,23 +118,34 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
     trained = trained_bytes(backbone, config, len(classes))
     checkpoints = trained * (1 + MOMENTS) * (config.keep + 3) + SMALL_FILES
     stored, notes, refusal = cache_needs(config, plan, own_weights=own_weights)
-    memory = memory_needed(own_part(config, share), plan, backbone, trained)
-    memory += memory_of_loss(config, plan, backbone, 1 if share is None else share.count)
-    if share is not None and not share.on_gpus:
-        memory *= share.count  # all of them in the same memory
+    count = 1 if share is None else share.count
+    parts = memory_parts(
+        own_part(config, share),
+        plan,
+        backbone,
+        trained,
+        loss=memory_of_loss(config, plan, backbone, count),
+        # Cached features are read without them; and there are no more than batches.
+        readers=0 if is_cached(config, plan) else min(config.workers, per_epoch),
+    )
+    on_gpus = share is None or share.on_gpus
+    memory = parts.on_gpu if on_gpus else count * (parts.device + parts.main)
     notes += [*label_notes(config, splits), *shared_notes(config, share)]
     free_disk = free_bytes(out)
-    # What the nodes of a cluster have, SLURM knows.
-    free_memory = math.inf if share is None else least_free(share)
     if checkpoints + RESERVE_BYTES > free_disk:
         refusal = (
             f"Checkpoints take about {in_words(checkpoints)}, but {out} has {in_words(free_disk)} "
             f"free, of which {in_words(RESERVE_BYTES)} stay free. Delete old runs, or keep fewer."
         )
-    elif share is not None and memory > free_memory:
-        refusal = (
-            f"It takes about {in_words(memory)} of memory, but {in_words(int(free_memory))} are "
-            f"free on {share.title}. Use a smaller batch, or smaller images."
+    elif share is not None and not refusal:  # what the nodes of a cluster have, SLURM knows
+        refusal = too_much(
+            parts,
+            config,
+            count=count,
+            on_gpus=on_gpus,
+            free_device=least_free(share),
+            free_main=main_memory().available,
+            device=share.title,
         )
     seconds = None
     for pace in paces:
@@ -223,8 +233,22 @@ def cache_needs(
     return 0, [f"{why_not} Without a cache, features are computed anew in every epoch."], ""
 
 
-def memory_needed(config: Config, plan: CachePlan, backbone: Backbone, trained: int) -> int:
-    """Bytes of the device that a step takes, about."""
+def is_cached(config: Config, plan: CachePlan) -> bool:
+    """Whether a run reads its features from disk."""
+    off = config.cache == "off" or Protocol.of(config.protocol).half
+    return not off and plan.why_not(config.cache_gb * GIGABYTE) is None
+
+
+def memory_parts(
+    config: Config,
+    plan: CachePlan,
+    backbone: Backbone,
+    trained: int,
+    *,
+    loss: int,
+    readers: int,
+) -> Parts:
+    """Bytes that each process takes, with its part of the batch, about."""
     frozen = sum(p.numel() * p.element_size() for p in backbone.parameters())
     row = plan.row
     assert row.names is not None
@@ -232,9 +256,7 @@ def memory_needed(config: Config, plan: CachePlan, backbone: Backbone, trained: 
     # Rows are kept in half precision.
     inputs = 2 * sum(part.itemsize for part in parts) * config.batch
     gradients = trained * (1 + MOMENTS + GRADIENTS)
-    return (
-        BASE_BYTES + frozen + gradients + KEPT_ACTIVATIONS * inputs + WORKER_BYTES * config.workers
-    )
+    return Parts(frozen + gradients, KEPT_ACTIVATIONS * inputs, loss, readers=readers)
 
 
 def memory_of_loss(config: Config, plan: CachePlan, backbone: Backbone, processes: int) -> int:

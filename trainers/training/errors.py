@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import sys
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -13,7 +14,9 @@ from typing import NamedTuple
 import torch
 
 from ppap.backbones import BackboneError
-from ppap.data import DataError
+from ppap.checkpoints.own import CheckpointError
+from ppap.data import DataError, ImageError, LabelError
+from ppap.data.labels import NO_CLASS
 from ppap.evaluation.crf import CrfUnavailableError, CrfWorkerError
 from ppap.settings import SettingError
 from ppap.writing import is_full
@@ -39,6 +42,11 @@ EXPECTED = (
     torch.OutOfMemoryError,
 )
 AFTER = "Go on with --resume."
+# Of one file: others may be no better.
+SKIPPING = (
+    "Mend it and go on with --resume; or begin anew with on_error=skip, which leaves out what "
+    "cannot be read."
+)
 GPU_MEMORY = (
     "The GPU's memory ran out: use a smaller batch, or fewer anchors, in a new run; or go on with "
     "this one, by --resume, on a GPU with more memory or one that nobody else is using."
@@ -56,9 +64,29 @@ def _memory(said: str) -> str:
     asked = re.search(r"allocate (\d+) bytes", said)
     what = f" ({in_gigabytes(int(asked[1]))} more were wanted)" if asked else ""
     return (
-        f"This machine's memory ran out{what}: use a smaller batch or fewer workers, close other "
-        f"programs, or take a machine with more memory. {AFTER}"
+        f"This machine's memory ran out{what}: close other programs or use fewer workers (--set "
+        "workers=0), then go on with --resume; or use a smaller batch in a new run."
     )
+
+
+def _open_files(_: str) -> str:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return (
+        "Too many files are open at once: raise the limit (ulimit -n, here "
+        f"{'unlimited' if limit == resource.RLIM_INFINITY else f'{limit:,}'}), or use fewer "
+        f"processes that read images (--set workers=2). {AFTER}"
+    )
+
+
+def _processes(_: str) -> str:
+    return (
+        "No more processes or threads can be started here (ulimit -u, or the container's limit): "
+        f"use fewer that read images (--set workers=0), or end other programs. {AFTER}"
+    )
+
+
+def _no_room_for_checkpoint(_: str) -> str:
+    return f"A file cannot be written, because the disk is full. Make room. {AFTER}"
 
 
 def _reader(said: str) -> str:
@@ -98,6 +126,9 @@ def _kernel(_: str) -> str:
 KNOWN = tuple(
     Known(re.compile(pattern, re.DOTALL), told)
     for pattern, told in (
+        # Before all others: it comes up in words about the readers and their memory, too.
+        (r"Too many open files|received 0 items of ancdata", _open_files),
+        (r"can't start new thread|Resource temporarily unavailable", _processes),
         (r"DataLoader worker.*(killed|exited unexpectedly)|Bus error", _reader),
         (r"(unable to|could not) (mmap|write to|open|resize) .*(/torch_|shared memory)", _shared),
         (
@@ -117,6 +148,7 @@ KNOWN = tuple(
             r"|GLHF|TCPStore|recvValue|Application timeout|failed to connect|HeartbeatMonitor",
             _lost,
         ),
+        (r"PytorchStreamWriter failed writing|iostream error", _no_room_for_checkpoint),
     )
 )
 
@@ -129,6 +161,10 @@ def told_of(error: BaseException) -> str | None:
         return _memory(str(error))
     if isinstance(error, BrokenProcessPool):
         return _reader("killed")
+    if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+        return _open_files(str(error))
+    if isinstance(error, BlockingIOError):
+        return _processes(str(error))
     # Ours is a subclass each; PyTorch raises the plain one, and several of its own for the network.
     if isinstance(error, RuntimeError) and not isinstance(error, EXPECTED):
         for known in KNOWN:
@@ -162,7 +198,17 @@ def sentence(error: BaseException) -> str:
                 "--resume."
             )
         return f"{file} cannot be used: {error.strerror or error}."
+    if isinstance(error, ImageError | LabelError) and NO_CLASS not in str(error):
+        return f"{error}. {SKIPPING}"
+    if isinstance(error, CheckpointError) and error.__cause__ is not None and is_no_room(error):
+        return f"{error}. Make room. {AFTER}"
     return str(error) or type(error).__name__
+
+
+def is_no_room(error: CheckpointError) -> bool:
+    """Whether a checkpoint could not be written for want of room."""
+    cause = error.__cause__
+    return is_full(cause) if isinstance(cause, OSError) else "disk full" in str(error)
 
 
 def no_room(error: OSError) -> str:

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,8 @@ from ppap.data import (
 )
 from ppap.data import crops as crop_files
 from ppap.data.base import OnError
+from ppap.data.formats import is_image_name
+from ppap.data.labels import NO_CLASS
 from ppap.evaluation.source import labelled
 from ppap.protocol import STUDIO, Protocol
 from ppap.settings import SettingError
@@ -40,6 +42,7 @@ from trainers.training.loading import hold_out
 logger = logging.getLogger("trainers")
 
 SAMPLES = "samples"
+SKIP = "leave out what cannot be read with on_error=skip"
 
 
 class Splits(NamedTuple):
@@ -262,14 +265,14 @@ def refuse_bad_data(
                 errors.append(finding)
             else:
                 logger.info("%s", finding)
+    skipping = skips_help(errors, config)
     if len(errors) == 1:
-        raise DataError(errors[0].file, errors[0].text)
+        text = errors[0].text
+        raise DataError(errors[0].file, f"{text}. Mend it, or {SKIP}" if skipping else text)
     if errors:
         for finding in errors:
             logger.info("%s", finding)
-        mend = "mend them first"
-        if config.on_error != "skip":
-            mend += ", or leave out what cannot be read with on_error=skip"
+        mend = f"mend them first, or {SKIP}" if skipping else "mend them first"
         raise DataError(folder or "the data set", f"has {len(errors)} errors, listed above: {mend}")
     if report and config.report_starts:
         training = open_dataset(folder, kind=config.dataset or None, split=config.train_split)
@@ -279,6 +282,14 @@ def refuse_bad_data(
                 f"report_starts={config.report_starts} needs label maps of the split "
                 f"'{training.split}', which has none: set report_starts=0.",
             )
+
+
+def skips_help(errors: Sequence[Finding], config: Config) -> bool:
+    """Whether the images with errors could be left out: not where the classes do not fit, or most
+    images would go, and not where that is asked for already."""
+    files = [is_image_name(found.file) for found in errors]
+    misfits = any(NO_CLASS in found.text for found in errors)
+    return config.on_error != "skip" and bool(files) and all(files) and not misfits
 
 
 def looked_through(config: Config, folder: Path | None, split: str) -> list[Finding]:

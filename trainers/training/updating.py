@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from ppap.backbones.half import half_precision
 from ppap.protocol import Protocol
 from ppap.segmenter import Segmenter
-from trainers.config import Config
+from trainers.config import FROZEN, Config
+from trainers.rules import reads
 from trainers.training.distributed import World, sum_gradients
 from trainers.training.probing import Probing
 
@@ -90,7 +91,7 @@ class Updating:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         if (logged or self.device.type == "cpu") and not self.scaler.is_enabled():
-            check_finite(loss, step)
+            check_finite(loss, step, self.config)
         self.scaler.scale(loss).backward()
         sum_gradients(self._parameters(), self.world)
         norm = None
@@ -109,7 +110,8 @@ class Updating:
         if logged and self.scaler.is_enabled() and self.scaler.get_scale() < LEAST_SCALE:
             raise TrainingError(
                 f"Gradients are not finite, step after step, up to step {step + 1}: use "
-                "precision=bfloat16 or float32, or a smaller lr."
+                "precision=bfloat16 or float32, or a smaller "
+                f"{'linear_lr' if self.config.rule == FROZEN else 'lr'}, in a new run."
             )
         return norm
 
@@ -122,7 +124,7 @@ class Updating:
     def check_weights(self, step: int) -> None:
         """TrainingError where a weight is no number: such a checkpoint would be of no use."""
         if not all(bool(torch.isfinite(p).all()) for p in self._parameters()):
-            raise no_number("A weight", step)
+            raise no_number("A weight", step, self.config)
 
     def forget_probes(self) -> None:
         """Begin anew with the probes' optimizers."""
@@ -150,17 +152,25 @@ class Updating:
             self.scaler.load_state_dict(state["scaler"])
 
 
-def check_finite(loss: Tensor, step: int) -> None:
+def check_finite(loss: Tensor, step: int, config: Config) -> None:
     """TrainingError where the loss is no number."""
     if not bool(torch.isfinite(loss)):
-        raise no_number("The loss", step)
+        raise no_number("The loss", step, config)
 
 
-def no_number(what: str, step: int) -> TrainingError:
-    """The error for something that became NaN or infinite at a step."""
+def no_number(what: str, step: int, config: Config) -> TrainingError:
+    """The error for something that became NaN or infinite at a step; advises what the run has."""
+    if config.rule == FROZEN:
+        change = "a smaller linear_lr or cluster_lr"
+    elif reads(config.rule, "temperature"):
+        change = "a smaller lr or a larger temperature"
+    else:
+        change = "a smaller lr"
+    if config.precision in ("float16", "bfloat16"):
+        change += f", or precision=float32 instead of {config.precision},"
     return TrainingError(
-        f"{what} is no longer a number at step {step + 1}. Use a smaller lr or a larger "
-        "temperature in a new run; the checkpoints so far are fine."
+        f"{what} is no longer a number at step {step + 1}. Use {change} in a new run; the "
+        "checkpoints so far are fine."
     )
 
 

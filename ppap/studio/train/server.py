@@ -33,7 +33,7 @@ from trainers.launching.runner import Runner, free_name
 from trainers.recipes import find
 from trainers.runs.standing import Standing
 from trainers.runs.watching import Cursor, picture_file, search_log
-from trainers.training.splits import SAMPLES
+from trainers.training.splits import SAMPLES, SKIP, skips_help
 
 # Items of a data set that are opened before a start; the run itself opens more.
 OPENED = 24
@@ -255,7 +255,7 @@ class Training:
         """
         self.require_allowed()
         order = self.sound_order(request)
-        if said := wrong_data(self.findings(order)):
+        if said := wrong_data(self.findings(order), order):
             raise SettingError("data", said)
         if said := no_split(order):
             raise SettingError("eval_split", said)
@@ -298,7 +298,7 @@ class Training:
         """Findings, and the estimate or why there is none."""
         findings = self.findings(order)
         reply: dict[str, Any] = {"errors": {}, "findings": findings, "estimate": None}
-        if said := wrong_data(findings):
+        if said := wrong_data(findings, order):
             return {**reply, "errors": {"data": said}}
         if said := no_split(order):
             return {**reply, "errors": {"eval_split": said}}
@@ -349,13 +349,14 @@ class Training:
         return free_name(self.runner.root, find(plain_text("recipe", recipe)).name)
 
 
-def wrong_data(findings: Sequence[Mapping[str, str]]) -> str:
-    """What keeps a data set from being trained on, in a sentence; empty where nothing does."""
-    errors = [f"{one['file']} {one['text']}." for one in findings if one["severity"] == "error"]
+def wrong_data(findings: Sequence[Mapping[str, str]], order: Order) -> str:
+    """What keeps a data set from being trained on, in sentences; empty where nothing does."""
+    errors = [Finding("error", f["file"], f["text"]) for f in findings if f["severity"] == "error"]
     if not errors:
         return ""
-    rest = len(errors) - 1
-    return errors[0] + (f" And {rest} more." if rest else "")
+    rest = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
+    said = f"{errors[0].file} {errors[0].text}.{rest}"
+    return f"{said} Mend it, or {SKIP}." if skips_help(errors, order.config) else said
 
 
 def no_split(order: Order) -> str:

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from ppap.data import DataError
+from ppap.backbones import BackboneError
+from ppap.checkpoints.own import CheckpointError
+from ppap.data import DataError, ImageError, LabelError
+from ppap.data.labels import NO_CLASS
 from tests.conftest import ROOT
 from trainers.training.distributed import DistributedError
 from trainers.training.errors import complain, is_expected, sentence
@@ -72,6 +75,103 @@ def test_pytorchs_words(said: str, told: str) -> None:
     for raw in ("enforce fail", "GLHF", "pid", ".cc", ".cpp", "/torch_", "bytes", "\n"):
         assert raw not in found
     assert found.endswith(".")
+
+
+# What each fault's sentence advises, and what it must not: another fault's remedy.
+ADVICE: list[tuple[BaseException, tuple[str, ...], tuple[str, ...]]] = [
+    (
+        RuntimeError("unable to open shared memory object </torch_1_2> in read-write mode: Too "
+                     "many open files (24)"),
+        ("Too many files are open", "ulimit -n", "--set workers=2"),
+        ("batch", "/dev/shm", "disk"),
+    ),
+    (RuntimeError("received 0 items of ancdata"), ("ulimit -n", "workers"), ("batch",)),
+    (OSError(errno.EMFILE, "Too many open files", "a.png"), ("ulimit -n", "workers"), ("a.png",)),
+    (
+        RuntimeError("DataLoader worker (pid 5) exited unexpectedly: Too many open files"),
+        ("ulimit -n",),
+        ("memory", "batch"),
+    ),
+    (RuntimeError("can't start new thread"), ("ulimit -u", "workers=0"), ("batch", "memory")),
+    (
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+        ("ulimit -u", "workers=0"),
+        ("batch", "cannot be used"),
+    ),
+    (
+        RuntimeError("unable to write to file </torch_81_3_1>: No space left on device (28)"),
+        ("/dev/shm", "--shm-size", "workers=0"),
+        ("batch", "Make room"),
+    ),
+    (RuntimeError("Bus error"), ("/dev/shm", "workers=0"), ("batch",)),
+    (
+        RuntimeError("DataLoader worker (pid 4711) is killed by signal: Killed. "),
+        ("workers=1", "memory ran out"),
+        ("batch", "/dev/shm"),
+    ),
+    # The batch cannot change in the middle of a run.
+    (
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+        ("workers=0", "smaller batch in a new run", "--resume"),
+        ("GPU", "--set batch"),
+    ),
+    (MemoryError(), ("workers=0", "smaller batch in a new run"), ("GPU",)),
+    (
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+        ("The GPU's memory", "smaller batch", "in a new run"),
+        ("workers", "/dev/shm", "disk"),
+    ),
+    (RuntimeError("CUDA error: out of memory"), ("The GPU's memory",), ("workers",)),
+    (
+        OSError(errno.ENOSPC, "No space left on device", "a/b.pt"),
+        ("the disk is full", "Make room", "--resume"),
+        ("batch", "workers"),
+    ),
+    (
+        RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0; "
+                     "PytorchStreamWriter failed writing file data/1: file write failed"),
+        ("the disk is full", "Make room"),
+        ("batch", "memory"),
+    ),
+    (ImageError("a.png", "is cut short"), ("a.png is cut short. ", "on_error=skip"), ("batch",)),
+    (LabelError("a.png", "cannot be read"), ("on_error=skip", "--resume"), ("classes",)),
+    # Leaving those out would leave most out.
+    (
+        LabelError("a.png", f"holds 9, but {NO_CLASS} 0 to 2: name nine classes"),
+        ("name nine classes",),
+        ("on_error", "--resume"),
+    ),
+    (
+        BackboneError("dino_vits16 is not on this machine yet, and … cannot be reached"),
+        ("cannot be reached",),
+        ("batch", "workers", "memory"),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "wanted", "others"), ADVICE)
+def test_advice_fits_the_fault(
+    error: BaseException, wanted: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    found = sentence(error)
+    assert is_expected(error)
+    for words in wanted:
+        assert words in found
+    for words in others:
+        assert words not in found
+
+
+def test_a_checkpoint_for_which_there_is_no_room() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    error = CheckpointError("a/step.pt cannot be written: No space left on device")
+    error.__cause__ = full
+    assert sentence(error).endswith("Make room. Go on with --resume.")
+    error.__cause__ = OSError(errno.EACCES, "Permission denied")
+    assert "room" not in sentence(error)
+    error = CheckpointError("a/step.pt cannot be written: is the disk full? (…)")
+    error.__cause__ = RuntimeError("…")
+    assert "Make room" in sentence(error)
+    assert "Make room" not in sentence(CheckpointError("a/step.pt cannot be read"))
 
 
 def test_how_much_memory_was_wanted() -> None:

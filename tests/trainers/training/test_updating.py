@@ -13,7 +13,13 @@ from tests.support.small_runs import ALONE
 from tests.support.small_segmenters import small_vit
 from trainers.config import Config
 from trainers.training.probing import Probing
-from trainers.training.updating import LEAST_SCALE, TrainingError, Updating, precision_of
+from trainers.training.updating import (
+    LEAST_SCALE,
+    TrainingError,
+    Updating,
+    no_number,
+    precision_of,
+)
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -144,6 +150,22 @@ def test_a_loss_that_is_no_number(value: float) -> None:
             everything(segmenter) * value, 7, learning=True, probes_learn=True, logged=False
         )
     assert all(torch.equal(p, before[n]) for n, p in segmenter.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ({}, "Use a smaller lr or a larger temperature in a new run"),
+        ({"rule": "knn"}, "Use a smaller lr or a larger temperature in a new run"),
+        ({"rule": "stego"}, "Use a smaller lr in a new run"),
+        ({"rule": "frozen"}, "Use a smaller linear_lr or cluster_lr in a new run"),
+        ({"precision": "bfloat16"}, "temperature, or precision=float32 instead of bfloat16, in a"),
+    ],
+)
+def test_the_advice_is_about_settings_that_the_rule_uses(
+    settings: dict[str, Any], advice: str
+) -> None:
+    assert advice in str(no_number("The loss", 3, Config().with_(settings)))
 
 
 def test_weights_that_are_no_numbers() -> None:
