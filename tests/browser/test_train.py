@@ -202,15 +202,15 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     # The page is left and opened again; another browser sees the same.
     page.reload()
     show_train(page)
-    expect(page.locator("#train .runs li:not(.sample)")).to_have_count(2)
+    expect(page.locator("#train .runs tbody tr:not(.sample)")).to_have_count(2)
     other = open_train()
-    expect(other.locator("#train .runs li[data-run=watched] .badge")).to_have_text("running")
-    expect(other.locator("#train .runs li[data-run=second] .badge")).to_contain_text("queued")
-    page.locator("#train .runs li[data-run=second] .open").click()
+    expect(other.locator("#train .runs tr[data-run=watched] .badge")).to_have_text("running")
+    expect(other.locator("#train .runs tr[data-run=second] .badge")).to_contain_text("queued")
+    page.locator("#train .runs tr[data-run=second] .open").click()
     page.get_by_role("button", name="Take out of the queue").click()
     badge(page, "stopped")
     # Stopped with a checkpoint, resumed, and used in Explore.
-    page.locator("#train .runs li[data-run=watched] .open").click()
+    page.locator("#train .runs tr[data-run=watched] .open").click()
     page.get_by_role("button", name="Stop", exact=True).click()
     badge(page, "stopped")
     assert (runs.root / "watched/checkpoints/last.pt").exists()
@@ -246,14 +246,14 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     page.get_by_role("tab", name="Train").click()
     # Two runs side by side; one is deleted, after it was said what goes.
     for name in ("watched", "second"):
-        page.locator(f"#train .runs li[data-run={name}] input").check()
+        page.locator(f"#train .runs tr[data-run={name}] input").check()
     page.get_by_role("button", name="Compare 2").click()
     expect(page.get_by_role("dialog", name="Runs side by side")).to_contain_text("cluster_miou")
     page.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Delete…").click()
     expect(page.get_by_role("dialog")).to_contain_text("There is no way back")
     page.get_by_role("button", name="Delete watched").click()
-    expect(page.locator("#train .runs li:not(.sample)")).to_have_count(1)
+    expect(page.locator("#train .runs tbody tr:not(.sample)")).to_have_count(1)
     assert [one.name for one in runs.runs()] == ["second"]
 
 

@@ -1,47 +1,51 @@
-// The list of runs: filter, sort, which are drawn, which one is looked at.
+// The list of runs: filter, sort, columns, seeds folded, which are drawn, which one is looked at.
 import { card, h, select } from "../shared/dom.js";
 import { SAMPLE } from "../shared/sample.js";
+import { COLUMNS, Columns, comparing } from "./columns.js";
+import { groups } from "./fold.js";
+import { Rows } from "./rows.js";
 import { RunColours } from "./runcolours.js";
+import { Queue } from "./queue.js";
+import { ACTIVE } from "./words.js";
 
 const STATES = [["", "All states"], ["active", "Running and waiting"], ["finished", "Finished"], ["stopped", "Stopped"], ["failed", "Failed"]];
-const ORDERS = [["newest", "Newest first"], ["oldest", "Oldest first"], ["name", "By name"], ["progress", "By progress"]];
-const SORTS = {
-  newest: (a, b) => b.asked - a.asked,
-  oldest: (a, b) => a.asked - b.asked,
-  name: (a, b) => a.name.localeCompare(b.name, "en", { numeric: true }),
-  progress: (a, b) => share(b) - share(a),
-};
-
-export const share = ({ step, steps, state }) => (state === "finished" ? 1 : steps ? step / steps : 0);
-
-/** 95 → "1 min 35 s". */
-export function duration(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return minutes < 10 && whole % 60 ? `${minutes} min ${whole % 60} s` : `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days ${hours % 24} h`;
-}
+const NEWEST = "newest";
+const FORMER = { oldest: "-newest" };
+const oldest = (a, b) => a.asked - b.asked;
 
 export class RunList {
   /** hooks: {open(name), drawn(names), compare(names), looked(), sample}. */
-  constructor(hooks) {
+  constructor(server, lists, hooks) {
     this.hooks = hooks;
     this.sample = null; // the sample run, if the server has one
     this.runs = [];
     this.checked = new Set();
+    this.unfolded = new Set();
+    this.folds = true;
     this.looks = new RunColours();
-    this.rows = new Map();
-    this.filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter runs by name, recipe, rule, backbone", oninput: () => this.looked() });
+    this.order = NEWEST; // a column's key; with - before it, the other way round
+    this.queue = new Queue(server, Boolean(lists.closed), (queue) => {
+      this.setQueue(queue);
+      hooks.drawn();
+    });
+    this.columns = new Columns(() => this.looked());
+    this.rows = new Rows({ open: hooks.open, tick: (names, on) => this.tick(names, on), unfold: (key) => this.unfold(key), tag: (tag) => this.searchTag(tag), queue: this.queue });
+    this.filter = h("input", { type: "search", placeholder: "Filter: words, tag:baseline", "aria-label": "Filter runs by name, recipe, rule, backbone, tags, note", oninput: () => this.looked() });
     this.state = select("State", STATES, "", () => this.looked()).input;
-    this.order = select("Order", ORDERS, "newest", () => this.looked()).input;
-    for (const [input, label] of [[this.state, "State"], [this.order, "Order"]]) input.setAttribute("aria-label", label);
+    this.state.setAttribute("aria-label", "State");
+    this.sorts = h("select", { "aria-label": "Order", onchange: () => this.sortBy(this.sorts.value) });
+    this.fold = h("button", { type: "button", class: "toggle", "aria-pressed": "true", title: "Show runs that differ only in their seed as one", onclick: () => {
+      this.folds = !this.folds;
+      this.looked();
+    } }, "Fold seeds");
     this.compareButton = h("button", { type: "button", disabled: true, title: "Tick two runs or more", onclick: () => hooks.compare([...this.checked]) }, "Compare");
-    this.list = h("ul", { class: "runs", "aria-label": "Runs" });
+    this.heads = h("tr", { role: "row" });
+    this.body = h("tbody", { role: "rowgroup" });
+    this.table = h("table", { class: "runs", role: "table", "aria-label": "Runs" }, h("thead", { role: "rowgroup" }, this.heads), this.body);
     this.none = h("p", { class: "empty" }, "No runs yet. Start one: the sample photos take a few minutes and need nothing else.");
-    const { card: element, body } = card("Runs", { class: "card" }, this.compareButton);
-    body.append(h("div", { class: "filters" }, this.filter, this.state, this.order), this.none, this.list, hooks.sample.back);
+    this.nothing = h("p", { class: "empty", role: "status" });
+    const { card: element, body } = card("Runs", { class: "card" }, this.queue.pause, this.columns.menu, this.compareButton);
+    body.append(this.queue.element, h("div", { class: "filters" }, this.filter, this.state, this.sorts, this.fold), this.none, this.nothing, h("div", { class: "runs-box scroll" }, this.table), hooks.sample.back);
     this.element = element;
   }
 
@@ -53,21 +57,29 @@ export class RunList {
   /** What is looked at in the list, for a link; empty where it is as usual. */
   view() {
     const drawn = [...this.checked].filter((name) => name !== this.current);
-    return { filter: this.filter.value, state: this.state.value, order: this.order.value === "newest" ? "" : this.order.value, drawn: drawn.join(",") };
+    const order = this.order === NEWEST ? "" : this.order;
+    const known = new Set(this.groups?.map(({ key }) => key));
+    const unfolded = [...this.unfolded].filter((key) => known.has(key));
+    return { filter: this.filter.value, state: this.state.value, order, drawn: drawn.join(","), ...this.columns.view(), fold: this.folds ? "" : "no", unfolded: unfolded.join(",") };
   }
 
   /** Look at the list as a link says; returns the names that make no sense. */
-  restore({ filter = "", state = "", order = "newest", drawn = "" }) {
-    const odd = [];
-    const choose = (name, input, value, usual) => {
-      input.value = value;
-      if (input.value === value) return;
-      input.value = usual;
-      odd.push(name);
-    };
+  restore({ filter = "", state = "", order = NEWEST, drawn = "", fold = "", unfolded = "", ...more }) {
+    const odd = this.columns.restore(more);
     this.filter.value = filter;
-    choose("state", this.state, state, "");
-    choose("order", this.order, order, "newest");
+    this.state.value = state;
+    if (this.state.value !== state) {
+      this.state.value = "";
+      odd.push("state");
+    }
+    this.order = FORMER[order] ?? order;
+    if (!this.column) {
+      this.order = NEWEST;
+      odd.push("order");
+    }
+    if (!["", "no"].includes(fold)) odd.push("fold");
+    this.folds = fold !== "no";
+    this.unfolded = new Set(unfolded.split(",").filter(Boolean));
     this.checked = new Set(drawn.split(",").filter(Boolean));
     this.show();
     return odd;
@@ -82,8 +94,14 @@ export class RunList {
     this.runs = runs;
     const names = new Set([...runs, ...this.samples].map((run) => run.name));
     for (const name of this.checked) if (!names.has(name)) this.checked.delete(name);
-    for (const name of this.rows.keys()) if (!names.has(name)) this.rows.delete(name);
+    this.rows.keep(names);
+    this.columns.offer(runs);
     this.show();
+  }
+
+  setQueue(queue) {
+    this.paused = queue;
+    this.queue.show(queue, this.runs);
   }
 
   setCurrent(name) {
@@ -91,71 +109,116 @@ export class RunList {
     this.show();
   }
 
+  tick(names, on) {
+    for (const name of names) {
+      if (on) this.checked.add(name);
+      else this.checked.delete(name);
+    }
+    this.looked();
+    this.hooks.drawn();
+  }
+
+  unfold(key) {
+    if (!this.unfolded.delete(key)) this.unfolded.add(key);
+    this.looked();
+  }
+
+  /** Look for a tag, or no longer. */
+  searchTag(tag) {
+    const word = `tag:${tag}`;
+    const words = this.filter.value.trim().split(/\s+/).filter(Boolean);
+    this.filter.value = (words.includes(word) ? words.filter((one) => one !== word) : [...words, word]).join(" ");
+    this.looked();
+  }
+
+  get column() {
+    const key = this.order.replace(/^-/, "");
+    return COLUMNS.find((column) => column.key === key);
+  }
+
+  /** By a column; by the same once more: the other way round. */
+  sortBy(order) {
+    this.order = order;
+    this.looked();
+  }
+
   /** The runs whose curves are drawn, with their colours: the current one and those that are ticked. */
   drawn() {
-    const all = [...this.runs.toSorted(SORTS.oldest), ...this.samples];
+    const all = [...this.runs.toSorted(oldest), ...this.samples];
     const wanted = all.filter(({ name }) => name === this.current || this.checked.has(name));
     const looks = this.looks.of(wanted.map(({ name }) => name), all.map(({ name }) => name));
     return wanted.map(({ name, fold, recipe }) => ({ name, fold, recipe, ...looks.get(name) }));
   }
 
-  fits({ name, recipe, rule, backbone, state }) {
-    const words = this.filter.value.trim().toLowerCase();
+  fits(run) {
+    const { name, recipe, rule, backbone, state, tags = [], note = "" } = run;
     const wanted = this.state.value;
-    const active = ["running", "stopping", "queued"].includes(state);
-    if (wanted && (wanted === "active" ? !active : state !== wanted)) return false;
-    return [name, recipe, rule, backbone].join(" ").toLowerCase().includes(words);
+    if (wanted && (wanted === "active" ? !ACTIVE.includes(state) : state !== wanted)) return false;
+    const text = [name, recipe, rule, backbone, ...tags, note].join(" ").toLowerCase();
+    const words = this.filter.value.trim().toLowerCase().split(/\s+/);
+    return words.every((word) => (word.startsWith("tag:") && word.length > 4 ? tags.some((tag) => tag.toLowerCase() === word.slice(4)) : text.includes(word)));
+  }
+
+  /** What is listed, in its order: {run}, and {group} with its runs behind it where it is unfolded. */
+  items() {
+    const { way } = this.columns;
+    const turned = this.order.startsWith("-");
+    const inOrder = comparing(this.column, way, turned);
+    this.groups = groups(this.runs);
+    const grouped = new Map(this.folds ? this.groups.flatMap((group) => group.runs.map(({ name }) => [name, group])) : []);
+    const items = [];
+    const members = new Map();
+    for (const run of this.runs.filter((one) => this.fits(one)).toSorted(inOrder)) {
+      const group = grouped.get(run.name);
+      if (!group) items.push({ run });
+      else if (members.has(group)) members.get(group).push(run);
+      else items.push({ group, shown: members.set(group, [run]).get(group) });
+    }
+    const valueOf = ({ run, group, shown }) => (run ? this.column.value(run, way) : this.rows.groupValue(this.column, way, group, shown));
+    const sorted = items.toSorted(comparing(this.column, way, turned, valueOf));
+    const all = sorted.flatMap((item) => [item, ...(item.group && this.unfolded.has(item.group.key) ? item.shown.map((run) => ({ run, inside: true })) : [])]);
+    return [...all, ...this.samples.map((run) => ({ run }))];
   }
 
   show() {
-    const shown = [...this.runs.filter((run) => this.fits(run)).toSorted(SORTS[this.order.value]), ...this.samples];
-    this.colours = new Map(this.drawn().map(({ name, colour }) => [name, colour]));
+    const items = this.items();
+    const colours = new Map(this.drawn().map(({ name, colour }) => [name, colour]));
     this.none.hidden = this.runs.length > 0;
-    const rows = shown.map((run) => this.row(run));
+    const nothing = this.runs.length > 0 && !items.some(({ run }) => run?.name !== SAMPLE) ? "No run matches the filter." : "";
+    if (this.nothing.textContent !== nothing) this.nothing.textContent = nothing;
+    this.nothing.hidden = !nothing;
+    const shown = this.columns.shown;
+    this.showHeads(shown);
+    const look = { columns: shown, way: this.columns.way, current: this.current, checked: this.checked, colours, unfolded: this.unfolded, waiting: this.runs.filter(({ position }) => (position ?? null) !== null).length };
+    const rows = items.map((item) => this.rows.row(item, look));
     // Rows are kept, so that nothing loses the focus while numbers change.
-    if (rows.length !== this.list.children.length || rows.some((row, i) => row !== this.list.children[i])) this.list.replaceChildren(...rows);
+    if (rows.length !== this.body.children.length || rows.some((row, i) => row !== this.body.children[i])) this.body.replaceChildren(...rows);
+    this.table.parentElement.hidden = rows.length === 0;
+    this.queue.show(this.paused, this.runs);
+    this.fold.hidden = this.groups.length === 0;
+    this.fold.setAttribute("aria-pressed", String(this.folds));
     this.compareButton.disabled = this.checked.size < 2;
     this.compareButton.textContent = this.checked.size > 1 ? `Compare ${this.checked.size}` : "Compare";
   }
 
-  row(run) {
-    let row = this.rows.get(run.name);
-    if (!row) {
-      row = this.newRow(run.name);
-      this.rows.set(run.name, row);
-    }
-    const { tick, name, what, badge, when, bar } = row.parts;
-    row.dataset.state = run.state;
-    row.classList.toggle("current", run.name === this.current);
-    name.setAttribute("aria-current", String(run.name === this.current));
-    tick.checked = this.checked.has(run.name);
-    tick.style.setProperty("--run", this.colours.get(run.name) ?? "");
-    what.textContent = [run.recipe, run.rule, run.backbone].filter(Boolean).join(" · ");
-    badge.className = `badge ${run.state}`;
-    badge.textContent = run.state === "queued" && run.position ? `queued, ${run.position}.` : run.state;
-    when.textContent = run.time_left !== null ? `${duration(run.time_left)} left` : new Date(1000 * run.asked).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-    bar.hidden = !["running", "stopping"].includes(run.state);
-    bar.value = share(run);
-    return row;
-  }
-
-  newRow(run) {
-    const tick = h("input", { type: "checkbox", "aria-label": `Draw and compare ${run}`, onchange: () => {
-      if (tick.checked) this.checked.add(run);
-      else this.checked.delete(run);
-      this.looked();
-      this.hooks.drawn();
-    } });
-    const what = h("span", { class: "what" });
-    const name = h("button", { type: "button", class: "open", onclick: () => this.hooks.open(run) }, h("span", { class: "name" }, run), what);
-    const badge = h("span", {});
-    const when = h("span", {});
-    const bar = h("progress", { max: 1, "aria-label": `Progress of ${run}` });
-    const sample = run === SAMPLE;
-    if (sample) name.firstChild.replaceChildren("Sample run ", h("span", { class: "badge sample" }, "Sample"));
-    tick.disabled = sample; // its curves are drawn when it is looked at
-    const row = h("li", { class: sample ? "sample" : "", dataset: { run } }, tick, name, h("div", { class: "end" }, badge, when), bar);
-    row.parts = { tick, name, what, badge, when, bar };
-    return row;
+  showHeads(shown) {
+    const said = `${shown.map(({ key }) => key)} ${this.order}`;
+    if (said === this.saidHeads) return;
+    this.saidHeads = said;
+    const turned = this.order.startsWith("-");
+    const head = ({ key, title, meaning, first }) => {
+      const sorted = key === this.column.key;
+      const up = (first > 0) !== turned;
+      const order = sorted && !turned ? `-${key}` : key;
+      const button = h("button", { type: "button", class: "quiet", title: meaning || null, dataset: { sort: key }, onclick: () => this.sortBy(order) }, title, h("span", { class: "arrow", "aria-hidden": "true" }, sorted ? (up ? " ↑" : " ↓") : ""));
+      return h("th", { role: "columnheader", scope: "col", class: `of-${key}`, "aria-sort": sorted ? (up ? "ascending" : "descending") : "none" }, button);
+    };
+    const focused = this.heads.contains(document.activeElement) ? document.activeElement.dataset.sort : null;
+    this.heads.replaceChildren(h("th", { role: "columnheader", scope: "col", class: "of-tick" }, h("span", { class: "unseen" }, "Drawn")), ...shown.map(head));
+    if (focused) this.heads.querySelector(`[data-sort=${focused}]`)?.focus();
+    // The same where there is no room for heads.
+    const options = COLUMNS.filter((column) => shown.includes(column) || column === this.column);
+    this.sorts.replaceChildren(...options.flatMap(({ key, title, first }) => [[key, first > 0], [`-${key}`, first < 0]].map(([value, up]) => h("option", { value }, `${title} ${up ? "↑" : "↓"}`))));
+    this.sorts.value = this.order;
   }
 }

@@ -20,7 +20,7 @@ const HIDDEN_MS = 500; // how soon a page that is looked at again notices
 const MOST_POINTS = 6000; // of a curve that a page keeps
 const NEXT = "This run was trained on the six sample photos. To make the same here, press Start: it takes a few minutes; to train on your own images, choose their folder and another recipe first.";
 const LOOK = "This run was trained on the six sample photos. Whoever runs this studio has to allow training before others can be started here.";
-const VIEW = ["run", "filter", "state", "order", "drawn", "at", "x", "smooth", "log", "seeds", "zoom", "large"];
+const VIEW = ["run", "filter", "state", "order", "drawn", "at", "x", "smooth", "log", "seeds", "zoom", "large", "columns", "scores", "fold", "unfolded"];
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server) {
@@ -49,9 +49,10 @@ class Train {
     this.pace = new Pace();
     this.form = new OrderForm(server, lists, { started: (run) => this.started(run), explore: () => explore()?.state.settings ?? null, typed: () => refined("train") });
     this.sample = new Sample("train", lists.closed ? LOOK : NEXT, () => this.sampleChanged());
-    this.list = new RunList({ open: (name) => this.open(name, true), drawn: () => this.pollNow(), compare: (names) => this.compare(names), looked: () => refined("train"), sample: this.sample });
+    this.list = new RunList(server, lists, { open: (name) => this.open(name, true), drawn: () => this.pollNow(), compare: (names) => this.compare(names), looked: () => refined("train"), sample: this.sample });
     this.view = new RunView(server, this.charts, {
       changed: () => this.pollNow(),
+      tag: (tag) => this.list.searchTag(tag),
       renamed: (run) => this.open(run.name),
       deleted: () => this.open(null),
       looked: () => refined("train"),
@@ -151,18 +152,27 @@ class Train {
     const drawn = this.list.drawn();
     const watch = drawn.map(({ name }) => ({ name, cursor: this.followed.get(name)?.cursor ?? null, log: name === this.view.run?.name }));
     try {
-      const reply = await call(this.server, "watch", { known: this.version, watch });
+      const reply = await call(this.server, "watch", { known: this.version, partly: true, watch });
       this.problem.hidden = true;
       this.version = reply.version;
       this.list.sample = reply.sample ?? null;
       this.sample.back.hidden = !(reply.sample && this.sample.hidden);
+      this.list.setQueue(reply.queue);
+      if (!reply.whole) this.again = true; // scores of other runs follow
       if (reply.runs) this.setRuns(reply.runs);
+      else if (reply.names) this.setRuns(this.merged(reply));
       for (const [name, changes] of Object.entries(reply.changes)) this.take(name, changes);
       this.showCurves();
     } catch (error) {
       this.problem.hidden = false;
       this.problem.textContent = error.message;
     }
+  }
+
+  /** All runs: those that have changed anew, the others as they were. */
+  merged({ names, changed }) {
+    const known = new Map([...this.runs, ...changed].map((run) => [run.name, run]));
+    return names.map((name) => known.get(name)).filter(Boolean);
   }
 
   setRuns(runs) {

@@ -3,8 +3,11 @@ import { call } from "../shared/client.js";
 import { card, count, fixed, h, select } from "../shared/dom.js";
 import { tell } from "../shared/messages.js";
 import { SAMPLE } from "../shared/sample.js";
-import { duration, share } from "./list.js";
+import { Configuration } from "./configuration.js";
+import { Notes } from "./notes.js";
 import { HERE, SLURM, hasSlurm } from "./place.js";
+import { ScoreTiles } from "./score.js";
+import { ACTIVE, duration, share } from "./words.js";
 
 const KEPT_CHARACTERS = 200_000;
 const PARTS = ["Photo", "Truth", "Clusters", "Classes"];
@@ -37,13 +40,16 @@ export class RunView {
     };
     const { card: element, body, header } = card("Run", { class: "card run" }, this.heading);
     this.title = header.querySelector("h2");
-    body.append(this.facts, this.bar, this.reason, this.said, h("div", { class: "buttons" }, Object.values(this.buttons)));
+    this.scores = new ScoreTiles(() => this.use("Evaluate"));
+    this.notes = new Notes(server, Boolean(lists.closed), { search: (tag) => hooks.tag(tag), changed: () => hooks.changed() });
+    this.configuration = new Configuration(server, lists);
+    body.append(this.scores.element, this.facts, this.bar, this.reason, this.said, this.notes.element, h("div", { class: "buttons" }, Object.values(this.buttons)));
     const curves = card("Curves", { class: "card" });
     curves.body.append(charts.element);
     this.pictures();
     this.logCard();
     this.sheet = h("dialog", { class: "sheet" });
-    this.element = h("div", { class: "column", hidden: true }, element, curves.card, this.pictureCard, this.logElement, this.sheet);
+    this.element = h("div", { class: "column", hidden: true }, element, this.configuration.element, curves.card, this.pictureCard, this.logElement, this.sheet);
     this.run = null;
   }
 
@@ -113,13 +119,17 @@ export class RunView {
         fact("left", run.time_left === null ? null : duration(run.time_left)),
         fact("took", run.seconds === null ? null : duration(run.seconds)),
         fact("images/s", run.images_per_second === null ? null : fixed(run.images_per_second, 1)),
-        fact("exit status", run.code === null ? null : String(run.code)),
+        fact("exit status", run.code && run.state === "failed" ? String(run.code) : null),
       ].filter(Boolean),
     );
     this.bar.value = share(run);
+    this.bar.hidden = !ACTIVE.includes(run.state);
     tell(this.reason, run.state === "failed" ? run.text : "");
     this.note(run);
-    const active = ["running", "stopping", "queued"].includes(run.state);
+    this.scores.show(run);
+    this.notes.show(run);
+    this.configuration.show(run);
+    const active = ACTIVE.includes(run.state);
     const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, elsewhere: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, see: run.checkpoint, clone: true, explore: true, command: true, rename: !active && !sample, delete: !active && !sample };
     for (const [name, wanted] of Object.entries(shown)) this.buttons[name].hidden = !wanted;
     this.buttons.stop.textContent = run.state === "queued" ? "Take out of the queue" : "Stop";
@@ -208,7 +218,7 @@ export class RunView {
   async act(action, more = {}) {
     try {
       const reply = await call(this.server, "act", { action, name: this.run.name, ...more });
-      if (reply.run && action !== "rename") this.show(reply.run);
+      if (reply.run && action !== "rename") this.show({ ...this.run, ...reply.run });
       this.hooks.changed();
       return reply;
     } catch (error) {
@@ -265,7 +275,7 @@ export class RunView {
         const slurm = on.input.value === SLURM && details.on === SLURM ? { slurm: details.slurm } : {};
         const { run } = await call(this.server, "act", { action: "resume", name: this.run.name, settings: { devices: devices.value }, on: on.input.value, ...slurm });
         this.sheet.close();
-        this.show(run);
+        this.show({ ...this.run, ...run });
         this.hooks.changed();
       } catch (refused) {
         error.textContent = refused.message;
