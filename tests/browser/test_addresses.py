@@ -110,7 +110,7 @@ def test_links_open_what_they_name(open_link: Callable[[str], Page], running: Ru
 
     page.goto(f"{running.url}?tab=train&run=first&order=name&filter=first")
     expect(page.locator(LOOKED_AT)).to_have_text("first")
-    expect(page.locator("#train li[data-run=second]")).to_have_count(0)
+    expect(page.locator("#train tr[data-run=second]")).to_have_count(0)
     titled(page, "Train", "first")
 
     page.goto(f"{running.url}?tab=evaluate&report=second&beside=first&kind=linear")
@@ -156,8 +156,8 @@ def test_back_and_forward_return(open_link: Callable[[str], Page], running: Runn
     page = open_link(running.url)
     ready(page)
     tab(page, "Train")
-    page.locator("#train li[data-run=first] .open").click()
-    page.locator("#train li[data-run=second] .open").click()
+    page.locator("#train tr[data-run=first] .open").click()
+    page.locator("#train tr[data-run=second] .open").click()
     expect(page.locator(LOOKED_AT)).to_have_text("second")
     tab(page, "Evaluate")
     page.locator("#evaluate li[data-report=first] .open").click()
@@ -272,7 +272,7 @@ def test_half_filled_forms_are_there_after_a_reload(
 def test_what_makes_no_sense_is_named(open_link: Callable[[str], Page], running: Running) -> None:
     page = open_link(f"{running.url}?tab=train&run=gone&order=sideways&wild=1&form.nothing=2")
     expect(page.locator("#train .notes")).to_contain_text("There is no run gone any more")
-    expect(page.locator("#train li[data-run]")).to_have_count(3)
+    expect(page.locator("#train tr[data-run]")).to_have_count(3)
     page.goto(f"{running.url}?tab=train&order=sideways&wild=1&form.nothing=2&run=first")
     notes = page.locator("#train .notes")
     for name in ("wild", "nothing", "order"):
