@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ppap.settings import SettingError
 from trainers.config import KIND, checked, limits
 from trainers.processes import ending
+from trainers.progress import how_far
 from trainers.runs.folder import LAST, REPORTED, Run
 from trainers.runs.launch import CONSOLE, LAUNCH, Launch, read_launch, trainer_of
 from trainers.runs.values import number, read_json, text, whole
@@ -33,6 +34,8 @@ CUT_OFF = (
     "max_steps ended it before its probes had learnt for their own epochs, so its clusters and "
     "classes mean little. Resume it to teach them."
 )
+# What is said of a run begins so while it says how far its preparation is.
+PREPARING = "Preparing."
 # A file's time of change, size and number.
 Mark = tuple[int, int, int]
 
@@ -68,6 +71,9 @@ class Standing:
     """What of it has not learnt, in a sentence."""
     position: int | None = None
     """In the queue, from 1."""
+    preparing: float | None = None
+    """How much of what comes before the first step is done, from 0 to 1; None where it says nothing
+    of that."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -146,6 +152,8 @@ def standing(folder: Path, reading: Reading | None = None) -> Standing:
     config = settings_of(folder, reading)
     kind, said = verdict(folder, launch, state)
     ended = kind not in ACTIVE
+    # Of this attempt only, as the words are.
+    stage = preparing(state) if kind == "running" and said.startswith(PREPARING) else None
     lacking = unlearnt(config, state) if ended else ""
     if lacking and kind in ("finished", "stopped"):
         said = f"{said} {lacking}".strip()
@@ -172,6 +180,7 @@ def standing(folder: Path, reading: Reading | None = None) -> Standing:
         resumable=kind in ("stopped", "failed") or (kind == "finished" and cut_off(config, state)),
         checkpoint=any((Run(folder).checkpoints / each).is_file() for each in (LAST, REPORTED)),
         unlearnt=lacking,
+        preparing=stage.share if stage is not None else None,
     )
 
 
@@ -273,11 +282,34 @@ def doing(launch: Launch | None, state: dict[str, Any]) -> tuple[State, str]:
         return "stopping", "It writes a checkpoint and ends."
     since = launch.began if launch is not None and launch.began is not None else 0.0
     fresh = (number(state.get("time")) or 0.0) >= since
+    if fresh and (stage := preparing(state)):
+        return "running", f"{PREPARING} {stage.text}."
     if not fresh or not state.get("steps"):
-        return "running", "It gets ready: data, backbone, cached features."
+        return "running", "Preparing: data, backbone, cached features."
     if state.get("doing") == "report":
         return "running", "It makes the report."
     return "running", ""
+
+
+class Stage(NamedTuple):
+    """What a run does before its first step."""
+
+    share: float
+    """From 0 to 1."""
+    text: str
+
+
+def preparing(state: Mapping[str, Any]) -> Stage | None:
+    """How far a run's preparation is, as it says itself; None where it says nothing of any."""
+    raw = state.get("preparing")
+    if state.get("state") != "running" or not isinstance(raw, Mapping):
+        return None
+    done, total = whole(raw.get("done")), whole(raw.get("of"))
+    if done is None or not total:
+        return None
+    title, unit = text(raw.get("title")) or "", text(raw.get("unit")) or ""
+    share = max(0.0, min(1.0, done / total))
+    return Stage(share, how_far(title, done, total, unit, number(raw.get("left"))))
 
 
 def unsaid(folder: Path, launch: Launch) -> tuple[State, str]:

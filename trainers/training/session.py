@@ -21,7 +21,7 @@ from trainers.config import Config, parse_changes
 from trainers.engines.torchrun import lead, to_lead
 from trainers.engines.worker import follow_leader, leave_word
 from trainers.processes import taking_signals
-from trainers.progress import in_words
+from trainers.progress import Progress, heard, in_words
 from trainers.reporting.report import report
 from trainers.rules import reads
 from trainers.runs.folder import Run, locked, write_text
@@ -36,6 +36,9 @@ from trainers.training.resuming import mended, newest
 from trainers.training.splits import refuse_bad_data
 from trainers.training.trainer import Trainer
 from trainers.training.updating import TrainingError
+
+# Between two words of how far what comes before the first step is.
+TELLING_SECONDS = 1.0
 
 
 def run(given: argparse.Namespace) -> int:
@@ -114,6 +117,7 @@ class Training:
         """Whether the training itself has begun."""
         self.trainer: Trainer | None = None
         self.reported = False
+        self.tells_at = 0.0
 
     def whole(self) -> int:
         """Prepare, train and report; the exit status."""
@@ -145,9 +149,12 @@ class Training:
     def _whole(self) -> int:
         forget()
         # The first decides for all: the configuration may have to be mended.
-        first_alone(self._begin, self.world)
-        self.config = broadcast_object(self.config, self.world)
-        trainer = self.trainer = self._prepared()
+        with heard(self._tell) if self.first else contextlib.nullcontext():
+            first_alone(self._begin, self.world)
+            self.config = broadcast_object(self.config, self.world)
+            trainer = self.trainer = self._prepared()
+        if self.first:
+            self.target.write_state("running")  # it no longer prepares
         self.started = True
         try:
             outcome = trainer.fit()
@@ -206,6 +213,17 @@ class Training:
             self.log.warning("%s", told)
         backbone = located(found.config.backbone, self.target.folder)
         return replace(found.config, backbone=backbone)
+
+    def _tell(self, progress: Progress) -> None:
+        """Write down how far what comes before the first step is, now and then."""
+        now = time.monotonic()
+        if now < self.tells_at:
+            return
+        self.tells_at = now + TELLING_SECONDS
+        found = {"title": progress.title, "done": progress.done, "of": progress.total}
+        found |= {"unit": progress.unit, "left": progress.left}
+        with contextlib.suppress(OSError):  # what cannot be told is done all the same
+            self.target.write_state("running", preparing=found)
 
     def _prepared(self) -> Trainer:
         config, latest = self.config, None

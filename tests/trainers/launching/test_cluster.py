@@ -179,7 +179,7 @@ def said(folder: Path, state: str, **facts: Any) -> None:
 @pytest.mark.parametrize(
     ("job", "word", "state", "text"),
     [
-        ("RUNNING", None, "running", "It gets ready: data, backbone, cached features. SLURM job 7"),
+        ("RUNNING", None, "running", "Preparing: data, backbone, cached features. SLURM job 7"),
         ("TIMEOUT", None, "failed", "SLURM's time limit ended it (job 7): it begins anew when"),
         ("TIMEOUT", "stopped", "stopped", "SLURM's time limit ended it (job 7): it begins anew"),
         ("TIMEOUT", "running", "failed", "SLURM's time limit ended it (job 7): it begins anew"),
