@@ -4,7 +4,7 @@ import { SAMPLE } from "../shared/sample.js";
 import { meanAbout, meanOf, meanText, stem } from "./fold.js";
 import { chips } from "./notes.js";
 import { from } from "./score.js";
-import { ACTIVE, share } from "./words.js";
+import { ACTIVE, share, stateOf } from "./words.js";
 
 const whatOf = ({ recipe, rule, backbone }) => [recipe, rule, backbone].filter(Boolean).join(" · ");
 
@@ -49,7 +49,7 @@ export class Rows {
     row.dataset.state = run.state;
     put(parts.what, inside ? `seed ${run.seed}` : whatOf(run));
     parts.badge.className = `badge ${run.state}`;
-    put(parts.badge, run.state === "queued" && run.position ? `queued #${run.position}` : run.state);
+    put(parts.badge, run.state === "queued" && run.position ? `queued #${run.position}` : stateOf(run));
     parts.bar.hidden = !["running", "stopping"].includes(run.state);
     parts.bar.value = share(run);
     const tags = run.tags ?? [];

@@ -7,7 +7,7 @@ import { Configuration } from "./configuration.js";
 import { Notes } from "./notes.js";
 import { HERE, SLURM, hasSlurm } from "./place.js";
 import { ScoreTiles } from "./score.js";
-import { ACTIVE, duration, share } from "./words.js";
+import { ACTIVE, duration, share, stateOf } from "./words.js";
 
 const KEPT_CHARACTERS = 200_000;
 const PARTS = ["Photo", "Truth", "Clusters", "Classes"];
@@ -106,7 +106,7 @@ export class RunView {
     const sample = run.name === SAMPLE;
     this.title.textContent = sample ? "Sample run" : run.name;
     this.heading.className = `badge ${run.state}`;
-    this.heading.textContent = run.state;
+    this.heading.textContent = stateOf(run);
     const fact = (name, value) => (value === null || value === "" || value === undefined ? null : h("span", {}, `${name} `, h("b", {}, value)));
     this.facts.replaceChildren(
       ...[

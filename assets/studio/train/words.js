@@ -2,7 +2,10 @@
 
 export const ACTIVE = ["running", "stopping", "queued"];
 
-export const share = ({ step, steps, state }) => (state === "finished" ? 1 : steps ? step / steps : 0);
+export const share = ({ step, steps, state, preparing }) => (state === "finished" ? 1 : preparing ?? (steps ? step / steps : 0));
+
+/** The state of a run in a word, with a number while it prepares. */
+export const stateOf = ({ state, preparing }) => (typeof preparing === "number" ? `preparing ${Math.floor(100 * preparing)} %` : state);
 
 /** 95 → "1 min 35 s". */
 export function duration(seconds) {
