@@ -60,13 +60,13 @@ def labels(page: Page) -> None:
 
 def take(page: Page) -> None:
     """The sheet of exports."""
-    page.get_by_role("button", name="Take it with you").click()
+    page.get_by_role("button", name="Export").click()
     until(page, "document.querySelector('[data-part=python]').value.length > 100")
 
 
 def keys(page: Page) -> None:
     """The list of keys."""
-    page.get_by_role("button", name="Keys (?)").click()
+    page.get_by_role("button", name="Keyboard shortcuts (?)").click()
 
 
 def problem(page: Page) -> None:

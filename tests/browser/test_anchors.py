@@ -74,7 +74,7 @@ def test_eight_anchors_overlap_as_the_library_says(page: Page, reference: Refere
         wait_for_data(page, "kept", kept(*EIGHT[:number]))
     shift_click(page, (0, 0, 0))
     expect(page.locator(".stage .messages.error")).to_contain_text(
-        "Let go of one first", use_inner_text=True
+        "Remove one first", use_inner_text=True
     )
     wait_for_data(page, "kept", kept(*EIGHT))
     gathered(page)
@@ -160,7 +160,7 @@ def test_links_and_files_carry_them(open_studio: Callable[..., Page], page: Page
     gathered(page)
     page.evaluate(f"{STUDIO}.anchors.kept.remove(0)")
     page.evaluate(f"{STUDIO}.map.select(new Set([3, 900]))")
-    page.get_by_role("button", name="Take it with you").click()
+    page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
         page.locator("[data-format=json]").click()
     whole = json.loads(download.value.path().read_text())

@@ -168,7 +168,7 @@ def test_more_than_64_images(page: Page, tmp_path: Path) -> None:
     upload(page, files)
     assert len(names(page)) == 64
     assert (
-        "65 files were chosen. The first 64 are used"
+        "You chose 65 files. Only the first 64 are used"
         in page.locator(".batch .messages.error").inner_text()
     )
     assert page.evaluate(f"{STUDIO}.patches") == 64 * 196

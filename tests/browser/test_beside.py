@@ -322,7 +322,7 @@ def test_an_overlay_of_the_first_leaves_the_second_its_sets(page: Page, weights:
     for style in ("trust", "union"):
         page.evaluate(f"{STUDIO}.setLook({{ style: '{style}' }})")
         painted(page)
-        expect(note).to_contain_text("Here are the sets", use_inner_text=True)
+        expect(note).to_contain_text("The sets are shown instead", use_inner_text=True)
         assert page.evaluate(SHEET) == sets
     page.evaluate(f"{STUDIO}.setLook({{ style: 'similarity' }})")
     painted(page)

@@ -147,7 +147,7 @@ def test_arrows_cross_into_the_next_image(page: Page) -> None:
 def test_question_mark_lists_the_keys(page: Page) -> None:
     page.locator("#mosaic").focus()
     page.keyboard.press("?")
-    sheet = page.get_by_role("dialog", name="Keys")
+    sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
     sheet.wait_for()
     expect(sheet).to_contain_text("Move the anchor", use_inner_text=True)
     page.keyboard.press("Escape")

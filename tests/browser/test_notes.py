@@ -45,8 +45,8 @@ def open_notes(page: Page) -> None:
 def keep(page: Page, name: str, text: str = "") -> None:
     before = page.locator(NOTES).count()
     page.locator(".notes-sheet > form").get_by_label("Name").fill(name)
-    page.locator(".notes-sheet > form").get_by_label("A sentence on it").fill(text)
-    page.get_by_role("button", name="Keep this view").click()
+    page.locator(".notes-sheet > form").get_by_label("Description").fill(text)
+    page.get_by_role("button", name="Save this view").click()
     expect(page.locator(NOTES)).to_have_count(before + 1)
 
 
@@ -84,7 +84,7 @@ def test_a_note_opens_as_it_was(open_page: Callable[..., Page], tmp_path: Path) 
     # As a page, under another name, and gone.
     open_notes(page)
     with page.expect_download() as waiting:
-        page.get_by_role("link", name="Save as a page").click()
+        page.get_by_role("link", name="Download as HTML").click()
     waiting.value.save_as(tmp_path / "note.html")
     assert "&lt;b&gt;Fur&lt;/b&gt;" in (tmp_path / "note.html").read_text()
     page.get_by_role("button", name="Rename <b>Fur</b>").click()
@@ -122,7 +122,7 @@ def test_uploads_that_are_gone_are_told(open_page: Callable[..., Page], tmp_path
     open_notes(page)
     page.locator(NOTES).first.get_by_role("button", name="Open Mine").click()
     expect(page.locator(NOTES).first).to_contain_text(
-        "no longer on the server. The picture remains"
+        "no longer on the server. The note's picture is still available"
     )
     for width in (1440, 420):
         page.set_viewport_size({"width": width, "height": 900})
@@ -131,10 +131,10 @@ def test_uploads_that_are_gone_are_told(open_page: Callable[..., Page], tmp_path
 
 def test_an_animation_is_made_and_saved(open_page: Callable[..., Page], tmp_path: Path) -> None:
     page = open_page()
-    page.get_by_role("button", name="Take it with you").click()
-    page.get_by_label("with the map").check()
+    page.get_by_role("button", name="Export").click()
+    page.get_by_label("Include the map").check()
     with page.expect_download(timeout=120_000) as waiting:
-        page.get_by_role("button", name="Make it").click()
+        page.get_by_role("button", name="Make animation").click()
     waiting.value.save_as(tmp_path / "moving.webp")
     expect(page.locator("[data-part=animation]")).to_contain_text("Saved ppap-0-15-12.webp")
     with Image.open(tmp_path / "moving.webp") as moving:

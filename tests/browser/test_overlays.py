@@ -69,7 +69,7 @@ def test_the_menu_works_with_keys_and_says_what_is_missing(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(menu).to_be_hidden()
     expect(page.get_by_role("button", name="Length. More overlays")).to_be_focused()
-    legend_says(page, "no outlier: none is longer than")
+    legend_says(page, "no outliers: no feature is longer than")
     page.get_by_role("radio", name="Boxes").click()
     expect(more).to_have_text("More▾")
     page.keyboard.press("ArrowLeft")
@@ -114,7 +114,7 @@ def test_clusters_follow_their_number_and_the_link(
     page: Page, reference: Reference, open_studio: Callable[..., Page]
 ) -> None:
     opaque(page)
-    choose(page, "Clusters", "Patches of each cluster")
+    choose(page, "Clusters", "Patches in each cluster")
     page.get_by_label("Clusters", exact=True).fill("5")
     expect(page.locator(".stage > .classes .chip")).to_have_count(6)
     painted(page)
@@ -129,7 +129,7 @@ def test_clusters_follow_their_number_and_the_link(
     expect(page.get_by_label("Clusters", exact=True)).to_have_attribute("aria-invalid", "true")
     until(page, "location.search.includes('style.count=5')")
     other = open_studio("?" + page.url.split("?", 1)[1])
-    legend_says(other, "Patches of each cluster")
+    legend_says(other, "Patches in each cluster")
     expect(other.get_by_label("Clusters", exact=True)).to_have_value("5")
     assert [pixel(other, j) for j in SPREAD] == wanted
 
@@ -153,7 +153,7 @@ def test_continuous_colours_lie_on_grey_photographs(page: Page, reference: Refer
     assert np.abs(np.array([pixel(page, j) for j in SPREAD]) - expected).max() <= 4  # 256 levels
     assert reference.batch.norms is not None
     lengths = reference.batch.norms.numpy()
-    choose(page, "Length", "Length of the feature")
+    choose(page, "Length", "Feature length")
     low, high = scale_of(lengths)
     expected = cividis((lengths - low) / (high - low))[list(SPREAD)]
     assert np.abs(np.array([pixel(page, j) for j in SPREAD]) - expected).max() <= 1
@@ -170,7 +170,7 @@ def test_attention_of_a_vit_head_by_head(open_studio: Callable[..., Page], tmp_p
         f"?source=samples&size=224&backbone=checkpoint&checkpoint={file}"
         "&anchor=1,7,7&style=attention&style.head=2&opacity=1"
     )
-    legend_says(page, "Attention, times an even share")
+    legend_says(page, "Attention relative to an even share")
     expect(page.locator(".stage > .classes")).not_to_contain_text("to go")
     painted(page)
     photos = samples_dataset()
@@ -188,7 +188,7 @@ def test_attention_of_a_vit_head_by_head(open_studio: Callable[..., Page], tmp_p
     assert np.abs(found - expected).max() <= 4  # 256 levels
     page.get_by_role("radio", name="Anchor").click()
     page.get_by_label("Head").select_option("0")
-    legend_says(page, "Attention, times an even share")
+    legend_says(page, "Attention relative to an even share")
     own = last_attention(vit, trunk, 7 * 14 + 7).patches[1, 0].reshape(-1).numpy()
     inside = list(range(196 + 20, 196 + 160, 17))
     expected = colours(own)[[j - 196 for j in inside]]
@@ -202,7 +202,7 @@ def test_the_menu_is_whole_and_legible_in_a_narrow_dark_page(
     open_studio: Callable[..., Page],
 ) -> None:
     page = open_studio("?__theme=dark", width=420, height=800)
-    choose(page, "Clusters", "Patches of each cluster")
+    choose(page, "Clusters", "Patches in each cluster")
     page.locator(".styles .more").click()
     box = page.get_by_role("menu", name="More overlays").bounding_box()
     assert box

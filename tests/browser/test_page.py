@@ -63,7 +63,7 @@ def test_all_controls_are_reached_by_keyboard(page: Page) -> None:
                 "(document.activeElement)"
             )
         )
-    assert {"mosaic", "phi0", "steps", "Take it with you", "SELECT"} <= reached
+    assert {"mosaic", "phi0", "steps", "Export", "SELECT"} <= reached
 
 
 def test_a_screen_reader_hears_what_a_click_did(page: Page) -> None:

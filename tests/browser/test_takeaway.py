@@ -39,8 +39,8 @@ def save(page: Page, format: str) -> bytes:
 @pytest.fixture
 def opened(page: Page) -> Page:
     click_patch(page, LION)
-    page.get_by_role("button", name="Take it with you").click()
-    page.get_by_role("dialog", name="Take it with you").wait_for()
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("dialog", name="Export").wait_for()
     return page
 
 
@@ -107,7 +107,7 @@ def test_a_link_restores_the_state(page: Page, open_studio: Callable[..., Page])
     page.get_by_role("button", name="Step 1", exact=True).click()
     page.get_by_role("radio", name="Boxes").click()
     page.get_by_role("button", name="Ambiguous").click()
-    page.get_by_role("button", name="Take it with you").click()
+    page.get_by_role("button", name="Export").click()
     link = page.locator("[data-part=link]").input_value()
     other = open_studio("?" + link.split("?", 1)[1])
     wait_for_data(other, "positive", "23", id="rival-mosaic")

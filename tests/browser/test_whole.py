@@ -317,7 +317,9 @@ def test_costs_are_told_and_too_much_is_refused(page: Page) -> None:
     page.get_by_role("radio", name="Other").click()
     number = page.get_by_label("Pixels, 64 to 2048")
     number.fill("330")
-    expect(told).to_contain_text("330 px (as 336 px, whole patches): about 2,646 patches")
+    expect(told).to_contain_text(
+        "330 px (rounded to 336 px, so that patches fit): about 2,646 patches"
+    )
     number.fill("5000")
     page.get_by_role("button", name="Use", exact=True).click()
     error = page.locator(".batch [data-error=size]")
@@ -340,7 +342,7 @@ def test_costs_are_told_and_too_much_is_refused(page: Page) -> None:
 def test_loading_is_cancelled(page: Page) -> None:
     page.get_by_role("radio", name="896 px").click()
     page.get_by_role("button", name="Cancel").click()
-    expect(page.locator(".batch .messages.notes")).to_contain_text("Loading was stopped.")
+    expect(page.locator(".batch .messages.notes")).to_contain_text("Loading was cancelled.")
     expect(page.locator(".batch .busy")).to_be_hidden()
     expect(page.get_by_role("radio", name="448 px")).to_have_attribute("aria-checked", "true")
     # The job ends, and what is asked for next comes.
@@ -352,7 +354,7 @@ def test_loading_is_cancelled(page: Page) -> None:
 def test_nonsense_in_a_link_is_named(open_studio: Callable[..., Page]) -> None:
     page = open_studio("?source=samples&size=9999&picture=half&fill=-1&anchor=0,15,12")
     expect(page.locator(".batch .messages.notes")).to_contain_text(
-        "make no sense and were left out: size, picture, fill"
+        "are not valid and were ignored: size, picture, fill"
     )
     assert page.evaluate(f"{STUDIO}.state.batch.grids") == [[28, 28]] * 6
     page = open_studio("?source=samples&size=448&picture=square&fill=2&anchor=0,15,12")

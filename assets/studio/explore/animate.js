@@ -11,7 +11,7 @@ export class Animate {
     Object.assign(this, { server, state });
     this.format = select("Format", [["webp", "WebP"]], "webp", () => {});
     this.map = h("input", { id: newId("with-map"), type: "checkbox" });
-    this.begin = h("button", { type: "button", onclick: () => this.make() }, "Make it");
+    this.begin = h("button", { type: "button", onclick: () => this.make() }, "Make animation");
     this.stop = h("button", { type: "button", class: "quiet", onclick: () => this.cancel() }, "Cancel");
     this.bar = h("progress", { max: 1, value: 0, "aria-label": "Making the animation" });
     this.doing = h("span", { class: "help" });
@@ -21,7 +21,7 @@ export class Animate {
       "div",
       { class: "animate", dataset: { part: "animation" } },
       h("h3", {}, "Animation of the steps"),
-      h("div", { class: "inline" }, this.format.field, h("label", { class: "check", for: this.map.id }, this.map, "with the map"), this.begin),
+      h("div", { class: "inline" }, this.format.field, h("label", { class: "check", for: this.map.id }, this.map, "Include the map"), this.begin),
       this.busy,
       this.said,
     );

@@ -119,7 +119,7 @@ export class BatchBar {
     if (!files.length) return;
     const mine = this.begin("Uploading");
     const most = this.config.max_images;
-    const said = files.length > most ? [`${files.length} files were chosen. The first ${most} are used; a batch holds at most ${most}.`] : [];
+    const said = files.length > most ? [`You chose ${files.length} files. Only the first ${most} are used, because a batch holds at most ${most}.`] : [];
     const kept = files.slice(0, most);
     try {
       const sent = await uploadAll(kept, this.hooks.upload, (text, share) => this.show(text, share), () => mine === this.turn);
@@ -179,7 +179,7 @@ export class BatchBar {
 
   /** A run on its own images; returns what is in the way. */
   async openRun(wanted) {
-    this.begin("Looking for its images");
+    this.begin("Looking for the run's images");
     try {
       const { request } = await call(this.server, "run_images", wanted);
       return (await this.load({ ...request, page: this.config.page })) ? "" : this.failure;
@@ -280,7 +280,7 @@ export class BatchBar {
     this.job = null;
     this.busy.hidden = true;
     this.adopt(this.request);
-    this.say([], ["Loading was stopped."]);
+    this.say([], ["Loading was cancelled."]);
     if (job) await call(this.server, "cancel", job).catch(() => {}); // it may be done by now
   }
 
@@ -305,7 +305,7 @@ export class BatchBar {
     const [rows, columns] = batch.grids[0];
     const alike = batch.grids.every((grid) => grid[0] === rows && grid[1] === columns);
     const each = alike ? ` (${rows} × ${columns} each)` : "";
-    const seen = GIVEN.includes(batch.recipe.source) ? "" : batch.recipe.picture === "whole" ? "Whole images, in their own proportions." : "Images are cut to their central square.";
+    const seen = GIVEN.includes(batch.recipe.source) ? "" : batch.recipe.picture === "whole" ? "Each image is shown whole." : "Each image is cropped to its central square.";
     this.summary.textContent = `${images}, ${count(patchCount(batch))} patches${each}, ${batch.dimensions} dimensions. ${seen}`;
     this.sizes.priceFor(batch.recipe, batch.names.length);
   }

@@ -244,7 +244,7 @@ export class Beside {
     if (!sameNumber(batch, page.state.batch)) {
       this.drop();
       this.pane.progress(null);
-      this.pane.fail("The features to compare with must be those of the same images.");
+      this.pane.fail("The features to compare must come from the same images.");
       return;
     }
     this.loading = false;
@@ -338,7 +338,7 @@ export class Beside {
   /** Say where the second features are drawn under another overlay than the first. */
   sayLook() {
     const reason = this.batch ? whyNotBeside(styleOf(this.page.state.look.style), this.batch) : "";
-    this.pane.say(reason && `${reason} Here are the sets.`);
+    this.pane.say(reason && `${reason} The sets are shown instead.`);
   }
 
   /** Until the second's new sets are there, nothing old may pass for them. */

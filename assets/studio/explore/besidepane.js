@@ -6,9 +6,9 @@ const ROWS = [
   ["|P|", "Positive patches", "positive"],
   ["|A|", "Ambiguous patches", "ambiguous"],
   ["|N|", "Negative patches", "negative"],
-  ["precision", "Share of the labelled patches of P that have the anchor's class", "precision", true],
+  ["precision", "Share of the labelled patches in P that have the anchor's class", "precision", true],
   ["recall", "Share of the anchor's class that is in P", "recall", true],
-  ["false in N", "Share of the labelled patches of N that have the anchor's class", "false_negative", true],
+  ["false in N", "Share of the labelled patches in N that have the anchor's class", "false_negative", true],
 ];
 
 /** A number with its sign; a true minus, as in print. */
@@ -42,16 +42,16 @@ export class BesideTable {
     const rows = ROWS.filter((row) => !row[3] || batch.labels);
     const numbers = [first.view.steps[first.step], second.view.steps[second.step]];
     const text = (value, share) => (share ? percent(value) : count(value));
-    const head = h("tr", {}, h("th", { scope: "col" }, `t = ${first.step}${second.step === first.step ? "" : ` beside ${second.step}`}`), rows.map(([name, title]) => h("th", { scope: "col", title }, name)));
+    const head = h("tr", {}, h("th", { scope: "col" }, `t = ${first.step}${second.step === first.step ? "" : ` and ${second.step}`}`), rows.map(([name, title]) => h("th", { scope: "col", title }, name)));
     const body = ["First", "Second"].map((title, i) =>
       h("tr", { dataset: { row: title.toLowerCase() } }, h("th", { scope: "row" }, title), rows.map(([, , key, share]) => h("td", {}, text(numbers[i][key], share)))),
     );
     const both = rows.map(([, , key, share]) => h("td", {}, differenceOf(numbers[0][key], numbers[1][key], share)));
     this.table.replaceChildren(h("thead", {}, head), h("tbody", {}, body, h("tr", { dataset: { row: "difference" } }, h("th", { scope: "row", title: "Second minus first" }, "Difference"), both)));
     const said = [gainsAndLosses(codes, batch, anchor)];
-    if (batch.other) said.push("Patches differ in size: counted in those of the first.");
-    if (batch.same && batch.linked) said.push("These are the same features so far: choose others above.");
-    if (!numbers[1].positive && numbers[0].positive) said.push(batch.linked ? "No patch of the second is above Φ: its similarities are others. Under “Settings of”, choose Second, then a suggestion." : "No patch of the second is above its Φ.");
+    if (batch.other) said.push("Patch sizes differ, so counts are in patches of the first features.");
+    if (batch.same && batch.linked) said.push("Both sides show the same features so far. Choose others above.");
+    if (!numbers[1].positive && numbers[0].positive) said.push(batch.linked ? "No patch of the second features is above Φ, because their similarities have a different range. Under “Settings of”, choose Second, then a suggestion." : "No patch of the second features is above their Φ.");
     this.words.textContent = said.join(" ");
     this.element.hidden = false;
   }
@@ -61,7 +61,7 @@ export class BesideTable {
 function gainsAndLosses(codes, { labels }, anchor) {
   const say = (code, word) => {
     const { count: number, right, labelled } = tally(codes, code, labels, anchor);
-    const share = right === null || labelled === 0 ? "" : ` (${count(right)} of ${count(labelled)} with a label right)`;
+    const share = right === null || labelled === 0 ? "" : ` (${count(right)} of ${count(labelled)} labelled ones right)`;
     return `${count(number)} ${word}${share}`;
   };
   return `From first to second: ${say(GAINED, "positives gained")}, ${say(LOST, "lost")}.`;

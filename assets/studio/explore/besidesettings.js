@@ -3,7 +3,7 @@
 import { choice, h } from "../shared/dom.js";
 
 const WHOSE = [
-  ["both", "Both", "One set of settings for both features"],
+  ["both", "Both", "The same settings for both"],
   ["first", "First", "Settings of the first features only"],
   ["second", "Second", "Settings of the second features only"],
 ];

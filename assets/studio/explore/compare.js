@@ -114,7 +114,7 @@ export class Compare {
 
 function line(view, step, hasLabels) {
   const numbers = view.steps[Math.min(step, view.steps.length - 1)];
-  const parts = [`|P| ${count(numbers.positive)}`, `|A| ${count(numbers.ambiguous)}`, `|N| ${count(numbers.negative)}`, `${view.anchor === undefined ? "down to similarity" : "Φ"} ${fixed(numbers.phi, 2)}`];
+  const parts = [`|P| ${count(numbers.positive)}`, `|A| ${count(numbers.ambiguous)}`, `|N| ${count(numbers.negative)}`, `${view.anchor === undefined ? "lowest similarity" : "Φ"} ${fixed(numbers.phi, 2)}`];
   if (hasLabels) {
     parts.push(`precision ${percent(numbers.precision)}`, `recall ${percent(numbers.recall)}`, `false in N ${percent(numbers.false_negative)}`);
   }

@@ -41,7 +41,7 @@ export class Controls {
   presetOptions() {
     const listed = (fits) => this.presets.filter(fits).map((p) => [p.key, p.title]);
     return [
-      ["custom", "Own settings"],
+      ["custom", "Custom"],
       ...listed((p) => p.key === TRAINING),
       { group: "Paper, Table 7", options: listed((p) => p.paper) },
       { group: "Not in the paper", options: listed((p) => !p.paper && p.key !== TRAINING) },
@@ -51,7 +51,7 @@ export class Controls {
   /** A batch is there whose features have a preset of their own, or may have been trained with one. */
   setBatch({ preset, training }) {
     this.presets = this.presets.filter((p) => p.key !== TRAINING);
-    if (training) this.presets.unshift({ key: TRAINING, title: `Training of ${training.title}`, settings: training.settings, paper: false });
+    if (training) this.presets.unshift({ key: TRAINING, title: `Used to train ${training.title}`, settings: training.settings, paper: false });
     relist(this.preset.input, this.presetOptions());
     this.setDefault(preset);
     this.show();

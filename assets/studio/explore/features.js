@@ -6,10 +6,10 @@ import { OwnPanel } from "./ownfeatures.js";
 import { OUTPUTS, RunPanel } from "./runpanel.js";
 
 const KINDS = [
-  ["frozen", "Backbone", "A frozen network, as training begins with it"],
-  ["run", "Run", "A run of yours, at any step that it has kept"],
-  ["file", "File", "A local file: a backbone, or a checkpoint of training, published ones too"],
-  ["own", "Own", "Features of any network, in an NPZ file"],
+  ["frozen", "Backbone", "A frozen pretrained network, which is what training starts from"],
+  ["run", "Run", "One of your runs, at any step it has kept"],
+  ["file", "File", "A file on this server: a backbone's weights or a training checkpoint, published ones included"],
+  ["own", "NPZ", "Features of any network, in an NPZ file"],
 ];
 const OWN = ["npz", "memory"];
 const NONE = { backbone: "", checkpoint: "", run: "", at: 0, output: "" };
@@ -55,14 +55,14 @@ export class FeatureChooser {
 
   filePanel(errors) {
     const id = newId("checkpoint");
-    this.file = h("input", { id, type: "text", placeholder: "or NAME@PATH, such as dinov2_vits14@/weights/x.pth" });
+    this.file = h("input", { id, type: "text", placeholder: "or NAME@PATH, e.g. dinov2_vits14@/weights/x.pth" });
     this.place = new PathField(this.server, this.file, { want: "backbone", chosen: () => this.useFile() });
-    this.output = choice("Output of a checkpoint of training", [...OUTPUTS, ["frozen", "Frozen", "The backbone that it was trained on"]], "backbone", () => this.file.value.trim() && this.useFile());
+    this.output = choice("Output of a training checkpoint", [...OUTPUTS, ["frozen", "Frozen", "The frozen backbone that training started from"]], "backbone", () => this.file.value.trim() && this.useFile());
     const use = { use: (offer) => this.useFile(offer) };
     return form(
       () => this.useFile(),
       h("div", { class: "field" }, h("label", { for: id }, "Path of the file on this server"), this.place.element, errors?.add("checkpoint", this.file, use)),
-      h("div", { class: "field" }, h("span", { class: "label", "aria-hidden": "true" }, "Of a checkpoint of training"), this.output.group),
+      h("div", { class: "field" }, h("span", { class: "label", "aria-hidden": "true" }, "Output, for a training checkpoint"), this.output.group),
       h("div", { class: "inline" }, h("button", { type: "submit" }, "Use")),
     );
   }
@@ -72,7 +72,7 @@ export class FeatureChooser {
     if (name !== "other") return this.change({ backbone: name });
     this.other.value = "";
     this.other.focus();
-    this.wait("Name a ViT of timm.");
+    this.wait("Enter the name of a ViT in timm.");
   }
 
   useOther(name) {

@@ -54,7 +54,7 @@ export class Kept {
     this.hooks = hooks;
     this.ask = latestOnly(() => this.fetch());
     this.chips = h("span", { class: "kept-chips" });
-    this.button = h("button", { type: "button", class: "quiet", title: "Keep this anchor, or let go of it (k). Shift-click keeps any patch.", onclick: () => this.toggle(this.state.anchor) });
+    this.button = h("button", { type: "button", class: "quiet", title: "Keep this anchor, or remove it (k). Shift-click keeps any patch.", onclick: () => this.toggle(this.state.anchor) });
     this.strip = h("span", { class: "kept-strip", role: "group", "aria-label": "Kept anchors" }, this.button, this.chips);
   }
 
@@ -77,7 +77,7 @@ export class Kept {
     const slot = this.slotOf(patch);
     if (slot >= 0) return this.remove(slot);
     const free = Array.from({ length: MOST }, (_, i) => i).find((i) => !state.kept[i]);
-    if (free === undefined) return this.hooks.say(`${MOST} anchors are kept, as many as there are colours. Let go of one first.`);
+    if (free === undefined) return this.hooks.say(`At most ${MOST} anchors can be kept. Remove one first.`);
     while (state.kept.length <= free) state.kept.push(null);
     state.kept[free] = { slot: free, patch };
     this.adopt(state.kept[free]);
@@ -158,7 +158,7 @@ export class Kept {
 
   showButton() {
     const any = this.patches.length > 0;
-    this.button.textContent = this.slotOf(this.state.anchor) >= 0 ? "Let go" : any ? "Keep" : "Keep anchor";
+    this.button.textContent = this.slotOf(this.state.anchor) >= 0 ? "Remove" : any ? "Keep" : "Keep anchor";
   }
 }
 

@@ -7,15 +7,15 @@ import { whereIs } from "./tiles.js";
 const AFTER_MS = 120;
 const OVERLAYS = [
   ["anchors", "Each", "Each anchor's positives in its colour"],
-  ["union", "Union", "Patches in the positives of any of them, by how many"],
-  ["intersection", "Intersection", "Patches in the positives of all of them"],
+  ["union", "Union", "Patches that are positive for any of them, coloured by how many"],
+  ["intersection", "Intersection", "Patches that are positive for all of them"],
 ];
 
 export class KeptCard {
   /** hooks: {getState(), onPick(patch), onRemove(slot), onClear(), onStyle(style), thumb(patch)}. */
   constructor(hooks) {
     this.hooks = hooks;
-    this.clear = h("button", { type: "button", class: "quiet", title: "Let go of all (Shift and k)", onclick: () => hooks.onClear() }, "Remove all");
+    this.clear = h("button", { type: "button", class: "quiet", title: "Remove all kept anchors (Shift and k)", onclick: () => hooks.onClear() }, "Remove all");
     const { card: element, body } = card("Kept anchors", { class: "card kept" }, this.clear);
     this.list = h("ul", { class: "kept-list" });
     this.overlay = choice("Show on the mosaic", OVERLAYS, "", (style) => hooks.onStyle(style));
@@ -23,7 +23,7 @@ export class KeptCard {
     this.table = h("table", { class: "overlap" });
     this.key = h("p", { class: "help" });
     this.filled = h("div", { class: "kept-filled", hidden: true }, this.list, this.overlay.group, this.total, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Overlap of kept anchors" }, this.table), this.key);
-    this.empty = h("p", { class: "help" }, "Keep up to eight anchors to see what their positives have in common: Shift-click a patch, or press k for the anchor on screen.");
+    this.empty = h("p", { class: "help" }, "Keep up to eight anchors to see what their positives have in common: Shift-click a patch, or press k to keep the current anchor.");
     body.append(this.empty, this.filled);
     this.element = element;
   }
@@ -56,7 +56,7 @@ export class KeptCard {
     const label = batch.labels?.[one.patch] ?? -1;
     const place = `${batch.names[image]} · ${row}, ${column}${label >= 0 ? ` · ${batch.classes[label]}` : ""}`;
     const go = h("button", { type: "button", class: "kept-go", title: "Make it the anchor", onclick: () => this.hooks.onPick(one.patch) }, badge(one.slot), this.hooks.thumb(one.patch), h("span", {}, h("span", { class: "place" }, place), h("span", { class: "numbers" }, parts.join(" · "))));
-    const remove = h("button", { type: "button", class: "quiet", "aria-label": `Let go of anchor ${one.slot + 1}`, title: "Let go", onclick: () => this.hooks.onRemove(one.slot) }, "✕");
+    const remove = h("button", { type: "button", class: "quiet", "aria-label": `Remove anchor ${one.slot + 1}`, title: "Remove", onclick: () => this.hooks.onRemove(one.slot) }, "✕");
     return h("li", {}, go, remove);
   }
 
@@ -76,13 +76,13 @@ export class KeptCard {
     const heads = members.map((one) => h("th", { scope: "col" }, one.head()));
     const rows = members.map((one, i) => h("tr", {}, h("th", { scope: "row" }, one.head()), members.map((_, j) => cell(i, j))));
     this.table.replaceChildren(h("thead", {}, h("tr", {}, h("td", {}), heads)), h("tbody", {}, rows));
-    this.key.textContent = "On the diagonal |P|, above it |Pᵢ ∩ Pⱼ|, below it the Jaccard index |Pᵢ ∩ Pⱼ| / |Pᵢ ∪ Pⱼ|; all at the step shown.";
+    this.key.textContent = "Diagonal: |P|. Above it: |Pᵢ ∩ Pⱼ|. Below it: the Jaccard index |Pᵢ ∩ Pⱼ| / |Pᵢ ∪ Pⱼ|. All at the current step.";
   }
 
   /** The anchor that is looked at, where it is none of the kept. */
   present({ view, step }, kept) {
     if (!view || kept.some((one) => one.patch === view.anchor)) return [];
-    const head = () => h("b", { class: "kept-badge present", title: "The present anchor" }, "•");
+    const head = () => h("b", { class: "kept-badge present", title: "The current anchor" }, "•");
     return [{ head, codes: view.codes[Math.min(step, view.codes.length - 1)] }];
   }
 }

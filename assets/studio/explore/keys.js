@@ -6,13 +6,13 @@ const KEYS = [
   [", .", "Previous and next step"],
   ["Space", "Play or pause the steps"],
   ["1 2 3", "Show or hide positive, ambiguous, negative"],
-  ["o", "Next overlay (with Shift: the one before)"],
+  ["o", "Next overlay (with Shift: previous)"],
   ["g", "Grid on or off"],
-  ["+ − 0", "Zoom in, zoom out, fit (or Ctrl and the wheel): at the pointer, else at the anchor"],
-  ["f", "Let the anchor's image fill the stage, or show all again (or double click)"],
-  ["[ ]", "Previous and next image, while one fills the stage"],
-  ["k", "Keep the anchor in a colour, or let go of it (Shift-click: any patch; Shift and k: let go of all)"],
-  ["s", "Notes: keep this view under a name, or open another"],
+  ["+ − 0", "Zoom in, zoom out, fit (or Ctrl and the mouse wheel), centred on the pointer or else on the anchor"],
+  ["f", "Enlarge the anchor's image, or show all images again (or double-click)"],
+  ["[ ]", "Previous and next image, while one is enlarged"],
+  ["k", "Keep the anchor, or remove it (Shift-click: any patch; Shift and k: remove all)"],
+  ["s", "Notes: save this view under a name, or open a saved one"],
   ["n p", "Next and previous anchor worth a look"],
   ["Esc", "Show all images again; then clear the lasso"],
   ["?", "This list"],
@@ -21,10 +21,10 @@ const KEYS = [
 export function keySheet() {
   const sheet = h(
     "dialog",
-    { class: "sheet keys", "aria-label": "Keys" },
-    h("header", {}, h("h2", {}, "Keys"), h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => sheet.close() }, "✕")),
+    { class: "sheet keys", "aria-label": "Keyboard shortcuts" },
+    h("header", {}, h("h2", {}, "Keyboard shortcuts"), h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => sheet.close() }, "✕")),
     h("dl", {}, KEYS.map(([keys, text]) => [h("dt", {}, keys.split(" ").map((key) => h("kbd", {}, key))), h("dd", {}, text)])),
-    h("p", { class: "help" }, "The keys work while the mosaic has the focus: click it, or reach it with Tab."),
+    h("p", { class: "help" }, "These keys work while the mosaic has focus: click it, or press Tab until you reach it."),
   );
   sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
   return sheet;

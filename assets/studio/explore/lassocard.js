@@ -69,7 +69,7 @@ function table(what, rows) {
   return h(
     "table",
     {},
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, what), h("th", { scope: "col" }, "patches"), h("th", { scope: "col", title: "Of the lasso" }, "share"), h("th", { scope: "col", title: `Of all patches of the ${what.toLowerCase()}` }, `of ${what.toLowerCase()}`))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, what), h("th", { scope: "col" }, "patches"), h("th", { scope: "col", title: "Share of the lasso's patches" }, "share"), h("th", { scope: "col", title: `Share of the patches of the ${what.toLowerCase()} that are in the lasso` }, `of ${what.toLowerCase()}`))),
     h("tbody", {}, shown.map((row) => line(row.name, row)), rest.length ? line(`${rest.length} more`, { patches: sum("patches"), share: sum("share"), of: sum("of") }) : null),
   );
 }

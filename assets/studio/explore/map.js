@@ -35,7 +35,7 @@ export class PatchMap {
     this.colourBy = "set";
     this.by = choice(
       "Colour by",
-      [["set", "Set"], ["image", "Image"], ["label", "Label"], ["similarity", "Similarity"], ["overlay", "Overlay", "As the mosaic's overlay"]],
+      [["set", "Set"], ["image", "Image"], ["label", "Label"], ["similarity", "Similarity"], ["overlay", "Overlay", "Same colours as the mosaic's overlay"]],
       "set",
       (key) => {
         this.colourBy = key;
@@ -110,7 +110,7 @@ export class PatchMap {
 
   overlayLegend() {
     const { title } = styleOf(this.hooks.getState().look.style);
-    return [h("span", { class: "chip" }, `Coloured as the overlay: ${title}`)];
+    return [h("span", { class: "chip" }, `Same colours as the overlay: ${title}`)];
   }
 
   async poll(mine) {

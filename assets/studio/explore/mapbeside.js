@@ -19,7 +19,7 @@ export class MapBeside {
       onHover: (patch) => this.first.mark(patch === null ? null : beside.toFirst(patch)),
       onPlaced: () => this.placed(),
     };
-    this.map = new PatchMap(server, hooks, { id: "beside-map", title: "Map of the second", label: "Map of all patches by the second features", ask });
+    this.map = new PatchMap(server, hooks, { id: "beside-map", title: "Second map", label: "Map of all patches in the second features", ask });
     this.map.by.group.hidden = true; // coloured as the first
     this.morph = new Morph((share) => this.moving(share), () => page.remember());
     this.morph.allow(false);
@@ -34,7 +34,7 @@ export class MapBeside {
 
   setBatch(batch, picture) {
     this.element.classList.add("two");
-    this.first.heading.textContent = "Map of the first";
+    this.first.heading.textContent = "First map";
     this.element.append(this.map.element);
     this.morph.element.hidden = this.beside.kind === "same"; // the same places
     this.morph.allow(false);

@@ -13,12 +13,12 @@ export class NotesSheet {
     this.fields = new FieldErrors();
     const field = (label, name, input) => h("div", { class: "field" }, h("label", { for: input.id }, label), input, this.fields.add(name, input));
     this.name = h("input", { id: newId("note"), type: "text", maxlength: "80", autocomplete: "off" });
-    this.text = h("textarea", { id: newId("note-text"), rows: "2", maxlength: "600", placeholder: "What can be seen here" });
-    this.keepButton = h("button", { type: "submit", class: "primary" }, "Keep this view");
-    this.form = h("form", { class: "keep", novalidate: true, onsubmit: (event) => this.keep(event) }, field("Name", "name", this.name), field("A sentence on it", "text", this.text), this.keepButton);
-    this.closed = h("p", { class: "help", hidden: true }, "Notes of this studio can be read only.");
+    this.text = h("textarea", { id: newId("note-text"), rows: "2", maxlength: "600", placeholder: "What this view shows" });
+    this.keepButton = h("button", { type: "submit", class: "primary" }, "Save this view");
+    this.form = h("form", { class: "keep", novalidate: true, onsubmit: (event) => this.keep(event) }, field("Name", "name", this.name), field("Description", "text", this.text), this.keepButton);
+    this.closed = h("p", { class: "help", hidden: true }, "The notes in this studio are read-only.");
     this.list = h("ul", { class: "notes-list", "aria-label": "Notes" });
-    this.empty = h("p", { class: "help" }, "There is no note yet. A note keeps the images, the anchor, the settings and the overlay as they are now, with a picture.");
+    this.empty = h("p", { class: "help" }, "No notes yet. A note saves the current images, anchor, settings and overlay, with a picture.");
     const close = h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.element.close() }, "✕");
     this.element = h("dialog", { class: "sheet notes-sheet", "aria-label": "Notes" }, h("header", {}, h("h2", {}, "Notes"), close), this.form, this.closed, this.errors, this.empty, this.list);
     this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
@@ -75,7 +75,7 @@ export class NotesSheet {
     const links = [
       button("Open", () => this.openNote(note, said), `Open ${note.name}`),
       h("a", { href: `${address}/picture.png`, target: "_blank", rel: "noopener" }, "Picture"),
-      h("a", { href: `${address}.html`, download: "" }, "Save as a page"),
+      h("a", { href: `${address}.html`, download: "" }, "Download as HTML"),
     ];
     return h("li", { dataset: { note: note.key } }, picture, h("div", { class: "beside" }, words, h("div", { class: "inline" }, links, change)));
   }
@@ -86,13 +86,13 @@ export class NotesSheet {
     parted("explore"); // Back returns to what is shown now
     const refused = await this.page.returnTo(note.view);
     if (!refused) return this.element.close();
-    said.textContent = `${refused} The picture remains.`;
+    said.textContent = `${refused} The note's picture is still available.`;
     said.hidden = false;
   }
 
   rename(note, words) {
     const name = h("input", { type: "text", value: note.name, maxlength: "80", "aria-label": "Name", autocomplete: "off" });
-    const text = h("textarea", { rows: "2", maxlength: "600", "aria-label": "Sentence" });
+    const text = h("textarea", { rows: "2", maxlength: "600", "aria-label": "Description" });
     text.value = note.text;
     const save = async (event) => {
       event.preventDefault();
@@ -104,7 +104,7 @@ export class NotesSheet {
   }
 
   async remove(note) {
-    if (!confirm(`Delete the note ${note.name}, with its picture?`)) return;
+    if (!confirm(`Delete the note “${note.name}” and its picture? This cannot be undone.`)) return;
     say(this.errors, []);
     await this.ask("remove_note", note.key);
   }

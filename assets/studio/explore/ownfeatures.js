@@ -7,7 +7,7 @@ export class OwnPanel {
   /** load({npz: path} or {files: [File]}). */
   constructor(server, load) {
     this.load = load;
-    const words = { title: "Drop an NPZ here", hint: "or choose a file", accept: ".npz" };
+    const words = { title: "Drop an NPZ file here", hint: "or choose a file", accept: ".npz" };
     const drop = fileDrop(1, (files) => files.length && load({ files }), words);
     const id = newId("npz");
     this.path = h("input", { id, type: "text" });
@@ -22,13 +22,13 @@ export class OwnPanel {
       { class: "feature-panel", novalidate: true, onsubmit: act },
       this.given,
       drop.element,
-      h("div", { class: "field" }, h("label", { for: id }, "Or its path on this server"), this.place.element),
+      h("div", { class: "field" }, h("label", { for: id }, "Or enter its path on this server"), this.place.element),
       h("div", { class: "inline" }, h("button", { type: "submit" }, "Use")),
       h(
         "details",
         { class: "more" },
-        h("summary", {}, "What is in it"),
-        h("p", { class: "help" }, h("code", {}, "features (B, h, w, D)"), " and, if you have them, ", h("code", {}, "images (B, H, W, 3)"), ", ", h("code", {}, "labels (B, h, w)"), " or ", h("code", {}, "(B, H, W)"), ", ", h("code", {}, "classes"), ". Where grids differ: ", h("code", {}, "features_0, features_1"), " and so on."),
+        h("summary", {}, "What the file must contain"),
+        h("p", { class: "help" }, h("code", {}, "features (B, h, w, D)"), " and, optionally, ", h("code", {}, "images (B, H, W, 3)"), ", ", h("code", {}, "labels (B, h, w)"), " or ", h("code", {}, "(B, H, W)"), ", ", h("code", {}, "classes"), ". If the images' grids differ: ", h("code", {}, "features_0, features_1"), " and so on."),
       ),
     );
   }
@@ -42,6 +42,6 @@ export class OwnPanel {
   set(request, title) {
     if (request.npz) this.path.value = request.npz;
     this.given.hidden = !title;
-    this.given.textContent = request.backbone === "memory" ? "Features that a script has given." : `On screen: ${title}.`;
+    this.given.textContent = request.backbone === "memory" ? "Features passed in by a script." : `On screen: ${title}.`;
   }
 }

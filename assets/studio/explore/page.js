@@ -139,12 +139,12 @@ class Explore {
     const link = readLink(new URLSearchParams(view), this.config);
     this.controls.setDefault(this.config.default_preset);
     this.adopt(link);
-    if (link.ignored.length) this.bar.notice = [`Parts of the link make no sense and were left out: ${link.ignored.join(", ")}.`];
+    if (link.ignored.length) this.bar.notice = [`Some parts of the link are not valid and were ignored: ${link.ignored.join(", ")}.`];
     if (link.batch) {
       try {
         await this.bar.restore(link.batch);
       } catch {
-        await this.bar.load(this.bar.request, ["The images of this link are no longer on the server. The sample photos are shown instead."]);
+        await this.bar.load(this.bar.request, ["The images this link refers to are no longer on the server. The sample photos are shown instead."]);
       }
       return;
     }
@@ -231,7 +231,7 @@ class Explore {
     let refused = "";
     if (link.batch) {
       refused = await this.bar.restore(link.batch).then(() => "", () => "The images of this view are no longer on the server.");
-      if (refused) this.bar.say([`${refused} What was shown stays.`], []);
+      if (refused) this.bar.say([`${refused} The view is unchanged.`], []);
     } else if (!(await this.bar.load({ ...this.bar.request, images: undefined, ...link.request }))) refused = this.bar.failure;
     // The controls say again what is on screen.
     if (refused) await this.restore(`${location.origin}${location.pathname}?${new URLSearchParams(shown)}`, batch);

@@ -3,8 +3,8 @@ import { call } from "../shared/client.js";
 import { choice, count, fixed, h, newId, relist, select } from "../shared/dom.js";
 
 export const OUTPUTS = [
-  ["backbone", "Trained", "The trained backbone's feature: what inference and the probes use"],
-  ["projection", "z", "The projection: what the loss compares"],
+  ["backbone", "Trained", "The trained backbone's features, which the probes and inference use"],
+  ["projection", "z", "The projection, which the loss compares"],
 ];
 const FIRST = ["", "Choose a run…"];
 
@@ -29,7 +29,7 @@ export class RunPanel {
     });
     this.outputs = h("div", { class: "field", hidden: true }, h("span", { class: "label", "aria-hidden": "true" }, "Output"), this.kind.group);
     this.help = h("p", { class: "help", hidden: true });
-    this.images = h("button", { type: "button", hidden: true, title: "The images that the run is evaluated on, at its picture size", onclick: () => on.images({ run: this.run, at: this.at === "frozen" ? 0 : this.at, output: this.at === "frozen" ? "frozen" : this.output }) }, "Its validation images");
+    this.images = h("button", { type: "button", hidden: true, title: "Open the images this run is validated on, at its image size", onclick: () => on.images({ run: this.run, at: this.at === "frozen" ? 0 : this.at, output: this.at === "frozen" ? "frozen" : this.output }) }, "Its validation images");
     this.said = h("p", { class: "field-error", role: "alert", hidden: true });
     this.element = h("div", { class: "feature-panel" }, this.list.field, this.said, this.stages, this.outputs, this.help, this.images);
   }
@@ -41,7 +41,7 @@ export class RunPanel {
       const { runs } = await call(this.server, "runs", null);
       this.relist(runs.map((one) => [one.run, told(one)]));
       this.said.hidden = runs.length > 0;
-      this.said.textContent = "No run has a checkpoint yet: train one under Train.";
+      this.said.textContent = "No run has a checkpoint yet. Start one in Train.";
     } catch (error) {
       this.said.hidden = false;
       this.said.textContent = error.message;
@@ -108,6 +108,6 @@ export class RunPanel {
     this.slider.value = String(this.at === "frozen" ? 0 : 1 + kept.findIndex(({ step }) => step === this.at));
     this.tell();
     this.help.hidden = about.keep === null || kept.length < about.keep;
-    this.help.textContent = `It keeps its newest ${about.keep} checkpoints. Raise “keep” (under Validation and checkpoints in Train) before a run to see more steps.`;
+    this.help.textContent = `This run keeps its ${about.keep} newest checkpoints. To see more steps, raise “keep” in Train (under Validation and checkpoints) before you start a run.`;
   }
 }

@@ -6,8 +6,8 @@ import { FieldErrors } from "../shared/fields.js";
 
 const OTHER = "other";
 const PICTURES = [
-  ["square", "Central square", "The square in the middle of each image, as the paper evaluates"],
-  ["whole", "Whole", "Every image in its own proportions, with as many pixels as a square of this resolution"],
+  ["square", "Central square", "The central square of each image, as in the paper's evaluation"],
+  ["whole", "Whole image", "Each image in its own aspect ratio, with about as many pixels as a square of this resolution"],
 ];
 const CHECK_AFTER_MS = 150;
 
@@ -20,7 +20,7 @@ export class SizeChooser {
     this.costs = new Map();
     this.fields = new FieldErrors();
     this.ask = latestOnly(() => this.price());
-    this.picture = choice("Picture", PICTURES, "square", (picture) => on.change({ picture }));
+    this.picture = choice("Image area", PICTURES, "square", (picture) => on.change({ picture }));
     this.small = new Map(config.sizes.map((size) => [size, h("small", {})]));
     const options = config.sizes.map((size) => [size, [String(size), this.small.get(size)]]);
     this.size = choice("Resolution", [...options, [OTHER, ["Other", h("small", {}, "px")]]], 448, (size) => this.choose(size));
@@ -39,7 +39,7 @@ export class SizeChooser {
     this.element = h(
       "div",
       { class: "sizes" },
-      h("div", { class: "field" }, label("Picture"), this.picture.group),
+      h("div", { class: "field" }, label("Image area"), this.picture.group),
       h("div", { class: "field" }, label("Resolution"), this.size.group, this.form, this.fields.add("size", this.number), this.told),
     );
   }
@@ -131,7 +131,7 @@ export class SizeChooser {
     const typed = size === null && !this.form.hidden;
     const asked = size ?? (typed ? Number(this.number.value) : this.request.size);
     const cost = this.costs.get(typed ? "typed" : asked);
-    const rounded = cost && cost.size !== asked ? ` (as ${cost.size} px, whole patches)` : "";
+    const rounded = cost && cost.size !== asked ? ` (rounded to ${cost.size} px, so that patches fit)` : "";
     this.told.textContent = !cost ? "" : cost.refused || `${asked} px${rounded}: ${cost.text}.`;
   }
 }

@@ -22,8 +22,8 @@ export class Stage {
     this.act = on.act;
     const common = { camera, describedBy: toolbar.legendId, onPick: on.pick, onDouble: on.double, onHover: (patch) => this.hover(patch) };
     const make = (id, label, view) => new Mosaic({ ...common, id, label }, () => state, view);
-    this.own = make("mosaic", "Images of the batch. Click a patch to make it the anchor; double click an image to let it fill the stage.", () => state.view);
-    this.rival = make("rival-mosaic", "The rival rule for the same anchor.", () => state.rivalView);
+    this.own = make("mosaic", "Images of the batch. Click a patch to make it the anchor; double-click an image to enlarge it.", () => state.view);
+    this.rival = make("rival-mosaic", "The other rule's sets for the same anchor.", () => state.rivalView);
     this.second = beside.makeMosaic(common, (patch, second) => this.hover(patch, second));
     this.both = [this.own, this.rival, this.second];
     for (const mosaic of this.both) mosaic.element.mosaic = mosaic; // for tests and scripts

@@ -4,13 +4,13 @@ import { card, count, fixed, h, percent } from "../shared/dom.js";
 const COLUMNS = [
   ["Φ", "Positiveness criterion", (step) => fixed(step.phi)],
   ["Ψ", "Ambiguity criterion", (step) => fixed(step.psi)],
-  ["moved", "How far the proxy moved: 1 − cosine to its last place", (step) => fixed(step.moved)],
+  ["moved", "How far the proxy moved: 1 − cosine to its previous position", (step) => fixed(step.moved)],
   ["|P|", "Positive patches", (step) => count(step.positive), "positive"],
   ["|A|", "Ambiguous patches", (step) => count(step.ambiguous), "ambiguous"],
   ["|N|", "Negative patches", (step) => count(step.negative), "negative"],
-  ["precision", "Share of the labelled patches of P that have the anchor's class", (step) => percent(step.precision), null, true],
+  ["precision", "Share of the labelled patches in P that have the anchor's class", (step) => percent(step.precision), null, true],
   ["recall", "Share of the anchor's class that is in P", (step) => percent(step.recall), null, true],
-  ["false in N", "Share of the labelled patches of N that have the anchor's class", (step) => percent(step.false_negative), null, true],
+  ["false in N", "Share of the labelled patches in N that have the anchor's class", (step) => percent(step.false_negative), null, true],
 ];
 
 const SECONDS_A_STEP = 0.9;
@@ -52,7 +52,7 @@ export class Steps {
       );
     }
     if (!hasLabels) this.note.textContent = "Images with label maps also show precision and recall here.";
-    else if (className === null) this.note.textContent = "The anchor lies on void: there is no class to measure against.";
+    else if (className === null) this.note.textContent = "The anchor has no label, so there is no class to measure against.";
     else this.note.textContent = `Measured against the anchor's class: ${className}.`;
     this.measured = this.note.textContent;
     this.setStep(step);

@@ -1,13 +1,13 @@
-// Take it with you: PNG, SVG, JSON, NPZ, the lines of Python, and a link.
+// Export: PNG, SVG, JSON, NPZ, the lines of Python, and a link.
 import { call } from "../shared/client.js";
 import { download, h } from "../shared/dom.js";
 import { bytes } from "../shared/codec.js";
 import { Animate } from "./animate.js";
 
 const FILES = [
-  ["png", "PNG picture", "What the mosaic shows, with a caption"],
-  ["svg", "SVG picture", "The same, every patch a shape that can be edited"],
-  ["json", "Sets as JSON", "Settings, thresholds and patch indices of every step"],
+  ["png", "PNG picture", "The mosaic as shown, with a caption"],
+  ["svg", "SVG picture", "The same, with every patch an editable shape"],
+  ["json", "Sets as JSON", "Settings, thresholds and patch indices for every step"],
   ["npz", "Sets as NPZ", "The same as NumPy arrays, with the proxies"],
 ];
 
@@ -26,8 +26,8 @@ export class TakeAway {
       h("button", { type: "button", onclick: () => this.copy(from, name) }, "Copy");
     this.element = h(
       "dialog",
-      { class: "sheet", "aria-label": "Take it with you" },
-      h("header", {}, h("h2", {}, "Take it with you"), h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.element.close() }, "✕")),
+      { class: "sheet", "aria-label": "Export" },
+      h("header", {}, h("h2", {}, "Export"), h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.element.close() }, "✕")),
       h("div", { class: "files" }, FILES.map(([format, title, text]) => h("button", { type: "button", dataset: { format }, onclick: () => this.save(format) }, h("strong", {}, title), h("span", {}, text)))),
       this.animate.element,
       h("h3", {}, "Link"),
@@ -45,7 +45,7 @@ export class TakeAway {
     this.status.textContent = "";
     this.link.value = this.makeLink();
     const own = new URL(this.link.value).searchParams.has("batch");
-    this.lifetime.textContent = own ? "Your images are on this studio only: the link holds until it is restarted." : "";
+    this.lifetime.textContent = own ? "Your images exist on this server only, so the link works until the studio is restarted." : "";
     this.code.value = "";
     this.element.showModal();
     this.animate.open();
@@ -58,7 +58,7 @@ export class TakeAway {
   }
 
   async save(format) {
-    this.status.textContent = "Making the file…";
+    this.status.textContent = "Preparing the file…";
     try {
       const reply = await call(this.server, "take", { ...this.state(), format });
       download(reply.name, new Blob([bytes(reply.data)], { type: reply.type }));

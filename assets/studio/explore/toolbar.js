@@ -4,9 +4,9 @@ import { StyleOptions } from "./styleoptions.js";
 import { StylePicker } from "./stylepicker.js";
 
 export const SETS = [
-  ["positive", "Positive"],
-  ["ambiguous", "Ambiguous"],
-  ["negative", "Negative"],
+  ["positive", "Positive", "More similar to the proxy than Φ: taken to show the same thing as the anchor"],
+  ["ambiguous", "Ambiguous", "Between Ψ and Φ: may or may not show the same thing, so training leaves it out"],
+  ["negative", "Negative", "Less similar to the proxy than Ψ: taken to show something else"],
 ];
 
 export class Toolbar {
@@ -14,9 +14,9 @@ export class Toolbar {
   constructor(look, compare, on) {
     this.legendId = newId("legend");
     this.chips = {};
-    for (const [i, [set, title]] of SETS.entries()) {
+    for (const [i, [set, title, meaning]] of SETS.entries()) {
       const number = h("b", {}, "–");
-      const attributes = { type: "button", class: `chip ${set}`, title: `Show or hide (${i + 1})`, onclick: () => on.toggle(set) };
+      const attributes = { type: "button", class: `chip ${set}`, title: `${meaning}. Click to show or hide (${i + 1})`, onclick: () => on.toggle(set) };
       this.chips[set] = { number, button: h("button", attributes, h("i", {}), `${title} `, number) };
     }
     this.style = new StylePicker(look.style, (style) => on.look({ style }));
@@ -26,8 +26,8 @@ export class Toolbar {
     this.grid = h("button", { type: "button", class: "toggle", title: "Grid (g)", onclick: () => on.grid() }, "Grid");
     const button = (text, title, act) => h("button", { type: "button", title, "aria-label": title, onclick: act }, text);
     const marks = [
-      h("span", { class: "chip anchor" }, h("i", {}), "Anchor"),
-      h("span", { class: "chip proxy", title: "The patch most similar to the proxy of this step" }, h("i", {}), "Nearest to proxy"),
+      h("span", { class: "chip anchor", title: "The patch we ask about: which others show the same thing? Click any patch to make it the anchor" }, h("i", {}), "Anchor"),
+      h("span", { class: "chip proxy", title: "The proxy starts at the anchor and moves to the mean of the positives; this is the patch most similar to it" }, h("i", {}), "Nearest to proxy"),
     ];
     this.element = h(
       "div",
@@ -42,7 +42,7 @@ export class Toolbar {
         h("div", { class: "zoom", role: "group", "aria-label": "Zoom" }, button("−", "Zoom out (−)", () => on.zoom(1 / 1.4)), button("Fit", "Fit (0)", on.fit), button("+", "Zoom in (+)", () => on.zoom(1.4))),
       ),
       this.options.element,
-      h("div", { class: "tools" }, compare, h("div", { class: "end" }, button("Tour", "Tour: six steps for newcomers", on.tour), button("Notes", "Notes: views kept under a name (s)", on.notes), button("?", "Keys (?)", on.keys), h("button", { type: "button", class: "primary", onclick: on.take }, "Take it with you"))),
+      h("div", { class: "tools" }, compare, h("div", { class: "end" }, button("Tour", "Tour: PPAP in six steps", on.tour), button("Notes", "Notes: views saved under a name (s)", on.notes), button("?", "Keyboard shortcuts (?)", on.keys), h("button", { type: "button", class: "primary", onclick: on.take }, "Export"))),
     );
     this.show(look);
   }

@@ -16,42 +16,42 @@ const STEPS = [
     target: ".stage",
     show: { anchor: MUZZLE, step: 0 },
     say: () =>
-      "Learning by contrast asks of every patch, the anchor: which other patches show the same? Here it is the cheetah's muzzle, the pink square. Nobody tells what is on the photos: all there is are the features of a frozen network, and how similar they are.",
+      "A frozen network turns every image into a grid of patches, each with a feature vector. The photos are used without labels: all PPAP knows is how similar two features are. The anchor is the patch we ask about, here the cheetah's muzzle in the pink square: which other patches show the same thing? Every patch takes its turn as the anchor; click one to choose it.",
   },
   {
     title: "Positive, negative, ambiguous",
     target: ".settings",
     show: { anchor: MUZZLE, step: 0 },
     say: ({ first }) =>
-      `Patches more similar to the anchor than Φ⁰ are positive, blue: ${count(first.positive)}. Below Ψ⁰ they are negative, dark: ${count(first.negative)}. Between the two they are ambiguous, amber: they may show the same or not, so the loss leaves them alone. Move Φ⁰ and Ψ⁰ and watch.`,
+      `Two thresholds answer that. Patches more similar to the anchor than Φ⁰ are taken to show the same thing and are positive, blue: ${count(first.positive)}. Patches less similar than Ψ⁰ are taken to show something else and are negative, dark: ${count(first.negative)}. Patches in between could be either: they are ambiguous, amber, and training leaves them out. Move Φ⁰ and Ψ⁰ and watch the sets change.`,
   },
   {
     title: "The proxy moves",
     target: ".steps",
     show: { anchor: MUZZLE, step: 3 },
     say: ({ first, last }) =>
-      `The mean of the positives is the anchor's proxy, and similarity is now measured to it. Step by step it goes to where similar patches are dense: ${count(first.positive)} positives became ${count(last.positive)}, on the other big cats, too. As it moves, Φ falls to ${fixed(last.phi, 2)} and Ψ rises to ${fixed(last.psi, 2)}. Play shows it again.`,
+      `One patch is a narrow view of a face. So PPAP takes the mean of the positives, the anchor's proxy, and measures similarity from there; the pink circle marks the patch nearest to it. This gives new positives, the proxy moves to their mean, and so on: ${count(first.positive)} positives became ${count(last.positive)}, on the other big cats too. With each move Φ falls (to ${fixed(last.phi, 2)}) and Ψ rises (to ${fixed(last.psi, 2)}), so the ambiguous zone narrows. Press Play to see it again.`,
   },
   {
     title: "More than the nearest neighbours",
     target: ".compare",
     show: { anchor: FLANK, step: 3, rival: NEIGHBOURS },
     say: ({ last, rival }) =>
-      `This patch is ground, close beside the running cheetah. A nearest-neighbour rule takes the ${count(rival.positive)} patches most similar to this one patch, however many there are: ${percent(rival.precision)} of them are right. PPAP measures from the proxy, which stands for all its positives: it has ${count(last.positive)}, and ${percent(last.precision)} of those are right.`,
+      `Why not simply take the most similar patches? This patch shows the ground right beside the running cheetah. A nearest-neighbour rule takes the ${count(rival.positive)} patches most similar to this one patch: ${percent(rival.precision)} of them are right, that is, of the anchor's class. PPAP measures from the proxy, which stands for all its positives: it finds ${count(last.positive)}, and ${percent(last.precision)} of those are right.`,
   },
   {
     title: "And where it fails",
     target: ".steps",
     show: { anchor: WATER, step: 3, rival: NEIGHBOURS },
     say: ({ first, last, rival, name }) =>
-      `From this patch of ${name} the proxy drifts away: ${percent(first.precision)} of its positives were right in the beginning, ${percent(last.precision)} are in the end; of the nearest neighbours ${percent(rival.precision)}. A false positive teaches the network something false. Go through the steps, then raise Φ⁰ to 0.75: the proxy stays with the water.`,
+      `A proxy can also drift away. This patch shows ${name}: ${percent(first.precision)} of its positives were right at first, and only ${percent(last.precision)} are at the end, against ${percent(rival.precision)} of the nearest neighbours. Each wrong positive teaches the network a mistake. Go through the steps, then raise Φ⁰ to 0.75: the proxy stays on the water.`,
   },
   {
     title: "Before and after training",
     target: ".features",
     show: { anchor: MUZZLE, step: 3 },
     say: () =>
-      "So far the features were frozen. Training pulls the positives of every anchor towards its proxy and pushes its negatives away, which changes the features that the next sets are made of. See it for yourself: the recipe “samples” in the Train tab takes a few minutes on these photos. Then choose “Run” here, or put the run beside the frozen features with “Compare with”: one anchor, before and after.",
+      "So far the features were frozen. Training pulls the positives of every anchor towards its proxy and pushes its negatives away, which changes the features that the next sets are made from. To see it, run the recipe “samples” in the Train tab; it takes a few minutes. Then choose “Run” here, or “Other features…” under “Compare with”, to see one anchor before and after. What next? Study measures how often the sets are right on your images, Evaluate scores a run, and Segment applies it.",
   },
 ];
 
@@ -70,7 +70,7 @@ export class Tour {
     this.card = h("div", { class: "lesson", hidden: true }, h("header", {}, this.title, this.dots), this.text, h("div", { class: "inline" }, this.back, this.next, this.skip));
     const begin = h("button", { type: "button", class: "primary", onclick: () => this.begin() }, "Take the tour");
     const later = h("button", { type: "button", class: "quiet", onclick: () => this.forget() }, "No, thanks");
-    this.invitation = h("div", { class: "invitation", hidden: remembered() }, h("span", {}, "New here? Six steps show what an anchor, its proxy and the three sets are, and what training does."), begin, later);
+    this.invitation = h("div", { class: "invitation", hidden: remembered() }, h("span", {}, "New to PPAP? Six steps show how an anchor finds patches that show the same thing, what its proxy does, why some patches stay ambiguous, and what training makes of it."), begin, later);
     this.element = h("section", { class: "card tour", "aria-label": "Tour" }, this.invitation, this.card);
     this.element.addEventListener("keydown", (event) => event.key === "Escape" && this.at !== null && this.end());
     this.element.hidden = this.invitation.hidden;
@@ -107,7 +107,7 @@ export class Tour {
     const { view, rivalView, batch, anchor } = page.state;
     const label = batch.labels?.[anchor] ?? -1;
     this.title.textContent = `${index + 1}. ${step.title}`;
-    this.text.textContent = step.say({ first: view.steps[0], last: view.steps[view.steps.length - 1], rival: rivalView?.steps[0], name: label >= 0 ? batch.classes[label] : "the picture" });
+    this.text.textContent = step.say({ first: view.steps[0], last: view.steps[view.steps.length - 1], rival: rivalView?.steps[0], name: label >= 0 ? batch.classes[label] : "the image" });
     this.back.disabled = index === 0;
     this.next.textContent = index === STEPS.length - 1 ? "Finish" : "Next";
     this.skip.hidden = index === STEPS.length - 1;

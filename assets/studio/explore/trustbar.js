@@ -5,9 +5,9 @@ export class TrustBar {
   /** trust follows the survey; go(by) leads to the next or previous anchor worth a look. */
   constructor(trust, go) {
     this.trust = trust;
-    this.measure = select("Each patch as the anchor:", [], "", (key) => trust.setMeasure(key), "What the colours are of");
+    this.measure = select("Each patch as the anchor:", [], "", (key) => trust.setMeasure(key), "What the colours show");
     this.measure.field.classList.add("row");
-    this.bar = h("progress", { max: 1, hidden: true, "aria-label": "Looking at every anchor" });
+    this.bar = h("progress", { max: 1, hidden: true, "aria-label": "Measuring every anchor" });
     this.text = h("p", { class: "help", role: "status" });
     this.problem = h("p", { class: "field-error", role: "alert", hidden: true });
     const step = (by, text, title) => h("button", { type: "button", title, "aria-label": title, onclick: () => go(by) }, text);

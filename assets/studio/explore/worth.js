@@ -13,8 +13,8 @@ export class Worth {
     this.label = select("Class", [], "", filter("label"));
     this.image = select("Image", [], "", filter("image"));
     const step = (by, text, title) => h("button", { type: "button", class: "quiet", title, "aria-label": title, onclick: () => this.go(by) }, text);
-    const { card: element, body } = card("Anchors worth a look", { class: "card worth" }, step(-1, "‹", "Previous one (p)"), step(1, "›", "Next one (n)"));
-    this.bar = h("progress", { max: 1, hidden: true, "aria-label": "Looking at every anchor" });
+    const { card: element, body } = card("Anchors worth a look", { class: "card worth" }, step(-1, "‹", "Previous (p)"), step(1, "›", "Next (n)"));
+    this.bar = h("progress", { max: 1, hidden: true, "aria-label": "Measuring every anchor" });
     this.list = h("ol", { class: "worth-list" });
     this.status = h("p", { class: "help", role: "status" });
     this.problem = h("p", { class: "field-error", role: "alert", hidden: true });
@@ -52,8 +52,8 @@ export class Worth {
     relist(this.kind.input, worth.kinds.map(({ key, title, count: n }) => [key, n === null ? title : `${title} (${count(n)})`]));
     this.kind.input.value = worth.kind;
     if (this.shown !== worth) this.fill(state, worth);
-    const more = worth.of > worth.anchors.length ? `${worth.anchors.length} of ${count(worth.of)}, no two of them neighbours. ` : "";
-    this.status.textContent = (worth.anchors.length ? more : "No anchor like this. ") + text;
+    const more = worth.of > worth.anchors.length ? `Showing ${worth.anchors.length} of ${count(worth.of)}, no two of them neighbours. ` : "";
+    this.status.textContent = (worth.anchors.length ? more : "No such anchors. ") + text;
   }
 
   fill(state, worth) {

@@ -54,7 +54,7 @@ export function refined(id, soon = REFINE_MS) {
 export const linkTo = (id) => `${location.origin}${location.pathname}${searchOf(id, stateOf(id))}`;
 
 /** How a link says it cannot be followed in full. */
-export const leftOut = (names) => (names.length ? [`Parts of the link make no sense and were left out: ${names.join(", ")}.`] : []);
+export const leftOut = (names) => (names.length ? [`Some parts of the link are not valid and were ignored: ${names.join(", ")}.`] : []);
 
 // --- views as texts
 

@@ -15,10 +15,10 @@ export async function call(server, name, argument) {
   try {
     reply = await server[name](argument);
   } catch (error) {
-    throw new Refused({ error: `The studio does not answer (${error?.message ?? error}). Is it still running?` });
+    throw new Refused({ error: `The studio is not responding (${error?.message ?? error}). Is it still running?` });
   }
   if (reply === null || typeof reply !== "object") {
-    throw new Refused({ error: "The studio does not answer. Is it still running?" });
+    throw new Refused({ error: "The studio is not responding. Is it still running?" });
   }
   if (reply.error) throw new Refused(reply);
   return reply;

@@ -95,7 +95,7 @@ export const fixed = (value, digits = 3) =>
 export const percent = (value) =>
   value === null || value === undefined ? "–" : `${(100 * value).toFixed(1)} %`;
 /** Seconds since 1970 as people write a date and a time. */
-export const moment = (seconds) => new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" });
+export const moment = (seconds) => new Date(seconds * 1000).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 export const count = (value) => value.toLocaleString("en-US");
 
 /** Offer bytes or a blob as a download. */

@@ -56,4 +56,4 @@ export function bytes(size) {
   return `${unit && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
-const written = (entry) => [bytes(entry.size), entry.time ? `written ${moment(entry.time)}` : ""].filter(Boolean).join(", ");
+const written = (entry) => [bytes(entry.size), entry.time ? `modified ${moment(entry.time)}` : ""].filter(Boolean).join(", ");

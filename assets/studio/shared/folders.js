@@ -6,7 +6,7 @@ import { recent } from "./recent.js";
 
 const FILTER_AFTER_MS = 130;
 const LOOK_AFTER_MS = 140;
-const TITLES = { folder: "Choose a folder", checkpoint: "Choose a checkpoint file", backbone: "Choose a file or folder with weights", features: "Choose a file of features" };
+const TITLES = { folder: "Choose a folder", checkpoint: "Choose a checkpoint file", backbone: "Choose a file or folder with weights", features: "Choose a features file (NPZ)" };
 const browsers = new WeakMap();
 
 /** The one of a page; it is made when it is first needed. */
@@ -32,7 +32,7 @@ export class FolderBrowser {
   build() {
     const listId = newId("entries");
     this.title = h("h2", {});
-    this.crumbs = h("nav", { class: "crumbs", "aria-label": "Where this is" });
+    this.crumbs = h("nav", { class: "crumbs", "aria-label": "Path" });
     this.up = h("button", { type: "button", class: "up", "aria-label": "One folder up", title: "One folder up (Backspace)", onclick: () => this.goUp() }, "↑");
     this.filter = h("input", { type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": listId, "aria-label": "Type to filter", placeholder: "Type to filter", autocomplete: "off", spellcheck: "false", oninput: () => this.filtered(), onkeydown: (event) => this.key(event) });
     this.list = h("ul", { id: listId, class: "entries", role: "listbox", "aria-label": "Folders", onclick: (event) => this.clicked(event), ondblclick: (event) => this.clicked(event, true) });
@@ -44,7 +44,7 @@ export class FolderBrowser {
     const close = () => this.element.close();
     this.element = h(
       "dialog",
-      { class: "sheet folder-browser", "aria-label": "Folders of this server" },
+      { class: "sheet folder-browser", "aria-label": "Folders on this server" },
       h("header", {}, this.title, h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: close }, "✕")),
       h("div", { class: "inline where" }, this.up, this.crumbs),
       this.filter,
@@ -152,7 +152,7 @@ export class FolderBrowser {
     this.more.textContent = `${count(shown)} of ${count(total)}: show more`;
     const images = pictures === 1 ? "1 image" : `${count(pictures)} images`;
     const files = this.want !== "folder";
-    const none = this.filter.value ? "Nothing here has that in its name." : files ? "No folders or fitting files here." : "No folders in here.";
+    const none = this.filter.value ? "Nothing here matches the filter." : files ? "No folders or matching files here." : "No folders here.";
     const parts = this.path ? [total === 0 ? none : `${count(total)} ${files ? (total === 1 ? "entry" : "entries") : total === 1 ? "folder" : "folders"}.`, pictures && !files ? `${images} directly in this folder.` : "", ...said] : said;
     this.status.textContent = parts.filter(Boolean).join(" ");
   }
@@ -242,7 +242,7 @@ export class FolderBrowser {
     const { target } = this;
     if (this.choose.disabled || !target) return;
     if (!holds(target.path)) {
-      this.say("Its path begins or ends with white space, or holds a line break: rename it first.");
+      this.say("Its path begins or ends with a space or contains a line break. Rename it first.");
       return;
     }
     this.element.close();

@@ -15,7 +15,7 @@ export const emptyTable = () => new Uint32Array(NONE + 1);
 /** The bytes of a label map, one or two a pixel, as ids; the largest number is NONE. */
 export function readIds(buffer, pixels) {
   const two = buffer.byteLength === 2 * pixels;
-  if (!two && buffer.byteLength !== pixels) throw new Error("A segmentation does not fit its picture.");
+  if (!two && buffer.byteLength !== pixels) throw new Error("A segmentation does not match its image.");
   const view = new DataView(buffer);
   const ids = new Uint16Array(pixels);
   for (let i = 0; i < pixels; i++) {
@@ -70,7 +70,7 @@ export function loadPhoto(url) {
   return new Promise((resolve, reject) => {
     const photo = new Image();
     photo.onload = () => resolve(photo);
-    photo.onerror = () => reject(new Error("A picture could not be loaded from the studio."));
+    photo.onerror = () => reject(new Error("An image could not be loaded from the studio."));
     photo.src = url;
   });
 }

@@ -53,7 +53,7 @@ export function say(box, texts, log = []) {
   const more = sentences.slice(open);
   box.replaceChildren(close, ...sentences.slice(0, open).flatMap((text) => elements(text)));
   if (more.length) box.append(folded(`and ${more.length} more`, more.map((text) => h("p", {}, text))));
-  if (log.length) box.append(folded("The last lines of its log", h("pre", {}, log.join("\n"))));
+  if (log.length) box.append(folded("The last lines of the log", h("pre", {}, log.join("\n"))));
 }
 
 /** Say at a field what is wrong with it; nothing hides it. `use` puts an offer into the field. */

@@ -22,14 +22,14 @@ const told = (value) => String(Number(value.toPrecision(2)));
 export const attention = {
   key: "attention",
   title: "Attention",
-  help: "What the ViT's last block looks at, head by head",
+  help: "What the ViT's last block attends to, head by head",
   group: "Features",
   grey: true,
   onMap: true,
   live: true,
   options: { head: null, from: "class" }, // null: the mean of all heads
   unavailable(batch) {
-    if (!batch.attends) return "These features came without their network, so their attention is not known.";
+    if (!batch.attends) return "These features came without their network, so there is no attention to show.";
     return batch.attends.reason;
   },
   fits({ head, from }, { attends }) {
@@ -48,7 +48,7 @@ export const attention = {
     const here = found(state);
     if (!here) return instead(state, "attention", wanted(state), "Reading the attention…");
     const ticks = [0, 1 / 3, 2 / 3, 1].map((share) => told(share * here.most));
-    const bar = scaleLegend("Attention, times an even share", ticks);
+    const bar = scaleLegend("Attention relative to an even share", ticks);
     const rest = Math.round(100 * (1 - here.on_patches));
     if (rest > 0) bar.push(h("span", { class: "chip" }, `${rest} % goes to class and register tokens`));
     if (here.left) bar.push(h("span", { class: "chip" }, `${here.left} ${here.left === 1 ? "image" : "images"} to go…`));

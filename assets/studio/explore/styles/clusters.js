@@ -15,7 +15,7 @@ const found = (state) => described(state, "clusters", optionsOf(clusters, state)
 export const clusters = {
   key: "clusters",
   title: "Clusters",
-  help: "Clusters of all features of the batch (spherical k-means)",
+  help: "Clusters of all features in the batch (spherical k-means)",
   group: "Features",
   onMap: true,
   options: { count: 8 },
@@ -27,9 +27,9 @@ export const clusters = {
   },
   legend(state) {
     const here = found(state);
-    if (!here) return instead(state, "clusters", optionsOf(clusters, state), "Looking for clusters…");
+    if (!here) return instead(state, "clusters", optionsOf(clusters, state), "Clustering…");
     const classes = state.batch.labels ? majorities(here, state.batch) : [];
-    return [h("span", { class: "chip" }, "Patches of each cluster"), ...here.sizes.map((size, i) => swatch(here.colours[i], `${i + 1}: ${count(size)}${classes[i] ?? ""}`))];
+    return [h("span", { class: "chip" }, "Patches in each cluster"), ...here.sizes.map((size, i) => swatch(here.colours[i], `${i + 1}: ${count(size)}${classes[i] ?? ""}`))];
   },
   says(state, patch) {
     const here = found(state);

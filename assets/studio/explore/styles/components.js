@@ -42,7 +42,7 @@ export const components = {
   },
   legend(state) {
     const here = found(state);
-    if (!here) return instead(state, "components", optionsOf(components, state), "Working out the components…");
+    if (!here) return instead(state, "components", optionsOf(components, state), "Computing the components…");
     const total = here.foreground.length;
     const hidden = total - here.foreground.reduce((sum, one) => sum + one, 0);
     const title = h("span", { class: "chip" }, "Principal components and their shares of the variance");
@@ -57,11 +57,11 @@ export const components = {
     const { background } = optionsOf(components, state);
     const picked = choice(
       "Background",
-      [["keep", "Shown", "Components of all patches"], ["auto", "Hidden", "The side of the first component that has more of the images' edges is taken away"], ["anchor", "Hide the anchor's side", "The anchor's side of the first component is taken away (Alt and a click does it with any patch)"]],
+      [["keep", "Shown", "Components of all patches"], ["auto", "Hidden", "Hides the side of the first component that covers more of the images' edges"], ["anchor", "Hide the anchor's side", "Hides the anchor's side of the first component (Alt-click a patch to hide its side)"]],
       background === null ? "keep" : background === "auto" ? "auto" : "anchor",
       (key) => act.set({ background: key === "keep" ? null : key === "auto" ? "auto" : shareOf(state.batch, state.anchor) }),
     );
-    return [h("span", {}, "Background"), picked.group, h("span", { class: "help" }, "Alt and a click: hide that patch's side")];
+    return [h("span", {}, "Background"), picked.group, h("span", { class: "help" }, "Alt-click a patch to hide its side")];
   },
   click(state, act, patch) {
     const here = found(state);

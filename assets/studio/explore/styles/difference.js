@@ -16,7 +16,7 @@ for (const [code, , rgb, share] of CHANGES) FILLED[code] = [...rgb, share];
 export const difference = {
   key: "difference",
   title: "Difference",
-  help: "Positives gained and lost from the first sets to the second, or to a rule",
+  help: "Positives gained and lost from the first sets to the second, or to another rule's",
   group: "Sets",
   live: true,
   colours({ difference: codes, look }) {

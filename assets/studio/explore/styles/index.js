@@ -44,7 +44,7 @@ export const whyNot = (style, batch) => style.unavailable?.(batch) ?? "";
 
 /** Why the second features cannot be drawn under a style, so that their sets are; "" where they can. */
 export function whyNotBeside(style, batch) {
-  return style.ofFirst ? `${style.title} is of the first features.` : whyNot(style, batch);
+  return style.ofFirst ? `${style.title} is available for the first features only.` : whyNot(style, batch);
 }
 
 /** The look of the second features: their sets where there is nothing of them to draw. */

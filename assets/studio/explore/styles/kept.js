@@ -32,7 +32,7 @@ const mixed = (colours) => [0, 1, 2].map((c) => Math.round(colours.reduce((sum, 
 export const union = {
   key: "union",
   title: "Union of P",
-  help: "Patches in the positives of any kept anchor, by how many have them",
+  help: "Patches that are positive for any kept anchor, coloured by how many",
   group: "Sets",
   onMap: true,
   ofFirst: true,
@@ -43,14 +43,14 @@ export const union = {
     if (!most) return [h("span", { class: "chip" }, NONE)];
     if (most === 1) return [swatch(cividis(1), "in P of the kept anchor")];
     const ticks = Array.from({ length: most }, (_, i) => String(i + 1));
-    return scaleLegend("In P of so many kept anchors", ticks, (x) => level(1 + x * (most - 1), most));
+    return scaleLegend("Number of kept anchors with the patch in P", ticks, (x) => level(1 + x * (most - 1), most));
   },
 };
 
 export const intersection = {
   key: "intersection",
   title: "Intersection of P",
-  help: "Patches in the positives of every kept anchor",
+  help: "Patches that are positive for every kept anchor",
   group: "Sets",
   onMap: true,
   ofFirst: true,

@@ -5,7 +5,7 @@ import { tint } from "./tint.js";
 export const labels = {
   key: "labels",
   title: "Labels",
-  help: "The label maps, by patch",
+  help: "Each patch's class in the label maps",
   group: "Labels",
   unavailable: (batch) => (batch.labels ? "" : "These images have no label maps."),
   colours: ({ batch, look }) =>

@@ -16,7 +16,7 @@ const told = (value) => String(Number(value.toPrecision(3)));
 export const lengths = {
   key: "lengths",
   title: "Length",
-  help: "The length of every feature before it is normalised, and outliers",
+  help: "The length of each feature before it is normalised, with outliers framed",
   group: "Features",
   grey: true,
   onMap: true,
@@ -32,7 +32,7 @@ export const lengths = {
     if (!here) return instead(state, "lengths", {}, "Measuring the features…");
     const { low, high } = here;
     const ticks = [0, 1 / 3, 2 / 3, 1].map((share) => told(low + share * (high - low)));
-    return [...scaleLegend("Length of the feature", ticks), ...outliers(state, here, act)];
+    return [...scaleLegend("Feature length", ticks), ...outliers(state, here, act)];
   },
   marked: (state) => found(state)?.outliers ?? [],
   says: (state, patch) => {
@@ -44,7 +44,7 @@ export const lengths = {
 /** Where outliers are, in words, and a button that goes from one to the next. */
 function outliers(state, { outliers: patches, threshold }, act) {
   const { batch } = state;
-  if (!patches.length) return [h("span", { class: "chip" }, `no outlier: none is longer than ${told(threshold)}`)];
+  if (!patches.length) return [h("span", { class: "chip" }, `no outliers: no feature is longer than ${told(threshold)}`)];
   const inImages = new Map();
   for (const patch of patches) inImages.set(imageOf(batch, patch), (inImages.get(imageOf(batch, patch)) ?? 0) + 1);
   const images = [...inImages].map(([image, number]) => `${batch.names[image]} (${number})`);
@@ -53,7 +53,7 @@ function outliers(state, { outliers: patches, threshold }, act) {
   const say = `${count(patches.length)} outlier ${patches.length === 1 ? "patch" : "patches"} longer than ${told(threshold)}: ${named}`;
   const next = () => act.pick(patches.find((patch) => patch > state.anchor) ?? patches[0]);
   return [
-    h("span", { class: "chip marked", title: "As anchors they gather each other: large ViTs keep there what is about the whole image" }, h("i", {}), say),
+    h("span", { class: "chip marked", title: "As anchors, outliers gather each other: large ViTs use such patches to store information about the whole image" }, h("i", {}), say),
     h("button", { type: "button", class: "quiet", onclick: next }, "Next outlier"),
   ];
 }

@@ -14,7 +14,7 @@ export function told(measure, value) {
 export const trust = {
   key: "trust",
   title: "Trust",
-  help: "Each patch by what happens when it is the anchor: right positives, how far its proxy moves, …",
+  help: "Each patch coloured by what happens when it is the anchor: precision, how far its proxy moves, …",
   group: "Sets",
   grey: true,
   onMap: true,
