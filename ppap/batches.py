@@ -227,7 +227,9 @@ def with_features_of(
             images[i] = resized(images[i], *sides[i])
             if labels:
                 labels[i] = resized_labels(labels[i], *sides[i])
-        said = f"{len(changed)} of {len(batch)} images were resized for patches of {patch} pixels."
+        said = (
+            f"{len(changed)} of {len(batch)} images were resized to fit patches of {patch} pixels."
+        )
         batch = replace(
             batch,
             images=tuple(images),
@@ -297,7 +299,7 @@ def embed(
         pixels = torch.from_numpy(np.stack([images[i] for i in block])).to(device)
         found = backbone(pixels.permute(0, 3, 1, 2).float() / 255)
         if not found.isfinite().all():
-            raise BatchError(f"{backbone.info.title} gives NaN or infinity: are its weights right?")
+            raise BatchError(f"{backbone.info.title} returned NaN or infinity. Check its weights.")
         for i, vectors in zip(block, found.flatten(1, 2).float(), strict=True):
             features[i], norms[i] = unit(vectors).cpu(), vectors.norm(dim=1).cpu()
         done += len(block)

@@ -111,11 +111,11 @@ def reason_for_stand_in(features: np.ndarray, stand_in: np.ndarray) -> str:
             break
     if len(distinct) <= NEIGHBOURS:
         return (
-            f"UMAP needs more than {NEIGHBOURS} patches with different features, these are "
-            f"{len(distinct)}: the map shows their two principal components instead."
+            f"UMAP needs more than {NEIGHBOURS} patches with different features, and there are "
+            f"{len(distinct)}, so the map shows their first two principal components."
         )
     if not stand_in.any():
-        return "All patches have the same feature, up to its length: they share one spot."
+        return "All patches have the same feature, up to its length, so they share one point."
     return ""
 
 

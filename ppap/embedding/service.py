@@ -238,7 +238,7 @@ class MapService:
                 worker.process.kill()
         answer = worker.receive()
         if answer.kind != "warm":
-            raise WorkerEndedError(f"UMAP does not start: {answer.text}")
+            raise WorkerEndedError(f"UMAP did not start: {answer.text}")
         with self._change:
             self._warm = True
         return worker

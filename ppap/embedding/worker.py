@@ -149,13 +149,13 @@ class Worker:
             code = self.process.wait()
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         if how == "SIGKILL":
-            how += ", perhaps for lack of memory"
+            how += ", perhaps because memory ran out"
         self.printed.seek(0)
         lines = self.printed.read().decode(errors="replace").splitlines()
         last = next((line for line in reversed(lines) if line.strip()), "")
         return (
-            f"The process that makes the maps ended ({how}); asking for the map again starts "
-            f"a new one. {last}"
+            f"The process that computes the maps ended ({how}). Asking for the map again "
+            f"starts a new one. {last}"
         ).rstrip()
 
     def stop(self) -> None:
@@ -236,7 +236,7 @@ def serve(outgoing: BinaryIO, jobs: queue.SimpleQueue[Message]) -> None:
         try:
             fitted = fit_map(cast(np.ndarray, job.array), report, job.start)
         except Exception as error:
-            reason = f"UMAP could not lay these patches out: {type(error).__name__}: {error}"
+            reason = f"UMAP could not lay out these patches: {type(error).__name__}: {error}"
             answer = Message("failed", text=reason)
         else:
             answer = Message("ready", text=fitted.note, array=fitted.points)

@@ -43,7 +43,7 @@ def as_features(given: Any, number: int) -> Tensor:
         try:
             numbers = np.asarray(given)
         except ValueError as error:
-            raise BatchError(f"The {name} are no array ({error}).") from None
+            raise BatchError(f"The {name} are not an array ({error}).") from None
         kind, floating = str(numbers.dtype), numbers.dtype.kind == "f"
         # A copy: torch wants neither arrays that are read only nor another byte order.
         array = torch.from_numpy(np.array(numbers, np.float32)) if floating else torch.empty(0)
@@ -55,7 +55,7 @@ def as_features(given: Any, number: int) -> Tensor:
     if not array.isfinite().all():
         raise BatchError(f"The {name} hold NaN or infinity.")
     if not array.norm(dim=-1).isfinite().all():
-        raise BatchError(f"The {name} hold vectors too long for float32.")
+        raise BatchError(f"The {name} contain vectors too long for float32.")
     return array
 
 
@@ -65,7 +65,7 @@ def check_grids(shapes: Sequence[tuple[int, ...]]) -> tuple[Grid, ...]:
         raise BatchError("A batch needs at least one image.")
     if len(shapes) > MOST_IMAGES:
         raise BatchError(
-            f"The features are of {len(shapes):,} images; a batch holds at most {MOST_IMAGES}."
+            f"The features cover {len(shapes):,} images; a batch holds at most {MOST_IMAGES}."
         )
     lengths = {shape[2] for shape in shapes}
     if len(lengths) > 1:
@@ -75,11 +75,11 @@ def check_grids(shapes: Sequence[tuple[int, ...]]) -> tuple[Grid, ...]:
     patches = sum(shape[0] * shape[1] for shape in shapes)
     if patches > MOST_PATCHES:
         raise BatchError(
-            f"The features are of {patches:,.0f} patches; a batch holds at most {MOST_PATCHES:,}. "
-            "Take fewer images."
+            f"The features cover {patches:,.0f} patches; a batch holds at most {MOST_PATCHES:,}. "
+            "Use fewer images."
         )
     if patches * lengths.pop() * 4 > MOST_BYTES:
-        raise BatchError("The features take more than 512 MB. Take fewer images.")
+        raise BatchError("The features take more than 512 MB. Use fewer images.")
     return tuple(Grid(shape[0], shape[1]) for shape in shapes)
 
 
@@ -112,7 +112,7 @@ def as_picture(given: Any, number: int) -> np.ndarray:
 def check_count(what: str, given: Sequence[Any] | None, count: int) -> None:
     """BatchError where there is not one for every image."""
     if given is not None and len(given) != count:
-        raise BatchError(f"There are {len(given)} {what} for the features of {count} images.")
+        raise BatchError(f"There are {len(given)} {what}, but features for {count} images.")
 
 
 class LabelMap(NamedTuple):
@@ -140,12 +140,14 @@ def labels_of(given: Sequence[Any], grids: Sequence[Grid], classes: int) -> Iter
         if array.dtype == np.uint8 and classes <= 255:
             ids = np.where(array == 255, -1, ids)
         if ids.max() >= MOST_CLASSES:
-            raise BatchError(f"The {name} hold {ids.max()}; class ids go up to {MOST_CLASSES - 1}.")
+            raise BatchError(
+                f"The {name} contain {ids.max()}, but class ids go up to {MOST_CLASSES - 1}."
+            )
         if ids.shape == grid:
             yield LabelMap(ids, ids)
             continue
         if grid.rows * grid.columns * len(np.unique(ids)) > MOST_COUNTS:
-            raise BatchError(f"The {name} hold too many classes for so many patches.")
+            raise BatchError(f"The {name} contain too many classes for so many patches.")
         yield LabelMap(ids, patch_labels(ids, *grid))
 
 
@@ -165,5 +167,7 @@ def enough_classes(known: ClassList, maps: Sequence[LabelMap]) -> ClassList:
     if not len(known):
         return ClassList(tuple(f"class {i}" for i in range(max(count, 1))), palette(max(count, 1)))
     if count > len(known):
-        raise BatchError(f"The labels hold {count - 1}, but only {len(known)} classes are named.")
+        raise BatchError(
+            f"The labels contain {count - 1}, but only {len(known)} classes are named."
+        )
     return known

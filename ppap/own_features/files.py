@@ -34,7 +34,9 @@ def read_npz(file: Path, *, name: str | None = None) -> OwnFeatures:
         parts = {kind: arrays_of(archive.headers, kind) for kind in NAMED}
         if not parts["features"]:
             found = ", ".join(map(printable, list(archive.headers)[:6]))
-            raise BatchError(f"{archive.name} holds no array called features; it holds {found}.")
+            raise BatchError(
+                f"{archive.name} contains no array called features; it contains {found}."
+            )
         check_headers(archive.headers, parts)
         read = {kind: list(read_parts(archive, names)) for kind, names in parts.items()}
         texts = {
@@ -52,7 +54,7 @@ def arrays_of(headers: Mapping[str, Header], kind: str) -> list[str]:
         int(m[2]): name for name in headers if (m := _NUMBERED.fullmatch(name)) and m[1] == kind
     }
     if sorted(found) != list(range(len(found))):
-        raise BatchError(f"{kind}_0, {kind}_1, … must be numbered from 0 without a gap.")
+        raise BatchError(f"{kind}_0, {kind}_1, … must be numbered from 0 without gaps.")
     return [found[number] for number in sorted(found)]
 
 
@@ -72,7 +74,7 @@ def check_headers(headers: Mapping[str, Header], parts: Mapping[str, list[str]])
             pixels += sum(int(np.prod(shape[:2], dtype=object)) for shape in found)
     if pixels > MOST_GIVEN_PIXELS:
         raise BatchError(
-            f"images and labels hold {pixels:,.0f} pixels, more than {MOST_GIVEN_PIXELS:,}: make "
+            f"images and labels have {pixels:,.0f} pixels, more than {MOST_GIVEN_PIXELS:,}: make "
             "them smaller."
         )
     for name in ("classes", "names"):
@@ -91,7 +93,7 @@ def split_shape(
     if "_" in name:
         return [shape]
     if shape[0] > MOST_IMAGES:
-        raise BatchError(f"{name} are of {shape[0]:,} images; a batch holds at most {MOST_IMAGES}.")
+        raise BatchError(f"{name} cover {shape[0]:,} images; a batch holds at most {MOST_IMAGES}.")
     return [shape[1:]] * shape[0]
 
 

@@ -36,7 +36,7 @@ def notes_on(pictures: Sequence[np.ndarray] | None, grids: Sequence[Grid]) -> It
     """What is worth knowing of the pictures."""
     if pictures is None:
         yield (
-            "No pictures were given: the colours are the first three principal components of the "
+            "No images were given, so the colours show the first three principal components of the "
             "features."
         )
         return
@@ -46,8 +46,8 @@ def notes_on(pictures: Sequence[np.ndarray] | None, grids: Sequence[Grid]) -> It
         odd += not 0.9 < ratio < 1.1
     if odd:
         yield (
-            f"{odd} of {len(pictures)} pictures have other proportions than their grid of patches; "
-            "they are squeezed to it. Give the pictures as the network saw them."
+            f"{odd} of {len(pictures)} images differ in aspect ratio from their grid of patches "
+            "and are stretched to fit it. Pass the images as the network saw them."
         )
 
 

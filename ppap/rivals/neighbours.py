@@ -32,7 +32,7 @@ def k_nearest(features: Tensor, anchors: Tensor, *, k: int) -> PatchSets:
     """
     check_features(features, anchors)
     if len(features) == 1:
-        raise ValueError("k nearest needs at least 2 patches: the only one has no neighbour")
+        raise ValueError("k nearest needs at least 2 patches: a single one has no neighbour")
     check_count("k", k, 1, len(features) - 1)
     f = unit(features.detach())
     return k_nearest_unit(f, anchors.to(f.device, torch.int64), k=k)

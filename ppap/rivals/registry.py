@@ -49,7 +49,9 @@ K = Parameter(
 CLUSTERS = Parameter(
     "clusters",
     27,
-    Range("clusters", 1, 10_000, 1, (2, 100), True, "How many clusters the patches fall into."),
+    Range(
+        "clusters", 1, 10_000, 1, (2, 100), True, "How many clusters the patches are divided into."
+    ),
 )
 POOL_SIZE = Parameter(
     "pool_size",
@@ -61,13 +63,13 @@ POOL_SIZE = Parameter(
         1,
         (8, 4096),
         True,
-        "How many patches stand for all others. With more, fewer patches are closer than any.",
+        "How many random patches stand for all others. The larger, the fewer positives.",
     ),
 )
 RHO = Parameter(
     "rho",
     0.02,
-    Range("ρ", 0, 1, 0.01, (0, 1), False, "The share of all other patches drawn as negatives."),
+    Range("ρ", 0, 1, 0.01, (0, 1), False, "The share of the other patches drawn as negatives."),
 )
 SEED = Parameter(
     "seed",
@@ -82,7 +84,7 @@ RULES: dict[str, Rule] = {
         Rule(
             "ppap",
             "PPAP",
-            "A proxy moves towards its positives step by step, and the unclear zone is left out.",
+            "A proxy moves towards its positives step by step; the ambiguous zone is left out.",
             ALL_FIVE,
         ),
         Rule(
@@ -107,7 +109,7 @@ RULES: dict[str, Rule] = {
             "hp",
             "Hidden positives",
             "Patches closer to the anchor than either is to random patches of other images are "
-            "positive; a few of the others, drawn by chance, are negative.",
+            "positive; a few of the others, drawn at random, are negative.",
             parameters=(POOL_SIZE, RHO, SEED),
         ),
         Rule(
@@ -184,7 +186,7 @@ def prepare(
 def _from_batch(choice: Choice, f: Tensor, images: int | Sequence[int] | None) -> Tensor:
     if images is None:
         raise SettingError(
-            "pool_size", "Hidden positives need a pool of patches, or the number of images."
+            "pool_size", "Hidden positives need a pool of patches or the number of images."
         )
     counts = patches_by_image(images, len(f))
     if len(counts) == 1:

@@ -220,7 +220,7 @@ def test_few_patches_get_the_stand_in_and_the_reason(service: MapService, count:
     np.testing.assert_allclose(points, pca_map(features), atol=1e-4)
     note = service.status(f"few {count}").note
     assert note is not None
-    assert f"these are {count}:" in note
+    assert f"there are {count}, so" in note
 
 
 def test_sixteen_patches_are_enough(service: MapService) -> None:
@@ -232,7 +232,7 @@ def test_duplicates(service: MapService) -> None:
     # Six features, 50 times each, cannot be laid out; 20 can, and every copy gets a place.
     six = np.repeat(blobs(2, centres=3), 50, axis=0)
     np.testing.assert_allclose(ready(service, "six", six), pca_map(six), atol=1e-4)
-    assert "these are 6:" in str(service.status("six").note)
+    assert "there are 6, so" in str(service.status("six").note)
     twenty = np.repeat(blobs(5), 50, axis=0)
     assert np.isfinite(ready(service, "twenty", twenty)).all()
     assert service.status("twenty").note is None
@@ -240,8 +240,8 @@ def test_duplicates(service: MapService) -> None:
 
 def test_features_along_one_direction_share_a_spot(service: MapService) -> None:
     features = np.linspace(1, 2, 40)[:, None] * np.ones((1, 8))
-    assert not ready(service, "one spot", features).any()
-    assert "same feature" in str(service.status("one spot").note)
+    assert not ready(service, "one point", features).any()
+    assert "same feature" in str(service.status("one point").note)
 
 
 def test_features_that_leave_one_axis_flat(service: MapService) -> None:

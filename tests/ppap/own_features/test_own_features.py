@@ -86,7 +86,7 @@ def test_pictures_of_any_kind() -> None:
         (PICTURES.astype(np.int32), "Image 1 must be uint8, or floating point"),
         (floats * 2 - 1, r"its values must lie in \[0, 1\]"),
         (np.zeros((2, 5, 5, 4), np.uint8), r"must have the shape \(H, W, 3\)"),
-        (PICTURES[:1], "There are 1 images for the features of 2 images"),
+        (PICTURES[:1], "There are 1 images, but features for 2 images"),
     ):
         with pytest.raises(BatchError, match=said):
             own_batch(OwnFeatures(FEATURES, bad), INFO)
@@ -137,9 +137,9 @@ def test_labels_of_patches_and_of_pixels() -> None:
         (np.zeros((2, 2, 4), int), (), r"must have the shape \(3, 4\) of the patches"),
         (np.zeros((2, 3), int), (), "must have the shape"),
         (np.full((2, 3, 4), 2000), (), "class ids go up to 1999"),
-        (np.full((2, 3, 4), 2), ("a", "b"), "The labels hold 2, but only 2 classes are named"),
+        (np.full((2, 3, 4), 2), ("a", "b"), "The labels contain 2, but only 2 classes are named"),
         (np.zeros((2, 3, 4), int), ("a", "a"), "Two classes have the same name"),
-        (np.zeros((3, 3, 4), int), (), "There are 3 labels for the features of 2 images"),
+        (np.zeros((3, 3, 4), int), (), "There are 3 labels, but features for 2 images"),
     ],
 )
 def test_labels_that_do_not_fit(labels: np.ndarray, classes: tuple[str, ...], said: str) -> None:
@@ -158,7 +158,7 @@ def test_labels_that_do_not_fit(labels: np.ndarray, classes: tuple[str, ...], sa
         (np.zeros((2, 3, 4, 5), np.int64), "must be floating point, not int64"),
         ([FEATURES[0], FEATURES[1][..., :4]], "different lengths D: 4, 5"),
         ([FEATURES[0], FEATURES[1] * np.nan], "features of image 2 hold NaN or infinity"),
-        (np.full((1, 2, 2, 3), 3e38, np.float32), "features of image 1 hold vectors too long"),
+        (np.full((1, 2, 2, 3), 3e38, np.float32), "features of image 1 contain vectors too long"),
         ([FEATURES[0], "text"], "features of image 2 must be floating point, not <U4"),
     ],
 )
@@ -169,7 +169,7 @@ def test_features_that_make_no_batch(features: Any, said: str) -> None:
 
 def test_other_proportions_are_told() -> None:
     batch = own_batch(OwnFeatures(FEATURES, np.zeros((2, 60, 32, 3), np.uint8)), INFO)
-    assert "2 of 2 pictures have other proportions" in batch.notes[0]
+    assert "2 of 2 images differ in aspect ratio" in batch.notes[0]
 
 
 def save(file: Path, **given: Any) -> Path:
@@ -204,14 +204,14 @@ def test_an_npz_of_different_grids(tmp_path: Path) -> None:
     own = read_npz(save(tmp_path / "a.npz", **parts))
     assert [len(one) for one in own.features] == [1 + i % 3 for i in range(11)]  # 10 comes after 9
     assert own.images is None
-    with pytest.raises(BatchError, match="numbered from 0 without a gap"):
+    with pytest.raises(BatchError, match="numbered from 0 without gaps"):
         read_npz(save(tmp_path / "b.npz", features_0=FEATURES[0], features_2=FEATURES[0]))
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"x": FEATURES}, r"mine\.npz holds no array called features; it holds x"),
+        ({"x": FEATURES}, r"mine\.npz contains no array called features; it contains x"),
         ({"features": FEATURES[0]}, r"features must have the shape \(B, h, w, D\)"),
         ({"features_0": FEATURES}, r"features_0 must have the shape \(h, w, D\)"),
         ({"features": FEATURES.astype(int)}, "features must be floating point, not int64"),
@@ -219,9 +219,9 @@ def test_an_npz_of_different_grids(tmp_path: Path) -> None:
         ({"features": np.zeros((2, 3, 4, 0), np.float32)}, "The features are empty"),
         (
             {"features": FEATURES, "images": np.zeros((1, 10001, 10001, 3), np.uint8)},
-            "images and labels hold 100,020,001 pixels",
+            "images and labels have 100,020,001 pixels",
         ),
-        ({"features": FEATURES, "labels": np.zeros((200, 1, 1), int)}, "labels are of 200 images"),
+        ({"features": FEATURES, "labels": np.zeros((200, 1, 1), int)}, "labels cover 200 images"),
         ({"features": FEATURES, "classes": np.arange(3)}, "classes must be a list of texts"),
         ({"features": FEATURES, "classes": np.array(["x" * 300_000])}, "classes are too long"),
     ],

@@ -63,7 +63,7 @@ def test_in_a_script(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.splitlines() == [
-        "There are 1 labels for the features of 2 images.",
+        "There are 1 labels, but features for 2 images.",
         "True True",
         "True mine",
         "200",
