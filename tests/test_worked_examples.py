@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from ppap.propagation import propagate
 from tests.conftest import ROOT
 from tests.support.layouts import write_image, write_labels
 
@@ -95,7 +97,9 @@ def test_a_data_set(said: list[str]) -> None:
 
 def test_a_rule(said: list[str]) -> None:
     counts = [int(n) for n in re.findall(r"tensor\((\d+)\)", said[1])]
-    assert sum(counts) == 2 * 199  # of two anchors; neither is in its own sets
+    features = torch.randn(200, 16, generator=torch.Generator().manual_seed(0))
+    still = propagate(features, torch.tensor([3, 4]), phi0=0.55, psi0=0.15, steps=0)
+    assert counts == [int(one.sum()) for one in still.at(0)]
     assert all(counts)
 
 
