@@ -29,13 +29,13 @@ class BrowsingEndpoints:
         """List a folder of the server, as far as the studio may show it.
 
         Args:
-            path: the folder; empty for the places where one may begin.
-            want: "folder", "checkpoint", "backbone" or "features": which files are listed, too.
-            filter: what the names must hold, in any case.
-            start: how many entries to pass by; 200 are told at once.
+            path: the folder; empty for the places to start from.
+            want: "folder", "checkpoint", "backbone" or "features": which files are listed as well.
+            filter: text that names must contain; case does not matter.
+            start: how many entries to skip; 200 are returned at a time.
 
         Returns:
-            Under "entries": name, kind and path ("where") of each; "total": how many fit;
+            Under "entries": name, kind and path ("where") of each; "total": how many match;
             "pictures": images directly in the folder; "up": the folder above; "said": what was
             left out. Without a path, "places".
         """
@@ -43,7 +43,7 @@ class BrowsingEndpoints:
         return without_files(said(self.browsing.browse_folder(given)))
 
     def look_at_folder(self, path: str) -> dict[str, Any]:
-        """Say what data set a folder of the server looks like.
+        """Say which data set a folder on the server looks like.
 
         Args:
             path: the folder.

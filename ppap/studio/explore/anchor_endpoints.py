@@ -55,7 +55,7 @@ class AnchorEndpoints:
             steps: T, 0 to 20.
 
         Returns:
-            Every anchor's counts, measures and patch indices of every step; and by step the union
+            Each anchor's counts, measures and patch indices for every step; and, by step, the union
             and the intersection of their positives, and each pair's overlap and Jaccard index.
         """
         with refusing():
@@ -79,8 +79,8 @@ class AnchorEndpoints:
     ) -> gr.FileData:
         """Take every patch of a batch as the anchor, and measure its sets after the last step.
 
-        A batch that would take much longer than 12,500 patches is sampled: the file says of which
-        patches its rows are, and of every how many rows and columns.
+        A batch that would take much longer than 12,500 patches is sampled: the file says which
+        patches its rows describe, and how many rows and columns lie between them.
 
         Args:
             batch: the id that load_batch or load_images gave.
@@ -94,7 +94,7 @@ class AnchorEndpoints:
 
         Returns:
             A file with a row for each anchor: its patch; how many are positive, ambiguous and
-            negative; how far its proxy moved; the ambiguous share; whether P was emptied, and
+            negative; how far its proxy moved; the ambiguous share; whether P became empty, and
             whether Ψ rose above Φ; cohesion; and with labels precision and recall of P, and the
             false share of N.
         """

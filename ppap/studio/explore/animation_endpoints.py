@@ -39,21 +39,21 @@ class AnimationEndpoints:
         opacity: float = 0.6,
         grid: bool = False,
     ) -> gr.FileData:
-        """Show the propagation of an anchor, step by step, as one moving picture.
+        """Animate the propagation of an anchor, step by step.
 
         Args:
             batch: the id that load_batch or load_images gave.
             image: the anchor's image, from 0.
             row: its row in the grid of patches, from 0.
             column: its column, from 0.
-            format: "webp", "gif", or "mp4" where the studio's machine has an encoder.
-            map: whether the map of the patches stands beside the images.
+            format: "webp", "gif", or "mp4" if the studio's machine has ffmpeg.
+            map: whether to show the map of the patches next to the images.
             phi0: initial positiveness criterion Φ⁰, −1 to 1.
             psi0: initial ambiguity criterion Ψ⁰, −1 to 1.
             sigma_pos: σ_pos: how gently Φ falls, above 0.
             sigma_amb: σ_amb: how gently Ψ rises, above 0.
             steps: T, 0 to 20.
-            style: as of save.
+            style: as for save.
             opacity: of the overlay, 0 to 1.
             grid: whether the borders of patches are drawn.
 

@@ -48,9 +48,9 @@ class BesideEndpoints:
         steps: int = _DEFAULT.steps,
         other_settings: dict[str, float] | None = None,
     ) -> dict[str, Any]:
-        """Gather the sets of one anchor among two sets of features of the same images.
+        """Compute one anchor's sets in two sets of features of the same images.
 
-        In the other batch the anchor is the patch that holds the middle of the first's.
+        In the other batch, the anchor is the patch that contains the first anchor's centre.
 
         Args:
             batch: the id that load_batch or load_images gave.

@@ -25,7 +25,7 @@ class CostEndpoints:
         run: str = "",
         output: str = "",
     ) -> dict[str, Any]:
-        """Say what a batch would cost before it is loaded, of squares or whole pictures alike.
+        """Estimate what a batch would cost to load, for squares and whole images alike.
 
         Args:
             images: how many, 1 to 64.

@@ -73,27 +73,27 @@ class Endpoints:
         Args:
             source: "samples"; "folder" for a folder or data set on the server; "npz" for features
                 of your own.
-            size: side of the square images in pixels, 64 to 2048, rounded to whole patches; of
-                whole ones that of a square with as many pixels. See estimate_cost.
+            size: side of the square images in pixels, 64 to 2048, rounded to whole patches;
+                for whole images, of a square with as many pixels. See estimate_cost.
             backbone: a name from the page's list, any timm ViT, "checkpoint" or "run"; left out,
                 "embedded", or with source "npz" the features in the file.
             folder: with source "folder": its path on the server.
             split: with source "folder": train, val, …
             count: with source "folder": how many images, 1 to 64.
             seed: with source "folder": which batch of the split: 0, 1, 2, …
-            checkpoint: with backbone "checkpoint": the path on the server of a backbone's file, or
-                of a checkpoint of training.
+            checkpoint: with backbone "checkpoint": the path on the server of a backbone's file or
+                of a training checkpoint.
             images: with source "folder": numbers of the images, from 0, instead of the next.
-            kind: with source "folder": of the data set, where its folder does not tell.
+            kind: with source "folder": the kind of data set, if the folder does not tell.
             run: with backbone "run": the name of a run.
             at: with a run: a step that it has kept (see run_steps); 0: the newest.
-            output: of a run or a checkpoint of training: "backbone" (the trained feature, which
+            output: of a run or a training checkpoint: "backbone" (the trained feature, which
                 inference uses), "projection" (z, which the loss compares) or "frozen".
-            npz: with source "npz": the file's path on the server; it holds features (B, h, w, D),
-                and perhaps images (B, H, W, 3), labels (B, h, w) or (B, H, W) and classes.
-            like: a batch's id: its images again, with these features; nothing else matters then.
-            picture: "square" for the central square of each image, "whole" for all of it in its
-                own proportions.
+            npz: with source "npz": the file's path on the server; it contains features (B, h, w,
+                D), and optionally images (B, H, W, 3), labels (B, h, w) or (B, H, W) and classes.
+            like: a batch's id: its images again, with these features; the rest is ignored.
+            picture: "square" for the central square of each image, "whole" for the whole image
+                in its own aspect ratio.
 
         Returns:
             The batch: its id, image names, grids (rows and columns of patches) and shapes (height
@@ -138,7 +138,7 @@ class Endpoints:
         return self._load({"source": "files", "files": given, **request})
 
     def suggest_settings(self, batch: str, aim: str = "complete") -> dict[str, Any]:
-        """Suggest Φ⁰, Ψ⁰, σ and T for a batch, without a look at its labels.
+        """Suggest Φ⁰, Ψ⁰, σ and T for a batch, without looking at its labels.
 
         Args:
             batch: the id that load_batch or load_images gave.
@@ -146,7 +146,7 @@ class Endpoints:
 
         Returns:
             Settings, a reason for each, and the share of positives that should be right, with
-            the ends between which it is as a rule (0 to 1).
+            the range in which it usually lies (0 to 1).
         """
         with refusing():
             return self.server.suggestion(self.server.store.get(batch), aim)
@@ -165,7 +165,7 @@ class Endpoints:
         rival: str = "",
         rival_parameters: dict[str, float] | None = None,
     ) -> dict[str, Any]:
-        """Gather the sets of one anchor, step by step, with a rival rule beside them.
+        """Compute the sets of one anchor, step by step, optionally with a rival rule's.
 
         Args:
             batch: the id that load_batch or load_images gave.
@@ -181,7 +181,7 @@ class Endpoints:
             rival_parameters: the rival's own, such as {"k": 100}.
 
         Returns:
-            Settings, thresholds, counts, measures and patch indices of every step, by rule.
+            Settings, thresholds, counts, measures and patch indices for every step, by rule.
         """
         file = self._file({**locals(), "format": "json", "step": 0})
         sets: dict[str, Any] = json.loads(file.data)
@@ -211,7 +211,7 @@ class Endpoints:
         other_settings: dict[str, float] | None = None,
         style_options: dict[str, Any] | None = None,
     ) -> gr.FileData:
-        """Save what the page would show: a picture, the sets, or the lines of Python.
+        """Save what the page would show: a picture, the sets, or the Python lines.
 
         Args:
             batch: the id that load_batch or load_images gave.

@@ -42,8 +42,8 @@ class FeatureEndpoints:
             what: "components", "lengths", "clusters" or "attention".
             clusters: with "clusters": how many, 2 to 64.
             background: with "components": image, row and column of a patch of the background,
-                which is then taken away; left out, everything is kept.
-            start: with "attention": image, row and column of the patch that it goes out from; left
+                which is then hidden; left out, nothing is hidden.
+            start: with "attention": image, row and column of the patch that it starts from; left
                 out, the class token of every image.
             head: with "attention": one head, from 0; left out, every head.
 

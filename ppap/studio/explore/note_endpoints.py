@@ -38,7 +38,7 @@ class NoteEndpoints:
         """List the notes, the newest first.
 
         Returns:
-            Under "notes": key, name, sentence, when, the parts of its link, and what it is of.
+            Under "notes": key, name, description, time, link parameters, and what it shows.
         """
         with refusing():
             return {"notes": self.noting.kept.listed()}
@@ -72,15 +72,15 @@ class NoteEndpoints:
         style: str = "sets",
         opacity: float = 0.6,
     ) -> dict[str, Any]:
-        """Keep a view of Explore under a name, with its picture.
+        """Save a view of Explore under a name, with its picture.
 
         Args:
-            name: of the note.
+            name: the note's name.
             batch: the id that load_batch or load_images gave.
             image: the anchor's image, from 0.
             row: its row in the grid of patches, from 0.
             column: its column, from 0.
-            text: a sentence on what can be seen.
+            text: a description of what the view shows.
             step: the step that is shown, 0 to steps; −1: the last.
             phi0: initial positiveness criterion Φ⁰, −1 to 1.
             psi0: initial ambiguity criterion Ψ⁰, −1 to 1.
@@ -115,12 +115,12 @@ class NoteEndpoints:
             return {"key": self.noting.keep({"name": name, "text": text}, view, state)}
 
     def change_note(self, key: str, name: str, text: str = "") -> dict[str, Any]:
-        """Give a note another name and sentence.
+        """Change a note's name and description.
 
         Args:
             key: as notes or keep_note gave it.
             name: the new one.
-            text: the new sentence.
+            text: the new description.
 
         Returns:
             The note as it is now.
@@ -143,7 +143,7 @@ class NoteEndpoints:
             return {"notes": self.noting.kept.listed()}
 
     def note_page(self, key: str) -> gr.FileData:
-        """Make a page of a note that stands alone: picture, sentence, settings, numbers.
+        """Make a self-contained page of a note: picture, description, settings, numbers.
 
         Args:
             key: as notes or keep_note gave it.

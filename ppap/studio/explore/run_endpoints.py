@@ -15,14 +15,14 @@ class RunEndpoints:
         self.server = server
 
     def run_steps(self, run: str) -> dict[str, Any]:
-        """List the checkpoints that a run has kept, whose features load_batch can give.
+        """List the checkpoints that a run has kept, whose features load_batch can load.
 
         Args:
             run: the name of a run that has a checkpoint.
 
         Returns:
-            The steps, each with what else it is (reported, best, last), the number of all steps of
-            the run, and its setting keep.
+            The steps, each with its other names (reported, best, last), the run's total number of
+            steps, and its setting keep.
         """
         with refusing():
             return self.server.stages.steps(run)

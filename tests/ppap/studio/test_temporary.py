@@ -148,8 +148,8 @@ def test_where_it_was_said_to_be_but_cannot(
     made, said = claim()
     assert made.base == tmp_path / "private" / "uploads"
     assert said == (
-        f"GRADIO_TEMP_DIR, {tmp_path}/file, cannot be written, so uploads are kept in "
-        f"{tmp_path}/private/uploads meanwhile."
+        f"GRADIO_TEMP_DIR ({tmp_path}/file) cannot be written, so uploads are kept in "
+        f"{tmp_path}/private/uploads instead."
     )
     monkeypatch.delenv("GRADIO_TEMP_DIR")
     made, said = claim()
