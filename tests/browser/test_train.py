@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
+import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driver import Running, pages, studio, until
 from tests.browser.looks import check_both_themes
+from tests.support.seeded_runs import finished
+from trainers.launching.arranging import Arranging
+from trainers.launching.queue import waiting
 from trainers.launching.runner import Runner
 from trainers.recipes import find
 from trainers.runs.folder import RunError
-from trainers.runs.launch import read_launch
+from trainers.runs.launch import Launch, read_launch, write_launch
+from trainers.runs.notes import Notes, read_notes
+from trainers.runs.pictured import Pictured, write_pictured
 
 # Five steps a round of the sample photos, small: seconds each, until somebody stops it.
 SMALL = {
@@ -192,8 +201,8 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
         timeout=120_000,
     )
     expect(page.locator("#train [data-chart=loss]")).to_be_visible()
-    page.locator("#train .predictions img").first.wait_for(timeout=120_000)
-    until(page, "document.querySelector('#train .predictions img').naturalWidth === 256")
+    page.locator("#train .predictions canvas[data-drawn]").first.wait_for(timeout=120_000)
+    until(page, "document.querySelector('#train .predictions canvas[data-drawn]').width === 64")
     expect(page.get_by_role("log")).to_contain_text("Step 1 of")
     # A second run waits.
     page.locator("#train [data-part=name]").fill("second")
@@ -255,6 +264,173 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     page.get_by_role("button", name="Delete watched").click()
     expect(page.locator("#train .runs tbody tr:not(.sample)")).to_have_count(1)
     assert [one.name for one in runs.runs()] == ["second"]
+
+
+def write_waiting(runs: Runner, name: str, since: float) -> None:
+    """A run that waits for its turn, as the list sees it."""
+    folder = runs.root / name
+    folder.mkdir()
+    about = {"recipe": "samples", "data": None, "settings": {}, "config": {"rule": "knn"}}
+    launch = Launch(("-c", ""), "cpu", "cpu", since, queued=since, about=about)
+    write_launch(folder, launch)
+
+
+def names_listed(page: Page, names: list[str]) -> None:
+    """The runs of the list come to be these, in their order; groups by the stem of their names."""
+    expect(page.locator("#train .runs tbody tr:not(.sample) .name")).to_have_text(names)
+
+
+def test_the_list_sorts_folds_tags_and_waits(open_train: Callable[..., Page], runs: Runner) -> None:
+    for run in runs.runs():
+        runs.delete(run.name)
+    miou = {}
+    for name, seed, skill, phi0 in (
+        ("ab-s0", 0, 0.7, 0.6),
+        ("ab-s1", 1, 0.8, 0.6),
+        ("b", 0, 0.9, 0.5),
+    ):
+        run = finished(runs.root, name, seed, skill=skill, phi0=phi0)
+        miou[name] = json.loads((run.folder / "report.json").read_text())["cluster"]["miou"]
+    arranging = Arranging(runs)
+    arranging.pause()
+    write_waiting(runs, "w1", 2e9)
+    write_waiting(runs, "w2", 2.1e9)
+    page = open_train()
+    names_listed(page, ["w2", "w1", "b", "ab 2 seeds"])
+    # Seeds of one run are one row, with the mean of those that have finished.
+    fold = page.locator("#train tr.fold")
+    mean, spread = statistics.mean(two := [miou["ab-s0"], miou["ab-s1"]]), statistics.stdev(two)
+    expect(fold.locator(".of-u_miou")).to_have_text(f"{mean:.1f} ± {spread:.1f} (2)")
+    fold.locator(".open").click()
+    names_listed(page, ["w2", "w1", "b", "ab 2 seeds", "ab-s1", "ab-s0"])
+    # Sorted by a click, and by the keyboard the other way round.
+    head = page.locator("#train th.of-u_miou")
+    head.get_by_role("button").click()
+    names_listed(page, ["b", "ab 2 seeds", "ab-s1", "ab-s0", "w2", "w1"])
+    expect(head).to_have_attribute("aria-sort", "descending")
+    page.keyboard.press("Enter")
+    names_listed(page, ["ab 2 seeds", "ab-s0", "ab-s1", "b", "w2", "w1"])
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    # Columns, order and what is unfolded stay in the link.
+    page.locator("#train .columns-menu summary").click()
+    page.get_by_label("Seed", exact=True).check()
+    page.keyboard.press("Escape")
+    expect(page.locator("#train tr[data-run=ab-s1] .of-seed")).to_have_text("1")
+    until(page, "location.search.includes('columns=') && location.search.includes('unfolded=')")
+    page.reload()
+    names_listed(page, ["ab 2 seeds", "ab-s0", "ab-s1", "b", "w2", "w1"])
+    expect(page.locator("#train tr[data-run=ab-s1] .of-seed")).to_have_text("1")
+    # A run's page: its score, and what differs from its recipe.
+    page.locator("#train tr[data-run=b] .open").click()
+    expect(page.locator("#train [data-score=u_miou] dd")).to_have_text(f"{miou['b']:.1f} %")
+    changed = page.get_by_role("region", name="Changed settings").locator("[data-configured=phi0]")
+    expect(changed).to_contain_text(f"0.5{find('samples').config.phi0}")
+    expect(page.locator("#train .run .facts")).not_to_contain_text("exit status")
+    # Tags and a note: refused at the field, saved, and searched for.
+    page.get_by_role("button", name="Add tags or a note").click()
+    page.get_by_label("Tags, separated by commas or spaces").fill("base<line")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#train [data-error=tags]")).to_contain_text("cannot be a tag")
+    page.get_by_label("Tags, separated by commas or spaces").fill("baseline, paper")
+    page.get_by_label("Note", exact=True).fill("As in Table 3.")
+    page.get_by_role("button", name="Save").click()
+    page.locator("#train tr[data-run=b]").get_by_role("button", name="paper").click()
+    names_listed(page, ["b"])
+    expect(page.locator("#train .notes-of-run .note")).to_have_text("As in Table 3.")
+    assert read_notes(runs.root / "b") == Notes(("baseline", "paper"), "As in Table 3.")
+    page.locator("#train tr[data-run=b]").get_by_role("button", name="paper").click()
+    # The queue is paused; its runs change places, and go on being there for another studio.
+    notice = page.locator("#train .queue-notice")
+    expect(notice).to_contain_text("The queue is paused since")
+    expect(page.locator("#train tr[data-run=w2] .badge")).to_have_text("queued #2")
+    page.get_by_role("button", name="Move to the front of the queue: w2").click()
+    expect(page.locator("#train tr[data-run=w2] .badge")).to_have_text("queued #1")
+    assert [folder.name for folder in waiting(runs.root)] == ["w2", "w1"]
+    for name in ("w1", "w2"):
+        runs.stop(name)
+    page.get_by_role("button", name="Resume queue").click()
+    expect(notice).to_be_hidden()
+    assert arranging.paused().since is None
+
+
+# The classes of small predictions, and their colours.
+SKY, SEA, SAND = [80, 160, 250], [0, 60, 140], [230, 210, 120]
+
+
+def write_predictions(folder: Path, steps: dict[int, list[int]]) -> None:
+    """Pictures of two images: the truth is half sky and half sand; all is predicted as one class."""
+    about = Pictured("val", ["sky", "sea", "sand"], [SKY, SEA, SAND], images={0: "one", 3: "two"})
+    (folder / "pictures").mkdir()
+    write_pictured(folder, about)
+    for step, colour in steps.items():
+        strip = np.zeros((8, 32, 3), np.uint8)
+        strip[:, :8] = 100
+        strip[:4, 8:16], strip[4:, 8:16] = SKY, SAND
+        strip[:, 16:24], strip[:, 24:] = colour, SEA
+        for image in (0, 3):
+            file = folder / f"pictures/step-{step:08d}-image-{image:04d}.png"
+            Image.fromarray(strip).save(file)
+
+
+PIXELS = """(wanted) => {
+  const cells = [...document.querySelectorAll('#train .predictions tbody tr:first-child canvas')];
+  const found = cells.map((one) => {
+    if (one.hidden) return null;
+    return [...one.getContext('2d').getImageData(2, 2, 1, 1).data].slice(0, 3);
+  });
+  const like = (a, b) => (a && b ? a.every((value, i) => Math.abs(value - b[i]) < 3) : a === b);
+  return found.length === wanted.length && found.every((one, i) => like(one, wanted[i]));
+}"""
+
+
+def test_predictions_of_several_runs_on_the_same_images(
+    open_train: Callable[..., Page], runs: Runner
+) -> None:
+    for run in runs.runs():
+        runs.delete(run.name)
+    for name, seed, phi0, steps in (
+        ("late", 0, 0.6, {20: SEA}),
+        ("early", 1, 0.6, {10: SAND, 20: SKY}),
+        ("other", 2, 0.5, {10: SEA}),
+    ):
+        folder = finished(runs.root, name, seed, skill=0.8, phi0=phi0).folder
+        if name != "other":
+            write_predictions(folder, steps)
+    page = open_train("?tab=train&run=early")
+    photo = [100, 100, 100]
+    until(page, PIXELS, arg=[photo, SKY, SKY, SEA])
+    # Beside it, another run: its clusters, and what tells the two apart.
+    page.evaluate("document.querySelector('#train').train.list.tick(['late', 'other'], true)")
+    until(page, PIXELS, arg=[photo, SKY, SKY, SEA])
+    heads = page.locator("#train .predictions thead th")
+    expect(heads).to_have_text(["Photo", "Truth", "earlyseed 1step 20", "lateseed 0step 20"])
+    expect(page.locator("#train .predictions .help")).to_have_text("other: no validation yet.")
+    # Each shows its last validation at or before the step.
+    slider = page.locator("#train .predictions [data-part=time]")
+    slider.fill("0")
+    until(page, PIXELS, arg=[photo, SKY, SAND, None])
+    expect(heads.nth(3)).to_contain_text("not validated yet")
+    slider.fill("1")
+    # The linear probe's classes; half transparent; one class alone; one image left out.
+    page.get_by_role("radio", name="Classes").click()
+    until(page, PIXELS, arg=[photo, SKY, SEA, SEA])
+    page.locator("#train .predictions [data-part=overlay]").fill("50")
+    half = [90, 130, 175]
+    until(page, PIXELS, arg=[photo, half, [50, 80, 120], [50, 80, 120]])
+    page.get_by_role("group", name="Classes").get_by_role("button", name="sky").click()
+    until(page, PIXELS, arg=[photo, half, photo, photo])
+    page.get_by_role("group", name="Images").get_by_role("button", name="two").click()
+    expect(page.locator("#train .predictions tbody tr")).to_have_count(1)
+    page.get_by_role("group", name="Images").get_by_role("button", name="one").click()
+    expect(page.locator("#train .predictions tbody tr")).to_have_count(1)  # the last one stays
+    # The link has it all.
+    for part in ("layer=classes", "overlay=50", "without=3", "class=sky", "drawn=late"):
+        until(page, "(part) => location.search.includes(part)", arg=part)
+    page.reload()
+    until(page, PIXELS, arg=[photo, half, photo, photo])
+    expect(page.locator("#train .predictions tbody tr")).to_have_count(1)
+    page.get_by_role("group", name="Classes").get_by_role("button", name="sky").click()
+    until(page, PIXELS, arg=[photo, half, [50, 80, 120], [50, 80, 120]])
 
 
 @pytest.mark.parametrize("width", [1440, 420])

@@ -65,7 +65,7 @@ export class Columns {
     this.changed = changed;
     const kept = remembered();
     this.chosen = sound(kept.columns) ?? USUAL;
-    this.way = kept.scores in WAYS ? kept.scores : "";
+    this.way = isWay(kept.scores) ? kept.scores : "";
     this.ticks = new Map(CHOOSABLE.map(({ key }) => [key, h("input", { type: "checkbox", checked: this.chosen.includes(key), dataset: { column: key }, onchange: () => this.ticked() })]));
     this.ways = h("select", { "aria-label": "Scores of", dataset: { part: "scores-of" }, onchange: () => this.choose(this.chosen, this.ways.value) });
     const options = CHOOSABLE.map(({ key, title, meaning }) => h("label", { title: meaning }, this.ticks.get(key), title));
@@ -127,11 +127,13 @@ export class Columns {
   restore({ columns = "", scores = "" }) {
     const kept = remembered();
     const wanted = columns === "none" ? [] : sound(columns ? columns.split(",") : kept.columns ?? USUAL);
-    const way = scores || (kept.scores in WAYS ? kept.scores : "");
-    this.set(wanted ?? USUAL, way in WAYS ? way : "");
-    return [...(wanted ? [] : ["columns"]), ...(way in WAYS ? [] : ["scores"])];
+    const way = scores || (isWay(kept.scores) ? kept.scores : "");
+    this.set(wanted ?? USUAL, isWay(way) ? way : "");
+    return [...(wanted ? [] : ["columns"]), ...(isWay(way) ? [] : ["scores"])];
   }
 }
+
+const isWay = (way) => typeof way === "string" && Object.hasOwn(WAYS, way);
 
 /** In their order, or null where one of them is none. */
 function sound(keys) {

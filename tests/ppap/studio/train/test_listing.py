@@ -13,21 +13,11 @@ import pytest
 
 from ppap.studio.train import listing
 from ppap.studio.train.listing import Listing
-from tests.support.counted_runs import finish_counted
+from tests.support.seeded_runs import finished
 from trainers.launching.runner import Runner
 from trainers.recipes import find
-from trainers.runs.folder import Run
 from trainers.runs.notes import Notes, write_notes
 from trainers.runs.standing import Standing
-
-
-def finished(root: Path, name: str, seed: int, **changes: Any) -> Run:
-    run = Run(root / name)
-    run.write_config(find("samples").config.with_({"seed": seed, **changes}))
-    finish_counted(run.folder, 0.8, seed)
-    said = {"state": "finished", "seconds": 50, "step": 100, "time": 1_700_000_000 + seed}
-    run.state_file.write_text(json.dumps(said))
-    return run
 
 
 def test_rows_say_what_decides(tmp_path: Path) -> None:
