@@ -240,7 +240,7 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     badge(page, "stopped")
     page.get_by_role("searchbox", name="Search the log").fill("going on from")
     page.get_by_role("button", name="Search", exact=True).click()
-    expect(page.get_by_label("Lines found")).to_contain_text("Going on from")
+    expect(page.get_by_label("Lines found")).to_contain_text("Continuing from")
     page.get_by_role("button", name="Settings to Explore").click()
     expect(page.locator("input[data-exact=phi0]")).to_have_value(str(find("samples").config.phi0))
     # Its checkpoint is taken to the other tabs.
@@ -281,8 +281,8 @@ def names_listed(page: Page, names: list[str]) -> None:
 
 
 def test_the_list_sorts_folds_tags_and_waits(open_train: Callable[..., Page], runs: Runner) -> None:
-    for run in runs.runs():
-        runs.delete(run.name)
+    for one in runs.runs():
+        runs.delete(one.name)
     miou = {}
     for name, seed, skill, phi0 in (
         ("ab-s0", 0, 0.7, 0.6),
@@ -341,7 +341,7 @@ def test_the_list_sorts_folds_tags_and_waits(open_train: Callable[..., Page], ru
     page.locator("#train tr[data-run=b]").get_by_role("button", name="paper").click()
     # The queue is paused; its runs change places, and go on being there for another studio.
     notice = page.locator("#train .queue-notice")
-    expect(notice).to_contain_text("The queue is paused since")
+    expect(notice).to_contain_text("The queue has been paused since")
     expect(page.locator("#train tr[data-run=w2] .badge")).to_have_text("queued #2")
     page.get_by_role("button", name="Move to the front of the queue: w2").click()
     expect(page.locator("#train tr[data-run=w2] .badge")).to_have_text("queued #1")
@@ -384,7 +384,7 @@ PIXELS = """(wanted) => {
 
 
 def test_predictions_of_several_runs_on_the_same_images(
-    open_train: Callable[..., Page], runs: Runner
+    open_train: Callable[..., Page], running: Running, runs: Runner
 ) -> None:
     for run in runs.runs():
         runs.delete(run.name)
@@ -396,7 +396,8 @@ def test_predictions_of_several_runs_on_the_same_images(
         folder = finished(runs.root, name, seed, skill=0.8, phi0=phi0).folder
         if name != "other":
             write_predictions(folder, steps)
-    page = open_train("?tab=train&run=early")
+    page = open_train()
+    page.goto(f"{running.url}?tab=train&run=early")
     photo = [100, 100, 100]
     until(page, PIXELS, arg=[photo, SKY, SKY, SEA])
     # Beside it, another run: its clusters, and what tells the two apart.

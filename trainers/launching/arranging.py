@@ -22,8 +22,11 @@ from trainers.runs.folder import RunError
 from trainers.runs.launch import read_launch
 from trainers.runs.notes import Notes, changed, write_notes
 
-BY_SLURM = "SLURM decides which of its jobs is next, not this queue."
-CHANGED = "Somebody else has changed it meanwhile: what is there now is shown. Add yours to it."
+BY_SLURM = "SLURM decides the order of its jobs, not this queue."
+CHANGED = (
+    "Someone else has changed the tags or the note in the meantime. Look at what is there now, "
+    "then save again to replace it."
+)
 
 
 class Paused(NamedTuple):
@@ -63,7 +66,10 @@ class Arranging:
         """
         root = self.runner.root
         if self.paused().by_all:
-            raise RunError("The queue of all users is paused: only who runs the studio resumes it.")
+            raise RunError(
+                "The queue is paused for all users: only the person who runs this studio can "
+                "resume it."
+            )
         with held(root):
             write_arrangement(root, without_pause(read_arrangement(root), self.runner.holds()))
             start_waiting(root)
@@ -82,7 +88,7 @@ class Arranging:
             if folder not in queue:
                 launch = read_launch(folder)
                 by_slurm = launch is not None and launch.job is not None and launch.alive()
-                raise RunError(BY_SLURM if by_slurm else f"{folder.name} does not wait any more.")
+                raise RunError(BY_SLURM if by_slurm else f"{folder.name} is no longer waiting.")
             order = moved(queue, folder, way, self.runner.sees)
             entries = tuple((one.name, since) for one in order if (since := _since(one)))
             write_arrangement(root, read_arrangement(root)._replace(order=entries))

@@ -112,7 +112,7 @@ def moved(
         SettingError: there is no such way.
     """
     if not isinstance(way, str) or way not in WAYS:
-        raise SettingError("to", f"A run moves {', '.join(WAYS)}, not {excerpt(way)!r}.")
+        raise SettingError("to", f"A run can be moved first, up or down, not {excerpt(way)!r}.")
     places = [place for place, one in enumerate(waiting) if mine(one)]
     own = [waiting[place] for place in places]
     at = own.index(folder)

@@ -60,7 +60,7 @@ from trainers.slurm.options import Options
 PROGRAM = ("-m", "trainers.train")
 # Folders that are being deleted; whatever is left of them after a power cut goes with the next.
 DELETED = ".deleted-"
-PAUSED = "The queue is paused: it waits until the queue is resumed."
+PAUSED = "Waiting: the queue is paused."
 
 
 class Contents(NamedTuple):

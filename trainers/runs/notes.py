@@ -21,7 +21,7 @@ FILE = "notes.json"
 # Written as one word, so that a search can name it.
 TAG = re.compile(r"\w[\w.:/+-]{0,39}")
 MOST_TAGS, LONGEST_NOTE = 20, 4000
-TAG_RULE = "use up to 40 letters, digits, and -, _, ., :, /, + after the first"
+TAG_RULE = "begin with a letter or digit, then use letters, digits and - _ . : / +, up to 40"
 
 
 class Notes(NamedTuple):

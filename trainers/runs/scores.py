@@ -213,9 +213,9 @@ def _reservation(raw: Mapping[str, Any]) -> str:
     selection = raw.get("selection")
     told = []
     if isinstance(selection, Mapping) and selection.get("flatters") is True:
-        told.append("the checkpoint was chosen on the very split that is reported")
+        told.append("checkpoint selected on the reported split")
     if raw.get("inference"):
-        told.append("several looks at each image")
+        told.append("several passes per image")
     return ", ".join(told)
 
 

@@ -49,7 +49,7 @@ export class Configuration {
   }
 
   sentence(recipe, usual, count) {
-    if (!usual) return recipe ? `This studio has no recipe ${recipe} to compare with.` : "Its recipe is not known.";
+    if (!usual) return recipe ? `This studio has no recipe ${recipe} to compare with.` : "The recipe of this run is unknown.";
     if (!count) return `All settings are those of the recipe ${recipe}.`;
     return count === 1 ? `1 setting differs from the recipe ${recipe}:` : `${count} settings differ from the recipe ${recipe}:`;
   }

@@ -53,7 +53,7 @@ export function meanText({ mean, deviation, count }, digits) {
 
 /** How that mean came about. */
 export function meanAbout({ deviation, count, runs }, members, source) {
-  if (!count) return "None of these runs has finished with such a number.";
+  if (!count) return "None of these runs has a result yet.";
   const what = deviation === null ? "One" : `Mean ± standard deviation of ${count}`;
   return `${what} of ${members.length} runs, seeds ${runs.map(({ seed }) => seed).join(", ")}${source ? ` · ${source}` : ""}`;
 }

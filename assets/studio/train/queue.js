@@ -8,7 +8,7 @@ export class Queue {
   /** closed: whether pages may change nothing; changed(): the queue is another. */
   constructor(server, closed, changed) {
     Object.assign(this, { server, closed, changed });
-    this.pause = h("button", { type: "button", title: "Start nothing new until the queue is resumed; what runs goes on", onclick: () => this.ask("pause") }, "Pause queue");
+    this.pause = h("button", { type: "button", title: "No new run starts until you resume the queue; runs under way continue", onclick: () => this.ask("pause") }, "Pause queue");
     this.resume = h("button", { type: "button", class: "primary", onclick: () => this.ask("resume") }, "Resume queue");
     this.text = h("p", {});
     this.error = h("p", { class: "field-error", role: "alert", hidden: true });
@@ -24,8 +24,8 @@ export class Queue {
     this.notice.hidden = since === null;
     this.resume.hidden = this.closed || Boolean(queue?.by_all);
     if (since === null) return;
-    const who = queue.by_all ? "The queue of all users is paused" : "The queue is paused";
-    const text = `${who} since ${moment(since)}: no new run starts. Jobs on SLURM go on.`;
+    const who = queue.by_all ? "The queue has been paused for all users" : "The queue has been paused";
+    const text = `${who} since ${moment(since)}. No new run starts; SLURM jobs are not affected.`;
     if (this.text.textContent !== text) this.text.textContent = text;
   }
 

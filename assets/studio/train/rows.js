@@ -50,6 +50,7 @@ export class Rows {
     put(parts.what, inside ? `seed ${run.seed}` : whatOf(run));
     parts.badge.className = `badge ${run.state}`;
     put(parts.badge, run.state === "queued" && run.position ? `queued #${run.position}` : stateOf(run));
+    parts.badge.title = run.state === "queued" && !run.position ? "SLURM decides when it starts" : "";
     parts.bar.hidden = !["running", "stopping"].includes(run.state);
     parts.bar.value = share(run);
     const tags = run.tags ?? [];

@@ -7,13 +7,13 @@ export const WAYS = {
   "": "the probes",
   crf: "the probes, with CRF",
   pamr: "the probes, with PAMR",
-  noise: "best of many starts: noise",
-  spread: "best of many starts: spread",
-  merged: "best of many starts: merged",
+  noise: "best of several starts: noise",
+  spread: "best of several starts: spread",
+  merged: "best of several starts: merged",
   linkage: "average linkage",
 };
 const REFINED = { crf: "CRF", pamr: "PAMR" };
-const STARTS = { noise: "noise", spread: "patches far from each other", merged: "merged clusters" };
+const STARTS = { noise: "noise", spread: "spread-out patches", merged: "merged clusters" };
 const MEASURES = [["u_accuracy", "U-Acc", "Clusters: pixel accuracy"], ["u_miou", "U-mIoU", "Clusters: mean IoU"], ["l_accuracy", "L-Acc", "Linear probe: pixel accuracy"], ["l_miou", "L-mIoU", "Linear probe: mean IoU"]];
 
 export const scoreOf = (run, way) => run.scores?.rows.find((row) => row.way === way) ?? null;
@@ -30,7 +30,7 @@ export function from(run, way) {
 /** How clusters were found and refined. */
 function howFound(run, way) {
   const own = way === "" || way in REFINED;
-  const start = own ? (run.start ? `clusters started from ${STARTS[run.start] ?? run.start}` : "") : `clusters: ${WAYS[way]}`;
+  const start = own ? (run.start ? `clusters initialised from ${STARTS[run.start] ?? run.start}` : "") : `clusters: ${WAYS[way]}`;
   return [start, REFINED[way] ? `refined with ${REFINED[way]}` : "no refinement"].filter(Boolean).join(" · ");
 }
 

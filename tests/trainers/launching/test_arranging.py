@@ -139,7 +139,7 @@ def test_a_note_is_written_on_a_run_that_runs_and_follows_its_name(runs: Pretend
     first = Notes(("baseline",), "Larger batch.")
     assert arranging.note("one", first, Notes()) == first
     # Somebody who knew something else loses nothing, and overwrites nothing.
-    with pytest.raises(RunError, match="meanwhile"):
+    with pytest.raises(RunError, match="in the meantime"):
         arranging.note("one", Notes(("mine",)), Notes())
     assert read_notes(runs.root / "one") == first
     arranging.note("one", Notes(("mine",)), first)

@@ -96,8 +96,8 @@ def test_odd_parts_are_left_out() -> None:
     assert found is not None
     assert found.rows == (Score("", None, 5.0),)
     assert (found.step, found.split) == (None, "")
-    assert "chosen on the very split" in found.reservation
-    assert "several looks" in found.reservation
+    assert "selected on the reported split" in found.reservation
+    assert "several passes" in found.reservation
 
 
 def test_without_a_report_the_last_validation_counts(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_notes_are_written_refused_at_their_field_and_never_overwritten(tab: Tra
     assert empty == {"tags": [], "note": ""}
     wanted = {"name": "one", "tags": ["a"], "note": "n", "known": empty}
     assert call(tab, "notes", wanted) == {"tags": ["a"], "note": "n"}
-    assert "meanwhile" in call(tab, "notes", {**wanted, "note": "other"})["error"]
+    assert "in the meantime" in call(tab, "notes", {**wanted, "note": "other"})["error"]
     assert read_notes(folder) == Notes(("a",), "n")
     for field, value in (("tags", ["a b"]), ("note", 5)):
         assert call(tab, "notes", {"name": "one", field: value})["field"] == field
