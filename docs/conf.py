@@ -15,7 +15,9 @@ from docutils import nodes
 from docutils.utils.math import latex2mathml
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+from filling import filled  # noqa: E402
 
 import ppap  # noqa: E402
 
@@ -61,10 +63,12 @@ def tree(text: str) -> str:
     return "\n\n".join(found)
 
 
-def add_tree(app: Any, name: str, source: list[str]) -> None:
-    """What Sphinx reads of the index: the page and its tree."""
+def complete(app: Any, name: str, source: list[str]) -> None:
+    """What Sphinx reads of a page: the index with its tree, others with what the code says."""
     if name == root_doc:
         source[0] += "\n" + tree(source[0]) + "\n"
+    else:
+        source[0] = filled(source[0])
 
 
 def keep_bars(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -87,7 +91,7 @@ def mathml(block: bool) -> Any:
 
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls it."""
-    app.connect("source-read", add_tree)
+    app.connect("source-read", complete)
     app.connect("autodoc-process-docstring", keep_bars)
     app.add_html_math_renderer("mathml", mathml(False), mathml(True))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,10 +11,12 @@ import pytest
 
 import ppap
 from ppap import propagation
+from ppap.backbones import known_backbones
+from ppap.data import KINDS
 from ppap.settings import RANGES
 from tests.conftest import ROOT
 from trainers.__main__ import COMMANDS
-from trainers.config import Config
+from trainers.config import FROZEN, TRAINING_RULES, Config
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 INDEX = ROOT / "docs" / "index.md"
@@ -133,6 +135,23 @@ def test_the_method_names_a_function_for_each_equation() -> None:
         if equation != "Eq. 8":
             docs = [getattr(propagation, name).__doc__ for name in names]
             assert any(equation in doc for doc in docs), equation
+
+
+def test_the_lists_are_complete() -> None:
+    """Kinds of data sets, rules, and the backbones with names of their own."""
+
+    def first_cells(name: str, column: int = 0) -> set[str]:
+        rows = re.findall(r"^\|(.*)\|$", (ROOT / "docs" / f"{name}.md").read_text(), re.MULTILINE)
+        cells = [row.split("|")[column] for row in rows if row.count("|") >= column]
+        return {word for cell in cells for word in re.findall(r"`([a-z0-9_]+)`", cell)}
+
+    assert first_cells("data") == set(KINDS)
+    assert first_cells("method", 3) == set(TRAINING_RULES) - {FROZEN}
+    known = {one.name for one in known_backbones()}
+    assert first_cells("backbones") <= known
+    assert {name for name in known if not name.startswith(("dinov2", "dinov3"))} <= first_cells(
+        "backbones"
+    )
 
 
 def test_the_glossary_holds_every_setting() -> None:
