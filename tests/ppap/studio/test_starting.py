@@ -82,7 +82,7 @@ def test_it_starts_takes_uploads_and_leaves_nothing(started: Started, tmp_path: 
     said = started.log.read_text()
     assert said.isascii()
     assert "Traceback" not in said
-    assert f"GRADIO_TEMP_DIR, {tmp_path}/file, cannot be written" in said
+    assert f"GRADIO_TEMP_DIR ({tmp_path}/file) cannot be written" in said
     assert said.count("caches are kept in") == 1
     assert list(uploads.iterdir()) == []
     assert [f for f in started.temporary.iterdir() if f.name != uploads.parent.name] == []
