@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from ppap.settings import SettingError
+from trainers.ablations.forecast import forecast
 from trainers.ablations.plan import SEEDS, Ablation, read_ablation, reopen
 from trainers.ablations.queue import StudyStanding, Submitted, feed, goes_on, standing, submit
 from trainers.ablations.table import as_markdown, table, write_table
@@ -21,6 +22,7 @@ from trainers.launching.runner import Runner
 from trainers.launching.typed import options_typed
 from trainers.progress import in_words
 from trainers.slurm.line import SLURM, add_place
+from trainers.slurm.options import Options
 from trainers.training.errors import EXPECTED, sentence
 
 __all__ = ["Ablation", "read_ablation", "reopen", "standing", "submit", "table", "write_table"]
@@ -115,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ablation = asked(given, runner.root)
         code = DONE
         if not given.only_table:
+            announce(runner, ablation, slurm)
             left = wait(runner, ablation, submit(runner, ablation, retry=given.retry))
             code = tell(runner, standing(runner, ablation), left)
         made = table(runner, ablation)
@@ -151,6 +154,14 @@ def asked(given: argparse.Namespace, root: Path) -> Ablation:
             "grid": {name: values.split(",") for name, values in grid.items()},
         }
     ).placed()
+
+
+def announce(runner: Runner, ablation: Ablation, slurm: Options | None) -> None:
+    """Say how many runs are still to be made, and about how long all take, before any starts."""
+    found = standing(runner, ablation)
+    if found.finished < found.total:
+        for sentence in forecast(runner, ablation, slurm).sentences():
+            say(sentence)
 
 
 def wait(runner: Runner, ablation: Ablation, submitted: Submitted) -> dict[str, str]:

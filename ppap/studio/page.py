@@ -73,6 +73,7 @@ STYLES = (
     "shared/sample.css",
     "explore/notes.css",
     "shared/folders.css",
+    "shared/settings.css",
     "explore/beside.css",
     *(f"{page}/page.css" for page in ("explore", "segment", "evaluate", "train", "study")),
     "evaluate/measures.css",

@@ -202,13 +202,13 @@ def half_filled(page: Page) -> dict[str, Any]:
     tab(page, "Study")
     study.locator("textarea").first.wait_for()
     found["study"] = [
-        study.get_by_label("Split").input_value(),
-        study.get_by_label("Anchors").input_value(),
+        study.get_by_label("Split", exact=True).input_value(),
+        study.get_by_label("Anchors", exact=True).input_value(),
         study.get_by_label("x axis").input_value(),
         study.get_by_label("from").first.input_value(),
         study.get_by_label("Sweep two settings").is_checked(),
         study.locator("[role=radio][data-value=explore]").get_attribute("aria-checked"),
-        study.get_by_label("Varied settings").input_value(),
+        study.get_by_label("Settings to vary").input_value(),
     ]
     tab(page, "Evaluate")
     evaluate.get_by_label("Split", exact=True).wait_for()
@@ -228,14 +228,14 @@ def fill_half(page: Page) -> None:
     train.locator("[data-group=Rule] summary").click()
     train.locator("[data-setting=phi0]").fill("0.4x")
     tab(page, "Study")
-    study.get_by_label("Split").fill("val & more=1")
-    study.get_by_label("Anchors").fill("")
+    study.get_by_label("Split", exact=True).fill("val & more=1")
+    study.get_by_label("Anchors", exact=True).fill("")
     study.get_by_label("x axis").select_option("psi0")
     study.get_by_label("from").first.fill("0.1")
     study.locator("[role=radio][data-value=explore]").click()
     study.get_by_label("Sweep two settings").uncheck()
-    study.locator(".ablations summary").click()
-    study.get_by_label("Varied settings").fill("steps=1,2")
+    study.get_by_text("New ablation").click()
+    study.get_by_label("Settings to vary").fill("steps=1,2")
     tab(page, "Evaluate")
     evaluate.get_by_label("Data set on this server").fill("~/photos")
     evaluate.get_by_label("Split", exact=True).fill("half")

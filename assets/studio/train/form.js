@@ -4,9 +4,9 @@ import { card, h, newId, select } from "../shared/dom.js";
 import { FieldErrors } from "../shared/fields.js";
 import { tell } from "../shared/messages.js";
 import { PathField } from "../shared/path-field.js";
+import { Place } from "../shared/place.js";
+import { SettingsPanel } from "../shared/settings-panel.js";
 import { noZone } from "../shared/zone.js";
-import { Place } from "./place.js";
-import { SettingsPanel } from "./settings.js";
 import { StartBar } from "./startbar.js";
 import { Suggest } from "./suggest.js";
 
@@ -40,7 +40,7 @@ export class OrderForm {
     this.panel = new SettingsPanel(lists, this.errors, {
       value: (name) => this.value(name),
       usual: (name) => text(this.current.settings[name]),
-      rule: () => this.value("rule"),
+      rules: () => [this.value("rule")],
       change: (name, value) => this.change(name, value),
       reset: (names) => this.reset(names),
       looked: () => this.hooks.typed(),

@@ -5,7 +5,7 @@ import { tell } from "../shared/messages.js";
 import { SAMPLE } from "../shared/sample.js";
 import { Configuration } from "./configuration.js";
 import { Notes } from "./notes.js";
-import { HERE, SLURM, hasSlurm } from "./place.js";
+import { HERE, SLURM, hasSlurm } from "../shared/place.js";
 import { ScoreTiles } from "./score.js";
 import { ACTIVE, duration, share, stateOf } from "./words.js";
 

@@ -19,7 +19,9 @@ from ppap.studio.answers import answering
 from ppap.studio.jobs import command
 from ppap.studio.requests import CLOSED, RequestError, mapping
 from ppap.studio.sources import Sources
+from ppap.studio.study.planning import Planning
 from trainers.ablations.conclusion import hint
+from trainers.ablations.forecast import placed
 from trainers.ablations.plan import Ablation, folder_of, read_ablation, reopen, studies, write_grid
 from trainers.ablations.queue import standing
 from trainers.ablations.table import (
@@ -33,6 +35,7 @@ from trainers.ablations.table import (
     starts_tables,
     table,
 )
+from trainers.launching.orders import read_place, slurm_words
 from trainers.launching.runner import Runner
 from trainers.recipes import names
 from trainers.runs.folder import RunError
@@ -64,11 +67,12 @@ class Ablating:
     ) -> None:
         self.runner, self.sources, self.allowed = runner, sources, allowed
         self.ownership = ownership
+        self.planning = Planning(runner, self.checked)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def calls(self) -> list[Callable[[Any], Any]]:
         """What the page may call, by its name."""
-        return [self.ablations, self.start_ablation, self.ablation]
+        return [self.ablations, self.start_ablation, self.ablation, *self.planning.calls()]
 
     @answering
     def ablations(self, _: Any) -> dict[str, Any]:
@@ -108,7 +112,10 @@ class Ablating:
         """Check a request and start the command; errors as of ``ablation``."""
         if not self.allowed:
             raise RequestError(CLOSED)
-        ablation = self.checked(raw)
+        ablation, slurm = self.checked(raw), read_place(raw)
+        # On a cluster a run may not fit where it fits here.
+        for run in ablation.runs():
+            placed(run.order, slurm)
         if not self.ownership.sees(folder_of(self.runner.root, ablation.name)):
             raise SettingError("name", f"There is {ablation.name} already: choose another name.")
         known = self._processes.get(ablation.name)
@@ -123,7 +130,11 @@ class Ablating:
         write_grid(root, ablation)
         with (folder / OUTPUT).open("wb") as output:
             self._processes[ablation.name] = subprocess.Popen(
-                [*COMMAND, *arguments(ablation, root)],
+                [
+                    *COMMAND,
+                    *arguments(ablation, root),
+                    *slurm_words(None if slurm is None else slurm.as_dict()),
+                ],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

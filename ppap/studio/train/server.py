@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ppap.backbones import as_path
-from ppap.data import DataError, open_dataset, preflight
+from ppap.data import DataError, Finding, open_dataset, preflight
 from ppap.settings import SettingError, excerpt
 from ppap.studio import sample
 from ppap.studio.answers import answering
@@ -23,10 +23,10 @@ from ppap.studio.sources import Sources
 from ppap.studio.train.arranging import ArrangingCalls
 from ppap.studio.train.curves import READING_SECONDS, read_ahead, read_range
 from ppap.studio.train.listing import Listing
-from ppap.studio.train.lists import training_lists
 from ppap.studio.train.sample import SampleRun
 from ppap.studio.train.suggesting import Suggesting
 from ppap.studio.train.typed import as_typed
+from ppap.studio.training_lists import training_lists
 from trainers.launching.estimates import as_reply
 from trainers.launching.orders import Order, command_line, plain_text, read_order
 from trainers.launching.runner import Runner, free_name

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ppap.studio.requests import CLOSED
+from ppap.studio import training_lists as lists
 from ppap.studio.sources import Sources
-from ppap.studio.train import lists
-from ppap.studio.train.lists import GROUPS, training_lists
 from ppap.studio.train.server import Training, read_cursor
+from ppap.studio.training_lists import GROUPS, training_lists
 from tests.support.pretend_run import ENDS
 from tests.support.small_segmenters import write_folder
 from tests.support.small_studio import wait_until

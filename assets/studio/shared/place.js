@@ -1,5 +1,5 @@
 // Where a run is to be: on this machine, or as a job of SLURM's, with what SLURM is asked for.
-import { h, newId, select } from "../shared/dom.js";
+import { h, newId, select } from "./dom.js";
 
 export const HERE = "here";
 export const SLURM = "slurm";
@@ -22,7 +22,7 @@ export class Place {
     this.count = h("span", { class: "count" });
     this.element = h(
       "details",
-      { dataset: { group: "Where it runs" }, hidden: !hasSlurm(lists) },
+      { class: "place", dataset: { group: "Where it runs" }, hidden: !hasSlurm(lists) },
       h("summary", {}, h("span", { class: "title" }, "Where it runs"), this.count),
       h("div", { class: "inside" }, this.on.field, this.asked),
     );

@@ -1,12 +1,13 @@
 // The settings of a run in groups: searched, and each with a way back to the recipe's value.
-import { h, newId } from "../shared/dom.js";
+import { h, newId } from "./dom.js";
 
 const EMPTY = "(empty)";
 
 export class SettingsPanel {
   /**
    * lists: the server's; errors: of the form's fields.
-   * hooks: {value(name), usual(name), rule(), change(name, text), reset(names), looked()}.
+   * hooks: {value(name), usual(name), rules() → those that are used, change(name, text), reset(names),
+   * looked()}, and if need be elsewhere(name) → where else a setting is given, in words.
    */
   constructor({ groups, rules }, errors, hooks) {
     this.hooks = hooks;
@@ -72,10 +73,11 @@ export class SettingsPanel {
     return this.rows.get(name)?.input;
   }
 
-  /** Whether the rule that is chosen reads a setting. */
+  /** Whether a setting is given here, and any rule that is used reads it. */
   reads(name) {
+    if (this.hooks.elsewhere?.(name)) return false;
     const rules = this.rows.get(name)?.setting?.rules ?? null;
-    return rules === null || rules.includes(this.hooks.rule());
+    return rules === null || this.hooks.rules().some((rule) => rules.includes(rule));
   }
 
   /** What differs from the recipe. */
@@ -155,6 +157,8 @@ export class SettingsPanel {
     if (shown) return shown === 1 ? "1 setting." : `${shown} settings.`;
     if (!elsewhere.length) return this.words.length ? "No setting matches." : "Everything is as in the recipe.";
     const [name] = elsewhere;
+    const place = this.hooks.elsewhere?.(name);
+    if (place) return place;
     const titles = this.rows.get(name).setting.rules.map((key) => this.rules.find((rule) => rule.key === key)?.title ?? key);
     return `${name} is used only by ${titles.slice(0, 3).join(", ")}${titles.length > 3 ? " and others" : ""}.`;
   }

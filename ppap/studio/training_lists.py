@@ -1,4 +1,4 @@
-"""Recipes and settings as the Train page's form needs them."""
+"""Recipes and settings as the forms of runs and of ablations need them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from trainers.rules import LOSS, READERS, STEGO_SETTINGS
 from trainers.slurm.options import ALLOWED, Options, read_defaults, why_absent
 from trainers.training.splits import SAMPLES
 
-# Every setting but those that stand at the head of the form: recipe, backbone and rule.
+# Those that stand at the head of the form, beside the recipe.
+HEAD = ("rule", "backbone")
+# Every other setting.
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Rule", (*RANGES, "k_share", "clusters", "pool_size", "rho")),
     ("STEGO", STEGO_SETTINGS),
@@ -91,6 +93,7 @@ def training_lists() -> dict[str, Any]:
             {"title": title, "settings": [setting_reply(name) for name in members]}
             for title, members in GROUPS
         ],
+        "head": [setting_reply(name) for name in HEAD],
         "rules": [{"key": key, "title": rule_title(key)} for key in TRAINING_RULES],
         "backbones": [{"name": b.name, "title": listed_title(b)} for b in known_backbones()],
         "samples": SAMPLES,
