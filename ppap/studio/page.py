@@ -80,6 +80,7 @@ STYLES = (
     "train/list.css",
     "train/run.css",
     "train/charts.css",
+    "train/predictions.css",
     "train/form.css",
 )
 MASTHEAD = """

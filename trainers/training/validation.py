@@ -21,6 +21,7 @@ from ppap.writing import writing
 from trainers.cache import CacheStoppedError, FeatureCache
 from trainers.config import Config
 from trainers.runs.folder import Run
+from trainers.runs.pictured import Pictured, write_pictured
 from trainers.training.distributed import World, broadcast_object
 from trainers.training.prepare import Prepared, cached_features, evaluation_batches
 
@@ -129,7 +130,13 @@ class Validation:
         assert self.dataset is not None
         assignment = found.cluster.assignment
         self.run.pictures.mkdir(exist_ok=True)
-        for index in [image.index for image in found.images[:PICTURED]]:
+        shown = [image.index for image in found.images[:PICTURED]]
+        names = {index: self.dataset.items[index].name for index in shown}
+        classes = self.prepared.class_list
+        colours = [list(colour) for colour in classes.colours]
+        about = Pictured(self.split, list(classes.names), colours, images=names)
+        write_pictured(self.run.folder, about)
+        for index in shown:
             one = read_square(self.dataset, index, self.config.eval_size)
             strip = drawn(
                 self.prepared.segmenter,

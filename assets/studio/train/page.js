@@ -13,14 +13,15 @@ import { RunList } from "./list.js";
 import { Pace } from "./pace.js";
 import { RunView } from "./run.js";
 import { arriveAt } from "./startbar.js";
+import { ACTIVE } from "./words.js";
 
 const POLL_MS = 1000;
 const IDLE_MS = 3000; // nothing runs
 const HIDDEN_MS = 500; // how soon a page that is looked at again notices
 const MOST_POINTS = 6000; // of a curve that a page keeps
-const NEXT = "This run was trained on the six sample photos. To make the same here, press Start: it takes a few minutes; to train on your own images, choose their folder and another recipe first.";
-const LOOK = "This run was trained on the six sample photos. Whoever runs this studio has to allow training before others can be started here.";
-const VIEW = ["run", "filter", "state", "order", "drawn", "at", "x", "smooth", "log", "seeds", "zoom", "large", "columns", "scores", "fold", "unfolded"];
+const NEXT = "Training pulls every anchor and its positives together and pushes its negatives away. This run did so on the six sample photos. Press Start to repeat it, which takes a few minutes; to train on your own images, choose the recipe “own” and their folder first.";
+const LOOK = "Training pulls every anchor and its positives together and pushes its negatives away. This run did so on the six sample photos. New runs can be started here once whoever runs this studio allows it with --runs FOLDER.";
+const VIEW = ["run", "filter", "state", "order", "drawn", "at", "x", "smooth", "log", "seeds", "zoom", "large", "columns", "scores", "fold", "unfolded", "layer", "overlay", "without", "class"];
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server) {
@@ -76,7 +77,7 @@ class Train {
   start() {
     const { view, form, said } = join("train", {
       names: VIEW,
-      state: () => ({ view: { run: this.sample.inLink(this.list.current ?? this.wanted?.run, this.asked), ...this.list.view(), ...this.charts.view(), at: this.view.at }, form: this.form.texts() }),
+      state: () => ({ view: { run: this.sample.inLink(this.list.current ?? this.wanted?.run, this.asked), ...this.list.view(), ...this.charts.view(), ...this.view.predictions.view() }, form: this.form.texts() }),
       restore: (wanted, sentences) => this.restore(wanted, sentences),
       title: () => (this.list.current === SAMPLE ? "Sample" : this.list.current ?? ""),
     });
@@ -86,9 +87,8 @@ class Train {
 
   /** As a link says; the run is opened as soon as the list of runs is there. */
   restore(view, said) {
-    const odd = [...this.list.restore(view), ...this.charts.restore(view)];
+    const odd = [...this.list.restore(view), ...this.charts.restore(view), ...this.view.predictions.restore(view)];
     say(this.notice, [...said, ...leftOut(odd)]);
-    this.view.wanted = view.at;
     this.wanted = view;
     if (this.version !== null) this.openWanted();
   }
@@ -99,8 +99,7 @@ class Train {
     this.wanted = null;
     const known = this.find(run);
     if (known && run !== this.list.current) this.open(run);
-    else if (known) this.view.goTo();
-    else {
+    else if (!known) {
       if (run) say(this.notice, [`There is no run ${run} any more. Choose another from the list.`]);
       this.open(this.first());
     }
@@ -163,6 +162,7 @@ class Train {
       else if (reply.names) this.setRuns(this.merged(reply));
       for (const [name, changes] of Object.entries(reply.changes)) this.take(name, changes);
       this.showCurves();
+      this.showPredictions();
     } catch (error) {
       this.problem.hidden = false;
       this.problem.textContent = error.message;
@@ -221,6 +221,16 @@ class Train {
     this.pace.draw(drawn.length, () => this.charts.setRuns(followed));
   }
 
+  /** The run that is open first, those that are ticked beside it. */
+  showPredictions() {
+    const current = this.view.run?.name;
+    if (!current) return;
+    const drawn = this.list.drawn().sort((a, b) => (b.name === current) - (a.name === current));
+    const known = drawn.map(({ name }) => this.find(name)).filter(Boolean);
+    const marks = [known.map(({ step, state }) => [step, state]), this.view.pictured];
+    this.view.predictions.refresh(drawn, marks, known.some(({ state }) => ACTIVE.includes(state)));
+  }
+
   /** Show in a while what has come; the next look may be further off. */
   drawLater(wait) {
     clearTimeout(this.later);
@@ -242,7 +252,7 @@ class Train {
     if (byHand) {
       this.asked = true;
       say(this.notice, []);
-      this.view.wanted = undefined;
+      this.view.predictions.follow();
     }
     // The log begins anew with the run.
     const known = this.followed.get(name);

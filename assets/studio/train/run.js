@@ -6,11 +6,11 @@ import { SAMPLE } from "../shared/sample.js";
 import { Configuration } from "./configuration.js";
 import { Notes } from "./notes.js";
 import { HERE, SLURM, hasSlurm } from "../shared/place.js";
+import { Predictions } from "./predictions.js";
 import { ScoreTiles } from "./score.js";
 import { ACTIVE, duration, share, stateOf } from "./words.js";
 
 const KEPT_CHARACTERS = 200_000;
-const PARTS = ["Photo", "Truth", "Clusters", "Classes"];
 
 export class RunView {
   /** hooks: {changed(), renamed(run), deleted(name), clone(details), explore(settings), use(tab, name), looked()}. */
@@ -46,26 +46,11 @@ export class RunView {
     body.append(this.scores.element, this.facts, this.bar, this.reason, this.said, this.notes.element, h("div", { class: "buttons" }, Object.values(this.buttons)));
     const curves = card("Curves", { class: "card" });
     curves.body.append(charts.element);
-    this.pictures();
+    this.predictions = new Predictions(server, { looked: () => hooks.looked() });
     this.logCard();
     this.sheet = h("dialog", { class: "sheet" });
-    this.element = h("div", { class: "column", hidden: true }, element, this.configuration.element, curves.card, this.pictureCard, this.logElement, this.sheet);
+    this.element = h("div", { class: "column", hidden: true }, element, this.configuration.element, curves.card, this.predictions.element, this.logElement, this.sheet);
     this.run = null;
-  }
-
-  pictures() {
-    this.slider = h("input", { type: "range", min: "0", max: "0", step: "1", value: "0", "aria-label": "Validation", dataset: { part: "time" }, oninput: () => {
-      this.follows = Number(this.slider.value) === this.steps.length - 1;
-      this.wanted = undefined;
-      this.showPictures();
-      this.hooks.looked();
-    } });
-    this.when = h("output", {});
-    this.strips = h("div", { class: "strips" });
-    const { card: element, body } = card("Predictions", { class: "card predictions" });
-    this.overTime = h("div", { class: "over-time" }, this.slider, this.when);
-    body.append(this.overTime, h("div", { class: "columns", "aria-hidden": "true" }, PARTS.map((part) => h("span", {}, part))), this.strips);
-    this.pictureCard = element;
   }
 
   logCard() {
@@ -82,11 +67,6 @@ export class RunView {
 
   open(run) {
     if (this.run?.name !== run.name) {
-      this.steps = [];
-      this.images = [];
-      this.follows = true;
-      this.strips.replaceChildren();
-      this.pictureCard.hidden = true;
       this.log.textContent = "";
       this.words.value = "";
       this.endSearch();
@@ -141,56 +121,14 @@ export class RunView {
     this.noted = said;
   }
 
-  /** The step whose predictions are looked at, for a link; empty for the newest. */
-  get at() {
-    if (this.wanted !== undefined) return this.wanted;
-    return this.follows ? "" : this.steps?.[Number(this.slider.value)] ?? "";
-  }
-
-  /** Look at the predictions of the wanted step, once they are there; an odd one is the newest. */
-  goTo() {
-    const place = (this.steps ?? []).map(String).indexOf(this.wanted);
-    if (!this.steps?.length) return;
-    this.wanted = undefined;
-    this.follows = place < 0 || place === this.steps.length - 1;
-    this.slider.value = String(place < 0 ? this.steps.length - 1 : place);
-    this.showPictures();
-  }
-
-  take({ log, gap, reset, pictures }) {
-    if (reset) this.follows = true;
+  take({ log, gap, pictures }) {
     if (log) {
       const near = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 40;
       const before = gap ? `${this.log.textContent}…\n` : this.log.textContent;
       this.log.textContent = (before + log).slice(-KEPT_CHARACTERS);
       if (near) this.log.scrollTop = this.log.scrollHeight;
     }
-    if (pictures) this.setPictures(pictures);
-  }
-
-  setPictures({ steps, images }) {
-    if (String(steps) === String(this.steps) && String(images) === String(this.images)) return;
-    this.steps = steps;
-    this.images = images;
-    this.pictureCard.hidden = steps.length === 0;
-    this.overTime.hidden = steps.length < 2;
-    this.slider.max = String(Math.max(0, steps.length - 1));
-    if (this.follows) this.slider.value = this.slider.max;
-    this.strips.replaceChildren(...images.map((image) => h("div", { class: "strip" }, h("img", { alt: `Image ${image}: photo, truth, clusters, classes`, loading: "lazy", dataset: { image: String(image) } }))));
-    if (this.wanted !== undefined) this.goTo();
-    else this.showPictures();
-  }
-
-  showPictures() {
-    const at = Number(this.slider.value);
-    const step = this.steps[at];
-    if (step === undefined) return;
-    this.slider.style.setProperty("--share", `${(100 * at) / Math.max(1, this.steps.length - 1)}%`);
-    this.when.textContent = `step ${count(step)}`;
-    for (const picture of this.strips.querySelectorAll("img")) {
-      const source = `studio/run/${encodeURIComponent(this.run.name)}/${step}/${picture.dataset.image}.png`;
-      if (picture.getAttribute("src") !== source) picture.setAttribute("src", source);
-    }
+    if (pictures) this.pictured = pictures;
   }
 
   async search() {

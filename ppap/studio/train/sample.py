@@ -41,9 +41,13 @@ class SampleRun:
         """As ``Watching.changes``."""
         found = self.watching.changes(sample.RUN, cursor, log=log)
         if log:
-            images = [index for index, _ in sample.pictured()]
-            found["pictures"] = {"steps": [self._step], "images": images}
+            found["pictures"] = self.pictures
         return found
+
+    @property
+    def pictures(self) -> dict[str, list[int]]:
+        """Of which steps and images there are predictions."""
+        return {"steps": [self._step], "images": [index for index, _ in sample.pictured()]}
 
     def details(self, free_name: str) -> dict[str, Any]:
         """Its settings, its command, the end of its log, and the order of one like it."""

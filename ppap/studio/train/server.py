@@ -23,6 +23,7 @@ from ppap.studio.sources import Sources
 from ppap.studio.train.arranging import ArrangingCalls
 from ppap.studio.train.curves import READING_SECONDS, read_ahead, read_range
 from ppap.studio.train.listing import Listing
+from ppap.studio.train.predictions import PredictionCalls
 from ppap.studio.train.sample import SampleRun
 from ppap.studio.train.suggesting import Suggesting
 from ppap.studio.train.typed import as_typed
@@ -68,6 +69,7 @@ class Training:
         self.arranging = ArrangingCalls(runner, self.require_allowed)
         self.suggesting = Suggesting(networks or Networks(sources, None), self.sound_order)
         self.sample = SampleRun(self.listing)
+        self.predicting = PredictionCalls(runner, self.sample)
         # An estimate loads a backbone: two at once would take twice the memory.
         self._estimating = threading.Lock()
 
@@ -86,6 +88,7 @@ class Training:
             self.compare,
             *self.arranging.calls(),
             *self.suggesting.calls(),
+            *self.predicting.calls(),
         ]
 
     @answering

@@ -66,7 +66,7 @@ def test_pictures_of_the_same_few_images(place: Place, tmp_path: Path) -> None:
     made = validation(place, tmp_path, selection="held_out", held_out=0.45, eval_size=48)
     for step in (5, 10):
         made.run_at(step, stopped=lambda: False)
-    files = sorted(file.name for file in (tmp_path / "pictures").iterdir())
+    files = sorted(file.name for file in (tmp_path / "pictures").glob("*.png"))
     assert files == [
         f"step-{step:08d}-image-{image:04d}.png" for step in (5, 10) for image in range(PICTURED)
     ]
