@@ -71,9 +71,26 @@ def complete(app: Any, name: str, source: list[str]) -> None:
         source[0] = filled(source[0])
 
 
-def keep_bars(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """|P| is a number of patches, no substitution."""
+ATTRIBUTES: dict[str, list[str]] = {}
+
+
+def before_napoleon(
+    app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """|P| is a number of patches, no substitution; a field without a text of its own has none."""
     lines[:] = [line.replace("|", "\\|") for line in lines]
+    if lines and lines[0].startswith("Alias for field number"):
+        lines.clear()
+    if what == "attribute":
+        ATTRIBUTES[name] = list(lines)
+
+
+def after_napoleon(
+    app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """Napoleon takes an attribute's words before a colon for its type: here they are its text."""
+    if what == "attribute":
+        lines[:] = ATTRIBUTES.pop(name, lines)
 
 
 def mathml(block: bool) -> Any:
@@ -92,6 +109,7 @@ def mathml(block: bool) -> Any:
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls it."""
     app.connect("source-read", complete)
-    app.connect("autodoc-process-docstring", keep_bars)
+    app.connect("autodoc-process-docstring", before_napoleon, priority=400)
+    app.connect("autodoc-process-docstring", after_napoleon, priority=600)
     app.add_html_math_renderer("mathml", mathml(False), mathml(True))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -162,7 +162,7 @@ def explore(
         height: of the page in a notebook, in pixels.
 
     Returns:
-        The page: its ``url``, ``close()``, and ``wait()``.
+        The page, with its ``url``, ``close()`` and ``wait()``.
 
     Raises:
         BatchError: arrays of other shapes, types or sizes, or that do not fit each other.
