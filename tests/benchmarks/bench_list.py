@@ -2,7 +2,7 @@
 
 Run from the project's folder: ``python -m tests.benchmarks.bench_list``. Each report is of 2,175
 images with a CRF, as of COCO-Stuff's validation images; one look at the list is what a page asks
-for every second while something runs.
+for every second while something runs. Then what a page costs that is looked at, in a real browser.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from playwright.sync_api import sync_playwright
+
 from ppap.evaluation.report import FORMAT
 from ppap.studio.sources import Sources
 from ppap.studio.train.server import Training
+from tests.benchmarks.bench_watch import Logging, watch
+from tests.browser.driver import chromium, open_page, studio
 from trainers.launching.runner import Runner
 from trainers.recipes import find
 from trainers.runs.folder import Run, process_identity
@@ -73,7 +77,16 @@ def main() -> None:
             sent.append(len(json.dumps(reply)))
         took.sort()
         middle, size = took[LOOKS // 2], sorted(sent)[LOOKS // 2]
-        print(f"one look later {1000 * middle:.1f} ms of a core, {size / 1e3:.1f} KB")
+        print(f"one look later {1000 * middle:.1f} ms of a core, {size / 1e3:.1f} KB", flush=True)
+        with studio(["--runs", folder]) as running, sync_playwright() as playwright:
+            page = open_page(chromium(playwright), running.url)
+            page.get_by_role("tab", name="Train").click()
+            page.wait_for_selector("#train .runs [data-run] input")
+            logging = Logging(going)
+            logging.start()
+            page.wait_for_timeout(15_000)  # until all scores are there
+            watch(page, running.process.pid, f"{RUNS} runs, one logs")
+            logging.ended.set()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ REPORTED, VALIDATED = "report", "validation"
 KINDS = (("u", "cluster"), ("l", "linear"))
 # A larger report is not read for a list.
 LARGEST_REPORT = 64 * 2**20
+# Where a report's scores of each image begin.
+IMAGES = b'\n "images": [\n'
 # Of metrics, so much is read at a time, from the end, and so much at most until a validation.
 BLOCK, FARTHEST = 2**18, 32 * 2**20
 # Seconds within which a file may change once more without looking different on a coarse disk.
@@ -160,10 +162,22 @@ def _remember(known: dict[Path, Any], file: Path, value: Any) -> None:
 def read_report(file: Path) -> Scores | None:
     """The scores of a report; None where there is none that can be read."""
     try:
-        raw = json.loads(file.read_text(encoding="utf-8", errors="replace"))
+        content = without_images(file.read_bytes())
+        raw = json.loads(content.decode("utf-8", "replace"))
     except (OSError, ValueError, RecursionError):
         return None
     return from_report(raw)
+
+
+def without_images(content: bytes) -> bytes:
+    """A report as it is written here, without its scores of each image: nearly all of it.
+
+    Whatever is written otherwise stays as it is.
+    """
+    begin = content.find(IMAGES)
+    # Nothing else ends so little indented, and texts in JSON hold no ends of lines.
+    end = content.find(b"\n ]", begin) if begin >= 0 else -1
+    return content if end < 0 else content[: begin + len(IMAGES)] + content[end:]
 
 
 def from_report(raw: object) -> Scores | None:

@@ -80,6 +80,19 @@ def test_what_is_no_report_gives_nothing(raw: Any) -> None:
     assert from_report(raw) is None
 
 
+@pytest.mark.parametrize("indent", [None, 1, 2])
+@pytest.mark.parametrize("images", [0, 1, 5])
+def test_scores_of_each_image_are_passed_over(indent: int | None, images: int) -> None:
+    each = {"name": '\n ],"cluster": 5', "cluster": {"miou": 1.0, "rows": [[1], []]}}
+    raw = {"format": FORMAT, "images": [each] * images, "cluster": {"miou": 5.0}, "crf": [[]]}
+    content = json.dumps(raw, indent=indent).encode()
+    short = module.without_images(content)
+    left = [] if indent == 1 else raw["images"]
+    assert json.loads(short) == {**raw, "images": left}
+    for cut in range(0, len(content), 7):  # damaged anywhere, it is no more than that
+        module.without_images(content[:cut])
+
+
 def test_odd_parts_are_left_out() -> None:
     raw = {
         "format": FORMAT,
