@@ -189,7 +189,7 @@ export class RunList {
     this.nothing.hidden = !nothing;
     const shown = this.columns.shown;
     this.showHeads(shown);
-    const look = { columns: shown, way: this.columns.way, current: this.current, checked: this.checked, colours, unfolded: this.unfolded, waiting: this.runs.filter(({ position }) => (position ?? null) !== null).length };
+    const look = { shown, columns: `${shown.map(({ key }) => key)} ${this.columns.way}`, way: this.columns.way, current: this.current, checked: this.checked, colours, unfolded: this.unfolded, waiting: this.runs.filter(({ position }) => (position ?? null) !== null).length };
     const rows = items.map((item) => this.rows.row(item, look));
     // Rows are kept, so that nothing loses the focus while numbers change.
     if (rows.length !== this.body.children.length || rows.some((row, i) => row !== this.body.children[i])) this.body.replaceChildren(...rows);

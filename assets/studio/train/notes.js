@@ -18,6 +18,7 @@ export class Notes {
     this.edit = h("button", { type: "button", class: "quiet", onclick: () => this.begin() });
     this.shown = h("div", { class: "noted" });
     this.words = h("p", { class: "note" });
+    this.failed = fieldError("notes");
     const save = h("button", { type: "submit", class: "primary" }, "Save");
     this.form = h(
       "form",
@@ -26,19 +27,18 @@ export class Notes {
       h("div", { class: "field" }, h("label", { for: `${id}-note` }, "Note"), this.note, this.errors.note),
       h("div", { class: "buttons" }, save, h("button", { type: "button", onclick: () => this.end() }, "Cancel")),
     );
-    this.element = h("section", { class: "notes-of-run", "aria-label": "Tags and note" }, this.shown, this.words, this.form);
+    this.element = h("section", { class: "notes-of-run", "aria-label": "Tags and note" }, this.shown, this.words, this.failed, this.form);
   }
 
   show(run) {
     if (this.run?.name !== run.name) {
       this.form.hidden = true;
-      this.known = null;
+      tell(this.failed, "");
     }
     const before = JSON.stringify([this.run?.name, this.run?.tags, this.run?.note]);
     this.run = run;
     this.element.hidden = run.name === SAMPLE || (this.closed && !run.tags?.length && !run.note);
     if (before === JSON.stringify([run.name, run.tags, run.note])) return;
-    this.known = null;
     this.draw(run.tags ?? [], run.note ?? "");
     // The list has the beginning of a long note.
     if (run.note) this.fetch();
@@ -46,7 +46,7 @@ export class Notes {
 
   draw(tags, note) {
     this.edit.textContent = tags.length || note ? "Edit tags and note" : "Add tags or a note";
-    this.edit.hidden = this.closed;
+    this.edit.hidden = this.closed || !this.form.hidden;
     this.shown.replaceChildren(...chips(tags, this.hooks.search), this.edit);
     this.words.textContent = note;
     this.words.hidden = !note;
@@ -58,10 +58,11 @@ export class Notes {
     try {
       const found = await call(this.server, "notes", { name });
       if (name !== this.run.name) return null;
-      this.known = found;
+      tell(this.failed, "");
       this.draw(found.tags, found.note);
       return found;
-    } catch {
+    } catch (error) {
+      if (name === this.run.name) tell(this.failed, error.message);
       return null;
     }
   }
@@ -91,13 +92,13 @@ export class Notes {
     try {
       const found = await call(this.server, "notes", { name: this.run.name, tags, note: this.note.value, known: this.before });
       Object.assign(this.run, { tags: found.tags });
+      this.form.hidden = true;
       this.draw(found.tags, found.note);
       this.end();
       this.hooks.changed();
     } catch (error) {
       // Changed elsewhere meanwhile: that is shown above, and saving once more is on purpose.
       if (!error.field) this.before = (await this.fetch()) ?? this.before;
-      this.edit.hidden = true;
       tell(this.errors[error.field] ?? this.errors.note, error.message);
     }
   }

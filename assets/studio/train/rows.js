@@ -25,7 +25,7 @@ export class Rows {
     for (const name of this.runs.keys()) if (!names.has(name)) this.runs.delete(name);
   }
 
-  /** look: {columns, way, current, checked, colours, unfolded, waiting}. */
+  /** look: {shown, columns, way, current, checked, colours, unfolded, waiting}; columns: as a text. */
   row(item, look) {
     return item.run ? this.runRow(item.run, Boolean(item.inside), look) : this.foldRow(item.group, look);
   }
@@ -37,15 +37,18 @@ export class Rows {
     if (!row) this.runs.set(run.name, (row = this.newRun(run.name)));
     const { parts } = row;
     const current = run.name === look.current;
+    const ticked = look.checked.has(run.name);
+    const colour = look.colours.get(run.name) ?? "";
+    // Of hundreds most stay as they are.
+    const seen = [current, inside, ticked, colour, look.waiting > 1, look.columns].join();
+    if (parts.run === run && parts.seen === seen && parts.tick.checked === ticked) return row;
+    Object.assign(parts, { run, seen });
     row.classList.toggle("current", current);
     row.classList.toggle("inside", inside);
     parts.open.setAttribute("aria-current", String(current));
-    parts.tick.checked = look.checked.has(run.name);
-    parts.tick.style.setProperty("--run", look.colours.get(run.name) ?? "");
+    parts.tick.checked = ticked;
+    parts.tick.style.setProperty("--run", colour);
     this.hooks.queue.placeMoves(parts.moves, run, look.waiting);
-    // Of hundreds most stay as they are.
-    if (parts.run === run && parts.columns === look.columns.map(({ key }) => key).join() + look.way) return row;
-    Object.assign(parts, { run, columns: look.columns.map(({ key }) => key).join() + look.way });
     row.dataset.state = run.state;
     put(parts.what, inside ? `seed ${run.seed}` : whatOf(run));
     parts.badge.className = `badge ${run.state}`;
@@ -139,8 +142,8 @@ export class Rows {
   }
 
   /** The cells of the columns that are chosen. */
-  cells(row, { columns }, tell) {
-    const wanted = columns.filter(({ always }) => !always);
+  cells(row, { shown }, tell) {
+    const wanted = shown.filter(({ always }) => !always);
     row.parts.cells ??= new Map();
     const { cells } = row.parts;
     const elements = wanted.map((column) => {
