@@ -134,6 +134,12 @@ export class EvaluateForm {
     return "";
   }
 
+  takeReport(name) {
+    if (!this.has(name)) return `The report of ${name} cannot be opened.`;
+    this.choose(name, { byHand: true });
+    return "";
+  }
+
   showCheckpoint() {
     const key = this.checkpoint.input.value;
     this.file.hidden = key !== FILE;

@@ -57,6 +57,12 @@ class Evaluate {
     return this.form.takeRun(name);
   }
 
+  /** Open a run's own report; returns why not, or nothing. */
+  async takeReport(name) {
+    await this.form.refresh();
+    return this.form.takeReport(name);
+  }
+
   /** Show what the address says, or else the newest report. */
   start() {
     const { view, form, said } = join("evaluate", {

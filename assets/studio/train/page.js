@@ -59,6 +59,7 @@ class Train {
       looked: () => refined("train"),
       clone: (details) => this.form.fill(details),
       explore: (config) => this.useInExplore(config),
+      report: async (name) => (await visit("Evaluate"))?.takeReport(name) ?? "Evaluate is not ready yet.",
       use: async (tab, name) => (await visit(tab))?.takeRun(name) ?? `${tab} is not ready yet.`,
     }, lists);
     this.notice = noteBox();

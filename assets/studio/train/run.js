@@ -40,7 +40,7 @@ export class RunView {
     };
     const { card: element, body, header } = card("Run", { class: "card run" }, this.heading);
     this.title = header.querySelector("h2");
-    this.scores = new ScoreTiles(() => this.use("Evaluate"));
+    this.scores = new ScoreTiles(async () => (this.said.textContent = await this.hooks.report(this.run.name)));
     this.notes = new Notes(server, Boolean(lists.closed), { search: (tag) => hooks.tag(tag), changed: () => hooks.changed() });
     this.configuration = new Configuration(server, lists);
     body.append(this.scores.element, this.facts, this.bar, this.reason, this.said, this.notes.element, h("div", { class: "buttons" }, Object.values(this.buttons)));
