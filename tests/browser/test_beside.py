@@ -212,7 +212,7 @@ def test_what_is_gained_and_lost_is_counted_and_drawn(page: Page, reference: Ref
     for code, members in ((1, after & ~before), (2, before & ~after), (3, before & after)):
         text = page.locator(f"[data-change='{code}']").inner_text()
         count = int(members.sum())
-        share = f", {int((members & right).sum()):,} right" if count else ""
+        share = f", {int((members & right).sum()):,} correct" if count else ""
         assert text.endswith(f"{count:,}{share}")
     gained = int(np.flatnonzero(after & ~before & np.roll(after & ~before, -1))[0])
     for id in ("mosaic", SECOND):

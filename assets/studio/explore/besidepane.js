@@ -8,7 +8,7 @@ const ROWS = [
   ["|N|", "Negative patches", "negative"],
   ["precision", "Share of the labelled patches in P that have the anchor's class", "precision", true],
   ["recall", "Share of the anchor's class that is in P", "recall", true],
-  ["false in N", "Share of the labelled patches in N that have the anchor's class", "false_negative", true],
+  ["wrong in N", "Share of the labelled patches in N that have the anchor's class", "false_negative", true],
 ];
 
 /** A number with its sign; a true minus, as in print. */
@@ -57,11 +57,11 @@ export class BesideTable {
   }
 }
 
-/** "From first to second: 34 positives gained (29 of 30 labelled right), 12 lost (3 of 10 right)." */
+/** "From first to second: 34 positives gained (29 of 30 labelled ones correct), 12 lost (3 of 10 correct)." */
 function gainsAndLosses(codes, { labels }, anchor) {
   const say = (code, word) => {
     const { count: number, right, labelled } = tally(codes, code, labels, anchor);
-    const share = right === null || labelled === 0 ? "" : ` (${count(right)} of ${count(labelled)} labelled ones right)`;
+    const share = right === null || labelled === 0 ? "" : ` (${count(right)} of ${count(labelled)} labelled ones correct)`;
     return `${count(number)} ${word}${share}`;
   };
   return `From first to second: ${say(GAINED, "positives gained")}, ${say(LOST, "lost")}.`;

@@ -116,7 +116,7 @@ function line(view, step, hasLabels) {
   const numbers = view.steps[Math.min(step, view.steps.length - 1)];
   const parts = [`|P| ${count(numbers.positive)}`, `|A| ${count(numbers.ambiguous)}`, `|N| ${count(numbers.negative)}`, `${view.anchor === undefined ? "lowest similarity" : "Φ"} ${fixed(numbers.phi, 2)}`];
   if (hasLabels) {
-    parts.push(`precision ${percent(numbers.precision)}`, `recall ${percent(numbers.recall)}`, `false in N ${percent(numbers.false_negative)}`);
+    parts.push(`precision ${percent(numbers.precision)}`, `recall ${percent(numbers.recall)}`, `wrong in N ${percent(numbers.false_negative)}`);
   }
   return parts.join("   ");
 }

@@ -10,7 +10,7 @@ const COLUMNS = [
   ["|N|", "Negative patches", (step) => count(step.negative), "negative"],
   ["precision", "Share of the labelled patches in P that have the anchor's class", (step) => percent(step.precision), null, true],
   ["recall", "Share of the anchor's class that is in P", (step) => percent(step.recall), null, true],
-  ["false in N", "Share of the labelled patches in N that have the anchor's class", (step) => percent(step.false_negative), null, true],
+  ["wrong in N", "Share of the labelled patches in N that have the anchor's class", (step) => percent(step.false_negative), null, true],
 ];
 
 const SECONDS_A_STEP = 0.9;

@@ -37,21 +37,21 @@ const STEPS = [
     target: ".compare",
     show: { anchor: FLANK, step: 3, rival: NEIGHBOURS },
     say: ({ last, rival }) =>
-      `Why not simply take the most similar patches? This patch shows the ground right beside the running cheetah. A nearest-neighbour rule takes the ${count(rival.positive)} patches most similar to this one patch: ${percent(rival.precision)} of them are right, that is, of the anchor's class. PPAP measures from the proxy, which stands for all its positives: it finds ${count(last.positive)}, and ${percent(last.precision)} of those are right.`,
+      `Why not simply take the most similar patches? This patch shows the ground right beside the running cheetah. A nearest-neighbour rule takes the ${count(rival.positive)} patches most similar to this one patch: ${percent(rival.precision)} of them are correct, that is, of the anchor's class. PPAP measures from the proxy, which stands for all its positives: it finds ${count(last.positive)}, and ${percent(last.precision)} of those are correct.`,
   },
   {
     title: "And where it fails",
     target: ".steps",
     show: { anchor: WATER, step: 3, rival: NEIGHBOURS },
     say: ({ first, last, rival, name }) =>
-      `A proxy can also drift away. This patch shows ${name}: ${percent(first.precision)} of its positives were right at first, and only ${percent(last.precision)} are at the end, against ${percent(rival.precision)} of the nearest neighbours. Each wrong positive teaches the network a mistake. Go through the steps, then raise Φ⁰ to 0.75: the proxy stays on the water.`,
+      `A proxy can also drift away. This patch shows ${name}: ${percent(first.precision)} of its positives were correct at first, and only ${percent(last.precision)} are at the end, against ${percent(rival.precision)} of the nearest neighbours. Each wrong positive teaches the network a mistake. Go through the steps, then raise Φ⁰ to 0.75: the proxy stays on the water.`,
   },
   {
     title: "Before and after training",
     target: ".features",
     show: { anchor: MUZZLE, step: 3 },
     say: () =>
-      "So far the features were frozen. Training pulls the positives of every anchor towards its proxy and pushes its negatives away, which changes the features that the next sets are made from. To see it, run the recipe “samples” in the Train tab; it takes a few minutes. Then choose “Run” here, or “Other features…” under “Compare with”, to see one anchor before and after. What next? Study measures how often the sets are right on your images, Evaluate scores a run, and Segment applies it.",
+      "So far the features were frozen. Training pulls every anchor and its positives together and pushes its negatives away, which changes the features that the next sets are made from. To see it, run the recipe “samples” in the Train tab; it takes a few minutes. Then choose “Run” here, or “Other features…” under “Compare with”, to see one anchor before and after. What next? Study measures how often the sets are correct on your images, Evaluate scores a run, and Segment applies it.",
   },
 ];
 

@@ -76,7 +76,7 @@ def said(held: Held, own: Shown, codes: np.ndarray) -> dict[int, str]:
     texts = {}
     for code in NAMES:
         found = right_of(codes == code, held.batch.labels, anchor)
-        right = "" if found is None else f", {found.right} right"
+        right = "" if found is None else f", {found.right} correct"
         texts[code] = f"{int((codes == code).sum())}{right}"
     return texts
 

@@ -142,11 +142,11 @@ class Endpoints:
 
         Args:
             batch: the id that load_batch or load_images gave.
-            aim: "complete" for most of a class, "pure" for few positives of which most are right.
+            aim: "complete" for most of a class, "pure" for few positives of which most are correct.
 
         Returns:
-            Settings, a reason for each, and the share of positives that should be right, with
-            the range in which it usually lies (0 to 1).
+            Settings, a reason for each, and the share of positives that should be correct,
+            with the range in which it usually lies (0 to 1).
         """
         with refusing():
             return self.server.suggestion(self.server.store.get(batch), aim)

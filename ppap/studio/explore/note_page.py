@@ -17,7 +17,7 @@ COLUMNS = (
     ("psi", "Ψ"),
     ("precision", "precision of P"),
     ("recall", "recall of P"),
-    ("false_negative", "false in N"),
+    ("false_negative", "wrong in N"),
 )
 
 

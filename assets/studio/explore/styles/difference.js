@@ -26,9 +26,9 @@ export const difference = {
     if (!codes) return [h("span", {}, "Choose a rule or other features under “Compare with” to see what is gained and lost.")];
     return CHANGES.map(([code, title, rgb]) => {
       const { count: number, right } = tally(codes, code, batch.labels, anchor);
-      const chip = swatch(rgb, `${title} ${count(number)}${right === null || !number ? "" : `, ${count(right)} right`}`);
+      const chip = swatch(rgb, `${title} ${count(number)}${right === null || !number ? "" : `, ${count(right)} correct`}`);
       chip.dataset.change = String(code);
-      chip.title = right === null ? "" : "Right: of the anchor's class";
+      chip.title = right === null ? "" : "Correct: of the anchor's class";
       return chip;
     });
   },

@@ -22,7 +22,7 @@ class Change(NamedTuple):
     codes: np.ndarray
     """uint8 ``(N,)``: 0 none, 1 gained, 2 lost, 3 in both."""
     counts: dict[int, str]
-    """What is said of each, such as "120, 80 right"."""
+    """What is said of each, such as "120, 80 correct"."""
 
 
 def rgba(batch: Batch, panel: Panel, look: Look) -> np.ndarray:
