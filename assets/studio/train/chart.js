@@ -7,6 +7,8 @@ const BOTTOM = 17, TOP = 7, RIGHT = 8, GAP = 6;
 const LEAST_DRAG = 5; // pixels; less is a click
 const FEW = 3; // curves whose values stand in a chart's heading
 const ZOOM = 2;
+const NOTHING = "–"; // where a run has no value
+const IN_SIGHT = 0.5; // pixels; what moves by less looks the same
 
 export class Chart {
   /** spec: {kind, name, title, log}; charts: what all charts share. */
@@ -106,6 +108,22 @@ export class Chart {
     return low + (Math.min(Math.max((x - this.left) / this.width, 0), 1)) * (high - low);
   }
 
+  /** More points have come: draw where that can be seen, and tell the last values in any case. */
+  grow() {
+    const before = this.curves;
+    if (!this.drawn) return this.draw();
+    const curves = this.charts.curvesOf(this, this.points);
+    const pixel = (this.span.high - this.span.low) / this.width;
+    const alike = (curve, i) => {
+      const moved = curve.x.at(-1) - this.ends[i];
+      const [low, high] = [Math.min(curve.low, curve.edge), curve.high].map(this.turn);
+      return curve.run === before[i].run && moved >= 0 && moved < IN_SIGHT * pixel && low >= this.values.low && high <= this.values.high;
+    };
+    if (curves.length !== before.length || !curves.every(alike)) return this.draw();
+    this.curves = curves;
+    this.showCursor();
+  }
+
   /** Draw everything; nothing where there is no room, as on a hidden page. */
   draw() {
     const { canvas, charts } = this;
@@ -115,7 +133,9 @@ export class Chart {
     const style = getComputedStyle(canvas);
     const [line, ink] = ["--line", "--ink-2"].map((name) => style.getPropertyValue(name));
     this.colours = { line, ink };
-    this.curves = charts.curvesOf(this, Math.max(100, width >> 1)); // two points for two pixels
+    this.points = Math.max(100, width >> 1); // two for two pixels
+    this.curves = charts.curvesOf(this, this.points);
+    this.ends = this.curves.map(({ x }) => x.at(-1));
     this.drawn = this.curves.length > 0;
     if (!this.drawn) return this.clear(width, height);
     const log = charts.log && this.log && this.curves.every(({ low }) => low > 0);
@@ -188,7 +208,7 @@ export class Chart {
   }
 
   trace(context, { x, y }, { colour, dash }, alpha) {
-    Object.assign(context, { strokeStyle: colour, fillStyle: colour, globalAlpha: alpha, lineWidth: 1.5, lineJoin: "round" });
+    Object.assign(context, { strokeStyle: colour, fillStyle: colour, globalAlpha: alpha, lineWidth: 1.5, lineJoin: "bevel" });
     context.setLineDash(dash);
     context.beginPath();
     if (x.length === 1) context.arc(this.px(x[0]), this.py(y[0]), 2.5, 0, 2 * Math.PI);
@@ -212,7 +232,7 @@ export class Chart {
   showCursor() {
     if (!this.drawn) return;
     const { at, pointed } = this.charts;
-    const points = this.curves.map((curve) => ({ ...curve, point: at === null ? curve.x.length - 1 : nearest(curve.x, at) }));
+    const points = this.curves.map((curve) => ({ ...curve, point: at === null ? curve.x.length - 1 : pointAt(curve.x, at) }));
     this.say(points, at);
     this.readout.hidden = at === null || pointed !== this;
     if (at === null && !this.marked) return; // most of the time nobody points at anything
@@ -227,7 +247,7 @@ export class Chart {
     context.stroke();
     context.globalAlpha = 1;
     for (const curve of points) {
-      const place = curve.x[curve.point];
+      const place = curve.x[curve.point] ?? -Infinity;
       if (place < this.span.low || place > this.span.high) continue;
       context.fillStyle = curve.colour;
       context.beginPath();
@@ -239,29 +259,41 @@ export class Chart {
 
   /** In the heading: each run's value beside its colour, or of many the least and the largest. */
   say(points, at) {
-    const values = points.map(({ y, point }) => y[point]);
-    const shown = points.length === 1 ? [short(values[0])]
-      : points.length <= FEW ? points.map((curve, i) => [swatch(curve), `${short(values[i])} `])
+    const known = points.filter(({ point }) => point >= 0);
+    const values = known.map(({ y, point }) => y[point]);
+    const shown = points.length === 1 || !known.length ? [known.length ? short(values[0]) : NOTHING]
+      : known.length <= FEW ? known.map((curve, i) => [swatch(curve), `${short(values[i])} `])
       : [`${short(Math.min(...values))} to ${short(Math.max(...values))}`];
     this.value.replaceChildren(...shown.flat());
     const span = at ?? this.span.high;
     for (const [name, value] of [["valuemin", this.span.low], ["valuemax", this.span.high], ["valuenow", span]]) this.canvas.setAttribute(`aria-${name}`, String(+value.toPrecision(6)));
-    const words = points.map(({ run, y, point }) => (points.length > 1 ? `${run} ${exact(y[point])}` : exact(y[point])));
+    const words = points.map(({ run, y, point }) => (points.length > 1 ? `${run} ${valueWords(y, point)}` : valueWords(y, point)));
     this.canvas.setAttribute("aria-valuetext", `${at === null ? "Last" : placeWords(this.charts.axis, at)}: ${words.join(", ")}`);
   }
 
   /** Below the chart that is pointed at: where, and whose value is whose, the largest first. */
   tell(points, at) {
-    const one = points.length === 1 ? points[0].x[points[0].point] : at;
-    const sorted = points.toSorted((a, b) => b.y[b.point] - a.y[a.point]);
+    const one = points.length === 1 && points[0].point >= 0 ? points[0].x[points[0].point] : at;
+    const height = ({ y, point }) => y[point] ?? -Infinity;
+    const sorted = points.toSorted((a, b) => height(b) - height(a) || 0);
     const row = (curve) => {
       const { point, band } = curve;
-      const spread = band ? ` (${short(band.low[point])} to ${short(band.high[point])})` : "";
-      return h("li", {}, swatch(curve), h("span", { class: "name" }, curve.run), h("b", {}, exact(curve.y[point])), spread);
+      const spread = band && point >= 0 ? ` (${short(band.low[point])} to ${short(band.high[point])})` : "";
+      return h("li", {}, swatch(curve), h("span", { class: "name" }, curve.run), h("b", {}, valueWords(curve.y, point)), spread);
     };
     this.readout.replaceChildren(h("div", {}, placeWords(this.charts.axis, one)), h("ul", {}, sorted.map(row)));
   }
 }
+
+/** The point nearest to a place; −1 where a curve has not begun there, or has ended. */
+function pointAt(x, at) {
+  const last = x.length - 1;
+  const before = x[0] - ((x[1] ?? x[0]) - x[0]);
+  const after = x[last] + (x[last] - (x[last - 1] ?? x[last]));
+  return at < before || at > after ? -1 : nearest(x, at);
+}
+
+const valueWords = (y, point) => (point < 0 ? NOTHING : exact(y[point]));
 
 /** A canvas of the size it has on screen, empty. */
 function cleared(canvas, width, height) {

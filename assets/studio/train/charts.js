@@ -64,7 +64,7 @@ export class Charts {
     this.seedChoice = select("Seeds", SEEDS, this.seeds, again((seeds) => this.setSeeds(seeds)), "Runs that differ in their seed only, as one curve");
     this.whole = h("button", { type: "button", hidden: true, title: "Double click in a chart", onclick: () => this.zoomTo(null) }, "Show all");
     this.range = h("output", {});
-    this.key = h("div", { class: "key" });
+    this.key = h("div", { class: "run-key" });
     this.missing = h("p", { class: "help", role: "status", hidden: true });
     this.grid = h("div", { class: "charts", onkeydown: (event) => event.key === "Escape" && this.escape(event) });
     this.none = h("p", { class: "empty" }, "Curves appear with the first logged step.");
@@ -205,13 +205,16 @@ export class Charts {
 
   // --- drawing
 
+  /** Draw these runs, or what is new of those that are drawn already. */
   setRuns(runs) {
+    const looks = JSON.stringify(runs.map(({ series, ...look }) => look));
+    const same = looks === this.looks;
+    this.looks = looks;
     this.runs = runs;
     for (const { name, file } of runs) if (this.finer.has(name) && this.finer.get(name).file !== file) this.finer.delete(name);
     this.groups = groups(runs);
     this.seedChoice.field.hidden = this.groups.length === 0;
-    this.showKey();
-    this.draw();
+    this.draw(same);
   }
 
   /** Runs that stand for themselves, and groups that are drawn as one. */
@@ -242,7 +245,8 @@ export class Charts {
     });
   }
 
-  draw() {
+  /** more: all that has changed are points that have come. */
+  draw(more = false) {
     let any = false;
     this.unplaced = new Set();
     this.showKey();
@@ -252,8 +256,9 @@ export class Charts {
     for (const chart of this.charts) {
       const there = has(chart);
       chart.element.hidden = !there || (large !== null && chart !== large);
-      chart.setLarge(chart === large);
+      if (!more) chart.setLarge(chart === large);
       any ||= there;
+      chart.grows = more && !chart.stale;
       chart.stale = true;
     }
     for (const chart of this.charts) if (!chart.element.hidden && chart.inSight) this.drawOne(chart);
@@ -265,7 +270,8 @@ export class Charts {
 
   drawOne(chart) {
     chart.stale = false;
-    chart.draw();
+    if (chart.grows) chart.grow();
+    else chart.draw();
   }
 
   /** What is drawn of a chart: a curve for each run or group, smoothed, no finer than the screen. */

@@ -53,10 +53,18 @@ export function logTicks({ low, high }, wanted) {
     const between = ticks({ low: 10 ** low, high: 10 ** high }, wanted);
     return between.filter(({ value }) => value > 0).map(({ value, text }) => ({ value: Math.log10(value), text }));
   }
-  const each = Math.max(1, Math.ceil((high - low) / wanted));
-  const found = [];
-  for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power += each) found.push({ value: power, text: short(10 ** power) });
-  return found;
+  const inside = (factors, each = 1) => {
+    const found = [];
+    for (let power = Math.floor(low); power <= high; power += each) {
+      for (const value of factors.map((factor) => factor * 10 ** power)) {
+        const place = Math.log10(value);
+        if (place >= low - 1e-9 && place <= high + 1e-9) found.push({ value: place, text: short(value) });
+      }
+    }
+    return found;
+  };
+  const fine = inside([1, 2, 5]);
+  return fine.length <= 1.5 * wanted ? fine : inside([1], Math.ceil((high - low) / wanted));
 }
 
 /** Seconds in the unit in which a span of them is read best: [name, seconds]. */
