@@ -12,6 +12,8 @@ import { Suggest } from "./suggest.js";
 
 const CHECK_AFTER_MS = 250;
 const INSPECT_AFTER_MS = 900;
+// What a suggestion holds for; with another it says nothing any more.
+const SUGGESTED_FOR = new Set(["phi0", "psi0", "sigma_pos", "sigma_amb", "steps", "rule", "backbone", "dataset", "train_split", "size", "crops", "crop_ratio", "batch"]);
 // What is called otherwise in the form; "" is what belongs to no field.
 const LABELS = { data: "data set", on: "where it runs", "": "see above" };
 
@@ -36,6 +38,7 @@ export class OrderForm {
     this.title = h("p", { class: "help" });
     this.recipeText = h("div", { class: "inside" }, h("p", { class: "recipe-text" }));
     this.data = this.text("data", "Data set's folder on this server", (input) => (this.place = new PathField(this.server, input)).element);
+    this.data.input.addEventListener("input", () => this.suggest.explain([]));
     this.name = this.text("name", "Name of the run");
     this.panel = new SettingsPanel(lists, this.errors, {
       value: (name) => this.value(name),
@@ -168,7 +171,7 @@ export class OrderForm {
   }
 
   put(name, value) {
-    this.suggest.explain([]); // it was for what was there before
+    if (SUGGESTED_FOR.has(name)) this.suggest.explain([]);
     if (value === text(this.current.settings[name])) delete this.changes[name];
     else this.changes[name] = value;
   }

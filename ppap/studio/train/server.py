@@ -359,7 +359,7 @@ def wrong_data(findings: Sequence[Mapping[str, str]], order: Order) -> str:
         return ""
     rest = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
     said = f"{errors[0].file} {errors[0].text}.{rest}"
-    return f"{said} Mend it, or {SKIP}." if skips_help(errors, order.config) else said
+    return f"{said} Repair it, or {SKIP}." if skips_help(errors, order.config) else said
 
 
 def no_split(order: Order) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from ppap.machine import Memory
+from tests.support.small_runs import save_vit
+from tests.support.small_segmenters import write_folder
+from tests.support.small_studio import draw
 from trainers.launching import estimates
-from trainers.launching.estimates import estimate, memory_free
+from trainers.launching.estimates import Estimate, estimate, memory_free
 from trainers.launching.orders import read_order
 from trainers.launching.scaling import Step, loss_memory
 from trainers.recipes import find
@@ -52,3 +56,55 @@ def test_comparing_patches_takes_memory_too(
         )
         found = memory(candidates=str(candidates))
         assert found - without == pytest.approx(loss_memory(step), rel=1e-3)
+
+
+def estimated(data: Path, root: Path, **settings: str) -> Estimate:
+    """Of a run of the recipe ``own`` on a folder, with a tiny network."""
+    small = {"backbone": str(save_vit(root / "vit.pth")), "size": "64", "eval_size": "64"}
+    changes = {"device": "cpu", "batch": "2", **small, **settings}
+    raw = {"recipe": "own", "name": "a", "data": str(data), "settings": changes}
+    order, errors = read_order(raw)
+    assert order is not None, errors
+    return estimate(order, cache=root / "cache", out=root)
+
+
+def test_what_a_run_without_labels_does_without_is_told(tmp_path: Path) -> None:
+    for number in range(4):
+        draw(tmp_path / f"photos/{number}.png", number)
+    told = " ".join(estimated(tmp_path / "photos", tmp_path, unnamed_classes="9").notes)
+    assert "9 clusters are learnt (unnamed_classes)" in told
+    assert "no label maps, so there is nothing for the linear probe" in told
+    assert "ends without scores" in told
+    write_folder(tmp_path / "labelled", 5)
+    told = " ".join(estimated(tmp_path / "labelled", tmp_path).notes)
+    for words in ("unnamed_classes", "label maps", "scores"):
+        assert words not in told
+    write_folder(tmp_path / "partly", 5, unlabelled=5)  # named classes, and no label map at all
+    told = " ".join(estimated(tmp_path / "partly", tmp_path).notes)
+    assert "unnamed_classes" not in told
+    assert "label maps" in told
+
+
+def test_readers_count_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path / "data", 60)
+    monkeypatch.setattr(estimates, "main_memory", lambda: Memory(2**32, 2**32))
+
+    def asked(**settings: str) -> Estimate:
+        return estimated(tmp_path / "data", tmp_path, **settings)
+
+    many = asked(workers="200", cache="off")
+    assert "processes that read images take" in many.refusal
+    assert "use workers=" in many.refusal
+    assert "batch" not in many.refusal
+    # No more than batches of an epoch; and none where cached features are read.
+    assert many.memory == asked(workers="24", cache="off").memory
+    assert asked(workers="200", cache="on").refusal == ""
+    assert asked(workers="0", cache="off").refusal == ""
+
+
+def test_the_headline_is_the_estimate_in_a_few_words(tmp_path: Path) -> None:
+    found = Estimate(30, 1, "cpu", 1000, 0, 2 * 10**9, None)
+    assert found.headline() == "1 step on cpu · 2.0 GB of memory"
+    assert replace(found, steps=1500, seconds=95.0).headline() == (
+        "1,500 steps on cpu · about 1 min 35 s · 2.0 GB of memory"
+    )

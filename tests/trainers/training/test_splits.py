@@ -279,6 +279,25 @@ def test_one_broken_file_is_named(data: Path) -> None:
         refuse_bad_data(config(), data, report=True)
 
 
+def test_skipping_is_advised_where_it_helps(data: Path) -> None:
+    def said(**changes: Any) -> str:
+        with pytest.raises(DataError) as found:
+            refuse_bad_data(config(**changes), data, report=True)
+        return str(found.value)
+
+    train = names(open_dataset(data, split="train"))
+    picture = (data / f"images/{train[3]}.png").read_bytes()
+    for damaged in (b"no picture", picture[:40]):
+        (data / f"images/{train[3]}.png").write_bytes(damaged)
+        assert "on_error=skip" in said()
+    (data / f"images/{train[3]}.png").write_bytes(picture)
+    # Label maps of other classes would leave most images out.
+    for stem in train:
+        Image.new("L", (50, 40), 77).save(data / f"labels/{stem}.png")
+    assert "on_error" not in said()
+    assert "on_error" not in said(on_error="skip")
+
+
 def test_skipping_makes_warnings_of_broken_files(
     data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
