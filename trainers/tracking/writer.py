@@ -63,6 +63,7 @@ def tell(tracker: Tracker, about: About, lines: Iterable[str]) -> None:
         record = json.loads(line)
         if END in record:
             failed = record[END] == FAILED
+            break  # others may still hold the pipe
         elif REPORT in record:
             tracker.report(record["step"], record[REPORT])
         else:

@@ -5,6 +5,11 @@ import { Strips, drawPart } from "../shared/strips.js";
 // In the order in which a run's files have them.
 const [PHOTO, TRUTH, CLUSTERS, CLASSES] = [0, 1, 2, 3];
 const PARTS = 4;
+/** What a run predicts, of which several runs show one at a time. */
+export const LAYERS = [
+  ["clusters", "Clusters", "What the clusters say, in the colours of the classes that they were matched with"],
+  ["classes", "Classes", "What the linear probe says"],
+];
 const NAMED = 3; // settings that a heading tells; the others are in its title
 const NOTHING = "–";
 
@@ -31,6 +36,8 @@ export class PredictionTable {
     this.key = key;
     const columns = columnsOf(runs, layer);
     this.element.style.setProperty("--columns", String(columns.length));
+    // What one run shows fits a narrow screen, too.
+    this.element.style.setProperty("--least", runs.length > 1 ? "124px" : "84px");
     this.headings = columns.map((column) => heading(column, runs.length > 1, colours));
     this.head.replaceChildren(...this.headings.map(({ element }) => element));
     this.cells = images.flatMap((image) => columns.map((column) => cell(column, image, runs[0].names[image] ?? `Image ${image}`)));
@@ -73,13 +80,13 @@ export class PredictionTable {
 function columnsOf(runs, layer) {
   const [first] = runs;
   const fixed = [{ run: first, part: PHOTO, title: "Photo" }, { run: first, part: TRUTH, title: "Truth" }];
-  if (runs.length < 2) return [...fixed, { run: first, part: CLUSTERS, title: "Clusters" }, { run: first, part: CLASSES, title: "Classes" }];
+  if (runs.length < 2) return [...fixed, ...LAYERS.map(([, title, help], i) => ({ run: first, part: CLUSTERS + i, title, help }))];
   const part = layer === "classes" ? CLASSES : CLUSTERS;
   return [...fixed, ...runs.map((run) => ({ run, part, title: run.title, own: true }))];
 }
 
 function heading(column, several, colours) {
-  if (!several || !column.own) return { column, element: h("th", { scope: "col" }, column.title) };
+  if (!several || !column.own) return { column, element: h("th", { scope: "col", title: column.help }, column.title) };
   const { run, title } = column;
   const swatch = h("i", { "aria-hidden": "true" });
   swatch.style.background = colours.get(run.name) ?? "";

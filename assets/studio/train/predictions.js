@@ -2,14 +2,10 @@
 import { call } from "../shared/client.js";
 import { card, choice, count, h } from "../shared/dom.js";
 import { SAMPLE } from "../shared/sample.js";
-import { PredictionTable, lastOf } from "./prediction-table.js";
+import { LAYERS, PredictionTable, lastOf } from "./prediction-table.js";
 
 const MOST = 12; // runs beside each other
 const AGAIN_MS = 4000; // a validation may end without a word in the list of runs
-const LAYERS = [
-  ["clusters", "Clusters", "What the clusters say, in the colours of the classes that they were matched with"],
-  ["classes", "Classes", "What the linear probe says"],
-];
 const titleOf = (name) => (name === SAMPLE ? "Sample run" : name);
 
 export class Predictions {
