@@ -327,7 +327,7 @@ def test_the_list_sorts_folds_tags_and_waits(open_train: Callable[..., Page], ru
     expect(changed).to_contain_text(f"0.5{find('samples').config.phi0}")
     expect(page.locator("#train .run .facts")).not_to_contain_text("exit status")
     page.get_by_role("button", name="See the report").click()
-    page.locator("#evaluate .report[data-report=b]").wait_for()
+    page.locator("#evaluate li.current[data-report=b]").wait_for()
     page.get_by_role("tab", name="Train").click()
     # Tags and a note: refused at the field, saved, and searched for.
     page.get_by_role("button", name="Add tags or a note").click()
