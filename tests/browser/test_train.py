@@ -238,7 +238,7 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     badge(page, "running")
     page.get_by_role("button", name="Stop", exact=True).click()
     badge(page, "stopped")
-    page.get_by_role("searchbox", name="Search the log").fill("going on from")
+    page.get_by_role("searchbox", name="Search the log").fill("continuing from")
     page.get_by_role("button", name="Search", exact=True).click()
     expect(page.get_by_label("Lines found")).to_contain_text("Continuing from")
     page.get_by_role("button", name="Settings to Explore").click()
