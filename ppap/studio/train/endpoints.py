@@ -149,7 +149,9 @@ class TrainingEndpoints:
             cursor: what the last call gave as cursor; none for everything, long series thinned.
 
         Returns:
-            The next cursor, series by kind and name, new text of the log, steps of pictures.
+            The next cursor, series by kind and name, new text of the log, steps of pictures. Series
+            come once all that was logged is read: as long as "more" is true, call again. Where
+            points are left out, "m" has the mean of the stretch that each point stands for.
         """
         with refusing():
             standing = self.training.standing(name)
