@@ -158,10 +158,10 @@ class Piece:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        # Words are read beyond a number's end and before a name's beginning.
-        padded = np.frombuffer(bytes(16) + data + bytes(64 - len(data) % 8), np.uint8)
-        self.words = padded[: len(padded) // 8 * 8].view("<u8").astype(np.uint64, copy=False)
-        self.bytes = padded[16 : 16 + len(data)]
+        # From every byte on, eight bytes as a word; those of the last number reach beyond the end.
+        beyond = data + bytes(64)
+        self.words = np.ndarray((len(data) + 56,), "<u8", beyond, strides=(1,))
+        self.bytes = np.frombuffer(data, np.uint8)
         self.ends = np.flatnonzero(self.bytes == ord("\n"))
         self.begins = np.concatenate([[0], self.ends[:-1] + 1]) if len(self.ends) else self.ends
         self.colons = np.flatnonzero(self.bytes == ord(":"))
@@ -205,11 +205,8 @@ class Piece:
 
     def at(self, places: Places) -> Words:
         """The eight bytes from each place on, the first the lowest."""
-        places = places + 16
-        word, shift = places >> 3, ((places & 7) << 3).astype(np.uint64)
-        low = self.words[word] >> shift
-        # A shift by 64 would be a shift by 0 on some processors.
-        return low | ((self.words[word + 1] << np.uint64(1)) << (np.uint64(63) - shift))
+        found: Words = self.words[places]
+        return found
 
     def regular(self, lines: Places, template: Template) -> tuple[NDArray[np.bool_], Rows]:
         """Which of the lines fit a template, and their rows."""
