@@ -95,8 +95,16 @@ def parser() -> Parser:
         metavar="DIR",
         type=expanded,
         default=default_cache(),
-        help="where cached features are kept, for all runs (default: %(default)s; or what the "
-        "environment's PPAP_CACHE says)",
+        help="folder for cached features, shared by all runs (default: %(default)s; or the "
+        "environment variable PPAP_CACHE)",
+    )
+    made.add_argument(
+        "--tag",
+        metavar="WORD",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="tag the run, so that the studio's list finds it by these words",
     )
     add_place(made)
     made.add_argument("--no-report", action="store_true", help="do not evaluate at the end")

@@ -29,6 +29,7 @@ from trainers.config import KIND, Config
 from trainers.recipes import names
 from trainers.runs.folder import REPORTED, Run, locked
 from trainers.runs.metrics import read_metrics
+from trainers.runs.notes import read_notes
 from trainers.train import parser
 from trainers.training import arguments, session
 from trainers.training.distributed import DistributedError
@@ -181,6 +182,7 @@ def test_arguments_that_do_not_fit(place: Place, said: Said, tmp_path: Path) -> 
         (["--set", "lr=0.1"], "Name a recipe (--list tells which there are) and where"),
         (without(given, "--out"), "Say where the run shall be kept: --out runs/NAME."),
         ([*given, "--set", "ph0=1"], "There is no setting called 'ph0'. Did you mean phi0?"),
+        ([*given, "--tag", "a b"], "'a b' cannot be a tag: "),
         ([*given, "--set", "phi0"], "'phi0' is no setting: write key=value, as in phi0=0.6."),
         ([*given, "--set", "seed=1", "seed=2"], "seed is given twice."),
         ([*given, "--set", "tau=1"], "There is no setting called 'tau'."),
@@ -287,13 +289,15 @@ def test_what_is_needed_later_is_looked_for_now(
 
 
 def test_a_run_folder(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    given = place.words("run", place.config(epochs=2, log_every=4))
+    given = [*place.words("run", place.config(epochs=2, log_every=4)), "--tag", "small", "cpu"]
     assert train.main(given) == 0
     run = Run(place.root / "run")
+    assert read_notes(run.folder).tags == ("small", "cpu")
     found = {path.name for path in run.folder.iterdir()}
     assert found == {
         "config.json", "state.json", "metrics.jsonl", "log.txt", "command.txt", "checkpoints",
         "pictures", "report.json", "report", "images.npz", "lock",
+        "notes.json",
     }  # fmt: skip
     assert run.config() == place.config(epochs=2, log_every=4, recipe="coco_vits16")
     state = state_of(run)
@@ -318,6 +322,7 @@ def test_a_run_folder(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     again = shlex.split((run.folder / "command.txt").read_text())
     assert again[:3] == ["python", "-m", "trainers.train"]
     assert parser().parse_args(again[3:]).set == parser().parse_args(given).set
+    assert parser().parse_args(again[3:]).tag == ["small", "cpu"]
     assert "measured here" in capsys.readouterr().out
     assert logging.getLogger("trainers").handlers == []
 

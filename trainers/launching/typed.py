@@ -14,6 +14,7 @@ from trainers.launching.orders import Order, arguments, resuming, run_name, sent
 from trainers.launching.queue import held
 from trainers.runs.folder import Run, RunError
 from trainers.runs.launch import Launch, is_alive, read_launch
+from trainers.runs.notes import add_tags
 from trainers.runs.owner import given_owner, write_owner
 from trainers.runs.standing import ACTIVE, standing
 from trainers.slurm.commands import SlurmError
@@ -96,6 +97,7 @@ def sent(given: argparse.Namespace, target: Run, config: Config, options: Option
         before = read_launch(folder)
         if before is None and not given.resume:
             write_owner(folder, given_owner())
+        add_tags(folder, given.tag)
         asked = time.time() if before is None else before.asked
         launch = Launch((), DEVICE, "cpu", asked, about=about)
         resume = resuming(folder, given.cache, words if given.resume else ())

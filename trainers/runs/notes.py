@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,6 +98,18 @@ def read_notes(folder: Path) -> Notes:
 def changed(folder: Path, known: Notes) -> bool:
     """Whether something else stands there than somebody knows."""
     return read_notes(folder) != known
+
+
+def add_tags(folder: Path, tags: Sequence[str]) -> None:
+    """Add tags to those that a run has; nothing happens for none.
+
+    Raises:
+        SettingError: they cannot be, or are too many with those that are there.
+        OSError: they cannot be written.
+    """
+    if tags:
+        known = read_notes(folder)
+        write_notes(folder, known._replace(tags=_tags([*known.tags, *tags])))
 
 
 def write_notes(folder: Path, notes: Notes) -> None:

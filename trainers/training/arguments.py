@@ -15,6 +15,7 @@ from trainers.config import Config, parse_changes
 from trainers.recipes import find, names
 from trainers.reporting.wanted import Wanted
 from trainers.runs.folder import Run, RunError
+from trainers.runs.notes import checked_notes
 from trainers.tracking.asked import require_trackers
 from trainers.training.resuming import CHANGEABLE, readable_config
 from trainers.training.splits import SAMPLES
@@ -29,6 +30,7 @@ def read(given: argparse.Namespace) -> tuple[Run, Config]:
     if getattr(given, "protocol", None) is not None:
         given.set, given.protocol = [*given.set, f"protocol={given.protocol}"], None
     changes = parse_changes(given.set)
+    checked_notes({"tags": given.tag})
     for name in ("out", "data", "cache"):
         if getattr(given, name) is not None:
             setattr(given, name, expanded(getattr(given, name)))
@@ -130,5 +132,6 @@ def command_line(given: argparse.Namespace) -> str:
     words += ["--data", str(given.data)] if given.data else []
     words += ["--out", str(given.out)]
     words += ["--no-report"] if given.no_report else []
+    words += ["--tag", *given.tag] if given.tag else []
     words += ["--set", *given.set] if given.set else []
     return shlex.join(words)

@@ -26,6 +26,7 @@ from trainers.reporting.report import report
 from trainers.rules import reads
 from trainers.runs.folder import Run, locked, write_text
 from trainers.runs.log import end_log, start_log
+from trainers.runs.notes import add_tags
 from trainers.runs.values import read_json
 from trainers.tracking.about import scores_of
 from trainers.training.arguments import command_line, read, require, taken, wanted_report
@@ -201,6 +202,7 @@ class Training:
             self.config = self._mended(named)
         refuse_bad_data(self.config, data, report=not self.given.no_report, named=named)
         self.target.write_config(self.config)
+        add_tags(self.target.folder, self.given.tag)
         if not self.given.resume:
             write_text(self.target.folder / "command.txt", command_line(self.given) + "\n")
 

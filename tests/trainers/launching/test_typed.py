@@ -12,6 +12,7 @@ from trainers.launching import typed
 from trainers.launching.orders import Order
 from trainers.recipes import find
 from trainers.runs.launch import read_launch
+from trainers.runs.notes import read_notes
 from trainers.slurm import commands
 from trainers.slurm.jobs import Job
 from trainers.slurm.options import VARIABLE
@@ -32,9 +33,11 @@ def test_a_run_is_sent_and_can_be_waited_for(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*place.words("sent", place.config(epochs=1)), "--no-report", "--on", "slurm"]
+    words += ["--tag", "cluster"]
     assert train.main([*words, "--slurm", "partition=gpu", "nodes=2"]) == 0
     assert "Sent to SLURM as job 40; its script is" in capsys.readouterr().err
     folder = place.root / "sent"
+    assert read_notes(folder).tags == ("cluster",)
     script = (folder / "slurm.sh").read_text()
     resume = f"words=(--no-report --out={folder} --resume"
     begin = "words=(--no-report coco_vits16 "

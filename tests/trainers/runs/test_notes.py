@@ -13,6 +13,7 @@ from trainers.runs.notes import (
     LONGEST_NOTE,
     MOST_TAGS,
     Notes,
+    add_tags,
     changed,
     checked_notes,
     read_notes,
@@ -75,3 +76,14 @@ def test_a_damaged_file_says_nothing_and_is_kept_when_it_is_written(
     write_notes(tmp_path, Notes(("new",)))
     assert read_notes(tmp_path) == Notes(("new",))
     assert (tmp_path / "notes.damaged-1.json").read_text() == content
+
+
+def test_tags_are_added_to_those_that_are_there(tmp_path: Path) -> None:
+    add_tags(tmp_path, [])
+    assert list(tmp_path.iterdir()) == []
+    write_notes(tmp_path, Notes(("a",), "text"))
+    add_tags(tmp_path, ["b", "A"])
+    assert read_notes(tmp_path) == Notes(("a", "b"), "text")
+    with pytest.raises(SettingError):
+        add_tags(tmp_path, [f"t{i}" for i in range(MOST_TAGS)])
+    assert read_notes(tmp_path) == Notes(("a", "b"), "text")
