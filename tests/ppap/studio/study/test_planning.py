@@ -44,7 +44,7 @@ def test_the_plan_is_told_before_the_start(place: Place) -> None:
     ("changes", "field", "words"),
     [
         ({"settings": {"epochs": "x"}}, "epochs", "epochs must be"),
-        ({"settings": {"phi0": "0.5"}}, "phi0", "which of both"),
+        ({"settings": {"phi0": "0.5"}}, "phi0", "varied"),
         ({"settings": {"rule": "knn"}}, "phi0", "rule=knn does not use phi0"),
         ({"settings": {"rho": "0.1"}}, "rho", "None of these runs uses rho"),
         ({"settings": {"seed": "1"}}, "seed", "give the seeds"),
