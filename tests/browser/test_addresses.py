@@ -282,18 +282,18 @@ def test_what_makes_no_sense_is_named(open_link: Callable[[str], Page], running:
     page.goto(f"{running.url}?tab=study&study=<b>gone</b>&form.size=7")
     notes = page.locator("#study .main .notes").first
     expect(notes).to_contain_text("There is no study <b>gone</b> any more")
-    expect(notes).to_contain_text("left out: size")
+    expect(notes).to_contain_text("were ignored: size")
     expect(page.locator("#study li[data-study]")).to_have_count(3)
     page.wait_for_selector(STUDY)
 
     page.goto(f"{running.url}?tab=evaluate&report=gone&image=99&kind=odd&form.checkpoint=x")
     notes = page.locator("#evaluate .main .notes").first
     expect(notes).to_contain_text("There is no report gone any more")
-    expect(notes).to_contain_text("left out: checkpoint")
+    expect(notes).to_contain_text("were ignored: checkpoint")
     page.wait_for_selector(REPORT)
 
     page.goto(f"{running.url}?tab=nowhere")
-    expect(page.locator("#explore .notes")).to_contain_text("left out: tab")
+    expect(page.locator("#explore .notes")).to_contain_text("were ignored: tab")
 
 
 def test_a_link_survives_the_login_and_a_prefix(
@@ -360,7 +360,7 @@ def test_what_segment_shows_has_an_address(
     page = open_link(f"{running.url}?tab=segment&clusters=5&size=224&run=gone&backbone=none")
     page.wait_for_selector(done)
     said = page.locator("#segment .side .notes")
-    expect(said).to_contain_text("left out: backbone")
+    expect(said).to_contain_text("were ignored: backbone")
     expect(said).to_contain_text("gone has no checkpoint here any more")
     expect(page.locator("#segment [data-part=clusters]")).to_have_value("5")
     assert (
