@@ -88,9 +88,9 @@ def find_clusters(pictures: Sequence[Seen], count: int, seed: int = 0) -> Tensor
         ValueError: no picture, features of different length, or a count out of range.
     """
     if not pictures:
-        raise ValueError("there are no pictures to find clusters in")
+        raise ValueError("there are no images to find clusters in")
     if len({one.features.shape[-1] for one in pictures}) > 1:
-        raise ValueError("the pictures were seen by different backbones")
+        raise ValueError("the images were processed by different backbones")
     patches = torch.cat([one.features.flatten(0, 2) for one in pictures])
     if len(patches) > MOST_PATCHES:
         chance = torch.Generator().manual_seed(seed)

@@ -60,8 +60,8 @@ class Segmentation:
         """
         if self.assignment is None:
             raise ValueError(
-                "no assignment of clusters to classes is known: evaluate the checkpoint, or give "
-                "Predictor the assignment"
+                "the clusters have not been matched with classes: evaluate the checkpoint, or "
+                "give Predictor the assignment"
             )
         return np.array(self.assignment, np.int64)[self.clusters]
 
@@ -260,8 +260,8 @@ class Predictor:
         if size > PROBABILITY_BYTES:
             raise ValueError(
                 f"the probabilities of {width}×{height} pixels would take {size / 2**30:.1f} GB, "
-                f"more than {PROBABILITY_BYTES // 2**30}: make the picture smaller, or leave "
-                "probabilities out"
+                f"more than {PROBABILITY_BYTES // 2**30}: make the image smaller, or leave out "
+                "probabilities"
             )
 
     def _known_assignments(self, given: Sequence[int] | None) -> dict[str, tuple[int, ...] | None]:

@@ -26,14 +26,16 @@ def switch(meaning: str) -> bool:
 class Protocol:
     """What is done as in the published run; everything else is done our way."""
 
-    nearest: bool = switch("photos and label maps resized to the nearest pixel")
-    jpeg_crops: bool = switch("five crops compressed as JPEG, quality 75, colours at half size")
-    anchor_groups: bool = switch("anchors and the loss's mean by groups of 784 patches")
+    nearest: bool = switch("images and label maps resized to the nearest pixel")
+    jpeg_crops: bool = switch(
+        "five crops compressed as JPEG, quality 75, with colours at half resolution"
+    )
+    anchor_groups: bool = switch("anchors and the mean of the loss in groups of 784 patches")
     half_loss: bool = switch("cosines, criteria and Eq. 8 in half precision")
-    half_probes: bool = switch("probes that learn in half precision")
+    half_probes: bool = switch("probes trained in half precision")
     scaler: bool = switch("the gradient scaler from 2,048, growing every 1,000 steps")
     half_evaluation: bool = switch("evaluation in half precision")
-    crf_bytes: bool = switch("bytes for the CRF cut off, not rounded")
+    crf_bytes: bool = switch("bytes for the CRF truncated, not rounded")
     pass_matching: bool = switch("ImageNet-S matched as PASS's code does")
 
     @property

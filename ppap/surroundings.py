@@ -102,7 +102,7 @@ def find_caches() -> str | None:
         os.environ.setdefault(name, str(place / part))
     os.environ["XDG_CACHE_HOME"] = str(place)
     why = "There is no home folder" if usual is None else f"{usual} cannot be written"
-    return f"{why}, so caches are kept in {place} until they are tidied away."
+    return f"{why}, so caches are kept in {place} until they are removed."
 
 
 def is_readable(folder: Path) -> bool:
@@ -144,7 +144,7 @@ def mend_proxies(own: Iterable[str] = ()) -> list[str]:
         mended = mended_proxy(value)
         if mended is None:
             del os.environ[name]
-            said.append(f"{name}={shown(value)} is not a proxy that can be used here: ignored.")
+            said.append(f"{name}={shown(value)} is not a usable proxy, so it is ignored.")
         elif mended != value:
             os.environ[name] = mended
     given = next(_set(("no_proxy",)), None)

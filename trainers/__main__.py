@@ -12,8 +12,8 @@ from trainers.command import WRONG, as_command, say
 COMMANDS = {
     "train": "train from a recipe, resume a run, list recipes and settings",
     "evaluate": "score a run or a checkpoint on a split of a data set",
-    "segment": "segment a folder of pictures, and write a data set of them",
-    "study": "measure how far the sets can be trusted on your images",
+    "segment": "segment a folder of images, and write them as a data set",
+    "study": "measure how far PPAP's sets can be trusted on your images",
     "compare": "train several rules with several seeds, and print the table",
     "ablation": "train a grid of settings through the queue",
     "crops": "write the five crops of every image of a data set",

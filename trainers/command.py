@@ -159,29 +159,30 @@ def say(text: str) -> None:
 
 def add_looks(made: argparse.ArgumentParser, about: str) -> None:
     """Options on how images are looked at; none is part of PPAP. ``about``: said above them."""
-    looks = made.add_argument_group("more than one look", about)
-    looks.add_argument("--mirror", action="store_true", help="mean of image and mirror")
+    looks = made.add_argument_group("more than one pass", about)
+    looks.add_argument("--mirror", action="store_true", help="average with the mirror image")
     looks.add_argument(
         "--scales",
         metavar="X",
         type=float,
         nargs="+",
         default=[1.0],
-        help="mean over these sizes of the image, such as 0.75 1 1.25",
+        help="average over the image at these scales, such as 0.75 1 1.25",
     )
     looks.add_argument(
         "--window",
         metavar="N",
         type=whole_number(0, MOST),
         default=0,
-        help="through sliding windows with sides of N pixels, neighbours sharing at least half",
+        help="use sliding windows of N × N pixels; neighbouring windows overlap by at least half",
     )
     looks.add_argument(
         "--shifts",
         metavar="N",
         type=whole_number(1, MOST),
         default=1,
-        help="shift the image by fractions of a patch, N along each side: a grid N times as fine",
+        help="shift the image by fractions of a patch, N along each side, for an N times finer "
+        "grid",
     )
 
 

@@ -93,28 +93,28 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
-        "recipe", metavar="RECIPE", help="whose settings all runs share but for their rule and seed"
+        "recipe", metavar="RECIPE", help="whose settings all runs share, apart from rule and seed"
     )
     made.add_argument("--data", metavar="DIR", type=expanded, help="the data set's folder")
     made.add_argument(
-        "--out", metavar="FOLDER", type=expanded, required=True, help="where runs lie"
+        "--out", metavar="FOLDER", type=expanded, required=True, help="folder for the runs"
     )
     made.add_argument(
         "--rules", nargs="+", default=list(RULES), choices=list(TITLES), metavar="RULE",
-        help=f"which (default: {' '.join(RULES)}; there are also kmeans and stego)",
+        help=f"rules to compare (default: {' '.join(RULES)}; kmeans and stego are also available)",
     )  # fmt: skip
     made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
     made.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-        help="change settings of all runs",
+        help="change settings in all runs",
     )  # fmt: skip
     made.add_argument(
         "--jobs",
         type=int,
         default=1,
-        help="runs side by side, sharing the cores (default: 1; with --on slurm: 16 jobs)",
+        help="runs at the same time, sharing the cores (default: 1; with --on slurm: 16 jobs)",
     )
-    made.add_argument("--cache", metavar="DIR", type=expanded, help="as of trainers.train")
+    made.add_argument("--cache", metavar="DIR", type=expanded, help="as in trainers.train")
     add_place(made, waits=False)
     return made
 
@@ -295,7 +295,10 @@ def as_markdown(rows: dict[str, Row], seeds: Sequence[int]) -> str:
         cells.append("–" if math.isnan(minutes) else f"{minutes:.1f}")
         lines.append(f"| {TITLES[rule]} | " + " | ".join(cells) + " |")
     count = len(seeds)
-    lines += ["", f"Mean ± deviation over {count} seeds, per cent." if count > 1 else "Per cent."]
+    lines += [
+        "",
+        f"Mean ± standard deviation over {count} seeds, per cent." if count > 1 else "Per cent.",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -73,11 +73,13 @@ def parser() -> Parser:
         "labels/, classes.txt). cityscapes and potsdam, as published, are the same under a "
         "shorter name",
     )
-    made.add_argument("--data", metavar="DIR", type=expanded, required=True, help="its folder")
+    made.add_argument(
+        "--data", metavar="DIR", type=expanded, required=True, help="the data set folder"
+    )
     made.add_argument(
         "--split",
         default="train",
-        help="the split to crop, as the data set calls it (default: %(default)s)",
+        help="the split to crop (default: %(default)s)",
     )
     made.add_argument(
         "--ratio",
@@ -89,7 +91,7 @@ def parser() -> Parser:
         "--out",
         metavar="FOLDER",
         type=expanded,
-        help="where to make the folder DATASET_five_crop_RATIO, or that folder itself (default: "
+        help="where to create the folder DATASET_five_crop_RATIO, or that folder itself (default: "
         "DIR/cropped)",
     )
     made.add_argument(
@@ -105,7 +107,7 @@ def parser() -> Parser:
         default=None,
         metavar="N",
         type=whole_number(1, MOST_WORKERS),
-        help="processes that write (default: one for every core)",
+        help="writing processes (default: one per core)",
     )
     return made
 
@@ -115,7 +117,7 @@ def dataset_name(text: str) -> str:
     if text not in DATASETS:
         near = difflib.get_close_matches(text, DATASETS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(DATASETS)}"
-        raise argparse.ArgumentTypeError(f"there are no crops of {text!r}: {hint}")
+        raise argparse.ArgumentTypeError(f"crops cannot be made for {text!r}: {hint}")
     return text
 
 
@@ -175,12 +177,12 @@ def sound(data: Path, kind: str, split: str) -> Dataset | None:
         argument = "--split" if error.reason.startswith("has no ") else "--data"
         say(f"argument {argument}: {error}")
         return None
-    say(f"Looking through {len(dataset):,} images of {data}…")
+    say(f"Checking {len(dataset):,} images of {data}…")
     findings = preflight(data, kind, split=split)
     for finding in findings:
         say(str(finding))
     if any(finding.severity == "error" for finding in findings):
-        say("Nothing was written: mend this first.")
+        say("Nothing was written: fix this first.")
         return None
     return dataset
 
@@ -196,7 +198,7 @@ def write(plan: Plan, workers: int | None) -> None:
     if pending == 0:
         return
     count = min(workers or cores(), pending)
-    begins = f"Going on with {pending:,} of" if pending < total else "Cropping"
+    begins = f"Continuing with {pending:,} of" if pending < total else "Cropping"
     processes = "process" if count == 1 else "processes"
     say(f"{begins} {total:,} images, with {count} {processes}, into {plan.folder}")
     done = size = 0
@@ -211,8 +213,8 @@ def write(plan: Plan, workers: int | None) -> None:
             write_all(plan, count, report)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"{total - pending + done:,} of {total:,} images are cropped; the same command goes on "
-            "from there."
+            f"{total - pending + done:,} of {total:,} images are cropped; the same command "
+            "continues from there."
         ) from None
     say(f"{size / 1e6:,.1f} MB written.")
 

@@ -41,7 +41,7 @@ def automatic() -> str:
         reason = why_unfit(gpu)
         if reason is None:
             return gpu if place else "cuda"
-        tell(f"{reason} It is passed by.")
+        tell(f"{reason} It is skipped.")
     return "cpu"
 
 

@@ -20,8 +20,8 @@ from trainers.command import (
 
 PROGRAM = "python -m trainers.evaluate"
 LOOKS = (
-    "PPAP and HP are evaluated on one look at each image; STEGO, EAGLE, CAUSE and PriMaPs on\n"
-    "the mean of image and mirror. The report names what was on."
+    "PPAP and HP are evaluated with a single pass over each image; STEGO, EAGLE, CAUSE "
+    "and\nPriMaPs with the mean of image and mirror. The report says which options were on."
 )
 # Of ppap.evaluation.borders, which takes seconds to import.
 WIDTH, MOST_WIDTH = 5, 64
@@ -29,13 +29,13 @@ WIDTH, MOST_WIDTH = 5, 64
 DESCRIPTION = """\
 Score a trained checkpoint on a split of a data set: the clusters, matched one to one with the
 classes (Hungarian), and the linear probe; accuracy, mIoU and the IoU of every class, as predicted
-and refined. Prints a table with the paper's figures for that row, where it has any.
+and refined. Prints a table with the paper's figures for that row, if there are any.
 
 RUN is the folder of a training run: its reported checkpoint is taken (checkpoints/reported.pt), or
-the last one while there is none (checkpoints/last.pt). CHECKPOINT is a file that the training
+the last one until there is one (checkpoints/last.pt). CHECKPOINT is a file that the training
 wrote, or a checkpoint of the published PPAP implementation.
 
-On ImageNet-S the paper's distance matching (Table 4) is measured, too: a bank of labelled vectors
+On ImageNet-S, the paper's distance matching (Table 4) is also measured: a bank of labelled vectors
 from train-semi, and the 10 nearest vote for every position of the split.
 """
 EPILOG = """\
@@ -77,19 +77,19 @@ def parser() -> Parser:
         metavar="RUN_OR_CHECKPOINT",
         type=expanded,
         nargs="?",
-        help="a run's folder, or a file; left out for --predictions",
+        help="a run's folder or a checkpoint file; not with --predictions",
     )
     made.add_argument(
-        "--data", metavar="DIR", type=expanded, help="the data set's folder (default: the run's)"
+        "--data", metavar="DIR", type=expanded, help="the data set folder (default: the run's)"
     )
     made.add_argument(
-        "--split", help="as the data set calls it (default: the run's eval_split, or val)"
+        "--split", help="split of the data set (default: the run's eval_split, or val)"
     )
     made.add_argument(
         "--kind",
         metavar="KIND",
         help="kind of data set: cocostuff27, cityscapes27, potsdam3, imagenet_s, camvid, folder, "
-        "… (default: found out from the folder)",
+        "… (default: detected from the folder)",
     )
     made.add_argument(
         "--refine",
@@ -104,8 +104,8 @@ def parser() -> Parser:
         "--protocol",
         metavar="NAME",
         choices=("studio", "published", *OF_EVALUATION),
-        help="studio, our own way; published, as the published evaluation in all that it does "
-        f"otherwise; or one of these differences: {', '.join(OF_EVALUATION)} "
+        help="studio, this project's own protocol; published, like the published evaluation "
+        f"wherever the two differ; or one of these differences: {', '.join(OF_EVALUATION)} "
         "(default: the run's)",
     )
     add_files(made)
@@ -123,16 +123,16 @@ def parser() -> Parser:
         "--size",
         metavar="N",
         type=whole_number(1, MOST),
-        help="side of the squares that are scored, in pixels (default: the checkpoint's; published "
-        "ones 320; of --predictions that are squares theirs, else 320)",
+        help="side of the evaluated squares, in pixels (default: the checkpoint's; 320 for "
+        "published ones; for --predictions that are squares, theirs, else 320)",
     )
     made.add_argument(
         "--border-width",
         metavar="N",
         type=whole_number(0, MOST_WIDTH),
         default=WIDTH,
-        help="borders and interiors are scored apart, too: borders are the pixels with another "
-        "label within N pixels; 0 for none (default: %(default)s)",
+        help="also score borders and interiors separately; borders are the pixels with a "
+        "different label within N pixels; 0 for none (default: %(default)s)",
     )
     made.add_argument(
         "--batch",
@@ -154,13 +154,13 @@ def parser() -> Parser:
         "--heads",
         metavar="N",
         type=whole_number(1, 1024),
-        help="attention heads of a backbone given as a file, where they are not D / 64",
+        help="attention heads of a backbone given as a file, if they are not D / 64",
     )
     made.add_argument(
         "--on-error",
         choices=("stop", "skip"),
-        help="what an image that cannot be read does: stop, or be left out, counted and named in "
-        "the report (default: as the run was told, or stop)",
+        help="what to do about an image that cannot be read: stop, or skip it, and count and name "
+        "it in the report (default: the run's setting, or stop)",
     )
     made.add_argument(
         "--workers",
@@ -181,8 +181,7 @@ def parser() -> Parser:
         metavar="SECONDS",
         type=float,
         default=15.0,
-        help="how often to tell how far it is, where the output is no terminal "
-        "(default: %(default)g)",
+        help="how often to report progress if the output is not a terminal (default: %(default)g)",
     )
     return made
 
@@ -191,8 +190,8 @@ def add_files(made: argparse.ArgumentParser) -> None:
     """Options on predictions as files."""
     group = made.add_argument_group(
         "predictions as files",
-        "A folder of PNG files, 8 or 16 bits or with a palette, named as the images are: of the\n"
-        "label map's size (or its shape), or the squares that are scored.",
+        "A folder of PNG files, 8 or 16 bits or with a palette, named as the images are: of "
+        "the\nlabel map's size (or its shape), or the evaluated squares.",
     )
     group.add_argument(
         "--predictions",
@@ -211,7 +210,7 @@ def add_files(made: argparse.ArgumentParser) -> None:
         "--map",
         choices=("one-to-one", "many-to-one"),
         help="how clusters become classes (default: one to one; many to one where there are more "
-        "clusters than classes, learnt on the scored images themselves)",
+        "clusters than classes, learnt on the evaluated images themselves)",
     )
     group.add_argument(
         "--ignore",
@@ -224,7 +223,7 @@ def add_files(made: argparse.ArgumentParser) -> None:
         "--write-predictions",
         metavar="DIR",
         type=expanded,
-        help="write the checkpoint's own: DIR/clusters, DIR/classes, and refined ones",
+        help="write the checkpoint's own predictions: DIR/clusters, DIR/classes, and refined ones",
     )
 
 
@@ -232,8 +231,8 @@ def add_clusters(made: argparse.ArgumentParser) -> None:
     """Options on any number of clusters."""
     group = made.add_argument_group(
         "beyond the probes",
-        "For --clusters, centroids are found anew on training images. Each stands for the class\n"
-        "that most of its pixels have there; they are also matched one to one.",
+        "For --clusters, centroids are found again on training images. Each cluster takes the "
+        "class\nthat most of its pixels have there; clusters are also matched one to one.",
     )
     group.add_argument(
         "--clusters",
@@ -249,20 +248,20 @@ def add_clusters(made: argparse.ArgumentParser) -> None:
         choices=("merged", "kmeans", "probe"),
         nargs="+",
         default=[],
-        help="merged (k-means pieces, merged by average linkage), kmeans, probe (a cluster probe "
-        "from a spread start); default: all",
+        help="merged (small k-means clusters, merged by average linkage), kmeans, probe (a "
+        "cluster probe with spread-out starting centroids); default: all",
     )
     group.add_argument(
         "--cluster-features",
         choices=("tuned", "frozen"),
         default="tuned",
-        help="of the trained stream, or of the frozen backbone (default: %(default)s)",
+        help="features of the trained stream, or of the frozen backbone (default: %(default)s)",
     )
     group.add_argument(
         "--train-split",
         metavar="SPLIT",
-        help="where centroids, and what retrieval remembers, are from (default: the run's "
-        "train_split, or train)",
+        help="split for the centroids and the retrieval memory (default: the run's train_split, "
+        "or train)",
     )
     group.add_argument(
         "--starts",
@@ -270,27 +269,27 @@ def add_clusters(made: argparse.ArgumentParser) -> None:
         type=whole_number(1, 100),
         default=0,
         help="cluster from N starts of each kind (noise, spread, merged, linkage), keep the one "
-        "with the least loss, and tell the spread; trained features beside frozen ones",
+        "with the lowest loss, and report the spread, for trained and frozen features",
     )
     group.add_argument(
         "--retrieval",
         action="store_true",
-        help="dense k-NN retrieval: every patch takes the labels of the 30 nearest of the train "
-        "split; trained features beside frozen ones",
+        help="dense k-NN retrieval: every patch takes the labels of its 30 nearest neighbours in "
+        "the training split, for trained and frozen features",
     )
     group.add_argument(
         "--memory",
         metavar="N",
         type=whole_number(1, 10**8),
         default=200_000,
-        help="patches that retrieval remembers, at most (default: %(default)s)",
+        help="maximum number of patches in the retrieval memory (default: %(default)s)",
     )
     group.add_argument(
         "--seed",
         metavar="N",
         type=whole_number(0, 2**31),
         default=0,
-        help="of the draws of patches and of k-means (default: %(default)s)",
+        help="for drawing patches and for k-means (default: %(default)s)",
     )
 
 
@@ -304,7 +303,7 @@ def main(given: Sequence[str] | None = None) -> int:
         setattr(args, name, tuple(dict.fromkeys(getattr(args, name))))
     del args.crf
     if args.target is None and args.predictions is None:
-        made.error("name a run's folder or a checkpoint, or --predictions DIR")
+        made.error("give a run's folder or a checkpoint, or --predictions DIR")
     try:
         from trainers.reporting.report import report  # takes seconds: --help should not
         from trainers.reporting.wanted import Wanted

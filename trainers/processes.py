@@ -127,12 +127,12 @@ def boot() -> str:
 def ending(code: int | None) -> str:
     """An exit status in words."""
     if code is None:
-        return "Nobody saw it end, so its exit status is not known"
+        return "It ended unobserved, so its exit status is not known"
     if code >= 0:
         return f"It ended with exit status {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    why = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+    why = ", perhaps by the system because memory ran out" if name == "SIGKILL" else ""
     return f"It was killed ({name}){why}"

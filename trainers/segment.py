@@ -32,23 +32,23 @@ PROGRAM = "python -m trainers.segment"
 CLUSTERS = 8
 
 DESCRIPTION = """\
-Segment every picture of a folder: with a trained checkpoint, or without any, by clusters of the
-frozen backbone's features. What is written is a data set: label maps, overlays, COCO's JSON and the
-classes' names; with --photos the photos, too, so that it trains as it is.
+Segment every image in a folder: with a trained checkpoint, or without one, by clusters of the
+frozen backbone's features. The output is a data set: label maps, overlays, COCO JSON and class
+names; with --photos also the images, so that it can be trained on as it is.
 
-FOLDER holds pictures, however deep, or is a data set of any kind that the project knows.
+FOLDER contains images, in subfolders too, or is a data set in any layout the project knows.
 """
 EPILOG = """\
 examples:
   python -m trainers.segment ~/photos --clusters 12 --out segments.zip
-      the frozen backbone, 12 clusters over all pictures
+      the frozen backbone, 12 clusters over all images
   python -m trainers.segment ~/photos --checkpoint runs/camvid --refine pamr --out segments
-      a run's clusters, called by the classes that its evaluation matched them with; a folder
+      a run's clusters, named after the classes they were matched with; a folder
   python -m trainers.segment ~/photos --checkpoint best.pth --probe linear --photos --out set.zip
-      linear classes of a published checkpoint; the ZIP has the photos beside their label maps
+      linear classes of a published checkpoint; the ZIP contains the images too
 
-exit status: 0 done; 1 it failed half way (a file could not be written); 2 wrong arguments, or files
-that are missing, broken or do not fit; 130 stopped by Ctrl+C. Nothing half done is left behind.
+exit status: 0 done; 1 it failed halfway (a file could not be written); 2 wrong arguments, or files
+that are missing, broken or do not fit; 130 stopped by Ctrl+C. Nothing incomplete is left behind.
 """
 
 
@@ -61,39 +61,39 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("folder", metavar="FOLDER", type=expanded, help="with the pictures")
+    made.add_argument("folder", metavar="FOLDER", type=expanded, help="with the images")
     made.add_argument(
         "--out",
         metavar="PATH",
         type=expanded,
         required=True,
-        help="a ZIP where the name ends in .zip, or else a folder that is not there yet, and not "
-        "inside FOLDER",
+        help="a ZIP if the name ends in .zip, or else a folder that does not exist yet, outside "
+        "FOLDER",
     )
-    made.add_argument("--split", default="", help="of a data set (default: all its pictures)")
+    made.add_argument("--split", default="", help="split of a data set (default: all its images)")
     made.add_argument(
         "--checkpoint",
         metavar="RUN_OR_FILE",
         type=expanded,
-        help="a run's folder, or a checkpoint file; left out, the frozen backbone's clusters",
+        help="a run's folder or a checkpoint file (default: none, clusters of the frozen backbone)",
     )
     made.add_argument(
         "--probe",
         choices=("cluster", "linear"),
         default="cluster",
-        help="with a checkpoint: which of its probes (default: %(default)s)",
+        help="with a checkpoint: which of its probes to use (default: %(default)s)",
     )
     made.add_argument(
         "--clusters",
         metavar="K",
         type=whole_number(2, 1024),
-        help=f"without a checkpoint: how many (default: {CLUSTERS})",
+        help=f"without a checkpoint: number of clusters (default: {CLUSTERS})",
     )
     made.add_argument(
         "--backbone",
         metavar="NAME",
-        help="without a checkpoint: its name, or a file of weights (default: embedded); with one: "
-        "the frozen backbone's weights, where their file has moved",
+        help="without a checkpoint: name or weights file (default: embedded); with one: the "
+        "frozen backbone's weights, if their file has moved",
     )
     made.add_argument(
         "--size",
@@ -106,11 +106,11 @@ def parser() -> Parser:
         "--refine",
         choices=("none", "crf", "pamr"),
         default="none",
-        help="let borders follow the colours; PAMR stands in where there is no CRF (default: "
+        help="align borders with colour edges; PAMR is used where there is no CRF (default: "
         "%(default)s)",
     )
-    made.add_argument("--photos", action="store_true", help="write the photos, too")
-    made.add_argument("--no-overlays", action="store_true", help="write no overlays")
+    made.add_argument("--photos", action="store_true", help="also write the images")
+    made.add_argument("--no-overlays", action="store_true", help="leave out the overlays")
     made.add_argument(
         "--polygons",
         action="store_true",
@@ -120,7 +120,7 @@ def parser() -> Parser:
     made.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
     )
-    add_looks(made, "The time grows with the number of looks.")
+    add_looks(made, "The time grows with the number of passes.")
     return made
 
 
@@ -168,12 +168,12 @@ def run(args: argparse.Namespace) -> int:
                 pictures, method, sink, taken=taken, progress=progress, unread=skipped.append
             )
             if not done:
-                raise LayoutError(args.folder, "\n".join(["has no picture", *skipped[:20]]))
+                raise LayoutError(args.folder, "\n".join(["has no images", *skipped[:20]]))
     except FileExistsError as error:
         if not args.out.exists():
             say(f"{args.out} cannot be written: {error.filename} is a file.")
             return FAILED
-        say(f"{args.out} is there already: name another --out.")
+        say(f"{args.out} already exists: choose another --out.")
         return WRONG
     except (BackboneError, DataError, RunError, SettingError, ValueError) as error:
         say(str(error))
@@ -184,8 +184,8 @@ def run(args: argparse.Namespace) -> int:
     for sentence in skipped[:20]:
         say(sentence)
     if len(skipped) > 20:
-        say(f"{len(skipped) - 20:,} more pictures cannot be read.")
-    print(f"{done:,} pictures are segmented: {args.out}")
+        say(f"{len(skipped) - 20:,} more images cannot be read.")
+    print(f"{done:,} images are segmented: {args.out}")
     return DONE
 
 
@@ -195,18 +195,19 @@ def refuse(args: argparse.Namespace) -> None:
 
     if args.checkpoint is None and args.probe == "linear":
         raise SettingError(
-            "probe", "--probe linear needs a --checkpoint: a frozen backbone has clusters alone."
+            "probe", "--probe linear needs a --checkpoint: a frozen backbone has only clusters."
         )
     if args.checkpoint is not None and args.clusters is not None:
         raise SettingError(
-            "clusters", "--clusters is for a frozen backbone: the --checkpoint has its own."
+            "clusters",
+            "--clusters is for a frozen backbone; the --checkpoint has its own clusters.",
         )
     out, folder = args.out.resolve(), args.folder.resolve()
     if out.suffix.lower() != ".zip" and out.is_relative_to(folder):
         raise SettingError(
             "out",
-            f"{args.out} lies inside {args.folder}, and its pictures would be among those to "
-            "segment next time: name an --out elsewhere.",
+            f"{args.out} lies inside {args.folder}, so its images would be segmented next time: "
+            "choose an --out elsewhere.",
         )
 
 
@@ -217,7 +218,7 @@ def found(folder: Path, split: str) -> Pictures:
 
     present = available_splits(folder)
     if split not in ("", "all") and not set(present) - {"all"}:
-        raise LayoutError(folder, f"is not divided into splits: leave out --split {split}")
+        raise LayoutError(folder, f"has no splits: leave out --split {split}")
     whole = ("all",) if "all" in present or not present else present
     return pictures_of(open_dataset(folder, split=one) for one in ([split] if split else whole))
 

@@ -58,12 +58,12 @@ def check_devices(device: str, devices: str) -> None:
     if device.startswith("cuda:"):
         raise SettingError(
             "devices",
-            f"device={excerpt(device)} is one device and devices={devices} are several: use "
-            "device=cuda, or devices=1.",
+            f"device={excerpt(device)} is a single device, but devices={devices} asks for "
+            "several: use device=cuda, or devices=1.",
         )
     if device == "cpu" and asked.gpus:
         raise SettingError(
             "devices",
-            f"devices={devices} are GPUs, but device=cpu is not: use device=cuda, or a number of "
-            "processes.",
+            f"devices={devices} names GPUs, but device=cpu is not a GPU: use device=cuda, or a "
+            "number of processes.",
         )

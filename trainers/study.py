@@ -33,12 +33,12 @@ EVERY_SECONDS = 5.0
 MOST = 1_000_000
 
 DESCRIPTION = """\
-Study the sets on random images of a data set: advice for Φ⁰, Ψ⁰, σ and T that needs no labels; PPAP
-against the baseline, HP's rule, k-NN and k-means (Table 6 and Fig. 1b of the paper), at their own
-settings and at equal numbers of positives; precision against recall of same class over all pairs of
-patches, which needs no settings; and a sweep over two settings. With --checkpoint, the features
-before and after training beside each other. Without label maps only the advice and the sizes of the
-sets are measured.
+Study the sets on random images of a data set: suggestions for Φ⁰, Ψ⁰, σ and T that need no labels;
+PPAP against the baseline, HP's rule, k-NN and k-means (Table 6 and Fig. 1b of the paper), at their
+own settings and at equal numbers of positives; precision against recall of same-class pairs among
+all pairs of patches, which needs no settings; and a sweep over two settings. With --checkpoint, the
+features before and after training are compared. Without label maps, only the suggestions and the
+sizes of the sets are measured.
 """
 EPILOG = """\
 examples:
@@ -69,37 +69,38 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     made.add_argument("--data", metavar="DIR", type=expanded, help="the data set's folder")
-    made.add_argument("--kind", help="kind of data set (default: found out from the folder)")
-    made.add_argument("--split", help="as the data set calls it (default: train, or the only one)")
+    made.add_argument("--kind", help="kind of data set (default: detected from the folder)")
+    made.add_argument("--split", help="split of the data set (default: train, or the only one)")
     made.add_argument(
-        "--out", metavar="DIR", type=expanded, required=True, help="where the study lies"
+        "--out", metavar="DIR", type=expanded, required=True, help="folder for the study"
     )
     made.add_argument(
         "--backbone",
-        help="a name, a checkpoint file, or NAME@FILE where the file does not tell what it is of "
-        "(default: embedded)",
+        help="a name, a checkpoint file, or NAME@FILE if the file does not say which model it is "
+        "from (default: embedded)",
     )
     made.add_argument(
         "--checkpoint", metavar="RUN_OR_FILE", type=expanded,
-        help="a run's folder, or a checkpoint of training: its frozen backbone is studied, with "
-        "what training made of it beside: the trained feature and the projection z",
+        help=
+            "a run's folder or checkpoint: its frozen backbone is studied alongside what "
+            "training made of it: the trained feature and the projection z",
     )  # fmt: skip
     made.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-        help="PPAP's settings: phi0, psi0, sigma_pos, sigma_amb, steps (default: the advice's)",
+        help="PPAP's settings: phi0, psi0, sigma_pos, sigma_amb, steps (default: as suggested)",
     )  # fmt: skip
-    made.add_argument("--x", metavar="AXIS", help="of the sweep (default: phi0=0.3:0.75:10)")
-    made.add_argument("--y", metavar="AXIS", help="of the sweep (default: steps=0:5:6)")
+    made.add_argument("--x", metavar="AXIS", help="x axis of the sweep (default: phi0=0.3:0.75:10)")
+    made.add_argument("--y", metavar="AXIS", help="y axis of the sweep (default: steps=0:5:6)")
+    made.add_argument("--overwrite", action="store_true", help="replace the study already in --out")
+    made.add_argument("--no-sweep", action="store_true", help="leave out the sweep")
     made.add_argument(
-        "--overwrite", action="store_true", help="replace the study that is in --out already"
-    )
-    made.add_argument("--no-sweep", action="store_true", help="leave the sweep out")
-    made.add_argument(
-        "--own-settings", action="store_true", help="leave equal numbers of positives out"
+        "--own-settings",
+        action="store_true",
+        help="leave out the comparison at equal numbers of positives",
     )
     for name, default, text in (
         ("images", 32, "images in a batch, whose patches an anchor sees"),
-        ("batches", 1, "batches; the sweep and the advice look at the first"),
+        ("batches", 1, "batches; the sweep and the suggestions use the first"),
         ("anchors", 1000, "random anchors in each batch"),
         ("size", 320, "side of the images in pixels"),
     ):
@@ -140,14 +141,16 @@ def carry_out(given: argparse.Namespace) -> int:
     from ppap.study.tables import as_markdown
 
     if given.data is None and given.kind != "samples":
-        raise ValueError("Name a data set: --data DIR, or --kind samples for the sample photos.")
+        raise ValueError("Give a data set: --data DIR, or --kind samples for the sample photos.")
     out = given.out
     if (out / VALUES).exists() and not given.overwrite:
-        raise ValueError(f"{out} holds a study already: name another folder, or add --overwrite.")
+        raise ValueError(
+            f"{out} already contains a study: choose another folder, or add --overwrite."
+        )
     if given.checkpoint is not None and given.backbone is not None:
-        raise ValueError("--checkpoint brings its own backbone: leave --backbone out.")
+        raise ValueError("--checkpoint has its own backbone: leave out --backbone.")
     if given.kind == "samples" and given.split:
-        raise ValueError("The sample photos have no splits: leave --split out.")
+        raise ValueError("The sample photos have no splits: leave out --split.")
     data = None if given.kind == "samples" else given.data
     options = {} if given.split is None else {"split": given.split}
     dataset = open_dataset(data, kind=given.kind, **options)
@@ -236,7 +239,7 @@ def axis(text: str | None, default: Axis) -> Axis:
         raise
     except (ValueError, OverflowError):
         raise SettingError(
-            "axis", f"An axis is written phi0=0.3:0.75:10 or steps=1,2,3, not {excerpt(text)}."
+            "axis", f"Write an axis as phi0=0.3:0.75:10 or steps=1,2,3, not {excerpt(text)}."
         ) from None
 
 

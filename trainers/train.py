@@ -14,19 +14,19 @@ PROGRAM = "python -m trainers.train"
 
 DESCRIPTION = """\
 Train a segmenter on images without labels: a copy of the backbone's last block and a projection
-learn from patches that propagation finds alike. Labels, where there are any, only teach the linear
-probe, and score validations and the report.
+learn from patches that propagation finds to be alike. Labels, if there are any, are used only to
+train the linear probe and to score validations and the report.
 
-RECIPE names the settings to begin with, such as a row of the paper's tables; --set changes any of
-them. Files of the data set that are missing or broken are told of before anything runs.
+RECIPE names the settings to start from, such as a row of the paper's tables; --set changes any of
+them. Missing or broken files of the data set are reported before anything runs.
 
 RUN is a new folder. It gets config.json, command.txt, state.json (running, stopped, finished or
 failed, and how far), metrics.jsonl, log.txt, checkpoints/, pictures/ of each validation, and at the
 end report.json and report/, as python -m trainers.evaluate makes them.
 
 Ctrl+C, SIGTERM or a closed terminal (unless under nohup) writes a checkpoint and ends; --resume
-goes on from it exactly, as it does after a crash. What is reported is the last checkpoint, or with
-selection=held_out the best on images that are held out of training; selection=evaluation takes the
+continues from it exactly, as it does after a crash. The report is on the last checkpoint, or with
+selection=held_out on the best for images held out from training; selection=evaluation takes the
 best on the evaluation split itself, as published, and every table says so.
 """
 EPILOG = """\
@@ -37,9 +37,9 @@ examples:
       the photos that come with the project
   python -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco \\
           --set backbone=dino_deitsmall16_pretrain.pth
-      the backbone from a file, where its name cannot be downloaded
+      the backbone from a file, if it cannot be downloaded by name
   python -m trainers.train --out runs/camvid --resume
-      the recipe, the settings and the data set are known by then
+      recipe, settings and data set are taken from the run
   python -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco --set devices=4
       four GPUs share each batch, a process each; the same by hand:
   torchrun --nproc-per-node 4 -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco
@@ -65,10 +65,10 @@ def parser() -> Parser:
         "recipe",
         nargs="?",
         metavar="RECIPE",
-        help="settings to begin with: --list tells which there are, --show what is in one",
+        help="settings to start from: --list shows all recipes, --show one of them",
     )
     made.add_argument(
-        "--data", metavar="DIR", type=expanded, help="the data set's folder (samples needs none)"
+        "--data", metavar="DIR", type=expanded, help="the data set folder (samples needs none)"
     )
     made.add_argument(
         "--out", metavar="RUN", type=expanded, help="the run's folder, such as runs/NAME"
@@ -79,16 +79,16 @@ def parser() -> Parser:
         nargs="+",
         action="extend",
         default=[],
-        help="change settings of the recipe; --settings tells which there are",
+        help="change settings of the recipe; --settings lists them all",
     )
     made.add_argument(
         "--protocol",
         metavar="NAME",
-        help="the same as --set protocol=NAME: studio, or published, as the published run in all "
-        "that is done otherwise here",
+        help="the same as --set protocol=NAME: studio, or published, which follows the published "
+        "run wherever this project differs",
     )
     made.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint in RUN, exactly"
+        "--resume", action="store_true", help="continue exactly from the last checkpoint in RUN"
     )
     made.add_argument(
         "--cache",
@@ -108,14 +108,14 @@ def parser() -> Parser:
     )
     add_place(made)
     made.add_argument("--no-report", action="store_true", help="do not evaluate at the end")
-    made.add_argument("--list", action="store_true", help="list the recipes, and end")
+    made.add_argument("--list", action="store_true", help="list the recipes and exit")
     made.add_argument(
         "--show",
         metavar="RECIPE",
-        help="show a recipe and what it changes of the settings, and end",
+        help="show a recipe and the settings it changes, and exit",
     )
     made.add_argument(
-        "--settings", action="store_true", help="list all settings and their ranges, and end"
+        "--settings", action="store_true", help="list all settings with their ranges and exit"
     )
     return made
 

@@ -53,7 +53,7 @@ def _vit(name: str, title: str, timm_name: str, note: str) -> Named:
     return Named(BackboneInfo(name, title, note, needs_download=True), timm_name)
 
 
-DINO = "Self-supervised on ImageNet; a backbone of the paper."
+DINO = "Self-supervised on ImageNet; used in the paper."
 DINOV2 = "Self-supervised on LVD-142M; not in the paper."
 DINOV3 = "Self-supervised on LVD-1689M, under the DINOv3 licence; not in the paper."
 VITS = {
@@ -114,21 +114,23 @@ def load_backbone(
 
     Args:
         name: one of ``known_backbones()``, any ViT of timm, or the path of a checkpoint of DINO,
-            DINOv2, DINOv3, iBOT, SelfPatch or MAE (a file, or a folder of Hugging Face's); where
-            that does not tell what it is, name and path: ``vit_small_patch16_224@file``.
-        device: where it shall run.
+            DINOv2, DINOv3, iBOT, SelfPatch or MAE (a file, or a folder in Hugging Face's format).
+            If the file does not say what it is, name and path: ``vit_small_patch16_224@file``.
+        device: where it runs.
         checkpoint: a local file with the weights of the ViT ``name``, instead of a download.
-        progress: told what is being downloaded and the fraction done, in [0, 1].
+        progress: called with what is being downloaded and the fraction done, in [0, 1].
         heads: attention heads of a checkpoint given by its path, where they are not D / 64.
 
     Raises:
-        BackboneError: there is no such backbone, its weights cannot be had, or do not fit.
+        BackboneError: there is no such backbone, or its weights are not available or do not fit.
     """
     model, path = called(name)
     if heads is not None and (path is None or model is not None):
-        raise BackboneError(f"heads are known for {name}; leave heads out, it is for files")
+        raise BackboneError(
+            f"the number of heads is known for {name}; leave out heads, which is for files"
+        )
     if path is not None and checkpoint is not None:
-        raise BackboneError(f"{name} and checkpoint={checkpoint} are two files; give one")
+        raise BackboneError(f"{name} and checkpoint={checkpoint} are two files; give only one")
     if path is not None and model is None:
         return load_checkpoint(path, heads=heads).to(device)
     if is_embedded(str(model)):

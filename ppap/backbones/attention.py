@@ -56,9 +56,9 @@ def attends(backbone: Backbone) -> Attends:
 def why_no_attention(backbone: Backbone) -> str:
     """Why a backbone has none, as a sentence; empty where it has."""
     if not isinstance(backbone, VitBackbone):
-        return f"{backbone.info.title} is no ViT: it has no attention."
+        return f"{backbone.info.title} is not a ViT, so it has no attention."
     if not hasattr(backbone.last_block, "attn"):
-        return f"The last block of {backbone.info.title} has no attention that could be read."
+        return f"The attention in the last block of {backbone.info.title} cannot be read."
     return ""
 
 
@@ -101,13 +101,14 @@ def last_attention(
         backbone.finish(trunk_output, fused(block))
     if len(products.seen) != 1:
         raise AttentionUnavailableError(
-            f"The last block of {backbone.info.title} does not attend in the usual way."
+            f"The last block of {backbone.info.title} computes attention in an unsupported way."
         )
     q, k, scale, mask = products.seen[0]
     tokens = k.shape[-2]
     if mask is not None or q.shape[:-2] != k.shape[:-2] or tokens != prefix + grid_size(grid):
         raise AttentionUnavailableError(
-            f"The last block of {backbone.info.title} does not attend to every token alike."
+            f"The last block of {backbone.info.title} does not treat all tokens alike in its "
+            "attention."
         )
     row = 0 if query is None else prefix + query
     products_of_row = q[:, :, row : row + 1].float() @ k.float().transpose(-2, -1)

@@ -124,7 +124,7 @@ class Backbone(nn.Module, ABC):
                 near = [str(n) for n in (below, below + self.patch_size) if n]
                 raise ValueError(
                     f"an image {side} of {pixels} pixels does not divide into patches of "
-                    f"{self.patch_size} pixels; the nearest that does: {' or '.join(near)}"
+                    f"{self.patch_size} pixels; the nearest size that does: {' or '.join(near)}"
                 )
         return Grid(height // self.patch_size, width // self.patch_size)
 

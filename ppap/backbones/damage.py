@@ -9,13 +9,13 @@ from pathlib import Path
 from ppap.backbones.base import BackboneError
 
 AGAIN = "copy or download it again"
-UNPACK = "it is a compressed archive; unpack it and name the file inside"
+UNPACK = "it is a compressed archive; unpack it and choose the file inside"
 ONLY_TORCH = "only weights for PyTorch can be used"
 # How other kinds of files begin, and what to say of them.
 BEGINNINGS = (
     (
         b"version https://git-lfs",
-        "it is a Git LFS pointer; fetch the file itself with git lfs pull",
+        "it is a Git LFS pointer; download the file itself with git lfs pull",
     ),
     *((magic, UNPACK) for magic in (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")),
     (b"\x89HDF", f"it is an HDF5 file (Keras); {ONLY_TORCH}"),
@@ -38,7 +38,7 @@ def reason(file: Path, start: bytes, error: Exception) -> str:
     if not start:
         return "the file is empty"
     if start.lstrip().startswith(b"<"):
-        return "it is a web page, saved in place of the file behind a link"
+        return "it is a web page that was saved instead of the file"
     for beginning, said in BEGINNINGS:
         if start.startswith(beginning):
             return said
@@ -47,10 +47,10 @@ def reason(file: Path, start: bytes, error: Exception) -> str:
     if is_safetensors(start):
         return f"it is cut short or damaged; {AGAIN} ({first_sentence(error)})"
     if not any(start):
-        return f"it holds nothing but zeros, as an interrupted download leaves it; {AGAIN}"
+        return f"it contains nothing but zeros, as after an interrupted download; {AGAIN}"
     said = first_sentence(error)
     # torch names the first byte that it does not know, or nothing.
-    return "it is no such file, or it is damaged" + (f" ({said})" if " " in said else "")
+    return "it is not a checkpoint file, or it is damaged" + (f" ({said})" if " " in said else "")
 
 
 def of_archive(file: Path, error: Exception) -> str:
@@ -70,7 +70,7 @@ def of_archive(file: Path, error: Exception) -> str:
     if any(name.endswith(".npy") for name in names):
         return f"it is a NumPy archive; {ONLY_TORCH}"
     if not any(name.endswith("data.pkl") for name in names):
-        return "it is a zip archive; unpack it and name the file inside"
+        return "it is a zip archive; unpack it and choose the file inside"
     return f"it is damaged; {AGAIN} ({first_sentence(error)})"
 
 

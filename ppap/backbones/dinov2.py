@@ -57,7 +57,7 @@ def family_of(found: Unwrapped, file: Path) -> str:
     absent = [name for name in (*NEEDED, "cls_token") if name not in tensors]
     if absent:
         raise BackboneError(
-            f"{file.name} is incomplete, or of another ViT; missing: {named(absent)}. "
+            f"{file.name} is incomplete, or from another ViT; missing: {named(absent)}. "
             f"{by_name(file, 'dinov2_vits14')}"
         )
     refuse_axes(tensors, file)
@@ -68,7 +68,7 @@ def family_of(found: Unwrapped, file: Path) -> str:
     if sure and published and SCALES[0] in tensors:
         return V2
     raise BackboneError(
-        f"{file.name} is of a ViT that scales its layers, but not clearly of DINOv2 or DINOv3. "
+        f"{file.name} is from a ViT with layer scale, but not clearly DINOv2 or DINOv3. "
         f"{by_name(file, 'deit3_base_patch16_224')}"
     )
 
@@ -82,7 +82,7 @@ def refuse_axes(tensors: Mapping[str, Tensor], file: Path) -> None:
             wanted = 2
         if wanted is not None and tensor.ndim != wanted:
             raise BackboneError(
-                f"{file.name} is of no DINOv2 or DINOv3: {name} has the shape "
+                f"{file.name} is not from DINOv2 or DINOv3: {name} has the shape "
                 f"{tuple(tensor.shape)}. {by_name(file)}"
             )
 
@@ -112,7 +112,7 @@ def build_scaled(read: Read, found: Unwrapped, *, heads: int | None = None) -> V
     mean, std = colours(read.facts, family, read.file)
     note = NOTES[family] + left_out(found.beside)
     if (mean, std) != (IMAGENET_MEAN, IMAGENET_STD) and read.facts.mean is None:
-        note = f"For satellite images, as its file's name says. {note}"
+        note = f"For satellite images, according to its file name. {note}"
     return VitBackbone(
         vit,
         BackboneInfo(
@@ -232,7 +232,7 @@ def side_of(positions: Tensor, file: Path) -> int:
             return side
     raise BackboneError(
         f"{file.name} was trained on {positions.shape[1] - 1} patches; only square images are "
-        "understood"
+        "supported"
     )
 
 

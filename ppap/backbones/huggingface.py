@@ -58,7 +58,9 @@ def as_authors(tensors: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         new = in_authors_words(name)
         if new in renamed:
-            raise BackboneError(f"{file.name} holds {new} twice, once as {name}: which is meant?")
+            raise BackboneError(
+                f"{file.name} contains {new} twice, once as {name}; it is not clear which to use"
+            )
         if not name.startswith(FIXED):
             renamed[new] = tensor
     rotary = "pos_embed" not in renamed

@@ -105,9 +105,9 @@ def read_plain(read: Read, found: Unwrapped) -> Checkpoint:
     tuned = kind is Kind.MAE and without_mae_heads(backbone)
     note = "Fine-tuned with ImageNet labels." if tuned else "Self-supervised."
     if kind is Kind.DINO and set(found.prefix.split(".")) - {*WRAPPERS, ""}:
-        note += " Taken for DINO's: the file does not say how it was trained."
+        note += " Assumed to be DINO's: the file does not say how it was trained."
     elif kind is Kind.DINO:
-        note += " iBOT weights saved without their wrapping look the same."
+        note += " iBOT weights saved without their wrapper look the same."
     elif kind is Kind.PLAIN:
         note = "The file does not say how it was trained, perhaps with labels."
     if kind not in ALWAYS_NORMED and "norm.weight" not in backbone:
@@ -119,10 +119,10 @@ def refuse_others(tensors: Mapping[str, Tensor], file: Path) -> None:
     """Raise for files that are no ViT of the known methods, saying what they are."""
     absent = [name for name in NEEDED if name not in tensors]
     if len(absent) == len(NEEDED):
-        found = f"it holds {named(list(tensors), 4)}" if tensors else "it holds no parameters"
+        found = f"it contains {named(list(tensors), 4)}" if tensors else "it contains no parameters"
         raise BackboneError(
-            f"{file.name} is no ViT checkpoint of DINO, DINOv2, DINOv3, iBOT, SelfPatch or MAE: "
-            f"{found}. {by_name(file)}"
+            f"{file.name} is not a ViT checkpoint of DINO, DINOv2, DINOv3, iBOT, SelfPatch or "
+            f"MAE: {found}. {by_name(file)}"
         )
     if absent:
         raise BackboneError(f"{file.name} is incomplete; missing: {named(absent)}")
@@ -135,7 +135,7 @@ def refuse_shapes(tensors: Mapping[str, Tensor], file: Path) -> None:
     for name, axes in wanted.items():
         if name in tensors and tensors[name].ndim != axes:
             raise BackboneError(
-                f"{file.name} is of no plain ViT for images: {name} has the shape "
+                f"{file.name} is not from a plain image ViT: {name} has the shape "
                 f"{tuple(tensors[name].shape)}. {by_name(file)}"
             )
 
@@ -213,7 +213,7 @@ def measured(tensors: Mapping[str, Tensor], file: Path, heads: int | None) -> Ar
     if side < 1 or side**2 != patches or patch != other:
         raise BackboneError(
             f"{file.name} was trained on {patches} patches of {patch}×{other} pixels; only square "
-            "images of square patches are understood"
+            "images with square patches are supported"
         )
     heads = heads_of(dim, file, heads)
     return Architecture(
@@ -236,8 +236,8 @@ def heads_of(dim: int, file: Path, heads: int | None, usual: int | None = None) 
     if heads < 1 or dim % heads or dim > WIDEST:
         raise BackboneError(
             f"{file.name}: {dim} channels do not divide into {heads or 'whole'} heads, and the "
-            f"file cannot tell how many there are. {by_name(file)} (in Python, heads=… says it, "
-            "too)"
+            f"file does not say how many there are. {by_name(file)} (in Python, heads=… also "
+            "works)"
         )
     return heads
 

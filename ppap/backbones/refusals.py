@@ -16,9 +16,9 @@ HEADS = ("head.", "ca_head.", "c_head.", "p_head.", "dino_head.", "ibot_head.")
 USUAL = (*HEADS, "pooler.", "classifier.", "decoder", "mask_token", "fc.", "criterion", "loss")
 # Words in prefixes of families whose colours and heads are others.
 FAMILIES = {
-    "visual": "a model of pictures and texts",
-    "vision_model": "a model of pictures and texts",
-    "vision_encoder": "a model of pictures and texts",
+    "visual": "an image–text model",
+    "vision_model": "an image–text model",
+    "vision_encoder": "an image–text model",
     "image_encoder": "another program's image encoder",
     "base_encoder": "MoCo",
     "momentum_encoder": "MoCo",
@@ -29,7 +29,7 @@ def by_name(file: Path, example: str = "vit_base_patch16_224") -> str:
     """How a file is used whose tensors do not tell what they are of; works wherever one can type
     a backbone."""
     return (
-        "If it is another ViT that timm knows, put timm's name of it before the file: "
+        "If it is another ViT that timm knows, put timm's name for it before the file: "
         f"{example}@{file}"
     )
 
@@ -39,7 +39,7 @@ def refuse_families(prefix: str, file: Path) -> None:
     words = [word for word in prefix.split(".") if word in FAMILIES]
     if words:
         raise BackboneError(
-            f"{file.name} is of {FAMILIES[words[0]]}, as the name {words[0]} in it says. "
+            f"{file.name} is from {FAMILIES[words[0]]}, judging by the name {words[0]} in it. "
             f"{by_name(file)}"
         )
 

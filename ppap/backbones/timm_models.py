@@ -64,10 +64,10 @@ def find_vit(timm_name: str) -> VitSource:
         close = difflib.get_close_matches(base, vits, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else "timm has no such model either."
         if there(timm_name):
-            hint = f"for the file or folder of that name, write ./{timm_name}"
+            hint = f"for the file or folder with that name, write ./{timm_name}"
         raise BackboneError(f"there is no backbone {timm_name!r}; {hint}")
     if not is_model_in_modules(base, FAMILIES):
-        raise BackboneError(f"{timm_name} is a model of timm, but not a plain ViT; choose a ViT")
+        raise BackboneError(f"{timm_name} is a timm model, but not a plain ViT; choose a ViT")
     known = timm.list_pretrained(f"{base}.*")
     if tag and timm_name not in known:
         choices = ", ".join(known) or f"{base}, without weights"
@@ -204,14 +204,14 @@ def refuse_patches(vit: Any, tensors: dict[str, Tensor], file: Path, name: str) 
     given = tensors.get("patch_embed.proj.weight", own)
     if given.shape != own.shape:
         raise BackboneError(
-            f"{file.name} does not fit {name}; of another shape: patch_embed.proj.weight "
+            f"{file.name} does not fit {name}; different shape: patch_embed.proj.weight "
             f"{tuple(given.shape)} instead of {tuple(own.shape)}"
         )
 
 
 def described(source: VitSource, name: str) -> BackboneInfo:
     """What a ViT says of itself when nothing else is known."""
-    note = f"{source.name} of timm, licence {source.licence}; its tag says how it was trained."
+    note = f"{source.name} from timm, licence {source.licence}; its tag says how it was trained."
     return BackboneInfo(name, name, note, needs_download=True)
 
 
@@ -236,7 +236,7 @@ def converted(vit: Any, tensors: dict[str, Tensor], file: Path, name: str) -> di
         else:
             result = vision_transformer.checkpoint_filter_fn(tensors, vit, adapt_layer_scale=True)
     except Exception as error:  # the conversions assume the right file and fail in many ways
-        raise BackboneError(f"{file.name} is no checkpoint of {name} ({error})") from error
+        raise BackboneError(f"{file.name} is not a checkpoint of {name} ({error})") from error
     # Some heads' parts are in the model: the norm of models that norm after pooling.
     own = vit.state_dict()
     return {k: t for k, t in result.items() if k in own or not k.startswith(HEADS)}

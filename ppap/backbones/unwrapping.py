@@ -121,7 +121,7 @@ def chosen(prefixes: list[str], file: Path) -> str:
     if len(first) > 1:
         raise BackboneError(
             f"{file.name} holds {len(first)} ViTs, under {' and under '.join(sorted(first))} and "
-            "nothing says which is meant: save the weights of one alone, "
+            "it is not clear which to use: save the weights of one alone, "
             "torch.save(model.state_dict(), path)"
         )
     return first[0]

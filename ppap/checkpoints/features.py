@@ -25,8 +25,8 @@ TITLES: dict[Output, str] = {
     "frozen": "frozen feature",
 }
 NOTES: dict[Output, str] = {
-    "backbone": "The feature that inference and the probes use.",
-    "projection": "What the loss compares; inference does not use it.",
+    "backbone": "The feature used by inference and the probes.",
+    "projection": "The feature that the loss compares; inference does not use it.",
     "frozen": "",
 }
 
@@ -70,7 +70,7 @@ class CheckpointFeatures(Backbone):
             ValueError: a ``last_block`` is given: what was trained is not trained again from here.
         """
         if last_block is not None:
-            raise ValueError("features of a checkpoint have their own trained block: give none")
+            raise ValueError("a checkpoint's features use its own trained block: give no other")
         tuned = self.segmenter.features(trunk_output)
         if self.output == "backbone":
             return tuned

@@ -39,19 +39,16 @@ def sentence(steps: Mapping[str, int], *, per_epoch: int) -> str:
     cluster, linear = steps["cluster"], steps["linear"]
     if not cluster and not linear:
         return (
-            "The probes have not learnt: this is from before their own epochs began, so clusters "
-            "and classes are no better than chance."
+            "The probes have not been trained: this checkpoint is from before their own epochs "
+            "began, so clusters and classes are no better than chance."
         )
     if cluster < per_epoch:
         count = "1 step" if cluster == 1 else f"{cluster:,} steps"
-        return (
-            f"The probes have learnt for only {count}, less than one round over the training "
-            "images."
-        )
+        return f"The probes have been trained for only {count}, less than one epoch."
     if not linear:
         return (
-            "The linear probe has not learnt, because no training image has labels: its classes "
-            "are no better than chance; the clusters are fine."
+            "The linear probe has not been trained, because no training image has labels: its "
+            "classes are no better than chance; the clusters are not affected."
         )
     return ""
 

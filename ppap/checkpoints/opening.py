@@ -124,8 +124,8 @@ def _load(
     else:
         if backbone is not None:
             raise BackboneError(
-                f"{path.name} is no checkpoint of PPAP Studio. A published one holds its own "
-                f"backbone: leave {backbone} out"
+                f"{path.name} is not a checkpoint of PPAP Studio. A published checkpoint contains "
+                f"its own backbone: leave out {backbone}"
             )
         found = _published(path, heads)
     if classes is not None and found.source == "published":
@@ -188,8 +188,8 @@ def backbone_of(
     model, path = called(name)
     if given is None and path is not None and not path.exists():
         raise CheckpointError(
-            f"{file.name} was trained on the backbone {name}, which is not there. Put the file "
-            "back, or say where it is now: --backbone FILE on the command line, backbone=… in "
+            f"{file.name} was trained on the backbone {name}, which cannot be found. Put the file "
+            "back, or give its new place: --backbone FILE on the command line, backbone=… in "
             "Python"
         )
     chosen = name if given is None else str(given)
@@ -204,8 +204,8 @@ def backbone_of(
     if weights_digest(backbone) != checkpoint.backbone_digest:
         what = f"the backbone {name}" if given is None else f"{given} as the backbone"
         raise CheckpointError(
-            f"{file.name} was trained on other weights than those of {what}: its features would "
-            "mean nothing to the trained part. Use the backbone's file of that training"
+            f"{file.name} was trained on different weights from those of {what}, whose features "
+            "would mean nothing to the trained part. Use the backbone file from that training"
         )
     return backbone
 

@@ -121,8 +121,8 @@ def _read(file: Path) -> Checkpoint:
         raise CheckpointError(f"{file.name} is not a checkpoint of PPAP Studio")
     if content.get("version") != VERSION:
         raise CheckpointError(
-            f"{file.name} is of version {content.get('version')} of the format; "
-            f"this PPAP Studio reads version {VERSION}"
+            f"{file.name} uses version {content.get('version')} of the format; this PPAP Studio "
+            f"reads version {VERSION}"
         )
     digest = content.pop("sha256", None)
     if digest != content_digest(content):

@@ -22,7 +22,7 @@ from ppap.segmenter import Segmenter, TunedBlock
 NET, LINEAR, CLUSTER = (f"{part}_model_state_dict" for part in ("net", "linear", "cluster"))
 FROZEN = "model."
 TUNED = ("decoder.", "project_head.")
-NOTE = "The frozen ViT in a published PPAP checkpoint, which does not say how it was trained."
+NOTE = "The frozen ViT from a published PPAP checkpoint, which does not say how it was trained."
 
 
 class Published(NamedTuple):
@@ -73,14 +73,14 @@ def read_published(file: Path) -> Published:
     absent = [name for name in (NET, LINEAR, CLUSTER) if not isinstance(content.get(name), Mapping)]
     if absent:
         raise BackboneError(
-            f"{file.name} is no published PPAP checkpoint: it lacks {', '.join(absent)}. "
-            "If it is a backbone alone, choose it as one: there is nothing in it to segment with"
+            f"{file.name} is not a published PPAP checkpoint: it lacks {', '.join(absent)}. If it "
+            "is only a backbone, choose it as a backbone: it contains nothing to segment with"
         )
     net = tensors(content[NET])
     unknown = [name for name in net if not name.startswith((FROZEN, *TUNED))]
     if unknown:
         raise BackboneError(
-            f"{file.name} is of another network than PPAP's; unexpected: {named(unknown)}"
+            f"{file.name} is from a different network than PPAP's; unexpected: {named(unknown)}"
         )
     return Published(
         {n.removeprefix(FROZEN): t for n, t in net.items() if n.startswith(FROZEN)},

@@ -175,9 +175,9 @@ class Dataset:
 
 Way = Literal["as stored", "as seen", "unknown"]
 TURNED: dict[Way, str] = {
-    "as stored": "its label map is turned alike, since it has the size of the stored picture",
-    "as seen": "its label map fits as it is",
-    "unknown": "its label map is taken to fit the turned picture: its size cannot tell",
+    "as stored": "its label map is rotated in the same way, as it has the size of the stored image",
+    "as seen": "its label map already fits",
+    "unknown": "its label map is assumed to fit the rotated image; its size does not tell",
 }
 
 

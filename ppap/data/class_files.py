@@ -104,13 +104,16 @@ def read_classes(path: Path) -> Named:
     voids = [line for line in lines if line.void]
     wanted = [line for line in lines if not line.void]
     if len(wanted) > MOST_CLASSES:
-        said = f"has {len(wanted)} names; at most {MOST_CLASSES} can be told apart"
+        said = f"has {len(wanted)} names; at most {MOST_CLASSES} are supported"
         raise LayoutError(path, said)
     for line in lines:
         if not line.void and not line.name:
-            raise LayoutError(path, f"names no class in line {line.number}")
+            raise LayoutError(path, f"has no class name in line {line.number}")
         if line.value is not None and not 0 <= line.value <= MOST_NUMBER:
-            said = f"gives the number {line.value} in line {line.number}: 0 to {MOST_NUMBER} can be"
+            said = (
+                f"gives the number {line.value} in line {line.number}: it must be from 0 to "
+                f"{MOST_NUMBER}"
+            )
             raise LayoutError(path, said)
     named.counted = all(line.value is None for line in wanted)
     named.void_declared = bool(voids)
@@ -120,11 +123,14 @@ def read_classes(path: Path) -> Named:
     for line in wanted:
         if named.counted:
             if line.name in named.names:
-                said = f"names '{printable(line.name)}' twice, again in line {line.number}"
+                said = f"has '{printable(line.name)}' twice, again in line {line.number}"
                 raise LayoutError(path, said)
             add(named, line, next(free))
         elif line.value is None:
-            said = f"gives '{printable(line.name)}' in line {line.number} no number, but others one"
+            said = (
+                f"gives no number for '{printable(line.name)}' in line {line.number}, but gives "
+                "others one"
+            )
             raise LayoutError(path, said)
         else:
             add(named, line, line.value)
@@ -246,7 +252,7 @@ def from_json(path: Path) -> Iterator[Line]:
     try:
         found: Any = json.loads("\n".join(read_lines(path)))
     except ValueError as error:
-        raise LayoutError(path, f"is no JSON: {error}") from None
+        raise LayoutError(path, f"is not valid JSON: {error}") from None
     if isinstance(found, dict):
         inner = next(
             (found[key] for key in ("categories", "classes", "labels") if key in found), None
@@ -285,7 +291,7 @@ def json_lines(path: Path, number: int, entry: Any, *, colours: bool) -> Iterabl
             values = value if isinstance(value, list) else [value]
             if values and all(isinstance(v, int) and not isinstance(v, bool) for v in values):
                 return [Line(number, key, v, void=void) for v in values]
-    raise LayoutError(path, f'has an entry {number} that names no class: write "7": "road"')
+    raise LayoutError(path, f'has an entry {number} without a class name: write "7": "road"')
 
 
 def json_colour(value: Any) -> Colour | None:

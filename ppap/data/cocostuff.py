@@ -50,8 +50,8 @@ def open_split(root: Path, split: str) -> Dataset:
             names = [name for name in names if name in annotated]
         notes.append(
             f"The list curated/{FOLDERS[split]}/{LISTS[split]} is missing: all {len(names)} "
-            f"{'annotated ' if labelled else ''}images are used. "
-            "Published results are on the list's images alone."
+            f"{'annotated ' if labelled else ''}images are used. Published results use only the "
+            "images in the list."
         )
     build = partial(
         item,

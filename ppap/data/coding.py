@@ -111,9 +111,9 @@ def from_palette(image: Image.Image, indices: np.ndarray, coding: Coding, path: 
         elif not coding.numbered:
             raise LabelError(
                 path,
-                "can be read by its numbers or by the colours of its palette, which tell of "
-                "different classes: write the number of every class into classes.txt, as in "
-                "'1 bicycle', or its colour, as in 'bicycle #008000'",
+                "can be read by its numbers or by its palette's colours, which give different "
+                "classes: write the number of every class into classes.txt, as in '1 bicycle', "
+                "or its colour, as in 'bicycle #008000'",
             )
     elif all(r == g == b for r, g, b in colours):
         greys = {r for r, _, _ in colours}
@@ -155,8 +155,8 @@ def from_colours(rgb: np.ndarray, coding: Coding, path: Path) -> np.ndarray:
     if declared:
         raise LabelError(
             path,
-            f"holds colours that no class has: {named}. Give them a class, or if the label maps "
-            "were resized or saved as JPEG, export them again without smoothing",
+            f"has colours that belong to no class: {named}. Give them a class, or if the label "
+            "maps were resized or saved as JPEG, export them again without smoothing",
         )
     raise LabelError(
         path,

@@ -80,7 +80,7 @@ def contents_of(root: Path) -> Contents:
                 found.splits.setdefault(split, []).append(stem)
     if left_out := outside(root, parts):
         found.warnings.append(
-            f"Pictures beside the folders of splits were left out: {counted(left_out, 'folder')}."
+            f"Images outside the splits' folders were left out: {counted(left_out, 'folder')}."
         )
     if len(parts) > 1:
         for stem in found.pairs:
@@ -164,7 +164,7 @@ def chosen_labels(
             unfit.append(f"{folder}/{files[0]}")
         elif (root / folder).is_dir() and search.entries:
             found.warnings.append(
-                f"{printable(folder)}/ holds no label maps that can be read: they must be PNG, "
+                f"{printable(folder)}/ contains no label maps that can be read: they must be PNG, "
                 "TIFF, BMP or GIF."
             )
     if beside:
@@ -175,8 +175,8 @@ def chosen_labels(
         if unfit and photos:
             first = part.photos + "/" if part.photos else ""
             found.warnings.append(
-                f"No label map has the name of a picture: {printable(unfit[0])} belongs to none, "
-                f"and {printable(first + next(iter(photos.values())))} has none."
+                f"No label map has the name of an image: {printable(unfit[0])} matches no image, "
+                f"and {printable(first + next(iter(photos.values())))} has no label map."
             )
         return {}, "", []
     folder, labels, stray = fitting[0]
@@ -186,11 +186,11 @@ def chosen_labels(
             raise LayoutError(
                 root,
                 f"has label maps in both {printable(folder)}/ and {printable(others[0])}/: rename "
-                "the folder that is meant to labels/",
+                "the one to use to labels/",
             )
         found.warnings.append(
-            f"Label maps were left out: {counted(others, 'folder')}, since {printable(folder)}/ is "
-            "there."
+            f"Label maps were left out: {counted(others, 'folder')}, because {printable(folder)}/ "
+            "is used."
         )
     return labels, folder, stray
 
@@ -277,10 +277,10 @@ def by_folders(found: Contents) -> dict[str, list[str]]:
         return divide(found.pairs)
     known = sum(len(stems) for stems in found.splits.values())
     if rest := len(found.pairs) - known:
-        found.warnings.append(f"{rest} images are in the folder of no split, and only in 'all'.")
+        found.warnings.append(f"{rest} images are in no split's folder, and so only in 'all'.")
     if "train" not in found.splits or "val" not in found.splits:
         names = ", ".join(found.splits)
-        found.notes.append(f"The splits are those that have folders: {names}.")
+        found.notes.append(f"The splits are the folders that exist: {names}.")
     return {split: found.splits[split] for split in SPLITS if split in found.splits}
 
 

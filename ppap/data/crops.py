@@ -77,7 +77,7 @@ def home(root: Path) -> CropFolder | None:
     parent = root / "cropped" if has_folder(root, "cropped") else root
     inside = {name: named for name in names_in(parent) if (named := named_after(name))}
     if len(inside) > 1:
-        raise LayoutError(parent, f"holds several: choose one of {', '.join(inside)}")
+        raise LayoutError(parent, f"contains several: choose one of {', '.join(inside)}")
     return next((CropFolder(parent / name, of) for name, of in inside.items()), None)
 
 
@@ -98,7 +98,7 @@ def splits(root: Path) -> tuple[str, ...]:
 
 
 def item(images: Path, labels: Spelled | None, name: str) -> Item:
-    """The item of ``<n>.jpg``, n = 5 · picture + crop."""
+    """The item of ``<n>.jpg``, n = 5 · image + crop."""
     stem = without_suffix(name)
     return Item(stem, images / name, labels(stem) if labels else None)
 
@@ -108,7 +108,7 @@ def numbered(folder: Path) -> list[str]:
     names = images_by_stem(folder, images_in(folder))
     for stem, name in names.items():
         if not (stem.isascii() and stem.isdigit()):
-            raise LayoutError(folder / name, "should be a number: 5 · picture + crop")
+            raise LayoutError(folder / name, "should be a number: 5 · image + crop")
     return list(names.values())
 
 
@@ -125,8 +125,8 @@ def classes_of(folder: CropFolder) -> ClassList:
         return CLASSES[folder.of]
     raise LayoutError(
         folder.path,
-        f"holds crops of '{printable(folder.of)}', whose classes are not known: put a classes.txt "
-        "into it (one name a line, class 0 first), or let its name begin with one of "
+        f"contains crops of '{printable(folder.of)}', whose classes are not known: add a "
+        "classes.txt (one name per line, class 0 first), or start the folder's name with one of "
         f"{', '.join(CLASSES)}",
     )
 
@@ -149,7 +149,7 @@ def open_split(root: Path, split: str) -> Dataset:
     """All crops of a split; stored labels are one higher than the class, 0 is void."""
     folder = home(root)
     if folder is None:
-        raise LayoutError(root, f"holds no crops: expected {LAYOUT.expected}")
+        raise LayoutError(root, f"contains no crops: expected {LAYOUT.expected}")
     classes = classes_of(folder)
     images, labels = folder.path / "img" / split, folder.path / "label" / split
     names = numbered(images)
@@ -160,9 +160,11 @@ def open_split(root: Path, split: str) -> Dataset:
     made_of = images_cropped(folder.path, split)
     if made_of is not None and len(names) != made_of * len(CROPS):
         all_crops = made_of * len(CROPS)
-        notes.append(f"{len(names)} of {all_crops} crops are there: making them was not finished.")
+        notes.append(
+            f"Only {len(names)} of {all_crops} crops exist: writing them was not finished."
+        )
     elif len(names) % len(CROPS):
-        notes.append(f"{len(names)} crops are not a multiple of five: some are missing.")
+        notes.append(f"{len(names)} crops are not a multiple of five, so some are missing.")
     shifted = {i + 1: i for i in range(len(classes))}
     return Dataset(
         name=LAYOUT.kind,

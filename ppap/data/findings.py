@@ -88,7 +88,7 @@ def preflight(
     if on_error == "skip":
         files = [left_out(finding) for finding in files]
         if not checked.sound:
-            files.append(Finding("error", root, "holds no image that can be read"))
+            files.append(Finding("error", root, "contains no image that can be read"))
     # An offer for all label maps comes before what it would mend of each.
     findings += [Finding(*found) for found in counts.findings()]
     findings += files
@@ -141,7 +141,7 @@ def missing(dataset: Dataset, present: list[int]) -> list[Finding]:
         bare += item.labels is None
     unlabelled = list(without_labels(dataset)) if 0 < bare < len(dataset) else []
     if (rest := bare - len(unlabelled)) > 0 and unlabelled:
-        unlabelled.append(replace(unlabelled[0], file=f"{rest} more images", text="have none, too"))
+        unlabelled.append(replace(unlabelled[0], file=f"{rest} more images", text="also have none"))
     return [*short(images), *short(labels), *short(twice), *unlabelled]
 
 
@@ -231,16 +231,20 @@ class Checked:
         told = []
         if self.alike:
             maps = "1 label map is" if self.alike == 1 else f"{self.alike} label maps are"
-            told.append(f"{maps} turned as EXIF turns the image: stored, both have the same size.")
+            told.append(
+                f"{maps} rotated along with the image, as its EXIF data says: both are stored at "
+                "the same size."
+            )
         if self.looked < present:
             told.append(
-                f"Time sufficed for {self.looked:,} of {present:,} items: of the others, only the "
-                "names were looked up. A run looks at all of them before it begins."
+                f"{self.looked:,} of {present:,} items were checked in the time available; for "
+                "the rest, only the file names were looked up. A run checks all of them before "
+                "it starts."
             )
         elif opened < len(self.sound):
             told.append(
-                f"{opened} of {len(self.sound)} items were opened; of the others, headers and ends "
-                "were looked at."
+                f"{opened} of {len(self.sound)} items were opened; for the rest, only the headers "
+                "and ends of the files were checked."
             )
         return told
 
@@ -251,8 +255,9 @@ def by_file(finding: Finding) -> str:
 
 
 UNSURE = (
-    "is turned by EXIF, and whether its label map was drawn on the turned picture its size cannot "
-    "tell: it is taken to be. If that is wrong, turn the picture itself and remove its EXIF"
+    "is rotated by its EXIF data, and its size does not tell whether its label map was drawn on "
+    "the rotated image; this is assumed. If that is wrong, rotate the image itself and remove "
+    "its EXIF data"
 )
 
 
@@ -278,4 +283,7 @@ def short(findings: list[Finding]) -> list[Finding]:
     if len(findings) <= LISTED:
         return findings
     first, rest = findings[:LISTED], len(findings) - LISTED
-    return [*first, Finding(first[0].severity, f"{rest} more files", f"likewise: {first[0].text}")]
+    return [
+        *first,
+        Finding(first[0].severity, f"{rest} more files", f"the same problem: {first[0].text}"),
+    ]

@@ -101,7 +101,7 @@ def class_names(root: Path, labelled: bool) -> ClassList:
     return with_palette(())
 
 
-NO_CLASSES = f"has labels but no {CLASSES}: write one name a line, class 0 first"
+NO_CLASSES = f"has labels but no {CLASSES}: write one name per line, class 0 first"
 
 
 def named_classes(root: Path, found: Contents) -> Named:
@@ -117,7 +117,7 @@ def named_classes(root: Path, found: Contents) -> Named:
     if path is not None:
         return with_known_colours(read_classes(path))
     if found.labelled and is_voc(root):
-        found.notes.append(f"No {CLASSES}: the classes are taken to be PASCAL VOC's.")
+        found.notes.append(f"No {CLASSES}: the classes are assumed to be PASCAL VOC's.")
         numbers = {**{i: i for i in range(len(VOC21))}, 255: VOID}
         return with_known_colours(Named(root / CLASSES, list(VOC21), numbers))
     if found.labelled and (guessed := named_by_numbers(root, found)) is not None:
@@ -128,8 +128,8 @@ def named_classes(root: Path, found: Contents) -> Named:
             raise LayoutError(root, f"{NO_CLASSES} (the label maps are in {folder}/)")
         folders = ", ".join(printable(f) for f in dict.fromkeys(found.label_folders))
         found.warnings.append(
-            f"The label maps in {folders} were left out: no {CLASSES} says what they mean. Write "
-            "one name a line, class 0 first."
+            f"The label maps in {folders} were left out: there is no {CLASSES} to say what they "
+            "mean. Write one name per line, class 0 first."
         )
         found.without_labels()
     return Named(root / CLASSES)
@@ -157,7 +157,7 @@ def open_split(root: Path, split: str) -> Dataset:
     pairs = [found.pairs[stem] for stem in stems]
     if is_black_and_white(root, found, named):
         found.warnings.append(
-            "The label maps hold 0 and 255 alone: 255 is read as the second class, "
+            "The label maps contain only 0 and 255: 255 is read as the second class, "
             f"'{printable(named.names[1])}'. If 255 means no class, write a line 'void 255' into "
             f"{named.file.name}."
         )
@@ -260,9 +260,8 @@ LAYOUT = Layout(
     kind="folder",
     title=TITLE,
     expected=(
-        "images/ with pictures; and if there are labels, labels/<same name>.png with class ids "
-        f"(255 = void) and {CLASSES}; and if you like, train.txt and val.txt with names "
-        "without suffix"
+        "images/ with the images; for labels, labels/<same name>.png with class ids (255 = void) "
+        f"and {CLASSES}; optionally train.txt and val.txt with names without suffix"
     ),
     recognises=recognises,
     splits=splits,

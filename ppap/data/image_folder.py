@@ -34,8 +34,8 @@ def open_split(root: Path, split: str) -> Dataset:
     if filled:
         folders = counted(filled, "folder")
         warnings.append(
-            f"Label maps were left out: {folders}. To use them, put a {CLASSES} beside them, which "
-            "names one class a line, class 0 first."
+            f"Label maps were left out: {folders}. To use them, put a {CLASSES} beside them, with "
+            "one class name per line, class 0 first."
         )
     search.label_folders = []
     notes = list(search.notes())
@@ -43,7 +43,7 @@ def open_split(root: Path, split: str) -> Dataset:
         first = " and ".join(printable(name) for name in next(iter(twice.values())))
         notes.append(
             f"{len(twice)} names occur with several suffixes, the first as {first}: all of them "
-            "count as pictures. Put label maps into a folder of their own, labels/."
+            "are treated as images. Put label maps into a separate folder, labels/."
         )
     return Dataset(
         name=LAYOUT.kind,
@@ -63,7 +63,7 @@ def open_split(root: Path, split: str) -> Dataset:
 LAYOUT = Layout(
     kind="images",
     title="Images without labels",
-    expected="pictures in the folder or below it",
+    expected="images in the folder or below it",
     recognises=recognises,
     splits=lambda root: ("all",),
     open=open_split,

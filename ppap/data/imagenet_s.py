@@ -27,7 +27,7 @@ def home(root: Path) -> Path:
     if any(has_folder(root, split) for split in ("train-semi", "validation")) or not inside:
         return root
     if len(inside) > 1:
-        raise LayoutError(root, f"holds several: choose one of {', '.join(inside)}")
+        raise LayoutError(root, f"contains several: choose one of {', '.join(inside)}")
     return root / inside[0]
 
 

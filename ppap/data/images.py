@@ -25,10 +25,10 @@ HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 # What a failed download or a repository leaves under the name of a picture.
 IMPOSTORS = {
     b"version https://git-lfs": (
-        "is a Git LFS pointer, not the picture itself: fetch it with 'git lfs pull'"
+        "is a Git LFS pointer, not the image itself: fetch it with 'git lfs pull'"
     ),
-    b"<!doctype html": "is a web page, not a picture: download it again",
-    b"<html": "is a web page, not a picture: download it again",
+    b"<!doctype html": "is a web page, not an image: download it again",
+    b"<html": "is a web page, not an image: download it again",
 }
 DEEP_GREY = {"I;16": "16-bit", "I;16L": "16-bit", "I;16B": "16-bit", "I": "32-bit"}
 DEEP_GREY |= {"I;16N": "16-bit", "F": "floating point"}
@@ -87,7 +87,7 @@ def read_image(
     with opened(source, shown) as image:
         if image.format != "MPO" and getattr(image, "is_animated", False):
             paged = image.format == "TIFF"
-            notes.append("many pages: the first is used" if paged else FIRST_FRAME)
+            notes.append("several pages: the first is used" if paged else FIRST_FRAME)
         if at_least is not None and image.format in ("JPEG", "MPO"):
             reduce_at_decoding(image, at_least, notes)
         deep = is_deep_colour(image)
@@ -98,7 +98,7 @@ def read_image(
             notes.append("16-bit colours, read as 8-bit")
         if orientation in UPRIGHT:
             rgb = rgb.transpose(UPRIGHT[orientation])
-            notes.append("turned upright as its EXIF says")
+            notes.append("rotated as its EXIF data says")
         turned = orientation if orientation in UPRIGHT else 1
         return Photo(printable(shown), np.array(rgb), tuple(notes), turned)
 
@@ -122,7 +122,7 @@ def opened(source: Path | bytes, name: str) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(name, too_large()) from None
     except MemoryError:
-        raise ImageError(name, "needs more memory than there is") from None
+        raise ImageError(name, "needs more memory than is available") from None
     except OSError as error:
         raise ImageError(name, f"cannot be read: {error.strerror or cut_short(error)}") from None
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
@@ -151,7 +151,7 @@ def open_stream(source: Path | bytes, name: str) -> IO[bytes]:
 def cut_short(error: Exception) -> str:
     """Pillow's reason in a sentence that also says what it usually means."""
     said = printable(str(error)) or type(error).__name__
-    return f"it is damaged or cut short ({said}). Copy it anew, or leave it out"
+    return f"it is damaged or cut short ({said}). Copy it again, or leave it out"
 
 
 def too_large(size: tuple[int, int] | None = None) -> str:
@@ -174,11 +174,11 @@ def what_else(stream: IO[bytes]) -> str:
     stream.seek(0)
     head = stream.read(64)
     if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS:
-        return f"is a HEIC photo: install its reader with {INSTALL_HEIF}, or save it as JPEG or PNG"
+        return f"is a HEIC image: install its reader with {INSTALL_HEIF}, or save it as JPEG or PNG"
     for beginning, said in IMPOSTORS.items():
         if head.lstrip().lower().startswith(beginning):
             return said
-    return f"is not an image that can be read here: {readable()} can"
+    return f"is not an image in a supported format ({readable()})"
 
 
 def reduce_at_decoding(image: Image.Image, at_least: int, notes: list[str]) -> None:
@@ -222,7 +222,7 @@ def to_rgb(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
     if image.mode in DEEP_GREY:
         return stretched(image, name, notes)
     if image.mode == "LAB":
-        raise ImageError(name, "holds Lab colours, which cannot be read here: save it as RGB")
+        raise ImageError(name, "uses Lab colours, which are not supported: save it as RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         alpha = layer.getchannel("A")
@@ -251,7 +251,7 @@ def stretched(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
         if known.size:
             low, high = min(low, float(known.min())), max(high, float(known.max()))
     if low > high:
-        raise ImageError(name, "holds no finite value")
+        raise ImageError(name, "contains no finite values")
     grey = np.zeros(values.shape, np.uint8)
     for rows in blocks:
         block = values[rows].astype(np.float64)

@@ -80,7 +80,7 @@ def ends_well(kind: str, stream: IO[bytes], image: Image.Image, path: Path) -> b
         tail = stream.read()
         if b"\xff\xd9" not in tail and not tail[-HOLE:].strip(b"\0"):
             # The decoder takes zeros for grey, and does not complain.
-            raise ImageError(path, "ends in zeros: it was not copied or downloaded to its end")
+            raise ImageError(path, "ends in zeros: it was not copied or downloaded completely")
         return tail.rstrip(b"\0").endswith(b"\xff\xd9")
     check = _CHECKS.get(kind)
     return check is not None and check(stream, length, image)

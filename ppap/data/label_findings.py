@@ -71,10 +71,10 @@ class LabelCounts:
             else (f"The {self.opened} label maps that were opened")
         )
         if not occurring:
-            return [LabelFinding("warning", "", f"{maps} hold no class at all, only void.")]
+            return [LabelFinding("warning", "", f"{maps} contain no class, only void.")]
         if len(occurring) == 1 and self.opened > 1:
             only = printable(names[occurring[0]])
-            text = f"{maps} hold only one class, '{only}': every score would be perfect."
+            text = f"{maps} contain only one class, '{only}': every score would be perfect."
             if VOID in self.classes:
                 text += (
                     " If 255 is a class, too, give every class its number in classes.txt, as in "
@@ -100,20 +100,20 @@ class LabelCounts:
         found = sorted({*(self.numbers - void), *known.tolist()})
         if not found or len(found) > MOST_NUMBERS:
             return []
-        text = f"names {len(names)} classes, but the label maps hold the numbers {spans(found)}"
+        text = f"names {len(names)} classes, but the label maps contain the numbers {spans(found)}"
         if len(found) > 2 * len(names) + SHADES:
             text = (
-                f"names {len(names)} classes, but the label maps hold {len(found)} different "
-                "numbers: were they saved as JPEG, or resized with smoothing? Export them again "
-                "without either"
+                f"names {len(names)} classes, but the label maps contain {len(found)} different "
+                "numbers: were they saved as JPEG or resized with smoothing? If so, export them "
+                "again without either"
             )
         elif len(found) == len(names):
             lines = ", ".join(f"'{n} {name}'" for n, name in zip(found, names, strict=True))
-            text += f": if they have them in this order, write {lines} into it, one a line"
+            text += f": if the classes are in this order, write {lines} into it, one per line"
         elif len(found) == len(names) + 1 and found[0] == 0:
             text += (
-                ": if 0 means no class, write 'void 0' into its first line; the names then have "
-                "the numbers from 1 on"
+                ": if 0 means no class, write 'void 0' into its first line; the names then count "
+                "from 1"
             )
         else:
             text += ": give every class its number in it, as in '7 road'"

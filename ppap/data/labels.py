@@ -20,7 +20,7 @@ VOID = -1
 # Marks numbers in a table that a file of this data set must not hold.
 OUTSIDE = -2
 # How it is said that a label map holds others.
-NO_CLASS = "its numbers can only be"
+NO_CLASS = "its numbers must be"
 
 
 def read_labels(path: Path, *, two_channel: bool = False, coding: Coding = PLAIN) -> np.ndarray:
@@ -52,11 +52,11 @@ def check_lossless(image: Image.Image, path: Path) -> None:
     if image.format not in LOSSLESS:
         raise LabelError(
             path,
-            f"is a {image.format}, which does not keep class ids exact: export it as PNG from the "
-            "program that it was drawn with (converting this file keeps the damage)",
+            f"is a {image.format}, which does not preserve class ids: export it as PNG from the "
+            "program it was drawn in (converting this file does not undo the damage)",
         )
     if (frames := getattr(image, "n_frames", 1)) > 1:
-        raise LabelError(path, f"holds {frames} pictures; a label map must be a single one")
+        raise LabelError(path, f"contains {frames} images; a label map must be a single one")
 
 
 def two_channels(image: Image.Image, path: Path) -> np.ndarray:
@@ -89,7 +89,7 @@ def to_class_ids(stored: np.ndarray, table: np.ndarray, path: Path, remedy: str 
     if strange.any():
         found = np.unique(stored[strange]).tolist()
         known = np.flatnonzero(table != OUTSIDE).tolist()
-        only = f"holds {spans(found)}, but {NO_CLASS} {spans(known)}"
+        only = f"contains {spans(found)}, but {NO_CLASS} {spans(known)}"
         raise LabelError(path, f"{only}: {remedy}" if remedy else only)
     return ids
 

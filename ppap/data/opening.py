@@ -78,13 +78,13 @@ def open_dataset(
             raise LayoutError(path, "is not needed: the sample photos come with the project")
         return samples_dataset()
     if path is None:
-        raise LayoutError("The data set's folder", "is not given")
+        raise LayoutError("The data set folder", "is not given")
     root = existing(path)
     layout = layout_of(root, kind)
     present = layout.splits(root)
     if not present:
         hint = likeness(root)
-        expected = f"holds no {layout.title}: expected {layout.expected}"
+        expected = f"does not have the layout '{layout.title}': expected {layout.expected}"
         raise LayoutError(root, f"{expected}. It {hint}" if hint else expected)
     if present == ("all",):
         split = "all"
@@ -108,7 +108,7 @@ def likeness(root: Path) -> str | None:
     if inner is None:
         return None
     place, title = inner
-    return f"has a data set in it ({title}): choose {printable(place)}"
+    return f"contains a data set ({title}): choose {printable(place)}"
 
 
 def known_kind(root: Path) -> str | None:
@@ -118,7 +118,7 @@ def known_kind(root: Path) -> str | None:
             if layout.kind != folder.LAYOUT.kind:
                 return layout.title
             labelled = any(part.labels for part in parts_of(root))
-            return "pictures with label maps" if labelled or class_file(root) else None
+            return "images with label maps" if labelled or class_file(root) else None
     return None
 
 
@@ -145,7 +145,7 @@ def existing(path: str | Path) -> Path:
         raise LayoutError(root, "does not exist")
     if not os.path.isdir(root):  # noqa: PTH112
         if root.name.lower().endswith(ARCHIVES):
-            raise LayoutError(root, "is an archive: unpack it, and choose the folder that makes")
+            raise LayoutError(root, "is an archive: unpack it and choose the resulting folder")
         raise LayoutError(root, "is not a folder")
     return root
 
@@ -157,8 +157,10 @@ def layout_of(root: Path, kind: str | None) -> Layout:
         if layout.kind == found:
             return layout
     if kind is not None:
-        raise LayoutError(f"'{kind}'", f"is no kind of data set; known are {', '.join(KINDS)}")
+        raise LayoutError(
+            f"'{kind}'", f"is not a kind of data set; choose one of {', '.join(KINDS)}"
+        )
     if hint := likeness(root):
-        raise LayoutError(root, f"holds no images that are known here. It {hint}")
+        raise LayoutError(root, f"contains no images that can be read. It {hint}")
     expected = "; ".join(f"{layout.title}: {layout.expected}" for layout in LAYOUTS)
-    raise LayoutError(root, f"holds no images that are known here. Expected one of: {expected}")
+    raise LayoutError(root, f"contains no images that can be read. Expected one of: {expected}")

@@ -59,7 +59,7 @@ def read_matrix(path: Path, key: str, kind: type[DataError]) -> np.ndarray:
     except Exception as error:  # scipy's readers raise almost anything on damaged files
         raise kind(path, f"is not a MATLAB file that can be read ({error})") from None
     if key not in shapes:
-        raise kind(path, f"holds no array '{key}', only: {', '.join(shapes) or 'nothing'}")
+        raise kind(path, f"contains no array '{key}', only: {', '.join(shapes) or 'nothing'}")
     if len(shapes[key]) >= 2:
         try:
             check_size((shapes[key][1], shapes[key][0]), str(path))

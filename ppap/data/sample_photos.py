@@ -38,6 +38,6 @@ def samples_dataset() -> Dataset:
         items=tuple(Item(sample.name, sample.photo, sample.labels) for sample in found),
         class_list=CLASSES,
         table=label_table({**{stored: i for i, stored in enumerate(IDS)}, 255: VOID}),
-        notes=(f"{missing} sample photos are not at hand.",) if missing else (),
+        notes=(f"{missing} sample photos are missing.",) if missing else (),
         read_photo=read_upright,
     )

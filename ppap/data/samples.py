@@ -66,9 +66,9 @@ def samples() -> list[Sample]:
             logger.warning("Sample photo %s is left out: %s.", name, reason)
     if not found:
         raise FileNotFoundError(
-            "None of the sample photos is at hand: install the versions of gradio and "
-            f"scikit-learn named in requirements.txt, and restore {FOLDER.name}/ in assets/. "
-            "The log says for each photo what is missing."
+            "None of the sample photos can be found: install the versions of gradio and "
+            f"scikit-learn named in requirements.txt, and restore {FOLDER.name}/ in assets/. The "
+            "log says for each photo what is missing."
         )
     return found
 

@@ -166,7 +166,7 @@ class Search:
         notes = []
         heif = sum(self.unreadable[suffix] for suffix in HEIF_SUFFIXES)
         if heif:
-            what = "1 HEIC photo was" if heif == 1 else f"{heif} HEIC photos were"
+            what = "1 HEIC image was" if heif == 1 else f"{heif} HEIC images were"
             them = "it" if heif == 1 else "them"
             notes.append(
                 f"{what} left out: install the reader with {INSTALL_HEIF}, or save {them} as JPEG "
@@ -183,20 +183,20 @@ class Search:
             notes.append(f"Label maps were left out: {counted(self.label_folders, 'folder')}.")
         if self.links:
             notes.append(
-                f"{counted(self.links, 'linked folder')} left out: what they lead to is listed "
-                "already, or lies above this folder."
+                f"{counted(self.links, 'linked folder')} left out: what they lead to is already "
+                "listed, or lies above this folder."
             )
         if self.outside:
             notes.append(
-                f"{counted(self.outside, 'link')} left out: they lead out of the folders that may "
-                "be shown."
+                f"{counted(self.outside, 'link')} left out: they lead outside the folders that "
+                "may be shown."
             )
         if self.closed:
-            notes.append(f"{counted(self.closed, 'folder')} left out: no permission to look in.")
+            notes.append(f"{counted(self.closed, 'folder')} left out: no permission to read.")
         if self.cut:
             notes.append(
-                f"The search stopped after {self.entries} files: "
-                "choose a smaller folder to see the others."
+                f"The search stopped after {self.entries} files: choose a smaller folder to see "
+                "the rest."
             )
         return tuple(notes)
 

@@ -23,9 +23,9 @@ from ppap.segmenter.inference import PLAIN, Inference
 from ppap.segmenter.prediction import largest
 
 METHODS = {
-    "merged": "k-means pieces, merged by average linkage",
+    "merged": "small k-means clusters, merged by average linkage",
     "kmeans": "k-means",
-    "probe": "cluster probe from a spread start",
+    "probe": "cluster probe with spread-out starting centroids",
 }
 MOST_CLUSTERS = 2048
 # Of training images: what the centroids are found in, and what the map is learnt on.

@@ -178,8 +178,8 @@ class Worker:
         except (OSError, EOFError, ValueError):
             code = self.process.poll()
             raise CrfWorkerError(
-                f"a CRF process ended in the middle of its work (exit status {code}). Perhaps "
-                "memory ran out: try fewer workers."
+                f"a CRF process ended unexpectedly (exit status {code}). Perhaps memory ran out: "
+                "try fewer workers."
             ) from None
         return torch.from_numpy(refined)
 

@@ -150,15 +150,15 @@ class Folder:
         if len(values) > MOST_CLUSTERS:
             raise DataError(
                 self.paired.root,
-                f"holds {len(values):,} different numbers: more than {MOST_CLUSTERS:,} are no "
-                "clusters, but single objects, perhaps",
+                f"contains {len(values):,} different numbers: more than {MOST_CLUSTERS:,} are "
+                "perhaps single objects rather than clusters",
             )
         classes = len(self.dataset.classes)
         tally = Tally(classes, len(values) + 1)
         place = _places(values)
         read: list[int] = []
         skipped = [
-            Skipped(index, self.dataset.items[index].name, "there is no prediction of it")
+            Skipped(index, self.dataset.items[index].name, "there is no prediction for it")
             for index in self.wanted
             if index not in self.paired.files
         ]
@@ -239,9 +239,9 @@ class Folder:
         ):
             raise DataError(
                 file,
-                f"holds {int(numbers.max())}, but the classes are 0 to "
-                f"{len(self.dataset.classes) - 1}, in the data set's order; numbers of clusters "
-                "are read with --predictions-are clusters",
+                f"contains {int(numbers.max())}, but the classes are 0 to "
+                f"{len(self.dataset.classes) - 1}, in the data set's order; for cluster numbers, "
+                "use --predictions-are clusters",
             )
         return numbers
 
@@ -360,7 +360,7 @@ def folder_of(report: Mapping[str, Any], root: Path, dataset: Dataset) -> Folder
     for one in report["images"]:
         path = PurePosixPath(str(one.get("file", "")))
         if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise DataError(root, "does not hold all that its report names")
+            raise DataError(root, "does not contain everything its report mentions")
         files[one["index"]] = Path(path)
     told = report["predictions"]
     reading = Reading(told["holding"], told["ignore"], dataset.colours)

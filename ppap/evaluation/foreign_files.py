@@ -60,7 +60,7 @@ def pair_files(folder: Path, dataset: Dataset, wanted: Sequence[int]) -> Paired:
     """
     names = _listed(folder)
     if not names:
-        raise DataError(folder, "holds no PNG files")
+        raise DataError(folder, "contains no PNG files")
     known = _by_last_part(dataset)
     best: dict[int, list[tuple[int, str]]] = defaultdict(list)
     extra = []
@@ -80,16 +80,16 @@ def pair_files(folder: Path, dataset: Dataset, wanted: Sequence[int]) -> Paired:
         if len(found) > 1 and found[0][0] == found[1][0]:
             raise DataError(
                 folder,
-                f"holds two predictions of {dataset.items[index].name}: "
-                f"{found[0][1]} and {found[1][1]}",
+                f"contains two predictions for {dataset.items[index].name}: {found[0][1]} and "
+                f"{found[1][1]}",
             )
         files[index] = Path(found[0][1])
         extra += [name for _, name in found[1:]]
     if not any(index in files for index in wanted):
         raise DataError(
             folder,
-            f"fits none of the {len(wanted)} images: its first file is {names[0]}, the first image "
-            f"{path_of(dataset, wanted[0])}",
+            f"matches none of the {len(wanted)} images: its first file is {names[0]}, the first "
+            f"image {path_of(dataset, wanted[0])}",
         )
     missing = tuple(dataset.items[index].name for index in wanted if index not in files)
     return Paired(folder, files, missing, tuple(sorted(extra)))
@@ -99,7 +99,7 @@ def _listed(folder: Path) -> list[str]:
     """Paths of all PNG files below a folder, hidden ones left out, in order; DataError where not
     all of it can be read."""
     if not folder.is_dir():
-        raise DataError(folder, "is no folder")
+        raise DataError(folder, "is not a folder")
     found: list[str] = []
 
     def unreadable(error: OSError) -> None:
@@ -114,7 +114,7 @@ def _listed(folder: Path) -> list[str]:
             if one.lower().endswith(SUFFIX) and not one.startswith(".")
         ]
         if len(found) > MOST_FILES:
-            raise DataError(folder, f"holds more than {MOST_FILES:,} PNG files")
+            raise DataError(folder, f"contains more than {MOST_FILES:,} PNG files")
     return found
 
 
@@ -192,7 +192,7 @@ def read_prediction(path: Path, how: Reading) -> np.ndarray:
     ignore = NO_PREDICTION[16 if deep else 8] if how.ignore is None else how.ignore
     numbers[numbers == ignore] = NONE
     if numbers.size and (numbers.min() < NONE or numbers.max() > MOST_VALUE):
-        raise LabelError(path, f"holds numbers beyond 0 to {MOST_VALUE:,}")
+        raise LabelError(path, f"contains numbers outside 0 to {MOST_VALUE:,}")
     return numbers
 
 
@@ -200,7 +200,9 @@ def _numbers(image: Image.Image, raw: tuple[str, ...], how: Reading, path: Path)
     if image.mode in (*GREY, "1", "P", "F"):
         return numbers_in(image, raw, PLAIN, path)
     if how.holding == "clusters" or not how.colours:
-        raise LabelError(path, "is in colours: save one grey channel, or a palette, of numbers")
+        raise LabelError(
+            path, "is a colour image: save the numbers as one grey channel, or with a palette"
+        )
     coding = Coding(colours=tuple((colour, i) for i, colour in enumerate(how.colours)))
     return numbers_in(image, raw, coding, path)
 
@@ -262,7 +264,7 @@ def as_square(
     raise LabelError(
         path,
         f"has {width}×{height} pixels: neither the {full_width}×{full_height} of the label map, "
-        f"nor its shape, nor the square of {size} pixels that is scored",
+        f"nor its shape, nor the evaluated square of {size} pixels",
     )
 
 

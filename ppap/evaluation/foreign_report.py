@@ -27,7 +27,7 @@ from ppap.evaluation.report import (
 )
 
 KEY, SOURCE = "predictions", "predictions"
-FOREIGN = "Predictions of another method, from files: how they were made is not known here."
+FOREIGN = "Predictions of another method, read from files; how they were made is not known."
 
 
 def foreign_report(folder: Folder, found: ForeignScores, *, seconds: float | None = None) -> Report:
@@ -138,9 +138,9 @@ def notes(report: Report, found: ForeignScores, paired: Paired) -> Iterator[str]
     if found.one_to_one is not None:
         other = found.one_to_one
         yield (
-            f"Reservation: each of the {len(found.values):,} clusters stands for the class that "
-            "most of its pixels have on these very images, which flatters. Matched one to one with "
-            f"the classes: accuracy {other.accuracy:.1f} %, mIoU {other.miou:.1f} %."
+            f"Reservation: each of the {len(found.values):,} clusters takes the class that most "
+            "of its pixels have in these same images, which inflates the scores. Matched one to "
+            f"one with the classes: accuracy {other.accuracy:.1f} %, mIoU {other.miou:.1f} %."
         )
     total = len(found.images) + len(found.skipped)
     if found.skipped:
@@ -156,13 +156,14 @@ def notes(report: Report, found: ForeignScores, paired: Paired) -> Iterator[str]
         yield f"{share:.2f} % of the pixels have no prediction and count as wrong."
     if resized := found.fits.get("resized"):
         yield (
-            f"{resized} of {len(found.images)} predictions have another size than their label map "
-            "and were resized by the nearest pixel."
+            f"{resized} of {len(found.images)} predictions differ in size from their label map "
+            "and were resized to the nearest pixel."
         )
     if squares := found.fits.get("square"):
         yield (
-            f"{squares} of {len(found.images)} predictions are squares of {report['size']} pixels: "
-            "each is taken for the middle of its image, not for all of it pressed into a square."
+            f"{squares} of {len(found.images)} predictions are squares of {report['size']} "
+            "pixels: each is assumed to show the centre of its image, not the whole image "
+            "squeezed into a square."
         )
     if paired.extra:
         count = len(paired.extra)
@@ -171,11 +172,12 @@ def notes(report: Report, found: ForeignScores, paired: Paired) -> Iterator[str]
     if found.agreement is not None:
         one = found.agreement
         missed = (
-            f"{one.missed} of {len(report['classes'])} classes are no cluster's most frequent one"
+            f"{one.missed} of {len(report['classes'])} classes are not the most frequent class of "
+            "any cluster"
         )
         yield (
-            f"Whatever the {len(found.values):,} clusters are called: purity {one.purity:.1f} %, "
-            f"NMI {one.nmi:.3f}, ARI {one.ari:.3f}; {missed}.".replace("-", "−")
+            f"Without matching the {len(found.values):,} clusters: purity {one.purity:.1f} %, NMI "
+            f"{one.nmi:.3f}, ARI {one.ari:.3f}; {missed}.".replace("-", "−")
         )
     if report["unlabelled"]:
         yield f"{report['unlabelled']} images of the split have no label map and do not count."

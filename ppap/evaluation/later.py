@@ -14,9 +14,9 @@ CAUSE = "ByungKwanLee/Causal-Unsupervised-Segmentation, README"
 PRIMAPS = "visinf/primaps, README"
 PROTOCOL = "mirror mean; CRF: see source"
 ABOUT = (
-    "As the systems' own sources state them: another protocol (the mean over image and mirror, in "
-    "most a CRF), other training and in part other backbones. Neither measured here nor in the "
-    "paper, so no ranking."
+    "As stated in these methods' own sources: a different protocol (mean over image and mirror "
+    "image, mostly with a CRF), different training and partly different backbones. Measured "
+    "neither here nor in the paper, so this is not a ranking."
 )
 
 

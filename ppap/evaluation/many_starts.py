@@ -37,10 +37,10 @@ from ppap.segmenter.inference import PLAIN, Inference
 from ppap.segmenter.prediction import largest
 
 STARTS = {
-    "noise": "from noise, as the published probe starts",
+    "noise": "from noise, as in the published probe",
     "spread": "from patches far from each other (k-means++)",
     "merged": "from merged clusters",
-    "linkage": "merged clusters as they are (average linkage of k-means pieces)",
+    "linkage": "the merged clusters themselves (average linkage of small k-means clusters)",
 }
 # These begin alike, with what takes the longest.
 MERGED = ("merged", "linkage")

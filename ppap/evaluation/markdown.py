@@ -13,13 +13,13 @@ from ppap.evaluation.report import REFINEMENTS, Report, comparable, refinements
 from ppap.segmenter.inference import in_words
 
 MEASURES = ("U-Acc", "U-mIoU", "L-Acc", "L-mIoU")
-KEY_OF_MEASURES = "Acc: share of all pixels that are right; mIoU: mean over the classes. Per cent."
+KEY_OF_MEASURES = "Acc: share of pixels that are correct; mIoU: mean over the classes. Per cent."
 KEY = f"U: clusters, matched one to one with the classes; L: linear probe. {KEY_OF_MEASURES}"
 # Of predictions from files, by how they became classes.
 FILES_KEY = {
     "one-to-one": "U: clusters, matched one to one with the classes.",
-    "many-to-one": "U: clusters, each as the class that most of its pixels have on these images.",
-    "given": "U: classes, as the files name them.",
+    "many-to-one": "U: clusters, each with the class that most of its pixels have in these images.",
+    "given": "U: classes, as given in the files.",
 }
 PROBES, NUMBERS = ("cluster", "linear"), ("accuracy", "miou")
 PARTS = ("border", "interior")
@@ -120,10 +120,11 @@ def distance_text(report: Report) -> str | None:
 
 
 CLUSTERINGS = (
-    "Centroids found on {images} images of the split '{split}' ({features} features, seed {seed}). "
-    "Acc and mIoU with each cluster standing for the class that most of its pixels have on those "
-    "images; 1:1 matched one to one on the scored split (with more clusters than classes the rest "
-    "count as wrong); optimistic: the map learnt on the scored split itself, no number to compare."
+    "Centroids found on {images} images of the split '{split}' ({features} features, seed "
+    "{seed}). For Acc and mIoU, each cluster takes the class that most of its pixels have in "
+    "those images; 1:1: matched one to one on the evaluated split (with more clusters than "
+    "classes, the rest count as wrong); optimistic: the map is learnt on the evaluated split "
+    "itself, so do not compare it with other numbers."
 )
 
 
@@ -194,8 +195,8 @@ def retrieval_text(report: Report) -> str | None:
 
 
 BORDERS = (
-    "Border: pixels with another label within {width} pixels, void among the labels; {share} of "
-    "all pixels that count. Interior: the others. Both under the assignment of the whole split."
+    "Border: pixels with a different label (or void) within {width} pixels; {share} of all "
+    "pixels that count. Interior: all others. Both use the matching of the whole split."
 )
 BORDER_HEAD = ("", "Acc, border", "Acc, interior", "mIoU, border", "mIoU, interior")
 
@@ -244,7 +245,7 @@ def as_markdown(report: Report) -> str:
     if report["cluster"] is not None:
         parts += ["## Scores", scores_table(report), key(report), no_paper_row(report)]
     if report.get("later"):
-        parts += ["## Later systems", table(LATER_HEAD, later_cells(report, text)), ABOUT]
+        parts += ["## Later methods", table(LATER_HEAD, later_cells(report, text)), ABOUT]
     if "starts" in report:
         parts += ["## Many starts", *starts_tables(report)]
     if "clusterings" in report:
@@ -264,9 +265,9 @@ def as_markdown(report: Report) -> str:
 
 
 FREQUENCY = (
-    "mIoU of the classes in thirds by their number of pixels, after the paper's Table 8. The paper "
-    "does not say where it cuts, nor which backbone and probe it measured, so that only the "
-    "direction compares."
+    "mIoU of the classes in thirds by their number of pixels, after the paper's Table 8. The "
+    "paper does not say where it cuts, nor which backbone and probe it measured, so only the "
+    "trend can be compared."
 )
 
 

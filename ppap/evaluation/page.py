@@ -58,7 +58,7 @@ def as_page(report: Report, pictures: Iterable[Pictured]) -> str:
     if report["cluster"] is not None:
         sections.append(section("Scores", _scores(report)))
     if report.get("later"):
-        sections.append(section("Later systems", _later(report)))
+        sections.append(section("Later methods", _later(report)))
     if "starts" in report:
         sections.append(section("Many starts", _starts(report)))
     if "clusterings" in report:
@@ -198,7 +198,7 @@ def _legend(report: Report, pictures: Sequence[Pictured]) -> Iterator[str]:
         if i in shown:
             yield f"<span>{_swatch(colour)}{escape(name)}</span>"
     if any((one.truth < 0).any() for one in pictures):
-        yield f"<span>{_swatch(VOID_COLOUR)}no truth</span>"
+        yield f"<span>{_swatch(VOID_COLOUR)}no ground truth</span>"
     if any((ids < 0).any() for one in pictures for ids in one.predictions.values()):
         yield f"<span>{_swatch(UNMATCHED_COLOUR)}cluster without a class</span>"
     yield "</div>"
@@ -207,12 +207,12 @@ def _legend(report: Report, pictures: Sequence[Pictured]) -> Iterator[str]:
 def _images(report: Report, pictures: Iterable[Pictured]) -> Iterator[str]:
     shown = list(pictures)
     if not shown:
-        yield '<p class="quiet">No pictures were made.</p>'
+        yield '<p class="quiet">This report has no images.</p>'
         return
     how = next((f", with {title}" for title in refinements(report)), "")
     yield (
-        '<p class="quiet">The best, the median and the worst images by the share of pixels that '
-        f"the matched clusters get right{how}.</p>"
+        '<p class="quiet">The best, median and worst images by the share of pixels that the '
+        f"matched clusters classify correctly{how}.</p>"
     )
     yield from _legend(report, shown)
     measured = {one["index"]: one for one in report["images"]}
@@ -232,7 +232,7 @@ def _image(one: Pictured, measured: Report, colours: Sequence[Sequence[int]]) ->
         address = _data_address(picture, photo=title == "image")
         caption = title
         if measures := captions.get(title):
-            caption += f": {per_cent(measures['accuracy'])} % right"
+            caption += f": {per_cent(measures['accuracy'])} % correct"
         alt = escape(f"{title} of {one.name}")
         yield (
             f'<figure><img src="{address}" alt="{alt}" width="{picture.shape[1]}" '
@@ -283,14 +283,13 @@ def _bar(value: float | None) -> str:
 def _matrices(report: Report) -> Iterator[str]:
     if len(report["classes"]) > MOST_IN_MATRIX:
         yield (
-            f'<p class="quiet">A matrix of {len(report["classes"])} classes is too large to look '
-            "at; report.json has it.</p>"
+            f'<p class="quiet">A matrix of {len(report["classes"])} classes is too large to show; '
+            "it is in report.json.</p>"
         )
         return
     yield (
-        '<p class="quiet">Rows: true classes; columns: predicted ones, without CRF; per cent of '
-        "the row.</p>"
-        '<div class="matrices">'
+        '<p class="quiet">Rows are true classes, columns predicted classes, without CRF; '
+        'percentages of the row.</p><div class="matrices">'
     )
     for title, probe in (("Clusters", "cluster"), ("Linear probe", "linear")):
         if report[probe] is None:

@@ -40,10 +40,10 @@ LEAST = 5
 # Redraws at a time: their weights and sums stay below some tens of megabytes.
 AT_ONCE = 250
 WORDS = (
-    "Intervals: 95 % of {redraws:,} redraws of the images, the same for both; each side keeps its "
-    "own map of clusters to classes, found on all images."
+    "Intervals: 95 % of {redraws:,} resamplings of the images, the same for both; each side "
+    "keeps its own map from clusters to classes, found on all images."
 )
-SEEDS = "Seeds are averaged in every redraw, not redrawn."
+SEEDS = "Seeds are averaged in every resampling, not resampled."
 
 
 class NotPairedError(ValueError):
@@ -159,18 +159,19 @@ def check_alike(sides: Sequence[Side]) -> None:
     truth = kind.by_class()[1]
     for other in others:
         if other.report.get("classes") != one.report.get("classes"):
-            raise NotPairedError("The reports have other classes.")
+            raise NotPairedError("The reports have different classes.")
         if _images(other.report) != _images(one.report):
-            raise NotPairedError("The reports are about other images.")
+            raise NotPairedError("The reports are about different images.")
         sizes = [side.report.get("size") for side in (one, other)]
         if sizes[0] != sizes[1]:
             raise NotPairedError(
-                f"The reports are about squares of other sizes: {sizes[0]} and {sizes[1]} pixels."
+                f"The reports are about squares of different sizes: {sizes[0]} and {sizes[1]} "
+                "pixels."
             )
         theirs = next(iter(other.counts.kinds.values()))
         if theirs.classes != kind.classes or (theirs.by_class()[1] != truth).any():
             raise NotPairedError(
-                "The label maps have changed between the reports: evaluate both again."
+                "The label maps changed between the two reports: evaluate both again."
             )
 
 

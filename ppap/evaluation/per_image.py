@@ -33,7 +33,7 @@ START = "start_"
 """Begins the names of kinds that are of clusterings from many starts."""
 NO_CLASS = -1
 """Asked for as a prediction: pixels of clusters that the matching left without a class."""
-AGAIN = "Evaluate again to see which images make a number."
+AGAIN = "Evaluate again to see which images a number comes from."
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,9 +31,10 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow", "pydense
 # What may come after the probes: its name in reports, and its title.
 REFINEMENTS = {"crf": "CRF", "pamr": "PAMR"}
 NOT_AS_PPAP = (
-    "PPAP's and HP's published numbers are of one look, STEGO's and EAGLE's of mirrors, too."
+    "PPAP's and HP's published numbers use a single pass over each image; STEGO's and EAGLE's "
+    "also use the mirror image."
 )
-FLATTERS = "That flatters every number here."
+FLATTERS = "This inflates every score here."
 Report = dict[str, Any]
 
 
@@ -59,19 +60,21 @@ def selection_of(loaded: LoadedSegmenter, dataset: Dataset) -> Selection:
         )
     choice = config.get("selection")
     if name.startswith("step-") or choice not in ("last", "held_out", "evaluation"):
-        return Selection("named", "The checkpoint was named, not chosen by a score.", False)
+        return Selection("named", "The checkpoint was given, not chosen by a score.", False)
     if choice == "last" or name == "last.pt":
-        return Selection("last", "The checkpoint is its run's last one; no score chose it.", False)
+        return Selection(
+            "last", "The checkpoint is the run's last; it was not chosen by a score.", False
+        )
     if choice == "held_out":
         return Selection(
-            choice, "The checkpoint scored best on images held out of training.", False
+            choice, "The checkpoint scored best on images held out from training.", False
         )
     chosen_on = config.get("eval_split", "val")
     if chosen_on == dataset.split:
         return Selection(
             choice,
-            "Reservation: the checkpoint was chosen because it scores best on the very split that "
-            f"is reported here, as published runs do. {FLATTERS}",
+            "Reservation: the checkpoint was chosen for its score on the same split that is "
+            f"reported here, as in published runs. {FLATTERS}",
             True,
         )
     return Selection(choice, f"The checkpoint scored best on the split '{chosen_on}'.", False)
@@ -152,11 +155,11 @@ def build_report(
     report["notes"] = notes(loaded, dataset, selection, found)
     if not inference.plain:
         how = looks_in_words(report["inference"])
-        report["notes"].insert(1, f"More than one look at each image: {how}. {NOT_AS_PPAP}")
+        report["notes"].insert(1, f"More than one pass over each image: {how}. {NOT_AS_PPAP}")
     report["notes"] += protocol_notes(report, loaded)
     if left_out:
         images = "1 training image was" if left_out == 1 else f"{left_out} training images were"
-        report["notes"].append(f"Warning: {images} left out: unreadable.")
+        report["notes"].append(f"Warning: {images} left out as unreadable.")
     report["seconds"] = None if seconds is None else round(seconds, 1)
     report["versions"] = versions()
     return report
@@ -254,17 +257,17 @@ def notes(
     # Data without splits are trained and scored on as a whole.
     same_split = dataset.splits == ("all",) or loaded.config.get("train_split") == dataset.split
     if same_data and same_split:
-        told.append(f"Warning: the split '{dataset.split}' is the one it was trained on.")
+        told.append(f"Warning: the checkpoint was trained on this split, '{dataset.split}'.")
     if not loaded.named:
         told.append(
-            "The checkpoint does not name its classes: they are taken to be those of "
+            "The checkpoint does not name its classes: they are assumed to be those of "
             f"{dataset.title}, in that order."
         )
     elif found is not None and differing(loaded.classes, dataset.classes):
         told.append(
-            f"Warning: the data set calls its classes otherwise than {loaded.file.name}: "
-            f"{in_words(loaded.classes, dataset.classes)}. The linear probe's scores mean "
-            "something only if the numbers stand for the same classes."
+            f"Warning: the data set names its classes differently from {loaded.file.name}: "
+            f"{in_words(loaded.classes, dataset.classes)}. The linear probe's scores are "
+            "meaningful only if the numbers stand for the same classes."
         )
     if found is not None and found.skipped:
         count, first = len(found.skipped), found.skipped[0]

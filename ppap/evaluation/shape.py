@@ -196,12 +196,14 @@ def table_of(report: Mapping[str, Any], scores: Mapping[str, Any], length: int) 
     sound = all(type(one) is int and -1 <= one < classes for one in listed)
     if sound and len(listed) == length:
         return np.array(listed, np.int64)
-    raise DataError("The report", "does not say which class each cluster is: evaluate again")
+    raise DataError(
+        "The report", "does not say which class each cluster is matched with: evaluate again"
+    )
 
 
 def values_of(report: Mapping[str, Any]) -> list[int]:
     """The numbers of a report on files; DataError where no file can hold them."""
     values: list[int] = report["predictions"]["values"]
     if len(set(values)) != len(values) or not all(0 <= one < MOST_KNOWN for one in values):
-        raise DataError("The report", "names numbers that no file holds: evaluate again")
+        raise DataError("The report", "mentions numbers that no file contains: evaluate again")
     return values

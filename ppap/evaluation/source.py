@@ -78,7 +78,8 @@ def labelled(dataset: Dataset, indices: Sequence[int] | None = None) -> list[int
     found = [index for index in chosen if dataset.items[index].labels is not None]
     if not found:
         raise DataError(
-            dataset.root, f"has no label maps in its split '{dataset.split}': nothing to score"
+            dataset.root,
+            f"has no label maps in its split '{dataset.split}', so there is nothing to score",
         )
     return found
 

@@ -12,9 +12,9 @@ from ppap.evaluation.paired import LEAST, Interval, in_words
 HEAD = ("Start", "features", "loss", "U-Acc", "U-mIoU", "U-Acc of all", "U-mIoU of all")
 GAIN_HEAD = ("Trained minus frozen", "U-Acc", "U-mIoU")
 ABOUT = (
-    "{clusterings} of each kind, found in {found_in} of the split '{split}' (seed "
-    "{seed}). U-Acc and U-mIoU are of the one with the least loss, which needs no labels; of all: "
-    "mean ± deviation over the starts."
+    "{clusterings} of each kind, found in {found_in} of the split '{split}' (seed {seed}). U-Acc "
+    "and U-mIoU are for the start with the lowest loss, which needs no labels; of all: mean ± "
+    "standard deviation over the starts."
 )
 # Names of numbers in tables of runs.
 MEASURE, FROZEN, OVER = "U-mIoU", "frozen features", "over starts"
@@ -68,7 +68,10 @@ def about(found: dict[str, Any]) -> str:
     )
     gains = (gain[name] for gain in found["gains"].values() for name in ("accuracy", "miou"))
     some = any(gain["low"] is not None for gain in gains)
-    return f"{said} {in_words() if some else f'Fewer than {LEAST} images have no intervals.'}"
+    return (
+        f"{said} "
+        f"{in_words() if some else f'No intervals, because there are fewer than {LEAST} images.'}"
+    )
 
 
 def counted(count: int, what: str) -> str:

@@ -34,7 +34,7 @@ README = """\
 Label maps store 255 where there is no class. With more than 255 classes they have 16 bits and no
 palette, and store 65535 there.
 
-A label map is called like its image. Where two images share a name, the second is called
+A label map has the name of its image. Where two images share a name, the second is called
 "name (2)", in all files; where they differ in their suffix alone, label maps have it in their
 names (a.jpg.png). Characters that not every system can store are "_".
 
@@ -43,7 +43,7 @@ names (a.jpg.png). Characters that not every system can store are "_".
 WITH_PHOTOS = """\
 This folder is a data set of kind "folder": ppap train RECIPE --data FOLDER trains on it."""
 WITHOUT_PHOTOS = """\
-Together with a folder images/ of the images (same names) this is a data set of kind "folder"."""
+Together with a folder images/ of the images (same names), this is a data set of kind "folder"."""
 
 
 class Segmented(NamedTuple):
@@ -259,17 +259,17 @@ def table(rows: Iterable[Sequence[str]]) -> bytes:
 def readme(taken: Taken, classes: str, changed: bool) -> str:
     """What is in the folder, and how to read it."""
     masks = (
-        "masks as polygons, several for what is in parts or has holes"
+        "masks as polygons, several for segments with parts or holes"
         if taken.polygons
         else "masks as uncompressed run lengths"
     )
     found = [
-        ("images/", "the photos", taken.photos),
-        ("labels/", "a PNG for every image: class ids from 0, in the classes' colours", True),
-        ("overlays/", "the images with the classes' colours laid over them", taken.overlays),
-        ("annotations.json", f"COCO's format; {masks}; category_id = class id + 1", True),
-        (classes, "the classes' names, id 0 first", True),
-        (RENAMED, "the images that are called otherwise here", changed),
+        ("images/", "the images", taken.photos),
+        ("labels/", "a PNG for every image: class ids from 0, in the colours of the classes", True),
+        ("overlays/", "the images overlaid with the colours of the classes", taken.overlays),
+        ("annotations.json", f"COCO format; {masks}; category_id = class id + 1", True),
+        (classes, "the class names, id 0 first", True),
+        (RENAMED, "the images that have a different name here", changed),
     ]
     parts = "".join(f"{name:18} {text}\n" for name, text, there in found if there)
     use = WITH_PHOTOS if taken.photos else WITHOUT_PHOTOS

@@ -99,7 +99,9 @@ def overlaid(
     check_ids(ids)
     check_share("opacity", opacity)
     if rgb.shape != (*ids.shape, 3):
-        raise ValueError(f"the picture {rgb.shape} and the label map {ids.shape} must fit")
+        raise ValueError(
+            f"the image {rgb.shape} and the label map {ids.shape} must have the same size"
+        )
     known = (ids >= 0) & (ids < len(colours))
     table = np.asarray(colours, np.float32).reshape(-1, 3)
     shown = rgb.astype(np.float32)

@@ -83,17 +83,17 @@ def by_clusters(
     looked = min(MOST_SEEN, len(pictures))
     seen: list[Seen] = []
     for number in range(looked):
-        progress("Looking", number, looked)
+        progress("Reading", number, looked)
         dataset, item = pictures[number * len(pictures) // looked]
         with suppress(DataError):  # said when it is its turn
             rgb = dataset.read_photo(item).rgb
             seen.append(see(backbone, rgb, size=size, inference=coarse))
     if not seen:
         where = pictures[0][0].root if pictures else Path()
-        raise LayoutError(where, "holds no picture that can be read")
+        raise LayoutError(where, "contains no image that can be read")
     patches = sum(one.features[..., 0].numel() for one in seen)
     if count > patches:
-        raise ValueError(f"There are only {patches} patches: ask for fewer clusters.")
+        raise ValueError(f"There are only {patches} patches; ask for fewer clusters.")
     centres = find_clusters(seen, count)
 
     def ids_of(rgb: np.ndarray) -> np.ndarray:

@@ -182,11 +182,11 @@ def quantile(ascending: Tensor, share: float) -> float:
 
 def _complete(phi0: float, nearest: float, beyond: float) -> str:
     if nearest >= beyond:
-        why = "the nearest 5 % of the batch are the first positives"
+        why = "the nearest 5 % of the batch become the first positives"
     else:
         why = (
-            "the first positives are closer than the patches of one image usually are to each "
-            f"other (5 % of the batch would be {nearest:.2f})"
+            "the first positives are more similar to the anchor than patches of the same image "
+            f"usually are to each other (5 % of the batch would be at {nearest:.2f})"
         )
     return f"Φ⁰ {phi0:.2f}: {why}."
 
@@ -194,19 +194,20 @@ def _complete(phi0: float, nearest: float, beyond: float) -> str:
 def _pure(phi0: float, found: Neighbours) -> str:
     if expect("pure", phi0, found).precision >= PURE:
         return (
-            f"Φ⁰ {phi0:.2f}: the lowest at which {100 * PURE:.0f} % should be right, judged by how "
-            f"similar patches side by side are here ({found.mean:.2f} on average)."
+            f"Φ⁰ {phi0:.2f}: the lowest value at which {100 * PURE:.0f} % of the positives should "
+            f"be correct, judging by how similar adjacent patches are here ({found.mean:.2f} on "
+            "average)."
         )
     return (
-        f"Φ⁰ {phi0:.2f}: patches side by side are this similar ({found.median:.2f} is their "
-        "median), and with more P would be empty."
+        f"Φ⁰ {phi0:.2f}: adjacent patches are this similar (their median is {found.median:.2f}); "
+        "with a higher value, P would be empty."
     )
 
 
 def _by_rank(phi0: float) -> str:
     return (
-        f"Φ⁰ {phi0:.2f}: {100 * BESIDE:.0f} % of the patches side by side are more similar than "
-        "that; what is less alike than neighbours usually are is left out."
+        f"Φ⁰ {phi0:.2f}: {100 * BESIDE:.0f} % of adjacent patches are more similar than this; "
+        "patches less similar than neighbours usually are stay out."
     )
 
 
@@ -215,15 +216,15 @@ def _reasons(why: str, psi0: float, expected: Expected | None) -> tuple[str, ...
     return (
         *said,
         why,
-        f"Ψ⁰ {psi0:.2f}: the farthest three quarters of the batch may be negative.",
-        f"σ {SIGMA_POS} and {SIGMA_AMB}, T {STEPS}: the paper's; they matter much less.",
+        f"Ψ⁰ {psi0:.2f}: the least similar three quarters of the batch may become negatives.",
+        f"σ {SIGMA_POS} and {SIGMA_AMB}, T {STEPS}: as in the paper; they matter much less.",
     )
 
 
 def in_words(expected: Expected) -> str:
     """The expectation as a sentence."""
     middle, low, high = (round(100 * share) for share in expected)
-    return f"About {middle} % of the positives should be right, as a rule {low} to {high} %."
+    return f"About {middle} % of the positives should be correct, usually {low} to {high} %."
 
 
 def _histograms(pairs: Tensor, own: Tensor) -> dict[str, tuple[float, ...]]:

@@ -67,25 +67,26 @@ OPEN = float("nan")
 MEASURES: dict[str, Measure] = {
     "cohesion": Measure(
         "Cohesion",
-        "Mean cosine of the positives with the last proxy. Needs no labels; the higher it is, the "
-        "more of P tends to be of the anchor's class.",
+        "Mean cosine between the positives and the last proxy. Needs no labels; the higher it "
+        "is, the more of P tends to belong to the anchor's class.",
         OPEN, OPEN, 1, False,
     ),
-    "positives": Measure("|P|", "Positives after the last step.", 0, OPEN, 0, False),
+    "positives": Measure("|P|", "Number of positives after the last step.", 0, OPEN, 0, False),
     "moved": Measure(
-        "Proxy moved", "1 − v⁰ · vᵀ: how far the last proxy is from the anchor.", 0, OPEN, -1, False
+        "Proxy moved",
+        "1 − v⁰ · vᵀ: how far the last proxy has moved from the anchor.", 0, OPEN, -1, False
     ),
     "ambiguous_share": Measure(
         "Ambiguous", "Share of the batch that is neither in P nor in N.", 0, 1, 0, False
     ),
     "precision": Measure(
-        "Precision of P", "Share of P that is of the anchor's class.", 0, 1, 1, True
+        "Precision of P", "Share of P that belongs to the anchor's class.", 0, 1, 1, True
     ),
     "recall": Measure(
         "Recall of P", "Share of the anchor's class that is in P.", 0, 1, 1, True
     ),
     "false_negatives": Measure(
-        "False in N", "Share of N that is of the anchor's class.", 0, 1, -1, True
+        "Wrong in N", "Share of N that belongs to the anchor's class.", 0, 1, -1, True
     ),
 }  # fmt: skip
 """What can be laid over the images, by the table's column."""

@@ -24,16 +24,17 @@ class Measure(NamedTuple):
 
 
 _POSITIVES = "Patches in P, mean over the anchors; patches without a class are not counted."
-_PRECISION = "Of the patches in P, the share that shows the anchor's class; mean over the anchors."
-_RECALL = "Of all patches of the anchor's class, the share that is in P; mean over the anchors."
-_F1 = "Harmonic mean of precision and recall: high only where both are."
+_PRECISION = "The share of patches in P that belong to the anchor's class; mean over the anchors."
+_RECALL = "The share of all patches of the anchor's class that are in P; mean over the anchors."
+_F1 = "Harmonic mean of precision and recall; high only if both are."
 _WRONG = (
-    "Of the patches in N, the share that shows the anchor's class: training pushes these away "
+    "The share of patches in N that belong to the anchor's class: training pushes them away "
     "although they belong together."
 )
 
-PRECISION, RECALL, F1 = "Positives right (precision), %", "Class found (recall), %", "F1, %"
-WRONG = "Negatives wrong, %"
+PRECISION, RECALL = "Correct positives (precision), %", "Share of class found (recall), %"
+F1 = "F1, %"
+WRONG = "Wrong negatives, %"
 COLUMNS = (
     Measure("positives", "Positives", "{:,.0f}", 1, _POSITIVES),
     Measure("precision", PRECISION, "{:.1f}", 100, _PRECISION),
@@ -41,28 +42,29 @@ COLUMNS = (
     Measure("f1", F1, "{:.1f}", 100, _F1),
     Measure(
         "ambiguous", "Ambiguous", "{:,.0f}", 1,
-        "Patches in A, mean over the anchors: the loss leaves them alone. Only PPAP has any.",
+        "Patches in A, mean over the anchors: the loss ignores them. Only PPAP has an ambiguous "
+        "set.",
     ),
     Measure(
         "purity", "Ambiguous of the class, %", "{:.1f}", 100,
-        "Of the patches in A, the share that shows the anchor's class: right ones that were given "
-        "up.",
+        "The share of patches in A that belong to the anchor's class: correct patches that were "
+        "given up.",
     ),
     Measure("negatives", "Negatives", "{:,.0f}", 1, "Patches in N, mean over the anchors."),
     Measure("false_negatives", WRONG, "{:.1f}", 100, _WRONG),
 )  # fmt: skip
 LEAD = Heading(
-    "Precision against PPAP, points",
-    "The rule's share of right positives minus PPAP's: + is better than PPAP, − is worse. Where "
-    "the interval below holds 0, other images might turn it round.",
+    "Precision compared with PPAP, points",
+    "The rule's share of correct positives minus PPAP's: + is better than PPAP, − is worse. If "
+    "the interval below contains 0, other images might reverse the order.",
 )
 RULE_HEADINGS = (*(Heading(one.title, one.hint) for one in COLUMNS), LEAD)
 
 SETTINGS = Heading("Settings", "Thresholds, weights and steps of the propagation.")
 EXPECTED = Heading(
-    "Expected right, %",
-    "How many of the positives should be right, said before any label was looked at, and between "
-    "which ends that lies as a rule.",
+    "Expected correct, %",
+    "The share of positives that should be correct, estimated without labels, with the range it "
+    "usually lies in.",
 )
 PROOF_HEADINGS = (
     SETTINGS,

@@ -50,9 +50,9 @@ def of_advice(advice: Values) -> str:
     phi0, psi0 = advice["settings"]["phi0"], advice["settings"]["psi0"]
     above, below = _share_above(advice, phi0), 1 - _share_above(advice, psi0)
     return (
-        f"Of all pairs of patches, {100 * above:.1f} % are more similar than Φ⁰ and begin as "
-        f"positives; {100 * below:.1f} % are less similar than Ψ⁰ and begin as negatives; the rest "
-        "begins ambiguous."
+        f"Of all pairs of patches, {100 * above:.1f} % are more similar than Φ⁰ and start as "
+        f"positives; {100 * below:.1f} % are less similar than Ψ⁰ and start as negatives; the "
+        "rest start as ambiguous."
     )
 
 
@@ -72,17 +72,17 @@ def of_proof(proof: Values) -> str:
         return ""
     tried = len(PHI0) * len(SIGMA_POS) * len(STEPS)
     short = 100 * (best - own)
-    said = f"Without labels, the complete suggestion reaches F1 {100 * own:.1f} %"
+    said = f"Without labels, the complete suggestion reaches an F1 of {100 * own:.1f} %"
     said += (
-        ", the best there is."
+        ", the best of all settings tried."
         if round(short, 1) == 0
-        else f", {short:.1f} points below the best of {tried} settings that were tried with labels."
+        else f", {short:.1f} points below the best of the {tried} settings tried with labels."
     )
     pure = proof.get("pure")
     if pure and pure["precision"] is not None:
         said += (
-            f" The pure one gives {_count(pure['positives'])} positives an anchor, "
-            f"{_percent(pure['precision'])} of them right."
+            f" The pure suggestion gives {_count(pure['positives'])} positives per anchor, "
+            f"{_percent(pure['precision'])} of them correct."
         )
     return said
 
@@ -92,15 +92,15 @@ def of_rules(rules: Sequence[Values]) -> str:
     own = rules[0]
     if own["precision"] is None:
         return "PPAP gives no positives on these images."
-    said = f"{_percent(own['precision'])} of PPAP's positives are right"
+    said = f"{_percent(own['precision'])} of PPAP's positives are correct"
     if ends := _ends((own.get("sureness") or {}).get("precision")):
         said += f" (95 % interval {ends})"
-    said += f", and {_percent(own['recall'])} of an anchor's class is among them."
+    said += f", and they include {_percent(own['recall'])} of the anchor's class."
     equal = [one for one in rules if one["matched"] and one["precision"] is not None]
     if not equal:
         return (
-            f"{said} The rivals give other numbers of positives here, so that a higher precision "
-            "alone does not make one better."
+            f"{said} The rivals give different numbers of positives here, so a higher precision "
+            "alone does not make a rule better."
         )
     return f"{said} {_against(own, equal)}"
 
@@ -123,15 +123,17 @@ def _against(own: Values, equal: Sequence[Values]) -> str:
     sides = [("more", sorted(more)), ("less", sorted(less))]
     parts = [_apart(which, found) for which, found in sides if found]
     said = (
-        f"At equal numbers of positives, PPAP's are right {' and '.join(parts)}." if parts else ""
+        f"With equal numbers of positives, PPAP's are correct {' and '.join(parts)}."
+        if parts
+        else ""
     )
     if undecided:
         others = _listed(undecided, "or")
         said += (
-            f" No difference from {others} can be told on these images."
+            f" No difference from {others} can be established on these images."
             if said
-            else "At equal numbers of positives, no difference from "
-            f"{others} can be told on these images."
+            else f"With equal numbers of positives, no difference from {others} can be established "
+            "on these images."
         )
     return said
 
@@ -153,8 +155,8 @@ def of_curve(rules: Sequence[Values]) -> str:
         return ""
     first, last = points[0], points[-1]
     return (
-        f"Of PPAP's positives, {_percent(first['precision'])} are right at the {first['first']} % "
-        f"of the anchors that have the fewest ({_count(first['positives'])} on average), and "
+        f"{_percent(first['precision'])} of PPAP's positives are correct for the {first['first']} "
+        f"% of anchors with the fewest positives ({_count(first['positives'])} on average), and "
         f"{_percent(last['precision'])} over all anchors ({_count(last['positives'])})."
     )
 
@@ -167,9 +169,10 @@ def of_classes(rules: Sequence[Values]) -> str:
     known.sort(key=lambda one: float(one["precision"]))
     worst, best = known[0], known[-1]
     return (
-        f"PPAP is most often right at anchors of {best['name']} ({_percent(best['precision'])} of "
-        f"the positives), least at those of {worst['name']} ({_percent(worst['precision'])}, "
-        f"{worst['anchors']:,} anchor{'s' if worst['anchors'] != 1 else ''})."
+        f"PPAP is most often correct for anchors of the class {best['name']} "
+        f"({_percent(best['precision'])} of the positives), and least often for {worst['name']} "
+        f"({_percent(worst['precision'])}, {worst['anchors']:,} "
+        f"anchor{'s' if worst['anchors'] != 1 else ''})."
     )
 
 
@@ -182,17 +185,19 @@ def of_stages(stages: Sequence[Values]) -> str:
     title, first = known[0]
     if len(known) == 1:
         pure = stages[0]["sets"].get("pure")
-        said = f"{_upper(title)}: the complete suggestion reaches F1 {_percent(first['f1'])}"
+        said = f"{_upper(title)}: the complete suggestion reaches an F1 of {_percent(first['f1'])}"
         if pure and pure["precision"] is not None:
-            said += f"; of the pure one's positives {_percent(pure['precision'])} are right"
+            said += (
+                f"; {_percent(pure['precision'])} of the pure suggestion's positives are correct"
+            )
         return f"{said}."
     last_title, last = known[-1]
     points = 100 * (last["f1"] - first["f1"])
     verdict = "higher" if points > 0 else "lower"
     return (
-        f"At the complete suggestion of each, F1 is {_percent(last['f1'])} in the {last_title} and "
-        f"{_percent(first['f1'])} in the {title}: {abs(points):.1f} points {verdict} after "
-        "training."
+        f"With the complete suggestion for each, F1 is {_percent(last['f1'])} for the "
+        f"{last_title} and {_percent(first['f1'])} for the {title}: {abs(points):.1f} points "
+        f"{verdict} after training."
     )
 
 
@@ -207,17 +212,17 @@ def of_same_class(stages: Sequence[Values]) -> str:
     if len(known) == 1:
         times = first["area"] / first["chance"] if first["chance"] else math.nan
         return (
-            "Pairs of one class, sorted by cosine alone: average precision "
-            f"{_percent(first['area'])}, {times:.1f} times what chance gives "
+            "Sorting pairs of patches by cosine alone finds those of the same class with an "
+            f"average precision of {_percent(first['area'])}, {times:.1f} times chance level "
             f"({_percent(first['chance'])})."
         )
     last_title, last = known[-1]
     points = 100 * (last["area"] - first["area"])
     verdict = "better" if points > 0 else "worse"
     return (
-        f"Without any settings, cosines of the {last_title} tell classes apart {verdict} than "
-        f"those of the {title}: average precision {_percent(last['area'])} against "
-        f"{_percent(first['area'])}, chance {_percent(first['chance'])}."
+        f"Whatever the settings, the cosines of the {last_title} tell classes apart {verdict} "
+        f"than those of the {title}: average precision {_percent(last['area'])} against "
+        f"{_percent(first['area'])}; chance is {_percent(first['chance'])}."
     )
 
 
@@ -230,8 +235,8 @@ def of_sweep(sweep: Values) -> str:
         if not sizes:
             return ""
         return (
-            f"Over this grid an anchor has from {_count(min(sizes))} to {_count(max(sizes))} "
-            "positives; without labels nothing can be said about how right they are."
+            f"Over this grid, an anchor has {_count(min(sizes))} to {_count(max(sizes))} "
+            "positives; without labels, there is no telling how many are correct."
         )
     best = max(known, key=lambda cell: float(cell["f1"]))
     near = sum(100 * (best["f1"] - cell["f1"]) <= NEAR for cell in known)

@@ -42,8 +42,8 @@ CURVES: dict[Aim, Curve] = {
 }
 FITTED_TO = EMBEDDED.name
 UNPROVEN = (
-    "How many of the positives will be right cannot be said: it was found out for the embedded "
-    "backbone as it is, and does not hold for other features."
+    "The share of correct positives cannot be predicted here: the estimate was calibrated for "
+    "the embedded backbone and does not hold for other features."
 )
 # What "pure" aims at: with more, P holds a handful of the anchor's closest neighbours.
 PURE = 0.85

@@ -113,25 +113,26 @@ def unwritable(study: Study) -> str:
         return ""
     listed = ", ".join(lacking[:5]) + (" …" if len(lacking) > 5 else "")
     return (
-        f"No font on this machine can write {listed}: classes.png has numbers instead, and "
-        f"classes.svg the names. Install a font such as {SUGGESTED} for both."
+        f"No font on this machine can display {listed}, so classes.png shows numbers, and "
+        f"classes.svg the names. Install a font such as {SUGGESTED} to have names in both."
     )
 
 
 ADVICE_TITLE = "How similar patches are, and where Φ⁰ and Ψ⁰ lie"
 TRUST_TITLE = (
-    "Positives and their precision over the first q % of the anchors, those with the fewest "
-    "positives first (Fig. 1b of the paper)"
+    "Number of positives and their precision over the first q % of the anchors, fewest positives "
+    "first (Fig. 1b of the paper)"
 )
-CLASSES_TITLE = "True among the positives by class of the anchor, and how many they are"
+CLASSES_TITLE = "Correct positives by the anchor's class, and the number of positives"
 NUMBERED = (
-    "Classes are numbered, from the top, where no font had the characters of their names; "
+    "Classes are numbered from the top where no font has the characters of their names; "
     "classes.svg has the names."
 )
 SAME_CLASS_TITLE = (
-    "Two patches of one class by cosine: precision against recall over all pairs, no threshold"
+    "Telling same-class pairs by cosine: precision against recall over all pairs of patches, "
+    "without a threshold"
 )
-SWEEP_TITLE = "What two settings do to the sets (the settings of Fig. 4 of the paper)"
+SWEEP_TITLE = "What two settings do to the sets (settings of the paper's Fig. 4)"
 
 
 def _saved(name: str, title: str, figure: Figure, axes: Sequence[Axes] = ()) -> Drawn:
@@ -220,7 +221,7 @@ def _trust(study: Study) -> Figure:
         _plain_numbers(sizes.yaxis)
         sizes.set_xticks([20, 40, 60, 80, 100])
         sizes.set_xlabel("First q % of the anchors")
-    grid[0][0].set_ylabel("True among the positives, %")
+    grid[0][0].set_ylabel("Correct positives, %")
     grid[1][0].set_ylabel("Positives, mean |P| (log scale)")
     grid[0][-1].legend(frameon=False, loc="lower right", ncols=2, fontsize=7)
     return figure
@@ -294,7 +295,7 @@ def _classes(study: Study, names: Sequence[str]) -> Figure:
         colour, label = COLOURS[rule["rule"]], NAMES[rule["rule"]]
         left.barh(y, precision, height=thick, color=colour, label=label)
         right.plot(sizes, y, MARKS[rule["rule"]], color=colour, ms=4)
-    left.set(xlim=(0, 100), xlabel="True among the positives, %")
+    left.set(xlim=(0, 100), xlabel="Correct positives, %")
     # A dollar sign in a name begins no formula.
     left.set_yticks(range(len(names)), names, parse_math=False)
     left.invert_yaxis()

@@ -50,7 +50,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.x.setting == self.y.setting:
-            raise SettingError("axis", f"The two axes must differ: both are {self.x.symbol}.")
+            raise SettingError("axis", f"Choose two different axes; both are {self.x.symbol}.")
 
     def __len__(self) -> int:
         """Number of cells."""

@@ -36,9 +36,9 @@ def _size(value: float) -> str:
 
 LABELLED = (
     Panel("f1", "F1 of P, per cent", _share),
-    Panel("precision", "True among the positives, per cent", _share),
+    Panel("precision", "Correct positives, per cent", _share),
     Panel("positives", "Positives, mean |P|", _size, True),
-    Panel("false_negatives", "False among the negatives, per cent", _share, less_is_better=True),
+    Panel("false_negatives", "Wrong negatives, per cent", _share, less_is_better=True),
 )
 UNLABELLED = (
     Panel("positives", "Positives, mean |P|", _size, True),

@@ -116,5 +116,8 @@ def sentences(left_out: Sequence[DataError]) -> list[str]:
     """Which images were left out, and why."""
     told = [f"Left out: {error}." for error in left_out[:TOLD]]
     if more := len(left_out) - len(told):
-        told.append(f"{more} more {'image was' if more == 1 else 'images were'} left out likewise.")
+        told.append(
+            f"{more} more {'image was' if more == 1 else 'images were'} left out for similar "
+            "reasons."
+        )
     return told

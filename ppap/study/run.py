@@ -100,12 +100,12 @@ def study(
             backbone,
             plan.size,
             left_out,
-            lambda n: say(f"Embedding batch {n} of {count}", 0.3 * (n - 1) / count),
+            lambda n: say(f"Computing features of batch {n} of {count}", 0.3 * (n - 1) / count),
         )
     )
     patches = [one for one in (_patches(made, plan) for made in batches) if one is not None]
     labelled = len(patches) == len(batches)
-    say("Looking at the similarities", 0.3)
+    say("Measuring similarities", 0.3)
     embedded = backbone.info.name == FITTED_TO
     advice, pure = (_advised(batches[0], aim, embedded, plan.seed) for aim in AIMS)
     settings = plan.settings or advice.settings

@@ -84,7 +84,7 @@ def read_study(folder: Path) -> Study:
     try:
         found = json.loads((folder / VALUES).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StudyError(f"{folder} holds no study that can be read: {error}") from None
+        raise StudyError(f"{folder} does not contain a readable study: {error}") from None
     if not isinstance(found, Mapping) or found.get("format") != FORMAT:
         raise StudyError(f"The study in {folder} was written by another version.")
     return dict(found)
@@ -99,7 +99,7 @@ def as_page(study: Study, drawn: Sequence[Drawn]) -> str:
     ]
     parts = [section("Suggested settings", advice)]
     if study["rules"]:
-        parts.append(section("Rules beside each other", [*_rules(study), *_paper(study)]))
+        parts.append(section("Rules compared", [*_rules(study), *_paper(study)]))
     if len(study.get("stages") or ()) > 1:  # of one, the tables above say as much
         parts.append(section(STAGES_TITLE, [*_stages(study)]))
     said = conclusions(study)

@@ -8,12 +8,12 @@ from typing import Any
 
 from ppap.study.columns import STAGE_HEADINGS, Table, filled, plainly
 
-TITLE = "Features beside each other"
+TITLE = "Features compared"
 KEY = (
-    "Suggested: the settings that each stage's own cosines ask for. How many of the positives "
-    "should be right is known for the embedded backbone as it is, not for other features. Area: "
-    "the average precision of same class over all pairs of patches with a class, by cosine alone; "
-    "chance is the share of pairs that are of one class."
+    "Suggested: the settings derived from each stage's own cosines. The expected share of "
+    "correct positives is known only for the embedded backbone, not for other features. Area: "
+    "the average precision of telling, by cosine alone, whether two patches have the same class; "
+    "chance is the share of pairs with the same class."
 )
 TITLES = {"complete": "suggested, complete", "pure": "suggested, pure", "own": "as given"}
 
@@ -49,12 +49,12 @@ def areas_of(stages: Sequence[Mapping[str, Any]]) -> list[str]:
     for stage in stages:
         curve = stage["same_class"]
         if curve["area"] is None:
-            said.append(f"{stage['title']}: no two patches are of one class.")
+            said.append(f"{stage['title']}: no two patches have the same class.")
             continue
         said.append(
             f"{stage['title']}: area {100 * curve['area']:.1f} %, chance "
-            f"{100 * curve['chance']:.1f} %, {curve['pairs']:,} pairs (bins of cosines move the "
-            f"area by at most {math.ceil(10_000 * curve['within']) / 100:.2f} points)."
+            f"{100 * curve['chance']:.1f} %, {curve['pairs']:,} pairs (binning the cosines "
+            f"changes the area by at most {math.ceil(10_000 * curve['within']) / 100:.2f} points)."
         )
     return said
 

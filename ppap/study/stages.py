@@ -130,7 +130,7 @@ class StagesAt(NamedTuple):
         """
         found = []
         for at, (title, network) in enumerate(networks):
-            text = f"Looking at {title if title.startswith('these') else f'the {title}'}"
+            text = f"Measuring {title if title.startswith('these') else f'the {title}'}"
             say(text, at / len(networks))
             batch = self._again(network) if at else self.first
             stage = self._stage(title, network, batch)

@@ -18,10 +18,10 @@ TABLE = "table6.csv"
 # What has an interval; "behind" is kept as PPAP's precision minus the rule's.
 SURE = ("precision", "recall", "f1", "purity", "false_negatives")
 KEY = (
-    "Means over the anchors with a class; patches without a class count nowhere. k-means at its "
-    "own settings is told the number of classes. As many positives as PPAP: as near as whole "
-    "clusters and pool patches allow. Small: the 95 % interval over whole images drawn again and "
-    "again; the batch that anchors are compared with stays the same."
+    "Means over the anchors that have a class; patches without a class are ignored. At its own "
+    "settings, k-means is given the number of classes. The same number of positives as PPAP: as "
+    "close as whole clusters and pool patches allow. In small print: the 95 % interval from "
+    "resampling whole images; the batch that anchors are compared with stays the same."
 )
 PROOF = {
     "advised": "Suggested, complete",
@@ -30,8 +30,9 @@ PROOF = {
     "best": "Best F1 with labels",
 }
 PROOF_KEY = (
-    "Complete aims at most of an anchor's class, pure at few positives of which most are right. "
-    f"Best F1 with labels: the highest of {tried()}, the suggestions and the paper's."
+    "Complete aims to find most of an anchor's class; pure aims for few positives, most of them "
+    f"correct. Best F1 with labels: the highest among {tried()}, the suggestions and the paper's "
+    "settings."
 )
 AGAINST = "precision_against_ppap"
 _END_COLUMNS = [
@@ -282,9 +283,9 @@ def full_title(rule: Mapping[str, Any]) -> str:
 def paper_rows(study: Study) -> list[str]:
     """Table 6 of the paper for this kind of data set, a sentence a row; mostly empty."""
     return [
-        f"{row.method} with {row.backbone}: {row.positives:,} positives, "
-        f"{row.true_positives:.1f} % of them true; {row.negatives:,} negatives, "
-        f"{row.false_negatives:.1f} % of them false"
+        f"{row.method} with {row.backbone}: {row.positives:,} positives, {row.true_positives:.1f} "
+        f"% of them correct; {row.negatives:,} negatives, {row.false_negatives:.1f} % of them "
+        "wrong"
         for row in TRUST
         if row.dataset == study["dataset"]["kind"]
     ]

@@ -213,7 +213,7 @@ def half_filled(page: Page) -> dict[str, Any]:
     tab(page, "Evaluate")
     evaluate.get_by_label("Split", exact=True).wait_for()
     found["evaluate"] = [
-        evaluate.get_by_label("Data set on this server").input_value(),
+        evaluate.get_by_label("Data set folder on this server").input_value(),
         evaluate.get_by_label("Split", exact=True).input_value(),
     ]
     return found
@@ -237,7 +237,7 @@ def fill_half(page: Page) -> None:
     study.get_by_text("New ablation").click()
     study.get_by_label("Settings to vary").fill("steps=1,2")
     tab(page, "Evaluate")
-    evaluate.get_by_label("Data set on this server").fill("~/photos")
+    evaluate.get_by_label("Data set folder on this server").fill("~/photos")
     evaluate.get_by_label("Split", exact=True).fill("half")
 
 
@@ -281,7 +281,7 @@ def test_what_makes_no_sense_is_named(open_link: Callable[[str], Page], running:
 
     page.goto(f"{running.url}?tab=study&study=<b>gone</b>&form.size=7")
     notes = page.locator("#study .main .notes").first
-    expect(notes).to_contain_text("There is no study <b>gone</b> any more")
+    expect(notes).to_contain_text("The study <b>gone</b> no longer exists")
     expect(notes).to_contain_text("were ignored: size")
     expect(page.locator("#study li[data-study]")).to_have_count(3)
     page.wait_for_selector(STUDY)
@@ -361,7 +361,7 @@ def test_what_segment_shows_has_an_address(
     page.wait_for_selector(done)
     said = page.locator("#segment .side .notes")
     expect(said).to_contain_text("were ignored: backbone")
-    expect(said).to_contain_text("gone has no checkpoint here any more")
+    expect(said).to_contain_text("gone no longer has a checkpoint here")
     expect(page.locator("#segment [data-part=clusters]")).to_have_value("5")
     assert (
         page.evaluate("document.querySelector('#segment').studio.result.layers[0].names.length")

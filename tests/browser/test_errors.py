@@ -103,7 +103,7 @@ def test_long_refusals_are_folded(opened: Callable[..., Page], place: Path) -> N
     bar.get_by_role("radio", name="Folder").click()
     bar.get_by_label("Folder or data set on this server").fill(str(place / "nothing here"))
     error = bar.locator("[data-error=folder]")
-    expect(error).to_contain_text("holds no images")
+    expect(error).to_contain_text("contains no images")
     assert "leftImg8bit" in folded_away(error)
 
 
@@ -150,11 +150,11 @@ def test_train_blames_nobody_before_anything_is_typed(
     data.fill(str(place / "camvid"))
     expect(error.locator(".offers")).to_have_text(f"Did you mean {place}/CamVid?")
     data.fill(str(place / "nothing here"))
-    expect(error).to_contain_text("holds no", timeout=60_000)
+    expect(error).to_contain_text("does not have the layout", timeout=60_000)
     assert len(error.locator("> p").inner_text()) <= 210
     # What a look at the data finds is not taken away by the next check of the form.
     train.locator("[data-part=name]").fill("another")
-    expect(error).to_contain_text("holds no", timeout=60_000)
+    expect(error).to_contain_text("does not have the layout", timeout=60_000)
     expect(train.locator(".refusal")).to_be_hidden()
 
 
@@ -162,7 +162,7 @@ def test_a_study_s_form_is_checked_at_its_fields(opened: Callable[..., Page], pl
     page = opened()
     form = tab(page, "Study").locator("section.batch form")
     expect(form.locator(".field-error:visible")).to_have_count(0)
-    data = form.get_by_label("Images: a folder on this server, or samples")
+    data = form.get_by_label("Image folder on this server, or samples")
     data.fill(f'"{place}/CamVid"')
     error = form.locator("[data-error=data]")
     error.get_by_role("button", name=str(place / "CamVid"), exact=True).click()
@@ -179,7 +179,7 @@ def test_the_log_of_what_failed_is_beside_its_reason(
 ) -> None:
     page = opened()
     form = tab(page, "Study").locator("section.batch form")
-    form.get_by_label("Images: a folder on this server, or samples").fill(str(place / "broken"))
+    form.get_by_label("Image folder on this server, or samples").fill(str(place / "broken"))
     form.get_by_label("Split", exact=True).fill("all")
     form.get_by_role("button", name="Study").click()
     box = form.locator(".messages.error")
@@ -199,7 +199,7 @@ def test_a_checkpoint_that_cannot_be_had_is_told_at_its_field(
     (place / "weights.pt").write_bytes(b"nothing")
     segment.get_by_label("Segment with").select_option("file")
     expect(segment.locator(".field-error:visible")).to_have_count(0)
-    path = segment.get_by_label("Path of the file on this server")
+    path = segment.get_by_label("Checkpoint file on this server")
     path.fill(str(place / "wieghts.pt"))
     path.press("Enter")
     error = segment.locator("[data-error=checkpoint]")

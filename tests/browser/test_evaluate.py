@@ -106,7 +106,7 @@ def test_the_worst_image_comes_first_with_where_it_is_wrong(
     worst = min(report["images"], key=lambda one: one["cluster"]["accuracy"])
     assert image_ready(page) == worst["index"]
     titles = page.locator("#evaluate .image-panels figcaption .title").all_inner_texts()
-    assert titles == ["Photo", "Truth", "Prediction", "Wrong"]
+    assert titles == ["Image", "Truth", "Prediction", "Wrong"]
     page.get_by_role("button", name="Next image").click()
     page.wait_for_selector(
         f"#evaluate .images[data-ready=true]:not([data-index='{worst['index']}'])"
@@ -191,7 +191,7 @@ def test_from_a_cell_to_its_images_and_pixels(open_tab: Callable[[], Page], plac
         for m in maps.values()
     ]
     assert sorted(rows.locator("b").all_inner_texts()) == sorted(f"{one:,}" for one in union if one)
-    page.locator("#evaluate .images").get_by_label("Part of an image's name").fill("P3")
+    page.locator("#evaluate .images").get_by_label("Part of the image's name").fill("P3")
     expect(page.locator("#evaluate .image-side")).to_contain_text("1 of 5 images")
     page.wait_for_selector("#evaluate .images[data-ready=true][data-index='3']")
 
@@ -210,7 +210,7 @@ def test_an_evaluation_is_begun_here_and_shown_beside_another(
     expect(page.locator("#evaluate .bar-row").first.locator(".bar")).to_have_count(2)
     expect(page.locator("#evaluate .matrix")).to_have_count(2)
     # The same checkpoint, but for the CRF: no difference. Pictures without it do not claim it.
-    expect(page.locator("#evaluate .comparability")).to_contain_text("refined alike")
+    expect(page.locator("#evaluate .comparability")).to_contain_text("refined in the same way")
     captions = page.locator("#evaluate [data-picture^=predicted] figcaption").all_inner_texts()
     assert len(set(captions)) == 2
     assert not any("CRF" in one or "refined" in one for one in captions)
@@ -244,7 +244,7 @@ def test_what_cannot_be_evaluated_is_told_at_its_field(
     open_tab: Callable[[], Page], place: Place
 ) -> None:
     page = open_tab()
-    data = page.locator("#evaluate").get_by_label("Data set on this server")
+    data = page.locator("#evaluate").get_by_label("Data set folder on this server")
     said = page.locator("#evaluate [data-error=data]")
     expect(page.locator("#evaluate .field-error:visible")).to_have_count(0)
     data.fill("/no/such/folder")
@@ -260,7 +260,7 @@ def test_what_cannot_be_evaluated_is_told_at_its_field(
     page.get_by_role("button", name="Evaluate", exact=True).click()
     expect(page.locator("#evaluate [data-error=checkpoint]")).to_contain_text("checkpoint file")
     expect(page.locator("#evaluate .messages.error:visible")).to_have_count(0)
-    page.locator("#evaluate").get_by_label("Path of the checkpoint").fill(
+    page.locator("#evaluate").get_by_label("Checkpoint file on this server").fill(
         str(place.run.checkpoints / "lst.pt")
     )
     offer = page.locator("#evaluate [data-error=checkpoint] button")

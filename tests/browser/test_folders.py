@@ -126,7 +126,7 @@ def test_checkpoints_are_chosen_on_a_telephone(
     page = open_studio(width=420, height=900, touch=True)
     page.get_by_role("tab", name="Segment").click()
     page.get_by_label("Segment with").select_option("file")
-    field = page.locator("#segment").get_by_label("Path of the file on this server")
+    field = page.locator("#segment").get_by_label("Checkpoint file on this server")
     field.fill(str(data))
     dialog = browser_of(page, field.locator("xpath=..").get_by_role("button", name="Browse…"))
     box = dialog.bounding_box()

@@ -62,7 +62,7 @@ def test_the_menu_works_with_keys_and_says_what_is_missing(page: Page) -> None:
     attention = page.get_by_role("menuitemradio", name="Attention")
     expect(attention).to_be_focused()
     expect(attention).to_have_attribute("aria-disabled", "true")
-    expect(attention).to_contain_text("is no ViT: it has no attention.")
+    expect(attention).to_contain_text("is not a ViT, so it has no attention.")
     page.keyboard.press("Enter")  # nothing happens
     soon(page, f"{STUDIO}.state.look.style", "sets")
     page.keyboard.press("ArrowUp")

@@ -123,12 +123,14 @@ def test_an_own_picture_with_fewer_clusters_and_a_zip(tab: Page, tmp_path: Path)
     number.press("Enter")
     wait_for_new(tab, old)
     tab.locator("#segment li[data-segment='0'] input[type=text]").fill("one")
-    tab.get_by_role("button", name="What is in the ZIP").click()
-    photos = tab.get_by_label("With the photos")
-    expect(photos.locator("xpath=..")).to_have_text("With the photos, 0.2 MB", use_inner_text=True)
+    tab.get_by_role("button", name="Contents of the ZIP").click()
+    photos = tab.get_by_label("Include the images")
+    expect(photos.locator("xpath=..")).to_have_text(
+        "Include the images, 0.2 MB", use_inner_text=True
+    )
     photos.check()
     tab.get_by_label("Polygons in the JSON").check()
-    tab.get_by_label("With overlays").uncheck()
+    tab.get_by_label("Include overlays").uncheck()
     with tab.expect_download() as waiting:
         tab.get_by_role("button", name="Download ZIP").click()
     assert waiting.value.suggested_filename == "segments-two parts.zip"
@@ -154,7 +156,7 @@ def test_switches_are_said_and_linked_and_what_cannot_be_is_told_at_its_field(ta
         "from 2 to 64", use_inner_text=True
     )
     tab.locator("#segment summary", has_text="Inference").click()
-    window = tab.get_by_label("Sliding windows, pixels")
+    window = tab.get_by_label("Sliding window, px")
     window.fill("100")
     window.press("Enter")
     error = tab.locator("#segment [data-error=window]")
@@ -169,17 +171,17 @@ def test_switches_are_said_and_linked_and_what_cannot_be_is_told_at_its_field(ta
     tab.locator("#segment").get_by_role("radio", name="PAMR").click()
     wait_for_new(tab, old)
     old = result_of(tab)
-    tab.get_by_label("Mean of picture and mirror").check()
+    tab.get_by_label("Average with the mirror image").check()
     wait_for_new(tab, old)
     summary = tab.locator("#segment .stage > .summary")
     assert re.fullmatch(
-        r"6 pictures · .+ s each · PAMR · mean of image and mirror", summary.inner_text()
+        r"6 images · .+ s each · PAMR · mean of image and mirror", summary.inner_text()
     )
     expect(tab.locator("#segment summary .on")).to_have_text("time × 2", use_inner_text=True)
     until(tab, "location.search.includes('refine=pamr') && location.search.includes('mirror=1')")
     tab.reload()
     tab.wait_for_selector(f"{READY}[data-refine=pamr]", timeout=120_000)
-    expect(tab.get_by_label("Mean of picture and mirror")).to_be_checked()
+    expect(tab.get_by_label("Average with the mirror image")).to_be_checked()
 
 
 ROWS = """
@@ -260,7 +262,7 @@ def test_a_checkpoint_is_made_as_a_run_like_any_other(browser: Browser, tmp_path
         page = open_it()
         page.get_by_role("tab", name="Segment").click()
         page.wait_for_selector(READY, timeout=120_000)
-        make = page.get_by_role("button", name="Make a checkpoint from the sample photos")
+        make = page.get_by_role("button", name="Train a checkpoint on the sample photos")
         said = page.locator("#segment .maker [role=status]")
         make.click()
         until(

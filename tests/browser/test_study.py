@@ -69,7 +69,7 @@ def test_suggest_moves_the_sliders_and_says_why(
     chosen.click()
     page.wait_for_selector(f".aims [data-aim={aim}][aria-pressed=true]")
     assert page.locator(".settings .reasons li").all_inner_texts() == list(wanted.reasons)
-    assert "positives should be right" in wanted.reasons[0]
+    assert "positives should be correct" in wanted.reasons[0]
     values = page.evaluate("document.querySelector('#explore').studio.controls.values")
     assert values == wanted.settings.as_dict()
     anchor = page.evaluate("document.querySelector('#explore').studio.state.anchor")
@@ -208,14 +208,14 @@ def test_nonsense_gets_a_sentence(open_tab: Callable[[], Page], runs: Path) -> N
     expect(form.locator("[data-error=seed]")).to_contain_text("from 0 to")
     form.get_by_label("Seed", exact=True).fill("3")
     expect(form.locator("[data-error=seed]")).to_be_hidden()
-    expect(form.get_by_label("The same on the command line")).to_have_value(re.compile("--seed=3"))
+    expect(form.get_by_label("Command line")).to_have_value(re.compile("--seed=3"))
     begin(page, anchors="<b>many</b>")
     expect(form.locator("[data-error=anchors]")).to_contain_text(
         "Anchors must be a whole number from 1 to 20,000, not <b>many</b>"
     )
     begin(page, values="0")
     expect(form.locator("[data-error=x]")).to_contain_text("Number of values must be")
-    form.get_by_label("Images: a folder").fill("/nowhere; touch x")
+    form.get_by_label("Image folder on this server").fill("/nowhere; touch x")
     begin(page)
     expect(form.locator("[data-error=data]")).to_contain_text("no folder")
     assert len(list((runs / ".studies").iterdir())) == before
@@ -276,7 +276,6 @@ def test_an_ablation_is_listed_opened_and_refused(open_tab: Callable[[], Page], 
         page.locator("#study .ablation").get_by_role("button", name="CSV").click()
     assert waiting.value.suggested_filename == "depth.csv"
     ablations.get_by_text("New ablation").click()
-    ablations.get_by_label("Varied settings").fill("phi0=0.5,9")
     ablations.get_by_label("Recipe").select_option("samples")
     # What is the same in all runs is there to be changed; what is varied is not.
     ablations.get_by_text("Fixed settings").click()
@@ -292,7 +291,9 @@ def test_an_ablation_is_listed_opened_and_refused(open_tab: Callable[[], Page], 
     vary = ablations.get_by_label("Settings to vary")
     vary.fill("rule=knn,baseline steps=1,2")
     alert = ablations.get_by_role("alert")
-    alert.wait_for()
+    expect(alert).to_contain_text("rule=knn and rule=baseline do not use steps")
+    vary.fill("phi0=0.5,9")
+    ablations.get_by_role("button", name="Start all runs").click()
     expect(alert).to_contain_text("phi0 must be a number from -1 to 1", use_inner_text=True)
     check_looks(page, 1440)
     # All of it comes back with the link.

@@ -100,7 +100,7 @@ def test_the_same_seed_finds_the_same(
 
 def test_what_makes_no_sense(backbone: TinyBackbone) -> None:
     seen = see(backbone, blocks(SECOND), size=96)
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(ValueError, match="no images"):
         find_clusters([], 2)
     with pytest.raises(ValueError, match="different backbones"):
         find_clusters([seen, Seen(seen.rgb, torch.ones(1, 1, 1, 5), 1, 1)], 2)

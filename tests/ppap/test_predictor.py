@@ -313,7 +313,7 @@ def test_other_reports_are_passed_over(file: Path, text: str) -> None:
     (file.parent / "report.json").write_text(text.replace('"own"', f'"{own}"'))
     found = Predictor(file).segment(picture(9, 9))
     assert found.assignment is None
-    with pytest.raises(ValueError, match="no assignment of clusters to classes is known"):
+    with pytest.raises(ValueError, match="have not been matched with classes"):
         _ = found.matched
 
 

@@ -204,7 +204,7 @@ def test_proxies_are_understood_and_this_machine_needs_none(
 def test_a_proxy_that_cannot_be_used_is_ignored_and_told(value: str) -> None:
     os.environ["ALL_PROXY"] = value
     said = mend_proxies()
-    assert said == [f"ALL_PROXY={value} is not a proxy that can be used here: ignored."]
+    assert said == [f"ALL_PROXY={value} is not a usable proxy, so it is ignored."]
     assert "ALL_PROXY" not in os.environ
     assert not proxied("http://hub.example/")
 

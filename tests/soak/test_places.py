@@ -110,7 +110,7 @@ def test_a_job_through_its_whole_life_with_the_studio_started_anew(
             page.get_by_role("button", name="Start", exact=True).click()
             badge(page, "queued")
             said = page.locator("#train .run .said")
-            expect(said).to_contain_text("until its time to begin")
+            expect(said).to_contain_text("until its start time")
         launch = read_launch(runs.root / "job")
         assert launch is not None
         assert launch.job is not None

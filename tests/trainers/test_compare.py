@@ -135,13 +135,13 @@ def test_a_failed_run_is_named_with_its_reason(
             ["camvid", "--data", "{data}", "--seeds", "0", "-1"],
             "seed must be a whole number from 0",
         ),
-        (["camvid"], "Say where the data set is: --data DIR."),
+        (["camvid"], "Give the data set folder: --data DIR."),
         (["camvid", "--data", "{data}/nothing"], "nothing does not exist"),
         (
             ["camvid", "--data", "{data}", "--set", "eval_split=test"],
             "has no split 'test', only: train, val",
         ),
-        (["camvid", "--data", "{data}/train"], "holds no CamVid"),
+        (["camvid", "--data", "{data}/train"], "does not have the layout 'CamVid, 11 classes'"),
         (["camvid", "--data", "{data}", "--out", "{data}/classes.txt"], "classes.txt"),
         (["camvid", "--data", "{data}", "--rules", "ppap", "foo"], "invalid choice: 'foo'"),
     ],
@@ -232,7 +232,7 @@ def test_differences_to_the_baseline_stand_below_the_table(
             finish_counted(tmp_path / f"{rule}-seed{seed}", skill, seed + len(rule))
     given = ["camvid", "--out", str(tmp_path), "--seeds", "0", "1"]
     assert main([*given, "--rules", "ppap", "baseline", "frozen"]) == 0
-    below = capsys.readouterr().out.split("Mean ± deviation over 2 seeds, per cent.")[1]
+    below = capsys.readouterr().out.split("Mean ± standard deviation over 2 seeds, per cent.")[1]
     made = json.loads((tmp_path / "differences.json").read_text())
     assert made["reference"] == "baseline"
     assert list(made["differences"]) == ["ppap", "frozen"]
@@ -240,7 +240,7 @@ def test_differences_to_the_baseline_stand_below_the_table(
     assert 15 < found["low"] < found["difference"] < found["high"] < 25
     assert f"| PPAP | {Interval(**found)} |" in below
     assert "| Baseline |" not in below
-    assert "Difference to Baseline in points" in below
+    assert "Difference from Baseline in points" in below
     assert main([*given, "--rules", "ppap", "frozen"]) == 0
     assert json.loads((tmp_path / "differences.json").read_text())["reference"] == "ppap"
 
@@ -266,8 +266,8 @@ def test_on_a_cluster_runs_are_sent_and_waited_for(
     ends(("queued", ""), ("running", ""), ("finished", ""))
     assert compare.train(task, given) is None
     assert sent[0][-4:] == ["--on", "slurm", "--slurm", "gpus=2"]
-    ends(("running", ""), ("failed", "A node of it failed (job 7)."))
-    assert compare.train(task, given) == "A node of it failed (job 7)."
+    ends(("running", ""), ("failed", "One of its nodes failed (job 7)."))
+    assert compare.train(task, given) == "One of its nodes failed (job 7)."
     # One that goes on from an earlier command is not sent again.
     monkeypatch.setattr(compare, "is_alive", lambda folder: True)
     ends(("running", ""), ("finished", ""))

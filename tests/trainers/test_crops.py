@@ -72,7 +72,7 @@ def test_a_killed_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert len(list(home.rglob("*.jpg"))) < 300
     # A cut file would be an error here.
     left = open_dataset(home)
-    assert "making them was not finished" in left.notes[0]
+    assert "writing them was not finished" in left.notes[0]
     assert all(left.load(index).labels is not None for index in range(len(left)))
 
     stopped = started(*given)
@@ -82,8 +82,10 @@ def test_a_killed_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert stopped.returncode == 130
     assert out == ""
     assert "Traceback" not in err
-    assert "of 60 images are cropped; the same command goes on from there." in err.splitlines()[-1]
-    assert "Going on with" in err
+    assert (
+        "of 60 images are cropped; the same command continues from there." in err.splitlines()[-1]
+    )
+    assert "Continuing with" in err
     assert list(home.rglob("*.tmp")) == []
 
     assert crops.main([*given[:-1], "1"]) == 0
@@ -133,7 +135,7 @@ def test_broken_data_is_listed_and_nothing_is_written(
     said = capsys.readouterr()
     assert f"Error: {tmp_path / 'train/Seq_9.png'} is not an image" in said.err
     assert f"Error: {tmp_path / 'trainannot/Seq_10.png'} does not exist" in said.err
-    assert said.err.endswith("Nothing was written: mend this first.\n")
+    assert said.err.endswith("Nothing was written: fix this first.\n")
     assert said.out == ""
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -152,7 +154,7 @@ def test_another_making_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
     given = ["camvid", "--data", str(tmp_path), "--workers", "1"]
     assert crops.main(given) == 0
     assert crops.main([*given, "--quality", "75"]) == 2
-    assert "holds crops made with quality 95, not 75" in capsys.readouterr().err
+    assert "contains crops made with quality 95, not 75" in capsys.readouterr().err
 
 
 def test_writing_that_fails(
@@ -161,14 +163,17 @@ def test_writing_that_fails(
     layouts.camvid(tmp_path)
     monkeypatch.setattr("trainers.cropping.processes.sys.executable", "/bin/false")
     assert crops.main(["camvid", "--data", str(tmp_path), "--workers", "2"]) == 1
-    assert "A process ended in the middle of its work" in capsys.readouterr().err
+    assert "A process ended unexpectedly" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ("", "required: DATASET, --data"),
-        ("camvit --data .", "argument DATASET: there are no crops of 'camvit': did you mean camvi"),
+        (
+            "camvit --data .",
+            "argument DATASET: crops cannot be made for 'camvit': did you mean camvi",
+        ),
         ("samples --data .", "argument DATASET: .* choose one of cocostuff27, "),
         ("camvid --data . --ratio 0", r"argument --ratio: must be a number from 0\.01 to 1, not"),
         ("camvid --data . --ratio nan", "argument --ratio: must be"),

@@ -68,7 +68,7 @@ def test_a_gpu_that_is_too_old_is_passed_by_and_told_once(
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith("cuda:0 (Tesla K80) cannot be used: its compute capability is 3.7, and ")
     assert "needs 7.5 or newer" in said
-    assert said.endswith("It is passed by.")
+    assert said.endswith("It is skipped.")
 
 
 def test_the_first_gpu_that_can_be_used_is_taken(fakes: Fakes) -> None:

@@ -128,7 +128,9 @@ def test_a_run_with_steps_to_go_says_so(
     for step, warned in ((9, True), (20, False)):
         Run(unfinished).write_state("stopped", step=step, steps=20)
         assert main([str(unfinished)]) == 0
-        assert (f"Warning: {unfinished} is at step 9 of 20" in capsys.readouterr().err) is warned
+        assert (
+            f"Warning: {unfinished} is at training step 9 of 20" in capsys.readouterr().err
+        ) is warned
 
 
 def test_a_split_that_samples_do_not_have(
@@ -140,7 +142,7 @@ def test_a_split_that_samples_do_not_have(
         assert main([str(tmp_path / "r"), *words]) == 0
         out, err = capsys.readouterr()
         assert "split all: 6 images" in out
-        assert ("there are no splits; all images are scored, not 'val'" in err) is noted
+        assert ("has no splits; all images are evaluated, not 'val'" in err) is noted
 
 
 def test_the_reported_checkpoint_comes_first(run: Path, tmp_path: Path) -> None:
@@ -158,7 +160,7 @@ def test_a_file_another_split_and_size(run: Path, data: Path, tmp_path: Path) ->
     file = run / "checkpoints/last.pt"
     made = report_of(file, "--data", data, "--split", "train", "--size", 32, folder=tmp_path)
     assert (made["dataset"]["split"], made["size"], len(made["images"])) == ("train", 32, 12)
-    assert any("is the one it was trained on" in note for note in made["notes"])
+    assert any("was trained on this split" in note for note in made["notes"])
     wanted = evaluate_split(
         load_segmenter(file).segmenter, open_dataset(data, split="train"), size=32
     )
@@ -173,12 +175,12 @@ def test_other_names_are_told_and_spellings_are_not(
     (other / "classes.txt").write_text("\n".join(f"{name.upper()}_" for name in NAMES))
     capsys.readouterr()
     report_of(run, "--data", other, folder=tmp_path)
-    assert "calls its classes otherwise" not in capsys.readouterr().out
+    assert "names its classes differently" not in capsys.readouterr().out
     (other / "classes.txt").write_text("\n".join((NAMES[0], "Weg", "Wiese")))
     found = report_of(run, "--data", other, folder=tmp_path)
     assert found["linear"]["accuracy"] == made["linear"]["accuracy"]
     assert (
-        f"Warning: the data set calls its classes otherwise than last.pt: "
+        f"Warning: the data set names its classes differently from last.pt: "
         f"class 1 is 'Weg' here and '{NAMES[1]}' there; 2 of 3 names differ."
     ) in capsys.readouterr().out
 
@@ -293,7 +295,7 @@ def test_broken_data_is_named_before_anything_runs(
     assert message.format(data=tmp_path) in err
     assert out == ""
     if damage is not no_labels:
-        assert err.rstrip().endswith("has 1 error, listed above: mend this first")
+        assert err.rstrip().endswith("has 1 error, listed above: fix this first")
         assert "Evaluating" not in err
 
 
@@ -319,14 +321,14 @@ def test_broken_images_may_be_skipped(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{run}/none.pt", "--data", "{data}"], "none.pt does not exist: name a run's folder or"),
-        (["{data}", "--data", "{data}"], "is no run: it has no folder 'checkpoints'"),
+        (["{run}/none.pt", "--data", "{data}"], "none.pt does not exist: give a run's folder or"),
+        (["{data}", "--data", "{data}"], "is not a run: it has no folder 'checkpoints'"),
         (["{empty}", "--data", "{data}"], "has no checkpoint yet"),
         (["{data}/classes.txt", "--data", "{data}"], "classes.txt cannot be read as a checkpoint"),
-        (["{run}/checkpoints/last.pt"], "Say where the data set is: --data DIR."),
+        (["{run}/checkpoints/last.pt"], "Give the data set folder: --data DIR."),
         (["{run}", "--data", "{data}/none"], "none does not exist"),
         (["{run}", "--data", "{data}", "--split", "test"], "has no split 'test', only: train"),
-        (["{run}", "--data", "{data}", "--kind", "foldr"], "is no kind of data set"),
+        (["{run}", "--data", "{data}", "--kind", "foldr"], "is not a kind of data set"),
         (["{run}", "--data", "{two}"], "has 2 classes, but last.pt was trained for 3"),
         (["{run}", "--data", "{swapped}"], "checkpoints/last.pt was trained for: class 1 is 'weg'"),
         (["{run}", "--data", "{swapped}"], "2 of 3 names differ. Evaluate the checkpoint on the"),
@@ -334,8 +336,8 @@ def test_broken_images_may_be_skipped(
         (["{run}", "--size", "50"], "--size 50: an image height of 50 pixels does not divide"),
         (["{run}", "--device", "tpu"], "device must be one of auto, cpu"),
         (["{run}", "--backbone", "{data}/none.pth"], "none.pth"),
-        (["{run}", "--json", "{data}"], "is a folder: name a file in it"),
-        (["{run}", "--pictures", "{data}/classes.txt"], "is a file: name a folder"),
+        (["{run}", "--json", "{data}"], "is a folder: give a file in it"),
+        (["{run}", "--pictures", "{data}/classes.txt"], "is a file: give a folder"),
         (["{run}", "--json", "{data}/classes.txt/a.json"], "classes.txt is a file, not a folder"),
         (["{run}", "--json", "/proc/none/a.json"], "a.json cannot be written: "),
     ],
@@ -370,7 +372,7 @@ def test_what_does_not_fit_is_told_in_a_sentence(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name a run's folder or a checkpoint, or --predictions DIR"),
+        ([], "give a run's folder or a checkpoint, or --predictions DIR"),
         (["x", "--batch", "0"], "argument --batch: must be a whole number from 1 to"),
         (["x", "--workers", "-1"], "argument --workers"),
         (["x", "--siz", "3"], "unrecognized arguments: --siz"),
@@ -394,7 +396,10 @@ def test_other_weights_of_the_backbone(
     known = load_checkpoint(run / "checkpoints/last.pt")
     save_checkpoint(replace(known, backbone_digest="0" * 64), tmp_path / "last.pt")
     assert main([str(tmp_path / "last.pt"), "--data", str(data)]) == 2
-    assert "trained on other weights than those of the backbone embedded" in capsys.readouterr().err
+    assert (
+        "trained on different weights from those of the backbone embedded"
+        in capsys.readouterr().err
+    )
 
 
 def test_without_the_crf_package(
@@ -412,7 +417,7 @@ def test_a_crf_that_fails_half_way(
     from ppap.evaluation import crf
 
     def fail(*_: object) -> None:
-        raise crf.CrfWorkerError("a CRF process ended in the middle of its work")
+        raise crf.CrfWorkerError("a CRF process ended unexpectedly")
 
     monkeypatch.setattr(crf.Worker, "refine", fail)
     threads = torch.get_num_threads()
@@ -507,7 +512,7 @@ def test_refinements_and_looks_are_measured_and_named(
     assert made["cluster"] == wanted.cluster.record()
     assert made["pamr"]["linear"] == wanted.refined["pamr"].linear.record()
     assert "crf" not in made
-    assert "More than one look at each image: mean of image and mirror; 2 × 2 shifts" in str(
+    assert "More than one pass over each image: mean of image and mirror; 2 × 2 shifts" in str(
         made["notes"]
     )
     assert "measured here, with PAMR" in capsys.readouterr().out
@@ -591,7 +596,7 @@ def test_fewer_clusters_than_classes_are_refused(
 ) -> None:
     assert main([str(run), "--data", str(data), "--clusters", "2"]) == 2
     said = capsys.readouterr().err
-    assert "--clusters 2 is less than the 3 classes" in said
+    assert "--clusters 2 is fewer than the data set's 3 classes" in said
     assert "Evaluating" not in said
 
 
@@ -636,7 +641,7 @@ def test_as_published(run: Path, data: Path, tmp_path: Path) -> None:
     switches = ["nearest", "half_evaluation", "crf_bytes", "pass_matching"]
     assert (made["protocol"], made["inference"]) == (switches, {"half": True})
     assert (
-        "Evaluated as published: photos and label maps resized to the nearest pixel; evaluation "
+        "Evaluated as published: images and label maps resized to the nearest pixel; evaluation "
         "in half precision." in made["notes"]
     )
     loaded = load_segmenter(run / "checkpoints/last.pt")

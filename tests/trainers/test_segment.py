@@ -112,7 +112,7 @@ def test_a_checkpoint_and_a_folder_to_write_to(
 def test_what_cannot_be(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "there").mkdir()
     cases = [
-        ((folder, tmp_path / "there"), "is there already"),
+        ((folder, tmp_path / "there"), "already exists"),
         ((tmp_path / "none", tmp_path / "x"), "none"),
         ((folder, tmp_path / "x", "--shifts", "3"), "shifts must be one of"),
         ((folder, tmp_path / "x", "--checkpoint", str(tmp_path / "no.pt")), "no.pt"),
@@ -123,7 +123,7 @@ def test_what_cannot_be(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixt
             "--clusters is for a frozen backbone",
         ),
         ((folder, folder / "day/x"), "lies inside"),
-        ((folder, tmp_path / "x", "--clusters", "1000"), "There are only 245 patches: ask for"),
+        ((folder, tmp_path / "x", "--clusters", "1000"), "There are only 245 patches; ask for"),
     ]
     for given, part in cases:
         capsys.readouterr()

@@ -34,9 +34,9 @@ def test_anything_else_is_refused_at_its_field(text: str) -> None:
 
 
 def test_one_device_is_not_several() -> None:
-    with pytest.raises(SettingError, match=r"device=cuda:1 is one device.*use device=cuda"):
+    with pytest.raises(SettingError, match=r"device=cuda:1 is a single device.*use device=cuda"):
         Config(device="cuda:1", devices="2")
-    with pytest.raises(SettingError, match=r"devices=0,2 are GPUs, but device=cpu is not"):
+    with pytest.raises(SettingError, match=r"devices=0,2 names GPUs, but device=cpu is not"):
         Config(device="cpu", devices="0,2")
     assert Config(device="cpu", devices="2").devices == "2"
     assert Config(device="cuda", devices="0,2").devices == "0,2"

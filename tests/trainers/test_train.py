@@ -125,9 +125,9 @@ def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(["--settings"]) == 0
     text = capsys.readouterr().out
     assert [line.split()[0] for line in text.splitlines() if line[0] != " "] == list(KIND)
-    assert "a number from -1 to 1; usually 0.55" in text
-    assert "usually (empty)" in text
-    assert "true or false; usually false" in text
+    assert "a number from -1 to 1; default 0.55" in text
+    assert "default (empty)" in text
+    assert "true or false; default false" in text
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
@@ -177,10 +177,10 @@ def test_arguments_that_do_not_fit(place: Place, said: Said, tmp_path: Path) -> 
     for wrong, wanted in (
         (["camvit", *given[1:]], "There is no recipe called 'camvit'. Did you mean camvid?"),
         (given[1:], "Name a recipe: camvid, "),
-        (without(given, "--data"), "Say where the data set is: --data DIR."),
-        (["--resume"], "Say where the run shall be kept: --out runs/NAME."),
-        (["--set", "lr=0.1"], "Name a recipe (--list tells which there are) and where"),
-        (without(given, "--out"), "Say where the run shall be kept: --out runs/NAME."),
+        (without(given, "--data"), "Give the data set folder: --data DIR."),
+        (["--resume"], "Give a folder for the run: --out runs/NAME."),
+        (["--set", "lr=0.1"], "Give a recipe (--list shows them all) and a folder"),
+        (without(given, "--out"), "Give a folder for the run: --out runs/NAME."),
         ([*given, "--set", "ph0=1"], "There is no setting called 'ph0'. Did you mean phi0?"),
         ([*given, "--tag", "a b"], "'a b' cannot be a tag: "),
         ([*given, "--set", "phi0"], "'phi0' is no setting: write key=value, as in phi0=0.6."),
@@ -203,7 +203,7 @@ def test_arguments_that_do_not_fit(place: Place, said: Said, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"batch": 11}, "A batch of 11 needs more than the 10 training images there are"),
+        ({"batch": 11}, "A batch of 11 is more than the 10 training images"),
         ({"size": 70}, "size: an image height of 70 pixels does not divide into patches of 16"),
         ({"eval_size": 90}, "eval_size: an image height of 90 pixels"),
         ({"train_split": "trane"}, "has no split 'trane', only: train, val, all"),
@@ -258,7 +258,7 @@ def test_bad_files_are_told_before_anything_runs(place: Place, said: Said, tmp_p
     (place.data / "images/p2.png").write_bytes(b"broken")
     (place.data / "labels/p5.png").write_bytes(b"")
     line = refused(words(place), said)
-    assert "data has 2 errors, listed above: mend them first" in line
+    assert "data has 2 errors, listed above: fix them first" in line
     log = (place.root / "run/log.txt").read_text()
     assert f"Error: {place.data / 'images/p2.png'} " in log
     assert f"Error: {place.data / 'labels/p5.png'} " in log
@@ -332,7 +332,9 @@ def test_an_existing_run_is_not_overwritten(place: Place, said: Said) -> None:
     run = Run(place.root / "run")
     before = results(run)
     line = refused(words(place, seed=1), said)
-    assert line.endswith("holds a run already. Go on with it by --resume, or choose another --out.")
+    assert line.endswith(
+        "already contains a run. Continue it with --resume, or choose another --out."
+    )
     assert (results(run), state_of(run)["state"]) == (before, "finished")
 
 
@@ -367,10 +369,13 @@ def test_a_resume_that_does_not_fit_changes_nothing(
     other = Place(tmp_path / "other", images=9)
     for wrong, wanted in (
         (["camvid", *resume], "is a run of the recipe coco_vits16, not camvid."),
-        ([*resume, "--set", "lr=0.1"], "lr cannot change in the middle of a run; only: cache, "),
+        (
+            [*resume, "--set", "lr=0.1"],
+            "lr cannot change in the middle of a run; only these can: cache, ",
+        ),
         ([*resume, "--set", "lrr=0.1"], "There is no setting called 'lrr'."),
         ([*resume, "--set", "workers=-1"], "workers must be a whole number"),
-        ([*resume, "--data", str(other.data)], "was trained on other images than the 7 that are"),
+        ([*resume, "--data", str(other.data)], "was trained on different images from the 7 now"),
         ([*resume, "--data", str(tmp_path / "gone")], "gone does not exist"),
     ):
         assert wanted in refused(wrong, said), wrong
@@ -431,7 +436,7 @@ def test_who_comes_second_does_not_begin_anew(
         Run(place.root / "run").write_config(config)
 
     monkeypatch.setattr(session, "require", meanwhile)
-    assert "holds a run already" in refused(words(place), said)
+    assert "already contains a run" in refused(words(place), said)
 
 
 # --- what breaks on the way
@@ -446,7 +451,7 @@ def test_who_comes_second_does_not_begin_anew(
             1,
             "A file cannot be written, because the disk is full.",
         ),
-        (torch.OutOfMemoryError("CUDA: a long story"), 1, "The GPU's memory ran out: use a sm"),
+        (torch.OutOfMemoryError("CUDA: a long story"), 1, "The GPU ran out of memory: use a sm"),
         (DistributedError("process 1 brings 3 rows"), 1, None),
         (ZeroDivisionError("our mistake"), 1, None),
         (RuntimeError(), 1, "RuntimeError"),
@@ -542,7 +547,7 @@ def test_a_report_that_fails(place: Place, said: Said, monkeypatch: pytest.Monke
     given = [word for word in words(place) if word != "--no-report"]
     with monkeypatch.context() as patch:
         patch.setattr(session, "report", lambda _: 2)
-        assert "The report failed; checkpoints are fine." in refused(given, said, 1)
+        assert "The report failed; the checkpoints are intact." in refused(given, said, 1)
     run = Run(place.root / "run")
     assert state_of(run)["state"] == "failed"
     assert train.main(place.resumed("run")) == 0
@@ -593,7 +598,8 @@ def test_without_labels_there_is_a_run_but_no_report(place: Place) -> None:
     assert "27 clusters are learnt" in log
     assert "precision" not in log
     assert log.splitlines()[-1].endswith(
-        f"There is no report: {place.data} has no label maps in its split 'val': nothing to score."
+        f"There is no report: {place.data} has no label maps in its split 'val', so there is "
+        "nothing to score."
     )
     assert not (run.folder / "report.json").exists()
     assert all("linear_loss" not in line for line in read_metrics(run.metrics_file))
@@ -618,7 +624,7 @@ def test_another_backbone_under_the_same_name(
     stopped_run(place, monkeypatch)
     content = torch.load(place.vit, weights_only=True)
     torch.save({name: tensor * 1.1 for name, tensor in content.items()}, place.vit)
-    assert "trained on other weights of" in refused(place.resumed("run"), said)
+    assert "trained on different weights of" in refused(place.resumed("run"), said)
     save_vit(place.vit)
     assert train.main([*place.resumed("run"), "--no-report"]) == 0
 
@@ -635,7 +641,7 @@ def test_what_breaks_later_stops_or_is_left_out(cache: str, tmp_path: Path) -> N
     assert train.main(given) == 0
     made = json.loads((tmp_path / "run/report.json").read_text())
     assert made["left_out"] == 1
-    assert "Warning: 1 training image was left out: unreadable." in made["notes"]
+    assert "Warning: 1 training image was left out as unreadable." in made["notes"]
     assert [one["name"] for one in made["skipped"]] == ["p7"]
     assert [one["name"] for one in made["images"]] == ["p3"]
     log = (tmp_path / "run/log.txt").read_text()

@@ -9,19 +9,19 @@ from trainers.ablations.cells import Cell
 
 MEASURE = "U-mIoU"
 _HINTS = {
-    "U-Acc": "Share of the pixels that are right, in per cent, with each cluster taken as the "
-    "class that suits it best (Hungarian matching).",
-    "U-mIoU": "Intersection over union of each class, averaged over the classes, with each cluster "
-    "taken as the class that suits it best (Hungarian matching).",
-    "L-Acc": "Share of the pixels that the linear probe has right, in per cent; it is trained with "
+    "U-Acc": "Percentage of correct pixels, with clusters matched one to one with the classes "
+    "(Hungarian matching).",
+    "U-mIoU": "Intersection over union, averaged over the classes, with clusters matched one to "
+    "one with the classes (Hungarian matching).",
+    "L-Acc": "Percentage of pixels that the linear probe classifies correctly; it is trained with "
     "labels.",
-    "L-mIoU": "Intersection over union of each class with the linear probe, averaged over the "
-    "classes; it is trained with labels.",
+    "L-mIoU": "Intersection over union of the linear probe, averaged over the classes; it is "
+    "trained with labels.",
     "paper": "The paper's number, for its own settings.",
-    "paper's table": "The table of the paper that these are from.",
-    "minutes": "Training time by the clock, mean over the seeds.",
-    "seeds": "Finished runs, each with a seed of its own.",
-    "recipe": "The recipe that the combination starts from.",
+    "paper's table": "The paper's table that these numbers are from.",
+    "minutes": "Wall-clock training time, mean over the seeds.",
+    "seeds": "Finished runs, each with its own seed.",
+    "recipe": "The recipe that this combination starts from.",
 }
 
 
@@ -43,7 +43,7 @@ def conclusion(rows: Sequence[tuple[str, Cell]]) -> str:
     said = f"{MEASURE} is highest with {title}: {best}. The next is {other}: {next_}"
     spread = max(best.deviation, next_.deviation, key=lambda one: -1 if math.isnan(one) else one)
     if math.isnan(spread):
-        return f"{said}; a single seed does not tell whether that is chance."
+        return f"{said}; with a single seed, this may be chance."
     if best.mean - next_.mean <= spread:
-        return f"{said}, no farther away than seeds are from each other."
-    return f"{said}, farther away than seeds are from each other."
+        return f"{said}, a difference within the spread of the seeds."
+    return f"{said}, a difference larger than the spread of the seeds."

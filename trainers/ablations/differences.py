@@ -15,7 +15,7 @@ from trainers.ablations.cells import COLUMNS
 from trainers.runs.folder import Run
 from trainers.runs.values import read_json
 
-OLD = "Some reports have no counts of their images: evaluate those runs again to have intervals."
+OLD = "Some reports have no counts per image: evaluate those runs again to get intervals."
 # Pages ask for a table again and again, while most of it stays the same.
 MOST_KEPT = 256
 _kept: OrderedDict[Any, Against] = OrderedDict()
@@ -120,7 +120,7 @@ def about(reference: str, found: Mapping[str, Against], seeds: int) -> list[str]
     """What the differences are, in sentences; and why some are missing."""
     said = []
     if columns_of(found):
-        said.append(f"Difference to {reference} in points, + for better. {in_words(seeds)}")
+        said.append(f"Difference from {reference} in points; + is better. {in_words(seeds)}")
     return [*said, *dict.fromkeys(one.reason for one in found.values() if one.reason)]
 
 

@@ -40,8 +40,8 @@ PLAIN = re.compile(r"-?[A-Za-z0-9._]+(e-[0-9]+)?")
 FOLDER, GRID = ".ablations", "grid.json"
 FORMAT, VERSION = "ppap-studio ablation", 1
 ELSEWHERE = {
-    "recipe": "recipe is no setting to be changed: name several recipes instead.",
-    "seed": "seed is no setting to be changed: give the seeds by themselves.",
+    "recipe": "recipe is not a setting to vary: name several recipes instead.",
+    "seed": "seed is not a setting to vary: give the seeds separately.",
 }
 
 
@@ -97,7 +97,7 @@ class Ablation:
         }
         for name in grid:
             if name in settings:
-                raise SettingError(name, f"{name} is set for all runs, and varied: which of both?")
+                raise SettingError(name, f"{name} is both set for all runs and varied: choose one.")
         # A frozen field is set this way only.
         object.__setattr__(self, "recipes", once("recipe", recipes))
         object.__setattr__(self, "seeds", once("seed", whole))
@@ -109,7 +109,7 @@ class Ablation:
         """The number of runs, the data, and settings that are only wrong beside each other."""
         if self.total > MOST_RUNS:
             raise SettingError(
-                "grid", f"That would be {self.total:,} runs; at most {MOST_RUNS:,} are made."
+                "grid", f"That would be {self.total:,} runs; the most is {MOST_RUNS:,}."
             )
         object.__setattr__(self, "data", self._planned[0].order.data)
 
@@ -140,14 +140,14 @@ class Ablation:
                 who += " does not use" if len(blind) == 1 else " do not use"
                 raise SettingError(
                     name,
-                    f"{who} {name}: runs that differ in it alone would all be the same. Vary it "
-                    "with a rule that uses it.",
+                    f"{who} {name}: runs that differ only in it would be identical. Vary it with "
+                    "a rule that uses it.",
                 )
         for name in self.settings:
             if not any(reads(rule, name) for rule in rules):
                 raise SettingError(
                     name,
-                    f"None of these runs uses {name}, since their rule is {' or '.join(rules)}: "
+                    f"None of these runs uses {name}, because their rule is {' or '.join(rules)}: "
                     "leave it out.",
                 )
 
@@ -256,7 +256,7 @@ def listed(field: str, given: object) -> list[object]:
     if not isinstance(given, list | tuple) or not given:
         raise SettingError(field, f"{field} must be a list of one or more.")
     if len(given) > MOST_RUNS:
-        raise SettingError(field, f"{field} has {len(given):,} entries; at most {MOST_RUNS:,}.")
+        raise SettingError(field, f"{field} has {len(given):,} entries; the most is {MOST_RUNS:,}.")
     return list(given)
 
 
@@ -302,7 +302,7 @@ def reopen(root: Path, name: object) -> Ablation:
     raw = read_json(file)
     if raw.get("format") != FORMAT or raw.get("version") != VERSION:
         what = "cannot be read" if file.exists() else "does not exist"
-        raise RunError(f"There is no ablation called {name} to go on with: {file} {what}.")
+        raise RunError(f"There is no ablation called {name} to continue: {file} {what}.")
     return read_ablation({**raw, "name": name})
 
 

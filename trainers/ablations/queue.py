@@ -125,12 +125,12 @@ def require_own(runner: Runner, planned: list[PlannedRun], there: dict[str, Stan
         data = None if run.order.data is None else str(run.order.data)
         differs = different_settings(runner, run)
         if there[run.name].data not in (data, None):
-            differs = "other data"
+            differs = "different data"
         if differs:
             raise SettingError(
                 "name",
-                f"There is a run {run.name} already, with {differs}: its numbers must not be mixed "
-                "with these. Choose another --name, or delete or rename the run.",
+                f"The run {run.name} already exists, with {differs}: its numbers must not be "
+                "mixed with these. Choose another --name, or delete or rename the run.",
             )
 
 

@@ -28,10 +28,10 @@ from trainers.ablations.differences import (
 from trainers.runs.folder import Run
 
 ABOUT = (
-    "U-mIoU from many starts: of the clustering with the least loss, mean over the "
-    "seeds ± over the seeds ± over the starts of a seed."
+    "U-mIoU from many starts, for the clustering with the lowest loss: mean over the seeds ± "
+    "deviation over the seeds ± deviation over a seed's starts."
 )
-GAINS = "What training gained over the frozen features, in points of U-mIoU. {words}"
+GAINS = "Gain from training over the frozen features, in points of U-mIoU. {words}"
 
 
 def score_cells(rows: Mapping[str, Mapping[str, Cell]]) -> tuple[list[str], list[list[str]]] | None:

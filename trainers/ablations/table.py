@@ -37,7 +37,7 @@ from trainers.runs.values import read_json
 CRF, MINUTES = ", CRF", "minutes"
 # Of a report's notes, those that a table of its numbers must not leave out.
 WEIGHTY = ("Warning:", "Reservation:")
-KEY = f"Mean ± sample deviation over the seeds that are finished. {markdown.KEY}"
+KEY = f"Mean ± standard deviation over the finished seeds. {markdown.KEY}"
 CITED = "The paper's numbers are for its own settings."
 
 
@@ -107,7 +107,7 @@ def table(runner: Runner, ablation: Ablation) -> Table:
         )
         notes |= {note: None for report in reports for note in weighty(report)}
     if found.finished < found.total:
-        some = f"{found.finished} of {found.total} runs are finished: the table is not complete."
+        some = f"{found.finished} of {found.total} runs are finished; the table is incomplete."
         notes = {some: None, **notes}
     return Table(ablation, tuple(rows), tuple(notes))
 
@@ -179,7 +179,7 @@ def as_markdown(made: Table) -> str:
     else:
         parts += [section(made, "")]
     if head_and_lines := difference_cells(made):
-        parts += ["## Differences to the first row", markdown.table(*head_and_lines)]
+        parts += ["## Differences from the first row", markdown.table(*head_and_lines)]
     parts += differences_about(made)
     for title, head, lines, about_it in starts_tables(made):
         parts += [f"## {title}", markdown.table(head, lines), about_it]

@@ -129,8 +129,8 @@ class Builder:
         if bad.any():
             image = self.dataset.items[block[int(bad.nonzero()[0])]].image
             raise CacheError(
-                f"features of {image} are larger than half precision can hold (65,504), or no "
-                f"numbers at all: switch the cache off for the backbone {self.plan.backbone}"
+                f"features of {image} are too large for half precision (65,504), or NaN: switch "
+                f"the cache off for the backbone {self.plan.backbone}"
             )
 
     def _decoded(self, blocks: Iterable[range], workers: int) -> Generator[Square, None, None]:

@@ -150,13 +150,13 @@ class FeatureCache:
             self._builder.compute(index)
         except Exception as error:
             raise CacheError(
-                f"the features of image {index} in {file} are damaged, and cannot be worked out "
+                f"the features of image {index} in {file} are damaged, and cannot be computed "
                 f"again: {error}. Remove that folder, or switch the cache off"
             ) from error
-        same = "as it was" if int(self._rows.checksums[index]) == was else "to within rounding"
+        same = "identically" if int(self._rows.checksums[index]) == was else "to within rounding"
         logger.warning(
-            "The features of image %d in %s were damaged on the disk. They were worked out again, "
-            "%s. If this comes again, the disk may be failing.",
+            "The features of image %d in %s were damaged on the disk. They were computed again, "
+            "%s. If this happens again, the disk may be failing.",
             index,
             file,
             same,

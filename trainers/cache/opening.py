@@ -65,7 +65,7 @@ def open_cache(
     workers = cores() if workers is None else workers
     check_count("workers", workers, 0)
     if len(dataset) != plan.images:
-        raise ValueError(f"the plan is of {plan.images} images, the data set has {len(dataset)}")
+        raise ValueError(f"the plan has {plan.images} images, the data set {len(dataset)}")
     in_use = wait_for(plan.folder / IN_USE, exclusive=False, meanwhile=asking(stopped))
     try:
         in_use.touch()  # those unused for longest are removed first
@@ -112,7 +112,7 @@ def told_while_waiting(
         nonlocal said
         ask()
         if not said:
-            logger.info("Another process builds %s: waiting for it.", plan.folder)
+            logger.info("Another process is building %s: waiting for it.", plan.folder)
             said = True
         if progress is not None:
             stored = stored_checksums(plan.folder, plan.images, plan.row)

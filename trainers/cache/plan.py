@@ -82,7 +82,7 @@ class CachePlan:
         what = f"Cached features of {self.images:,} images at {self.size} px"
         where = f"{in_words(self.bytes_needed)} in {self.folder}"
         if self.state == "complete":
-            return f"{what} are there: {where}."
+            return f"{what} already exist: {where}."
         free = f"free: {in_words(self.free())}"
         if self.state == "absent":
             return f"{what} take {where} ({free})."
@@ -101,13 +101,13 @@ class CachePlan:
         if self.bytes_needed > budget_bytes:
             return (
                 f"{what} would take {in_words(self.bytes_needed)}, more than the "
-                f"{in_words(budget_bytes)} that caches may take."
+                f"{in_words(budget_bytes)} allowed for caches."
             )
         free = self.free()
         if self.bytes_missing and self.bytes_missing + RESERVE_BYTES > free:
             return (
                 f"{what} need {in_words(self.bytes_missing)} more in {self.folder.parent}, where "
-                f"{in_words(free)} are free; {in_words(RESERVE_BYTES)} of them stay free."
+                f"{in_words(free)} are free; {in_words(RESERVE_BYTES)} of that must stay free."
             )
         return None
 

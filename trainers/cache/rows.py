@@ -153,7 +153,7 @@ class Rows:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise CacheError(
                     f"the disk is full: cached features cannot be {what} in {self.folder}. Free "
-                    "some space and start again, which goes on from what is stored; or switch "
+                    "some space and start again, which continues from what is stored; or switch "
                     "the cache off"
                 ) from error
             raise CacheError(

@@ -120,8 +120,8 @@ def gather(said: queue.SimpleQueue[Said], count: int, report: Report) -> None:
         count -= 1
         if code := process.wait():
             raise WritingError(
-                f"A process ended in the middle of its work (exit status {code}). Perhaps memory "
-                "ran out: give the same command again with fewer --workers; it goes on from there."
+                f"A process ended unexpectedly (exit status {code}). Perhaps memory ran out: run "
+                "the same command again with fewer --workers; it continues from there."
             )
 
 

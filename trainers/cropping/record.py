@@ -43,8 +43,8 @@ DIFFERENCES = {
     "quality": "with quality {old}, not {new}",
     "images": "of {old} images, not {new}",
     "labelled": "from images whose label maps were {old}; now they are {new}",
-    "classes": "with other classes",
-    "list_sha256": "of other images or label maps: their names or their order differ",
+    "classes": "with different classes",
+    "list_sha256": "from different images or label maps: their names or their order differ",
 }
 PRESENCE = {True: "there", False: "missing"}
 
@@ -78,8 +78,8 @@ def check_folder(folder: Path, record: Record) -> None:
     if not file.exists():
         if names_in(folder / "img" / record.split):
             raise TargetError(
-                f"{printable(folder)} holds crops already, but not {file.name}, which would say "
-                f"what they were made of: {elsewhere}"
+                f"{printable(folder)} already contains crops, but not {file.name}, which would "
+                f"say what they were made from: {elsewhere}"
             )
     else:
         try:
@@ -88,14 +88,14 @@ def check_folder(folder: Path, record: Record) -> None:
                 raise ValueError
         except (OSError, ValueError):
             raise TargetError(
-                f"{printable(file)}, which says what the crops were made of, cannot be read: "
+                f"{printable(file)}, which says what the crops were made from, cannot be read: "
                 f"{elsewhere}"
             ) from None
         if made := difference(found, record):
-            raise TargetError(f"{printable(folder)} holds crops made {made}: {elsewhere}")
+            raise TargetError(f"{printable(folder)} contains crops made {made}: {elsewhere}")
     names = folder / "classes.txt"
     if names.is_file() and names.read_bytes() != class_file(record.classes):
-        raise TargetError(f"{printable(names)} holds other classes: {elsewhere}")
+        raise TargetError(f"{printable(names)} contains different classes: {elsewhere}")
 
 
 def difference(found: dict[str, Any], record: Record) -> str | None:

@@ -81,8 +81,8 @@ def target_folder(data: Path, out: Path | None, of: str, ratio: float) -> Path:
         return out / name
     if given != name:
         raise TargetError(
-            f"argument --out: {printable(out)} is named like other crops: call it {name}, or name "
-            "the folder that it is to be made in"
+            f"argument --out: {printable(out)} is named like other crops: call it {name}, or give "
+            "the folder to create it in"
         )
     return out
 
@@ -238,8 +238,8 @@ def told_as(kind: type[Exception], path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL_DISK:
             raise WritingError(
-                f"The disk is full: {printable(path)} could not be written. Make room and give "
-                "the same command again; it goes on from there."
+                f"The disk is full: {printable(path)} could not be written. Free some space and "
+                "run the same command again; it continues from there."
             ) from error
         reason = error.strerror or str(error)
         raise kind(f"{printable(error.filename or path)} cannot be written: {reason}") from error

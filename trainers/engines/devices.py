@@ -72,7 +72,8 @@ def _share(config: Config) -> Share:
         for one in among:
             if one not in there:
                 raise SettingError(
-                    "devices", f"There is no {one} here: there are {', '.join(there) or 'no GPUs'}."
+                    "devices",
+                    f"There is no {one} here; available: {', '.join(there) or 'no GPUs'}.",
                 )
             if (reason := why_unfit(one)) is not None:
                 raise SettingError("devices", reason)

@@ -37,7 +37,7 @@ from trainers.runs.folder import Run
 LOOK_SECONDS = 0.1
 # How long another machine's leader waits for what the first process writes about the same failure.
 AFTER_SECONDS = 20.0
-AFTER = "Go on with --resume."
+AFTER = "Continue with --resume."
 LOST = "has lost the others"
 PROGRAM = "trainers.train"
 # What torchrun says of a failure that left no word.
@@ -62,7 +62,7 @@ class Failure:
             return f"{who} {how[3].lower()}{how[4:]}. {AFTER}"
         if self.said:
             return f"{who} failed: {self.said}"
-        return f"{who} ended with exit status {self.code}; its last lines tell why. {AFTER}"
+        return f"{who} ended with exit status {self.code}; its last lines may say why. {AFTER}"
 
 
 def to_lead(config: Config) -> Share | None:
@@ -166,7 +166,7 @@ class Leader:
             return DONE
         if not isinstance(self.error, ChildFailedError):
             reason = first_line(self.error)
-            self._tell(f"The processes cannot be brought together: {reason}. {AFTER}", began)
+            self._tell(f"The processes cannot connect to each other: {reason}. {AFTER}", began)
             return FAILED
         failure = root_of(self.error.failures)
         if self.asked is not None and failure.code == -self.asked:

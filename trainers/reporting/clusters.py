@@ -34,7 +34,7 @@ def check_counts(wanted: Wanted, dataset: Dataset) -> None:
     for count in wanted.clusters:
         if count < least:
             raise SettingError(
-                "clusters", f"--clusters {count} is less than the {least} classes of the data set."
+                "clusters", f"--clusters {count} is fewer than the data set's {least} classes."
             )
 
 

@@ -68,8 +68,8 @@ def evaluate_files(wanted: Wanted) -> int:
         count = len(paired.missing)
         raise DataError(
             task.checkpoint,
-            f"lacks the predictions of {count} of {len(chosen)} images: "
-            f"{in_short(paired.missing)}. To score the others, --on-error skip",
+            f"lacks the predictions for {count} of {len(chosen)} images: "
+            f"{in_short(paired.missing)}. To score the others, use --on-error skip",
         )
     size = wanted.size or usual_size(paired, dataset, chosen, SIZE)
     folder = Folder(paired, dataset, chosen, reading, size=size, workers=wanted.workers)
@@ -92,23 +92,23 @@ def evaluate_files(wanted: Wanted) -> int:
 def refuse(wanted: Wanted) -> None:
     """SettingError for what is asked of a network."""
     for name, option in asked(wanted, OF_NETWORKS):
-        raise SettingError(name, f"{option} needs a checkpoint: --predictions are files.")
+        raise SettingError(name, f"{option} needs a checkpoint, not --predictions.")
     if wanted.protocol not in PROTOCOLS:
         raise SettingError(
-            "protocol", f"--protocol {wanted.protocol} needs a checkpoint: --predictions are files."
+            "protocol", f"--protocol {wanted.protocol} needs a checkpoint, not --predictions."
         )
     if wanted.target is not None:
         raise SettingError(
-            "predictions", "Name a run, a checkpoint or --predictions, and not two of them."
+            "predictions", "Give either a run or checkpoint, or --predictions, but not both."
         )
     if wanted.map is not None and wanted.predictions_are == "classes":
-        raise SettingError("map", "--map is for clusters: classes are what they are.")
+        raise SettingError("map", "--map is for clusters; classes need no map.")
 
 
 def refuse_without_files(wanted: Wanted) -> None:
     """SettingError for what says how files are read, where there are none."""
     for name, option in asked(wanted, OF_FILES):
-        raise SettingError(name, f"{option} is for --predictions, which are not given.")
+        raise SettingError(name, f"{option} applies only to --predictions.")
 
 
 def asked(wanted: Wanted, options: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -122,7 +122,7 @@ def task_of_files(wanted: Wanted) -> Task:
     assert wanted.predictions is not None
     data = wanted.data and expanded(wanted.data)
     if data is None and wanted.kind != "samples":
-        raise SettingError("data", "Say where the data set is: --data DIR.")
+        raise SettingError("data", "Give the data set folder: --data DIR.")
     return Task(
         expanded(wanted.predictions),
         None if wanted.kind == "samples" else data,

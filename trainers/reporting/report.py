@@ -50,7 +50,7 @@ def report(wanted: Wanted) -> int:
         say(str(error))
         return WRONG
     except torch.OutOfMemoryError:
-        say(f"The memory of {wanted.device} ran out: try --batch {max(1, wanted.batch // 2)}.")
+        say(f"{wanted.device} ran out of memory: try --batch {max(1, wanted.batch // 2)}.")
         return FAILED
     except CrfWorkerError as error:
         say(str(error))
@@ -80,9 +80,9 @@ def sound_target(name: str, given: Path | None) -> Path | None:
         return None
     path = expanded(given)
     if name == "json" and path.is_dir():
-        raise SettingError(name, f"--json {path} is a folder: name a file in it.")
+        raise SettingError(name, f"--json {path} is a folder: give a file in it.")
     if name != "json" and path.exists() and not path.is_dir():
-        raise SettingError(name, f"--{name} {path} is a file: name a folder.")
+        raise SettingError(name, f"--{name} {path} is a file: give a folder.")
     for above in path.parents:
         if above.exists() and not above.is_dir():
             raise SettingError(name, f"--{name} {path}: {above} is a file, not a folder.")
@@ -213,13 +213,13 @@ def probes(
     if not theirs:
         raise DataError(
             dataset.root,
-            "has no label maps, so there is nothing to score; to see what the checkpoint makes of "
-            "its images, use the studio's Segment or ppap.Predictor",
+            "has no label maps, so there is nothing to score; to see how the checkpoint segments "
+            "its images, use the studio's Segment page or ppap.Predictor",
         )
     if own != theirs:
         differ = f"has {theirs} classes, but {loaded.file.name} was trained for {own}"
         if dataset.name != "imagenet_s":
-            raise DataError(dataset.root, f"{differ}: choose the data set that belongs to it")
+            raise DataError(dataset.root, f"{differ}: choose the data set it was trained for")
         say(f"{dataset.root} {differ}: only distance matching is measured.")
         return None
     refuse_other_order(loaded, dataset)
@@ -243,7 +243,7 @@ def keep(wanted: Wanted, dataset: Dataset) -> Callable[[Predicted, dict[str, Ref
     """What writes each image's clusters and classes into the folder that was asked for."""
     assert wanted.write_predictions is not None
     writer = Writer(wanted.write_predictions, dataset)
-    say(f"Predictions go to {wanted.write_predictions}")
+    say(f"Writing predictions to {wanted.write_predictions}")
 
     def each(one: Predicted, refined: dict[str, Refined]) -> None:
         kinds: dict[str, Predicted | Refined] = {"": one}
@@ -260,9 +260,9 @@ def refuse_other_order(loaded: LoadedSegmenter, dataset: Dataset) -> None:
     if loaded.named and in_another_order(loaded.classes, dataset.classes):
         raise DataError(
             dataset.root,
-            f"has other classes than {loaded.file} was trained for: "
+            f"has different classes from those {loaded.file} was trained for: "
             f"{in_words(loaded.classes, dataset.classes)}. Evaluate the checkpoint on the data "
-            "set that belongs to it, or list the classes in the order of its training",
+            "set it was trained for, or list the classes in the same order as in training",
         )
 
 

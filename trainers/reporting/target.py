@@ -47,14 +47,14 @@ def task_of(wanted: Wanted) -> Task:
     assert wanted.target is not None
     target = expanded(wanted.target)
     if not target.exists():
-        raise RunError(f"{target} does not exist: name a run's folder or a checkpoint file.")
+        raise RunError(f"{target} does not exist: give a run's folder or a checkpoint file.")
     known: object = None
     left_out: object = 0
     checkpoint = target
     if target.is_dir():
         run = Run(target)
         if not run.checkpoints.is_dir():
-            raise RunError(f"{target} is no run: it has no folder 'checkpoints'.")
+            raise RunError(f"{target} is not a run: it has no folder 'checkpoints'.")
         checkpoint, state = run.to_evaluate(), run.state()
         known, left_out = state.get("data"), state.get("left_out")
         warn_of_unfinished(run)
@@ -66,7 +66,7 @@ def task_of(wanted: Wanted) -> Task:
     if kind == "samples":
         data = None
     elif data is None:
-        raise SettingError("data", "Say where the data set is: --data DIR.")
+        raise SettingError("data", "Give the data set folder: --data DIR.")
     split = wanted.split or config.get("eval_split") or "val"
     said = wanted.on_error or config.get("on_error")
     on_error: OnError = "skip" if said == "skip" else "stop"
@@ -82,8 +82,8 @@ def warn_of_unfinished(run: Run) -> None:
     step, steps = state.get("step"), state.get("steps")
     if isinstance(step, int) and isinstance(steps, int) and step < steps:
         say(
-            f"Warning: {run.folder} is at step {step} of {steps}; scores are of what it has "
-            "learnt so far."
+            f"Warning: {run.folder} is at training step {step} of {steps}; the scores are for "
+            "what it has learnt so far."
         )
 
 
@@ -95,8 +95,8 @@ def sound(task: Task, split: str) -> Dataset:
     """
     dataset = open_dataset(task.data, kind=task.kind, split=split)
     if task.asked and dataset.splits == ("all",) and split != "all":
-        say(f"Note: {dataset.title}: there are no splits; all images are scored, not '{split}'.")
-    with Progress("Looking at the files", len(dataset), "images") as progress:
+        say(f"Note: {dataset.title} has no splits; all images are evaluated, not '{split}'.")
+    with Progress("Checking the files", len(dataset), "images") as progress:
         findings = preflight(
             task.data, task.kind, split=split, on_error=task.on_error, progress=progress.at
         )
@@ -105,5 +105,5 @@ def sound(task: Task, split: str) -> Dataset:
     errors = sum(finding.severity == "error" for finding in findings)
     if errors:
         count = "1 error" if errors == 1 else f"{errors} errors"
-        raise DataError(dataset.root, f"has {count}, listed above: mend this first")
+        raise DataError(dataset.root, f"has {count}, listed above: fix this first")
     return replace(dataset, on_error=task.on_error, resizing=task.protocol.resizing)

@@ -26,7 +26,7 @@ def submit(script: Path) -> str:
     said = run(["sbatch", "--parsable", f"--chdir={script.parent}", str(script)])
     number = said.strip().partition(";")[0]
     if not _NUMBER.fullmatch(number):
-        raise SlurmError(f"sbatch gave no job's number but {said.strip()[:LONGEST]!r}.")
+        raise SlurmError(f"sbatch printed {said.strip()[:LONGEST]!r} instead of a job number.")
     return number
 
 
@@ -109,12 +109,12 @@ def run(words: Iterable[str], *, may_fail: bool = False) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise SlurmError(f"SLURM does not answer ({words[0]}).") from None
+        raise SlurmError(f"SLURM is not responding ({words[0]}).") from None
     except OSError as error:
         raise SlurmError(f"{words[0]} cannot be started: {error.strerror or error}.") from None
     if done.returncode and not may_fail:
         said = own_words(words[0], done.stderr)
-        raise SlurmError(f"SLURM refuses: {said or f'{words[0]} ended with {done.returncode}'}.")
+        raise SlurmError(f"SLURM refused: {said or f'{words[0]} ended with {done.returncode}'}.")
     return done.stdout
 
 

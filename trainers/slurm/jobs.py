@@ -12,30 +12,30 @@ RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_
 GONE = "GONE"
 REASONS = {
     "Resources": "until nodes are free",
-    "Priority": "until others before it have begun",
-    "BeginTime": "until its time to begin",
+    "Priority": "until the jobs before it have started",
+    "BeginTime": "until its start time",
     "None": "",
     "Dependency": "for another job",
-    "JobHeldUser": "since it is held (scontrol release lets it go)",
-    "JobHeldAdmin": "since an administrator holds it",
-    "PartitionTimeLimit": "in vain: its time limit is longer than the partition allows",
-    "PartitionNodeLimit": "in vain: the partition has fewer nodes than that",
+    "JobHeldUser": "because it is held (release it with scontrol release)",
+    "JobHeldAdmin": "because an administrator holds it",
+    "PartitionTimeLimit": "but cannot start: its time limit is longer than the partition allows",
+    "PartitionNodeLimit": "but cannot start: the partition has fewer nodes than it asks for",
     "PartitionDown": "until the partition is up",
     "PartitionInactive": "until the partition is active",
-    "ReqNodeNotAvail": "until the nodes that it asks for are up",
+    "ReqNodeNotAvail": "until the nodes it asks for are up",
     "Licenses": "for a licence",
-    "launch failed requeued held": "since its start failed (scontrol release tries again)",
+    "launch failed requeued held": "because its start failed (try again with scontrol release)",
 }
 ENDS = {
     "TIMEOUT": "SLURM's time limit ended it",
     "DEADLINE": "Its deadline ended it",
     "CANCELLED": "It was cancelled in SLURM",
-    "PREEMPTED": "SLURM gave its place to another job",
-    "NODE_FAIL": "A node of it failed",
+    "PREEMPTED": "SLURM preempted it for another job",
+    "NODE_FAIL": "One of its nodes failed",
     "BOOT_FAIL": "Its node could not be started",
-    "OUT_OF_MEMORY": "It took more memory than SLURM had given it",
+    "OUT_OF_MEMORY": "It used more memory than SLURM had given it",
     "REVOKED": "SLURM moved it to another cluster",
-    GONE: "SLURM does not know it any more",
+    GONE: "SLURM no longer knows it",
 }
 # Ends that are nobody's failure: what was done so far is as good as after a stop.
 AS_STOPPED = ("CANCELLED", "PREEMPTED")
@@ -67,9 +67,9 @@ class Job(NamedTuple):
     def waiting_text(self) -> str:
         """For what it waits, in words."""
         if self.state == "CONFIGURING":
-            return f"Job {self.number}: SLURM makes its nodes ready."
+            return f"Job {self.number}: SLURM is preparing its nodes."
         reason = REASONS.get(self.reason, f"({self.reason})" if self.reason else "")
-        return f"It waits in SLURM as job {self.number} {reason}".rstrip() + "."
+        return f"It is waiting in SLURM as job {self.number} {reason}".rstrip() + "."
 
     def end_text(self) -> str:
         """How it ended, in words."""

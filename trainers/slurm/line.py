@@ -21,10 +21,10 @@ def add_place(made: argparse.ArgumentParser, *, waits: bool = True) -> None:
         nargs="+",
         action="extend",
         default=[],
-        help="what SLURM is asked for, beside its defaults in slurm.toml: partition, account, qos, "
-        "time, nodes, gpus (of each node), cpus, memory, warning, extra",
+        help="options for SLURM, in addition to the defaults in slurm.toml: partition, account, "
+        "qos, time, nodes, gpus (of each node), cpus, memory, warning, extra",
     )
     if waits:
         made.add_argument(
-            "--wait", action="store_true", help="with --on slurm: wait until the run has ended"
+            "--wait", action="store_true", help="with --on slurm: wait until the run ends"
         )

@@ -73,26 +73,27 @@ _WORD = (_NAME, "a name of letters, digits, and . , _ + -")
 class Options:
     """All that is asked of SLURM; a value out of range raises SettingError at ``slurm.NAME``."""
 
-    partition: str = option("", "Where it runs; empty: SLURM's own default.", *_WORD)
-    account: str = option("", "Whom it is charged to.", *_WORD)
+    partition: str = option("", "Partition to run in; empty: SLURM's default.", *_WORD)
+    account: str = option("", "Account that is charged.", *_WORD)
     qos: str = option("", "Quality of service.", *_WORD)
     time: str = option(
         "",
-        "Time limit; at its end the run writes a checkpoint, waits anew, and goes on.",
+        "Time limit; when it is reached, the run writes a checkpoint, is queued again, and "
+        "continues.",
         _TIME,
         "minutes, hours:minutes:seconds, or days-hours",
     )
-    nodes: int = option(1, "Machines that share each batch.", least=1, most=1024)
+    nodes: int = option(1, "Nodes that share each batch.", least=1, most=1024)
     gpus: int = option(0, "GPUs per node, one process on each; 0: none.", least=0, most=64)
-    cpus: int = option(0, "Cores of each node; 0: as SLURM gives.", least=0, most=4096)
-    memory: str = option("", "Main memory of each node.", _MEMORY, "a size such as 64G")
+    cpus: int = option(0, "Cores per node; 0: SLURM's default.", least=0, most=4096)
+    memory: str = option("", "Memory per node.", _MEMORY, "a size such as 64G")
     warning: int = option(
         120,
-        "How many seconds before the time limit the run writes a checkpoint.",
+        "Seconds before the time limit at which the run writes a checkpoint.",
         least=10,
         most=65_535,
     )
-    extra: tuple[str, ...] = option((), "More options of sbatch, such as --constraint=a100.")
+    extra: tuple[str, ...] = option((), "Other sbatch options, such as --constraint=a100.")
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -102,8 +103,8 @@ class Options:
         if limit is not None and limit <= self.warning:
             raise SettingError(
                 "slurm.warning",
-                f"The warning comes {self.warning} s before the time limit, which is {limit} s "
-                "itself: ask for more time, or warn later.",
+                f"The warning comes {self.warning} s before the time limit, which is only {limit} "
+                "s: ask for more time, or a later warning.",
             )
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class Options:
             if name not in ALLOWED:
                 raise SettingError(
                     "slurm",
-                    f"SLURM is asked for {', '.join(ALLOWED)}, not for {excerpt(name)!r}.",
+                    f"The options for SLURM are {', '.join(ALLOWED)}, not {excerpt(name)!r}.",
                 )
         return replace(self, **changes)
 
@@ -161,7 +162,7 @@ def _checked_extra(value: object) -> tuple[str, ...]:
         if found is None or found[1] not in EXTRA:
             raise SettingError(
                 "slurm.extra",
-                f"{excerpt(word)!r} cannot be added: there are --{', --'.join(EXTRA)}, each as "
+                f"{excerpt(word)!r} cannot be added: allowed are --{', --'.join(EXTRA)}, each as "
                 "--NAME or --NAME=VALUE.",
             )
     return tuple(words)
@@ -219,5 +220,5 @@ def why_absent() -> str:
     if enabled is False:
         return f"SLURM is switched off in {defaults_file()}."
     if shutil.which("sbatch") is None:
-        return "There is no SLURM here: sbatch is not on the path."
+        return "SLURM is not installed here: sbatch is not on the PATH."
     return ""

@@ -24,7 +24,7 @@ FIRST_PORT, PORTS = 20_000, 20_000
 
 HEAD = """\
 #!/bin/bash
-# Made by PPAP Studio. To begin or go on by hand: sbatch {script}
+# Made by PPAP Studio. To start or continue by hand: sbatch {script}
 {options}
 
 {setup}cd {root} || exit 1
@@ -64,7 +64,7 @@ TAIL = """
 while wait "$child"; code=$?; [ "$code" -gt 128 ] && kill -0 "$child" 2>/dev/null; do :; done
 {others}echo "$SLURM_JOB_ID $code" >"$run/{code}"
 if [ "$asked" = time ] && grep -q '"state": "stopped"' "$run/state.json"; then
-  echo "The time was nearly over: the job waits for more, and then goes on."
+  echo "The time limit is close: the job is queued again and will continue."
   scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

@@ -37,11 +37,11 @@ def read(given: argparse.Namespace) -> tuple[Run, Config]:
     if given.out is None and given.recipe is None and not given.resume:
         raise SettingError(
             "recipe",
-            "Name a recipe (--list tells which there are) and where the run shall be kept, such as "
-            "samples --out runs/first.",
+            "Give a recipe (--list shows them all) and a folder for the run, such as samples "
+            "--out runs/first.",
         )
     if given.out is None:
-        raise SettingError("out", "Say where the run shall be kept: --out runs/NAME.")
+        raise SettingError("out", "Give a folder for the run: --out runs/NAME.")
     if given.out.exists() and not given.out.is_dir():
         raise RunError(f"{given.out} is a file, not a folder: choose another --out.")
     target = Run(given.out)
@@ -67,8 +67,8 @@ def _resumed(given: argparse.Namespace, target: Run, changes: dict[str, str]) ->
         if name not in CHANGEABLE:
             raise SettingError(
                 name,
-                f"{name} cannot change in the middle of a run; only: {', '.join(CHANGEABLE)}. "
-                "Start a new run instead.",
+                f"{name} cannot change in the middle of a run; only these can: "
+                f"{', '.join(CHANGEABLE)}. Start a new run instead.",
             )
     known = target.state().get("data")
     if given.data is None and isinstance(known, str):
@@ -81,10 +81,10 @@ def _resumed(given: argparse.Namespace, target: Run, changes: dict[str, str]) ->
 def check_data(given: argparse.Namespace, config: Config) -> None:
     """SettingError where ``--data`` is missing, or is not needed."""
     if given.data is None and config.dataset != SAMPLES:
-        raise SettingError("data", "Say where the data set is: --data DIR.")
+        raise SettingError("data", "Give the data set folder: --data DIR.")
     if given.data is not None and config.dataset == SAMPLES:
         raise SettingError(
-            "data", "The sample photos come with the project: leave --data out, or set dataset=."
+            "data", "The sample photos come with the project: leave out --data, or set dataset=."
         )
 
 
@@ -105,7 +105,8 @@ def require(config: Config, *, report: bool) -> None:
 def taken(target: Run) -> RunError:
     """The error for a folder that is not new."""
     return RunError(
-        f"{target.folder} holds a run already. Go on with it by --resume, or choose another --out."
+        f"{target.folder} already contains a run. Continue it with --resume, or choose another "
+        "--out."
     )
 
 

@@ -76,8 +76,8 @@ def setup(device: str | torch.device) -> Iterator[World]:
     rank, local_rank = (from_torchrun(name, 0) for name in ("RANK", "LOCAL_RANK"))
     if not 0 <= rank < size:
         raise DistributedError(
-            f"The environment says that this is process {rank} of {size} (RANK, WORLD_SIZE), which "
-            f"cannot be. {ALONE}"
+            f"The environment says that this is process {rank} of {size} (RANK, WORLD_SIZE), "
+            f"which is impossible. {ALONE}"
         )
     own = device_of(device, local_rank, several=from_torchrun("LOCAL_WORLD_SIZE", size) > 1)
     on_gpu = own.type == "cuda"
@@ -169,15 +169,15 @@ def device_of(device: str | torch.device, local_rank: int, *, several: bool) -> 
     elif several and wanted in known[1:]:
         raise SettingError(
             "device",
-            f"device {wanted} cannot be shared by several processes: use device=cuda, and "
-            "each takes the GPU of its number.",
+            f"device {wanted} cannot be shared by several processes: use device=cuda, so that "
+            "each takes its own GPU.",
         )
     if wanted not in known:
         if str(device) == "cuda" and len(known) > 1:
             raise SettingError(
                 "device",
                 f"There are {len(known) - 1} GPUs on this machine, and process {local_rank + 1} "
-                f"wants one of its own: use torchrun --nproc-per-node={len(known) - 1}.",
+                f"needs one of its own: use torchrun --nproc-per-node={len(known) - 1}.",
             )
         raise SettingError(
             "device", f"device must be one of auto, {', '.join(known)} here, not {device}."
@@ -238,9 +238,9 @@ def check_same_shape(x: Tensor, world: World) -> None:
     most_rows, least_rows, widest, narrowest = (abs(end) for end in ends.tolist())
     if most_rows != least_rows or widest != narrowest:
         raise DistributedError(
-            f"process {world.rank} brings {rows} rows of {width} numbers, others {least_rows} to "
-            f"{most_rows} of {narrowest} to {widest}: every process must have the same number of "
-            "images, of the same size"
+            f"process {world.rank} has {rows} rows of {width} numbers, others have {least_rows} "
+            f"to {most_rows} of {narrowest} to {widest}: every process must have the same number "
+            "of images of the same size"
         )
 
 

@@ -41,15 +41,15 @@ EXPECTED = (
     BrokenProcessPool,
     torch.OutOfMemoryError,
 )
-AFTER = "Go on with --resume."
+AFTER = "Continue with --resume."
 # Of one file: others may be no better.
 SKIPPING = (
-    "Mend it and go on with --resume; or begin anew with on_error=skip, which leaves out what "
-    "cannot be read."
+    "Repair it and continue with --resume; or start a new run with on_error=skip, which leaves "
+    "out unreadable files."
 )
 GPU_MEMORY = (
-    "The GPU's memory ran out: use a smaller batch, or fewer anchors, in a new run; or go on with "
-    "this one, by --resume, on a GPU with more memory or one that nobody else is using."
+    "The GPU ran out of memory: use a smaller batch, or fewer anchors, in a new run; or continue "
+    "this one with --resume on a GPU with more memory, or one that nobody else is using."
 )
 
 
@@ -62,17 +62,17 @@ class Known(NamedTuple):
 
 def _memory(said: str) -> str:
     asked = re.search(r"allocate (\d+) bytes", said)
-    what = f" ({in_gigabytes(int(asked[1]))} more were wanted)" if asked else ""
+    what = f" ({in_gigabytes(int(asked[1]))} more were needed)" if asked else ""
     return (
-        f"This machine's memory ran out{what}: close other programs or use fewer workers (--set "
-        "workers=0), then go on with --resume; or use a smaller batch in a new run."
+        f"This machine ran out of memory{what}: close other programs or use fewer workers (--set "
+        "workers=0), then continue with --resume; or use a smaller batch in a new run."
     )
 
 
 def _open_files(_: str) -> str:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return (
-        "Too many files are open at once: raise the limit (ulimit -n, here "
+        "Too many files are open: raise the limit (ulimit -n, here "
         f"{'unlimited' if limit == resource.RLIM_INFINITY else f'{limit:,}'}), or use fewer "
         f"processes that read images (--set workers=2). {AFTER}"
     )
@@ -86,7 +86,7 @@ def _processes(_: str) -> str:
 
 
 def _no_room_for_checkpoint(_: str) -> str:
-    return f"A file cannot be written, because the disk is full. Make room. {AFTER}"
+    return f"A file cannot be written, because the disk is full. Free some space. {AFTER}"
 
 
 def _reader(said: str) -> str:
@@ -95,16 +95,15 @@ def _reader(said: str) -> str:
     killed = "killed" in said.lower()
     why = ", most likely by the system, because memory ran out" if killed else ""
     return (
-        f"A process that reads images was ended from outside{why}: use fewer of them "
-        f"(--set workers=1), or 0. {AFTER}"
+        f"A process that reads images was killed from outside{why}: use fewer of them (--set "
+        f"workers=1), or 0. {AFTER}"
     )
 
 
 def _shared(_: str) -> str:
     return (
-        "The shared memory in /dev/shm is full, through which the processes that read images hand "
-        "them over: use --set workers=0, or give it more room (docker run --shm-size=2g). "
-        f"{AFTER}"
+        "The shared memory in /dev/shm, through which the processes that read images pass them "
+        f"on, is full: use --set workers=0, or make it larger (docker run --shm-size=2g). {AFTER}"
     )
 
 
@@ -112,14 +111,14 @@ def _lost(_: str) -> str:
     rank, size = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "?")
     return (
         f"Process {rank} of {size} has lost the others: one of them has ended, or the network "
-        f"between them is down. What the others printed last tells why. {AFTER}"
+        f"between them is down. Their last lines may say why. {AFTER}"
     )
 
 
 def _kernel(_: str) -> str:
     return (
-        "This PyTorch has no code for the GPU in this machine: install a version of PyTorch that "
-        "supports it (https://pytorch.org), or use device=cpu."
+        "This version of PyTorch does not support this machine's GPU: install one that does "
+        "(https://pytorch.org), or use device=cpu."
     )
 
 
@@ -194,14 +193,14 @@ def sentence(error: BaseException) -> str:
         file = error.filename or "A file"
         if is_full(error):
             return (
-                f"{file} cannot be written, because {no_room(error)}. Make room, then go on with "
-                "--resume."
+                f"{file} cannot be written, because {no_room(error)}. Free some space, then "
+                "continue with --resume."
             )
         return f"{file} cannot be used: {error.strerror or error}."
     if isinstance(error, ImageError | LabelError) and NO_CLASS not in str(error):
         return f"{error}. {SKIPPING}"
     if isinstance(error, CheckpointError) and error.__cause__ is not None and is_no_room(error):
-        return f"{error}. Make room. {AFTER}"
+        return f"{error}. Free some space. {AFTER}"
     return str(error) or type(error).__name__
 
 
@@ -216,7 +215,7 @@ def no_room(error: OSError) -> str:
     if error.errno == errno.EDQUOT:
         return "your quota on this disk is used up"
     if error.errno == errno.EFBIG:
-        return "files may not become larger here (ulimit -f)"
+        return "this file has reached the size limit (ulimit -f)"
     return "the disk is full"
 
 

@@ -121,8 +121,8 @@ def steps_in_epoch(images: int, batch: int) -> int:
     if images < batch:
         raise SettingError(
             "batch",
-            f"A batch of {batch} needs more than the {images} training images there are: "
-            f"use batch={images} or less.",
+            f"A batch of {batch} is more than the {images} training images: use batch={images} or "
+            "less.",
         )
     return images // batch
 
@@ -259,8 +259,8 @@ def _reading(
 def tell_alone(reason: str) -> None:
     """Put into the log that no other process reads images; not again in every epoch."""
     logger.warning(
-        "No processes that read images can be started (%s), so this one reads them itself, which "
-        "is slower. In a container, /dev/shm may be full or missing.",
+        "No processes for reading images can be started (%s), so this process reads them itself, "
+        "which is slower. In a container, /dev/shm may be full or missing.",
         reason,
     )
 

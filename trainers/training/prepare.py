@@ -125,7 +125,7 @@ def check_batch(config: Config, images: int, world: World) -> None:
     if config.rule == STEGO and config.batch // world.size < 2:
         raise SettingError(
             "batch",
-            "STEGO compares images with others of their batch: it needs 2 or more in every "
+            "STEGO compares images with others in their batch, so it needs 2 or more in every "
             "process.",
         )
 
@@ -153,8 +153,8 @@ def check_exchange(config: Config) -> None:
     if 0 < config.candidates < 2 * config.batch:
         raise SettingError(
             "candidates",
-            f"{config.candidates} candidates are less than two patches for each of the "
-            f"{config.batch} images of a batch: use {2 * config.batch} or more, or 0 for all.",
+            f"{config.candidates} candidates are fewer than two patches for each of the "
+            f"{config.batch} images in a batch: use {2 * config.batch} or more, or 0 for all.",
         )
     if config.candidates and protocol.anchor_groups:
         raise SettingError(
@@ -165,7 +165,9 @@ def check_exchange(config: Config) -> None:
     if config.exchange == "ring" and (config.rule != "ppap" or protocol.half_loss):
         what = f"protocol={config.protocol}" if protocol.half_loss else f"rule={config.rule}"
         raise SettingError(
-            "exchange", f"exchange=ring is for PPAP's own loss in float32, not {what}: use gather."
+            "exchange",
+            f"exchange=ring works only with PPAP's own loss in float32, not with {what}: use "
+            "gather.",
         )
 
 
@@ -221,7 +223,7 @@ def cached_features(
     if why_not:
         if config.cache == "on":
             raise SettingError("cache", f"{why_not} Use cache=off, or a larger cache_gb.")
-        logger.info("%s Features are computed anew in every epoch.", why_not)
+        logger.info("%s Features are computed again in every epoch.", why_not)
         return None
     return _built(plan, dataset, backbone, config, world, stopped)
 

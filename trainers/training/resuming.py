@@ -63,7 +63,7 @@ def sound(file: Path, checkpoint: Checkpoint) -> Checkpoint:
     for name, weight in checkpoint.trained.tensors.items():
         if weight.is_floating_point() and not bool(torch.isfinite(weight).all()):
             raise CheckpointError(
-                f"{file.name} cannot be used: its weights {name} hold NaN or infinity"
+                f"{file.name} cannot be used: its weights {name} contain NaN or infinity"
             )
     return checkpoint
 
@@ -117,7 +117,7 @@ def mended(
     except RunError as error:
         if trained_with is None:
             raise
-        told.append(f"{error} The settings are those of the newest checkpoint.")
+        told.append(f"{error} The settings are taken from the newest checkpoint.")
     for name in raw:
         if name not in KIND:
             raise unknown(name)
@@ -134,14 +134,14 @@ def mended(
         elif not _fits(name, raw[name]):
             found[name] = value
             told.append(
-                f"config.json says {name}={excerpt(raw[name])}, which cannot be: going on with "
-                f"{name}={value}, as the newest checkpoint says."
+                f"config.json has the invalid value {name}={excerpt(raw[name])}: continuing with "
+                f"{name}={value}, from the newest checkpoint."
             )
         elif name not in MAY_DIFFER and _value(name, raw[name]) != _value(name, value):
             found[name] = value
             told.append(
                 f"config.json says {name}={excerpt(raw[name])}, but the run was trained with "
-                f"{name}={value}: going on with that. To train otherwise, start a new run."
+                f"{name}={value}: continuing with that. For other settings, start a new run."
             )
     if lacking and raw:
         told.append(

@@ -134,10 +134,10 @@ class Training:
         try:
             return self._whole()
         except CacheStoppedError:
-            self._say("stopped", "Stopped before the first step. Go on with --resume.")
+            self._say("stopped", "Stopped before the first step. Continue with --resume.")
             return DONE
         except KeyboardInterrupt:
-            self._fail("Interrupted twice: ended without a last checkpoint.")
+            self._fail("Interrupted twice: ended without writing a final checkpoint.")
             return INTERRUPTED
         except Exception as error:
             self._fail(sentence(error))
@@ -172,7 +172,7 @@ class Training:
             self.log.warning("%s", unlearnt)
         at = f"step {trainer.step} of {trainer.total}"
         if outcome == "stopped":
-            self._say("stopped", f"Stopped at {at}. Go on with --resume.", **steps)
+            self._say("stopped", f"Stopped at {at}. Continue with --resume.", **steps)
             return DONE
         if self._wants_report(trainer) and not self._report(steps):
             self._say("stopped", "Stopped before the report. Make it with --resume.", **steps)
@@ -244,7 +244,7 @@ class Training:
         if latest is not None:
             file, checkpoint = latest
             trainer.restore(checkpoint, file.name)
-            self.log.info("Going on from %s: step %d of %d.", file, trainer.step, trainer.total)
+            self.log.info("Continuing from %s: step %d of %d.", file, trainer.step, trainer.total)
         if config.rule in ("ans", "ppap") and config.psi0 >= config.phi0:
             # Ψ only rises, and Φ only falls.
             self.log.info(
@@ -280,7 +280,9 @@ class Training:
         finally:
             self.stop.at_once = False
         if code not in (DONE, INTERRUPTED):
-            raise TrainingError("The report failed; checkpoints are fine. --resume tries again.")
+            raise TrainingError(
+                "The report failed; the checkpoints are intact. --resume tries again."
+            )
         self.reported = code == DONE
         return self.reported
 

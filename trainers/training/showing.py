@@ -40,7 +40,7 @@ def recipe_text(name: str) -> str:
     usual = Config(recipe=name).as_dict()
     chosen = recipe.config.as_dict()
     changed = [f"{name}={as_word(v)}" for name, v in chosen.items() if v != usual[name]]
-    return f"{recipe.text}\n\nSettings, where they are not the usual ones:\n" + textwrap.fill(
+    return f"{recipe.text}\n\nSettings that differ from the defaults:\n" + textwrap.fill(
         "  ".join(changed) or "none",
         WIDTH,
         initial_indent="    ",
@@ -58,7 +58,7 @@ def settings_text() -> str:
         allowed = limits(name)
         meaning = f"{name:{len(INDENT) - 1}} {allowed.meaning}"
         lines += textwrap.wrap(meaning, WIDTH, subsequent_indent=INDENT)
-        span = f"{allowed.sentence(kind)}; usually {as_word(usual[name]) or '(empty)'}"
+        span = f"{allowed.sentence(kind)}; default {as_word(usual[name]) or '(empty)'}"
         lines += textwrap.wrap(span, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
     return "\n".join(lines)
 

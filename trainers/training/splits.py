@@ -42,7 +42,7 @@ from trainers.training.loading import hold_out
 logger = logging.getLogger("trainers")
 
 SAMPLES = "samples"
-SKIP = "leave out what cannot be read with on_error=skip"
+SKIP = "skip unreadable files with on_error=skip"
 
 
 class Splits(NamedTuple):
@@ -86,12 +86,12 @@ def open_splits(config: Config, folder: Path | None, *, precut: bool | None = No
     files = None
     if config.crops == "five":
         if training.name == crop_files.LAYOUT.kind:
-            raise SettingError("crops", f"{folder} holds crops already: use crops=none.")
+            raise SettingError("crops", f"{folder} already contains crops: use crops=none.")
         if held_out is None and precut is not False:
             files = complete_crops(whole, config.crop_ratio, protocol)
         if precut and files is None:
             raise DataError(
-                whole.root, "does not hold the complete crops any more that the run began with"
+                whole.root, "no longer contains all the crops that the run started with"
             )
         quality = crop_files.PUBLISHED_QUALITY if protocol.jpeg_crops else None
         cut = five_crops(training, config.crop_ratio, quality) if files is None else files
@@ -140,13 +140,17 @@ def complete_crops(dataset: Dataset, ratio: float, protocol: Protocol = STUDIO) 
             found = crop_files.open_split(folder, dataset.split)
             why_not = _objection(found, dataset, name, ratio)
             if why_not is None and protocol.jpeg_crops and not made_elsewhere(found, dataset.split):
-                why_not = "they are compressed otherwise than the published ones"
+                why_not = "they are compressed differently from the published ones"
         except DataError as error:
             why_not = str(error)
         if why_not is None:
             logger.info("Reading the crops in %s.", folder)
             return found
-        logger.info("The crops in %s are not used, but cut anew: %s.", folder, why_not)
+        logger.info(
+            "The crops in %s are not used; crops are cut from the images instead: %s.",
+            folder,
+            why_not,
+        )
     return None
 
 
@@ -165,7 +169,7 @@ def _objection(found: Dataset, dataset: Dataset, name: str, ratio: float) -> str
         record = json.loads(text)
         quality = record["quality"]
     except (ValueError, LookupError, TypeError):
-        return "what they were made of cannot be read"
+        return "the record of what they were made from cannot be read"
     made = difference(record, record_of(dataset, name, ratio, quality))
     return None if made is None else f"they were made {made}"
 
@@ -268,11 +272,11 @@ def refuse_bad_data(
     skipping = skips_help(errors, config)
     if len(errors) == 1:
         text = errors[0].text
-        raise DataError(errors[0].file, f"{text}. Mend it, or {SKIP}" if skipping else text)
+        raise DataError(errors[0].file, f"{text}. Repair it, or {SKIP}" if skipping else text)
     if errors:
         for finding in errors:
             logger.info("%s", finding)
-        mend = f"mend them first, or {SKIP}" if skipping else "mend them first"
+        mend = f"fix them first, or {SKIP}" if skipping else "fix them first"
         raise DataError(folder or "the data set", f"has {len(errors)} errors, listed above: {mend}")
     if report and config.report_starts:
         training = open_dataset(folder, kind=config.dataset or None, split=config.train_split)
@@ -295,7 +299,7 @@ def skips_help(errors: Sequence[Finding], config: Config) -> bool:
 def looked_through(config: Config, folder: Path | None, split: str) -> list[Finding]:
     """What ``preflight`` finds in a split; every file is looked at."""
     on_error: OnError = "skip" if config.on_error == "skip" else "stop"
-    with Progress("Looking at the files", 0, "images") as progress:
+    with Progress("Checking the files", 0, "images") as progress:
         return preflight(
             folder,
             config.dataset or None,

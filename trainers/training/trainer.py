@@ -244,9 +244,9 @@ class Trainer:
             if not bool(torch.isfinite(features).all()):
                 image = self.prepared.splits.training.items[index].image
                 raise TrainingError(
-                    f"The backbone {self.config.backbone} makes numbers of {image} that are none "
-                    "(NaN or infinite): its weights are damaged, or too large for this precision. "
-                    "Get the file anew, or use precision=float32."
+                    f"The backbone {self.config.backbone} computes NaN or infinite values for "
+                    f"{image}: its weights are damaged, or too large for this precision. Download "
+                    "the file again, or use precision=float32."
                 )
 
     def _trunk(self, batch: TrainingBatch) -> TrunkOutput:
@@ -387,8 +387,8 @@ class Trainer:
         shown += f" and {more:,} more" if more > 0 else ""
         verb, they = ("has", "it is") if len(changed) == 1 else ("have", "they are")
         return (
-            f"{shown} {verb} changed since step {step}, by size or date: the run goes on with the "
-            f"training images as {they} now, so its result may be another."
+            f"{shown} {verb} changed since step {step}, by size or date: the run continues with "
+            f"the training images as {they} now, so its result may differ."
         )
 
     def restore(self, checkpoint: Checkpoint, name: str) -> None:
@@ -399,15 +399,16 @@ class Trainer:
         """
         training = checkpoint.training
         if training is None:
-            raise RunError(f"{name} holds the result only; a run cannot go on from it.")
+            raise RunError(f"{name} contains only the result; a run cannot continue from it.")
         if checkpoint.backbone_digest != self.digest:
             raise RunError(
-                f"{name} was trained on other weights of {self.config.backbone} than there are now."
+                f"{name} was trained on different weights of {self.config.backbone} from those "
+                "found now."
             )
         if training["data"] != self.data:
             raise RunError(
-                f"{name} was trained on other images than the {len(self.prepared.source):,} that "
-                f"are in {self.prepared.splits.training.root} now: start a new run."
+                f"{name} was trained on different images from the {len(self.prepared.source):,} "
+                f"now in {self.prepared.splits.training.root}: start a new run."
             )
         changed = self._changes(training.get("stamps"), checkpoint.step)
         if changed:
@@ -415,7 +416,7 @@ class Trainer:
         if training["cached"] != self.prepared.cached:
             was, now = ("with", "without") if training["cached"] else ("without", "with")
             logger.warning(
-                "Until %s it trained %s cached features and goes on %s: those are in half "
+                "Until %s it trained %s cached features and continues %s: those are in half "
                 "precision, so the last digits may differ from an uninterrupted run's.",
                 name,
                 was,
@@ -443,12 +444,12 @@ def otherwise_shared(before: int, now: int, rule: str) -> str:
     after = {1: "one"}.get(now, str(now))
     if rule in DRAWN_BY_PROCESS:
         return (
-            f"each batch was shared by {count}, and from here on by {after}: with rule={rule} each "
-            "process draws by chance for itself, so the run goes on with other draws than an "
-            "uninterrupted one."
+            f"each batch was shared by {count}, and from here on by {after}: with rule={rule} "
+            "each process draws its own random numbers, so the run continues with different ones "
+            "from an uninterrupted run."
         )
     return (
         f"each batch was shared by {count}, and from here on by {after}: every step sees the same "
-        "images and anchors, but adds up in another order, so the last digits may differ from an "
-        "uninterrupted run's."
+        "images and anchors, but sums in a different order, so the last digits may differ from "
+        "an uninterrupted run's."
     )

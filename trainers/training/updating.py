@@ -170,7 +170,7 @@ def no_number(what: str, step: int, config: Config) -> TrainingError:
         change += f", or precision=float32 instead of {config.precision},"
     return TrainingError(
         f"{what} is no longer a number at step {step + 1}. Use {change} in a new run; the "
-        "checkpoints so far are fine."
+        "checkpoints so far are intact."
     )
 
 

@@ -8,7 +8,7 @@ export const signed = (value) => `${{ 1: "+", [-1]: "−", 0: "±" }[Math.sign(M
 export function besideParts(shown, told) {
   const apart = shown.filter((_, i) => !told.same[i]).map((one) => one.title);
   const sentences = [...told.notes];
-  if (apart.length) sentences.push(`Not of the same images or classes as ${shown[0].title}, so that pictures and classes are without: ${apart.join(", ")}.`);
+  if (apart.length) sentences.push(`Images and classes leave out ${apart.join(", ")}: not evaluated on the same images and classes as ${shown[0].title}.`);
   const { rows, about } = told.differences;
   if (!rows.length && about) sentences.push(about);
   const parts = [];
@@ -26,7 +26,7 @@ function differencesCard(shown, { about, rows, measures }) {
     return h("td", { class: apart ? "sure" : "" }, `${signed(difference)} `, low === null ? null : h("small", {}, `${signed(low)} to ${signed(high)}`));
   };
   body.append(
-    h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}, `Against ${shown[0].title}`), measures.map((name) => h("th", {}, name)))), h("tbody", {}, rows.map((row) => h("tr", {}, h("th", {}, row.title), row.values.map(cell)))))),
+    h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th", {}, `Compared with ${shown[0].title}`), measures.map((name) => h("th", {}, name)))), h("tbody", {}, rows.map((row) => h("tr", {}, h("th", {}, row.title), row.values.map(cell)))))),
     h("p", { class: "help" }, about),
   );
   return element;

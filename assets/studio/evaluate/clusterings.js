@@ -6,18 +6,18 @@ import { perCent } from "./form.js";
 const NAMES = { merged: "merged", kmeans: "k-means", probe: "probe" };
 // [key, name, its value in a row, digits, highest value there can be]
 const CURVES = [
-  ["learnt", "mIoU, map learnt", (row) => row.learnt.miou, 1, 100],
+  ["learnt", "mIoU, learnt map", (row) => row.learnt.miou, 1, 100],
   ["hungarian", "mIoU, one to one", (row) => row.hungarian.miou, 1, 100],
   ["optimistic", "mIoU, optimistic", (row) => row.optimistic.miou, 1, 100],
   ["nmi", "NMI", (row) => row.nmi, 3, 1],
   ["ari", "ARI", (row) => row.ari, 3, 1],
 ];
 const HEAD = [
-  ["Learnt map", 2, "Each cluster stands for the class that most of its pixels have on training images"],
-  ["One to one", 2, "One cluster for each class (Hungarian); with K above the number of classes the rest count as wrong"],
-  ["Optimistic", 2, "The map learnt on the scored split itself: no number to compare with others"],
-  ["Agreement", 3, "Of clusters with classes, whatever they are called: measures that need no map"],
-  ["Left over", 2, "Clusters that no pixel is in, and classes that no cluster stands for"],
+  ["Learnt map", 2, "Each cluster takes the class that most of its pixels have in the training images"],
+  ["One to one", 2, "One cluster per class (Hungarian matching); with more clusters than classes, the rest count as wrong"],
+  ["Optimistic", 2, "The map is learnt on the evaluated split itself, so do not compare this number with others"],
+  ["Agreement", 3, "How well clusters and classes agree: measures that need no map"],
+  ["Unmatched", 2, "Clusters without a pixel, and classes without a cluster"],
 ];
 const COLUMNS = [
   ["Acc", (row) => perCent(row.learnt.accuracy)],
@@ -26,11 +26,11 @@ const COLUMNS = [
   ["mIoU", (row) => perCent(row.hungarian.miou)],
   ["Acc", (row) => perCent(row.optimistic.accuracy)],
   ["mIoU", (row) => perCent(row.optimistic.miou)],
-  ["Purity", (row) => perCent(row.purity), "Share of pixels in the most frequent class of their cluster, per cent"],
-  ["NMI", (row) => fixed(row.nmi), "Mutual information over the mean of both entropies, 0 to 1"],
-  ["ARI", (row) => fixed(row.ari), "Adjusted Rand index: 1 at most, 0 by chance"],
-  ["Unused", (row) => String(row.unused), "Clusters that no pixel of the split is in"],
-  ["Not found", (row) => String(row.missed), "Classes of the split that are no cluster's most frequent one"],
+  ["Purity", (row) => perCent(row.purity), "Percentage of pixels that belong to the most frequent class of their cluster"],
+  ["NMI", (row) => fixed(row.nmi), "Normalised mutual information: mutual information divided by the mean of both entropies, 0 to 1"],
+  ["ARI", (row) => fixed(row.ari), "Adjusted Rand index: at most 1; 0 is chance level"],
+  ["Unused", (row) => String(row.unused), "Clusters without a pixel in this split"],
+  ["Not found", (row) => String(row.missed), "Classes of the split that are not the most frequent class of any cluster"],
 ];
 
 /** The card; null where no report shown has clusterings. */
@@ -48,7 +48,7 @@ export function clusteringsCard(shown) {
 
 function about({ clusterings, classes }) {
   const images = clusterings.images === 1 ? "1 image" : `${clusterings.images} images`;
-  return h("p", { class: "help" }, `${classes.length} classes. Centroids found on ${images} of the split ${clusterings.split}, ${clusterings.features} features, seed ${clusterings.seed}.`);
+  return h("p", { class: "help" }, `${classes.length} classes. Centroids found on ${images} from the split ${clusterings.split}, ${clusterings.features} features, seed ${clusterings.seed}.`);
 }
 
 function table(rows) {
@@ -69,7 +69,7 @@ function curves(rows) {
   if (new Set(rows.map(({ clusters }) => clusters)).size < 2) return null;
   const place = h("div", { class: "curve" });
   const draw = (key) => place.replaceChildren(curve(rows, CURVES.find(([name]) => name === key)));
-  const by = choice("The curve shows", CURVES.map(([key, name]) => [key, name]), CURVES[0][0], draw);
+  const by = choice("Curve", CURVES.map(([key, name]) => [key, name]), CURVES[0][0], draw);
   draw(CURVES[0][0]);
   return h("div", { class: "curve-box" }, by.group, place);
 }

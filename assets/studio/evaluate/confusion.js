@@ -7,7 +7,7 @@ export const MOST_IN_MATRIX = 60;
 const MOST_LISTED = 40;
 const CONTRAST = 4.5;
 const MOST_WITH_NUMBERS = 16;
-const BY = [["row", "By row", "Per cent of the true class"], ["column", "By column", "Per cent of the predicted class"], ["pixels", "Pixels", "Counts"]];
+const BY = [["row", "By row", "Percentage of the true class"], ["column", "By column", "Percentage of the predicted class"], ["pixels", "Pixels", "Counts"]];
 
 /**
  * shown: reports of the same classes; pick(what, kind): a cell or a class was chosen.
@@ -37,13 +37,13 @@ export function confusionCard(shown, pick) {
     look.by = key;
     draw();
   });
-  const diagonal = h("button", { type: "button", class: "toggle", "aria-pressed": "true", title: "With what is right; without, mistakes have all the colours", onclick: () => {
+  const diagonal = h("button", { type: "button", class: "toggle", "aria-pressed": "true", title: "Include correct pixels; without them, the whole colour scale is for mistakes", onclick: () => {
     look.diagonal = !look.diagonal;
     diagonal.setAttribute("aria-pressed", String(look.diagonal));
     draw();
   } }, "Diagonal");
   const { card: element, body } = card("Confusion", { class: "card confusion-card" }, kind.group);
-  const text = large ? "There are too many classes for a matrix, so these are its largest mistakes. Choose one to see its pixels." : "Rows: true classes; columns: predicted ones. Choose a cell to see its pixels, or a name for all mistakes of its row or column.";
+  const text = large ? "There are too many classes to show a matrix; these are the most frequent mistakes. Choose one to see its pixels." : "Rows are true classes, columns predicted classes. Choose a cell to see its pixels, or a name to see all mistakes in its row or column.";
   body.append(
     h("p", { class: "help" }, text),
     large ? null : h("div", { class: "tools" }, by.group, diagonal),
@@ -98,7 +98,7 @@ class Matrix {
     const table = h(
       "table",
       { role: "grid", "aria-label": "Confusion matrix", onclick: (event) => this.choose(event.target.closest("[data-cell]")), onkeydown: (event) => this.key(event), onpointerover: (event) => this.over(event), onpointerleave: () => this.tell(""), onfocusin: (event) => this.over(event) },
-      h("thead", {}, h("tr", {}, h("td"), names.map((name, j) => head(name, j < classes.length ? `Wrongly called ${name}` : "Pixels of clusters without a class", `-1.${j}`, { scope: "col" })))),
+      h("thead", {}, h("tr", {}, h("td"), names.map((name, j) => head(name, j < classes.length ? `Mistaken for ${name}` : "Pixels of clusters without a class", `-1.${j}`, { scope: "col" })))),
       h("tbody", {}, counts.map((_, i) => h("tr", {}, head(classes[i], `${classes[i]}, missed`, `${i}.-1`, { scope: "row" }), names.map((__, j) => cell(i, j))))),
     );
     this.columns = names.length;

@@ -11,14 +11,14 @@ export class ForeignFields {
     const id = newId("predictions");
     this.path = h("input", { id, type: "text" });
     this.place = new PathField(server, this.path);
-    this.are = select("They hold", HOLDING, "clusters", () => {
+    this.are = select("Files contain", HOLDING, "clusters", () => {
       this.show();
       changed();
     });
     this.map = select("Matched", MAPS, "", changed);
-    const said = h("p", { class: "help" }, "PNG files, 8 or 16 bits, named as the images are.");
+    const said = h("p", { class: "help" }, "8- or 16-bit PNG files with the same names as the images.");
     this.folder = h("div", { class: "field", hidden: true }, h("label", { for: id }, "Folder of predictions on this server"), this.place.element, said);
-    this.learnt = h("p", { class: "help" }, "Automatic: one to one, or many to one with more clusters than classes. A map of many to one is learnt on the scored images, which flatters.");
+    this.learnt = h("p", { class: "help" }, "Automatic: one to one, or many to one if there are more clusters than classes. A many-to-one map is learnt on the evaluated images themselves, which inflates the scores.");
     this.map.input.setAttribute("aria-describedby", (this.learnt.id = newId("map")));
     this.how = h("div", { class: "field", hidden: true }, h("div", { class: "row-fields" }, this.are.field, this.map.field), this.learnt);
     this.show();

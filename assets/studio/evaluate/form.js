@@ -31,14 +31,14 @@ export class EvaluateForm {
     const pathId = newId("checkpoint");
     this.path = h("input", { id: pathId, type: "text" });
     this.filePlace = new PathField(server, this.path, { want: "checkpoint" });
-    this.file = h("div", { class: "field" }, h("label", { for: pathId }, "Path of the checkpoint on this server"), this.filePlace.element);
+    this.file = h("div", { class: "field" }, h("label", { for: pathId }, "Checkpoint file on this server"), this.filePlace.element);
     this.foreign = new ForeignFields(server, () => this.changed());
     this.checkpoint = select("Checkpoint", this.options(), undefined, () => this.chooseCheckpoint());
     const dataId = newId("data");
     this.data = h("input", { id: dataId, type: "text" });
     this.place = new PathField(server, this.data, { about: true, extras: () => ["samples", ...this.config.data] });
     this.split = h("input", { id: `${dataId}-split`, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "the run's, or val" });
-    this.size = h("input", { id: `${dataId}-size`, type: "text", autocomplete: "off", inputmode: "numeric", title: "Side of the squares that are scored, in pixels" });
+    this.size = h("input", { id: `${dataId}-size`, type: "text", autocomplete: "off", inputmode: "numeric", title: "Side of the evaluated squares, in pixels" });
     this.job = new JobControls(server, { begin: "Evaluate", doing: "Evaluating" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.errors.refuse(error) });
     this.errors = new FieldErrors();
     this.measures = new MeasureFields(this.errors, config.crf);
@@ -47,7 +47,7 @@ export class EvaluateForm {
     this.foreign.path.addEventListener("input", () => this.errors.touch("checkpoint"));
     this.ask = latestOnly(() => this.check());
     this.list = h("ul", { class: "reports" });
-    this.empty = h("p", { class: "help" }, "There is no report yet. Evaluate a checkpoint; runs that have finished bring their own.");
+    this.empty = h("p", { class: "help" }, "No reports yet. Evaluate a checkpoint; finished runs have a report of their own.");
     const form = h(
       "form",
       {
@@ -66,7 +66,7 @@ export class EvaluateForm {
       // A run is always chosen; what may be empty is a path.
       this.errors.add("checkpoint", this.path, { value: () => this.named()?.value ?? "a run", use: (offer) => this.useOffer(offer) }),
       this.foreign.how,
-      h("div", { class: "field" }, h("label", { for: dataId }, "Data set on this server"), this.place.element, this.errors.add("data", this.data)),
+      h("div", { class: "field" }, h("label", { for: dataId }, "Data set folder on this server"), this.place.element, this.errors.add("data", this.data)),
       h("div", { class: "row-fields" }, h("div", { class: "field" }, h("label", { for: `${dataId}-split` }, "Split"), this.split), h("div", { class: "field" }, h("label", { for: `${dataId}-size` }, "Size, px"), this.size)),
       this.errors.add("split", this.split),
       this.errors.add("size", this.size),
@@ -145,10 +145,10 @@ export class EvaluateForm {
     this.file.hidden = key !== FILE;
     this.foreign.hidden = key !== FOREIGN;
     this.ours.hidden = key === FOREIGN;
-    this.size.placeholder = key === FOREIGN ? "320" : "its own";
+    this.size.placeholder = key === FOREIGN ? "320" : "the checkpoint's";
     this.split.placeholder = key === FOREIGN ? "val" : "the run's, or val";
     const run = [FILE, FOREIGN, NONE].includes(key) ? null : this.config.checkpoints.find((one) => one.run === JSON.parse(key)[0]);
-    this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder, or samples";
+    this.data.placeholder = run?.data ? `the run's: ${run.data}` : run ? "the run's" : "a folder or samples";
   }
 
   /** The input that names what is evaluated; null where it is a run's. */
@@ -245,9 +245,9 @@ export class EvaluateForm {
         const when = moment(one.time);
         const numbers = one.accuracy === null ? "" : `U-Acc ${perCent(one.accuracy)}, U-mIoU ${perCent(one.miou)}${one.refined ? ` with ${one.refined}` : ""}`;
         const open = h("button", { type: "button", class: "open", onclick: () => this.choose(one.key, { byHand: true }) }, h("strong", {}, one.title), h("span", {}, one.data), h("span", {}, numbers), one.looks ? h("span", {}, one.looks) : null, h("span", {}, when));
-        const beside = h("button", { type: "button", class: "quiet compare", title: `Show beside the open report; up to ${MOST_BESIDE + 1} together`, onclick: () => this.compare(one.key) }, "Compare");
+        const beside = h("button", { type: "button", class: "quiet compare", title: `Compare with the open report; up to ${MOST_BESIDE + 1} at a time`, onclick: () => this.compare(one.key) }, "Compare");
         // A run's own report goes with the run.
-        const remove = one.own ? h("button", { type: "button", class: "quiet", "aria-label": `Delete the report of ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete") : null;
+        const remove = one.own ? h("button", { type: "button", class: "quiet", "aria-label": `Delete the report on ${one.title}, ${when}`, onclick: () => this.remove(one, when) }, "Delete") : null;
         return h("li", { dataset: { report: one.key } }, open, h("div", { class: "beside" }, beside, remove));
       }),
       ...(sample && !this.on.sample.hidden ? [sampleItem("report", sample.title, sample.text, () => this.choose(SAMPLE, { byHand: true }))] : []),
@@ -257,7 +257,7 @@ export class EvaluateForm {
   }
 
   async remove(one, when) {
-    if (!confirm(`Delete the report of ${one.title} of ${when}?`)) return;
+    if (!confirm(`Delete the report on ${one.title} from ${when}?`)) return;
     try {
       const { reports } = await call(this.server, "remove", one.key);
       this.showReports(reports);

@@ -56,15 +56,15 @@ export class ImageBrowser {
     const { report } = this.shown[0];
     this.order = select("Order", ORDERS, order, () => this.sort());
     const filters = [[ANY, "Any class"], ...this.classes.map((name, id) => [String(id), name])];
-    this.within = select("With", filters, this.filter, (id) => this.setFilter(id), "Only images that have this class, in truth or prediction");
-    this.name = h("input", { type: "search", placeholder: "Name", "aria-label": "Part of an image's name", autocomplete: "off", spellcheck: "false", oninput: () => this.rank(true) });
+    this.within = select("Containing", filters, this.filter, (id) => this.setFilter(id), "Only images with this class in the ground truth or the prediction");
+    this.name = h("input", { type: "search", placeholder: "Name", "aria-label": "Part of the image's name", autocomplete: "off", spellcheck: "false", oninput: () => this.rank(true) });
     this.kind = choice("Prediction", kinds, this.look.kind, (kind) => this.change({ kind }));
     this.refine = choice("Refinement", this.refinements, this.look.refine, (refine) => this.change({ refine, share: 1 }));
     this.refine.group.hidden = this.refinements.length < 2;
-    this.share = range("Refined", 1, 0.01, (share) => this.change({ share }), "From the left up to here refined");
+    this.share = range("Refined", 1, 0.01, (share) => this.change({ share }), "Left of this line: refined");
     this.opacity = range("Opacity", this.look.opacity, 0.05, (opacity) => this.change({ opacity }));
-    this.wholeBox = toggle("Whole image", this.look.whole, "The whole photo with the square that was scored, or the square alone", (whole) => this.change({ whole }));
-    this.versus = toggle("Who is right", false, `Where one is right and the other wrong, against ${this.shown[0].title}`, (versus) => this.change({ versus }));
+    this.wholeBox = toggle("Whole image", this.look.whole, "Show the whole image with the evaluated square, or only the square", (whole) => this.change({ whole }));
+    this.versus = toggle("Who is right", false, `Show where one is right and the other wrong, compared with ${this.shown[0].title}`, (versus) => this.change({ versus }));
     this.versus.hidden = this.shown.length < 2;
     for (const { field } of [this.order, this.within]) field.classList.add("row");
     this.chip = h("div", { class: "singled", role: "status", hidden: true });
@@ -73,7 +73,7 @@ export class ImageBrowser {
     this.readout = h("p", { class: "readout", role: "status" });
     this.problem = h("p", { class: "field-error", role: "alert", hidden: true });
     const small = (text, label, act) => h("button", { type: "button", title: label, "aria-label": label, onclick: act }, text);
-    const steps = h("div", { class: "zoom" }, small("‹", "Image before", () => this.step(-1)), small("›", "Next image", () => this.step(1)));
+    const steps = h("div", { class: "zoom" }, small("‹", "Previous image", () => this.step(-1)), small("›", "Next image", () => this.step(1)));
     const zoom = h("div", { class: "zoom" }, small("−", "Zoom out", () => this.camera.zoom(1 / ZOOM)), small("⤢", "Fit", () => this.camera.fit()), small("+", "Zoom in", () => this.camera.zoom(ZOOM)));
     const { card: element, body } = card("Images", { class: "card images", dataset: { ready: "false" } });
     body.append(
@@ -207,7 +207,7 @@ export class ImageBrowser {
     const images = found?.pixels.filter(Boolean).length;
     const numbers = found ? `${count(found.total)} pixel${found.total === 1 ? "" : "s"} in ${count(images)} image${images === 1 ? "" : "s"}` : "";
     const whose = this.shown.length > 1 ? `, ${this.shown[what.of].title}` : "";
-    const parts = "id" in what ? choice("Which of its pixels", PARTS, what.part, (part) => this.single({ ...what, part })).group : null;
+    const parts = "id" in what ? choice("Which pixels", PARTS, what.part, (part) => this.single({ ...what, part })).group : null;
     const away = h("button", { type: "button", class: "quiet", "aria-label": "Show all pixels again", title: "Show all pixels again", onclick: () => this.single(null) }, "✕");
     this.chip.replaceChildren(h("span", { class: "chip" }, h("i"), h("span", { class: "what" }, `${inWords(what, this.classes)}${whose}`), away), ...[parts].filter(Boolean), h("span", { class: "help" }, numbers));
   }
@@ -293,7 +293,7 @@ export class ImageBrowser {
       const at = Math.floor(place[1] * one.height) * one.width + Math.floor(place[0] * one.width);
       const id = this.pictures.maps[i][at];
       const truth = i === 0 ? `truth: ${called(one.maps.truth[at])}   ` : "";
-      return `${truth}${this.shown.length > 1 ? this.shown[i].title : "predicted"}: ${id === OUTSIDE ? "not scored" : called(id)}`;
+      return `${truth}${this.shown.length > 1 ? this.shown[i].title : "predicted"}: ${id === OUTSIDE ? "not evaluated" : called(id)}`;
     });
     this.readout.textContent = said.join("   ");
   }

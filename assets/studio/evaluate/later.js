@@ -10,7 +10,7 @@ export function laterSystems({ later }) {
   return h(
     "details",
     { class: "later" },
-    h("summary", {}, `Later systems on this data set (${later.rows.length} rows)`),
+    h("summary", {}, `Later methods on this data set (${later.rows.length} rows)`),
     h("p", { class: "help" }, later.about),
     h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, later.head.map((name, i) => h("th", { class: number(i) ? "" : "text" }, name)))), h("tbody", {}, later.rows.map((row) => h("tr", {}, row.map(cell)))))),
   );

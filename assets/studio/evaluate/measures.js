@@ -1,19 +1,19 @@
 // What an evaluation measures beyond the probes: refinement, looks, clusters, retrieval. Part of the form.
 import { h, newId, select } from "../shared/dom.js";
 
-const METHODS = [["merged", "Merged", "k-means pieces, merged by average linkage"], ["kmeans", "k-means", "k-means on unit features"], ["probe", "Probe", "A cluster probe of its own, from a spread start"]];
+const METHODS = [["merged", "Merged", "Small k-means clusters, merged by average linkage"], ["kmeans", "k-means", "k-means on normalised features"], ["probe", "Probe", "A separate cluster probe, with spread-out starting centroids"]];
 const SHIFTS = [["1", "Off"], ["2", "2 × 2"], ["4", "4 × 4"]];
 const FEATURES = [["tuned", "Trained"], ["frozen", "Frozen backbone"]];
-const PROTOCOLS = [["", "The run's"], ["studio", "This project's"], ["published", "The published one"]];
+const PROTOCOLS = [["", "The run's"], ["studio", "PPAP Studio's"], ["published", "Published"]];
 
 export class MeasureFields {
   /** errors: the form's; why: the sentence why there is no CRF, or nothing. */
   constructor(errors, why) {
     Object.assign(this, { errors });
-    const one = { crf: ["crf", "CRF"], pamr: ["pamr", "PAMR"], both: ["crf pamr", "Both, each by itself"] };
+    const one = { crf: ["crf", "CRF"], pamr: ["pamr", "PAMR"], both: ["crf pamr", "Both, separately"] };
     this.refine = select("Refinement", [["", "None"], one.pamr, one.crf, one.both], "", () => this.tell());
     for (const option of this.refine.input.options) option.disabled = Boolean(why) && option.value.includes("crf");
-    this.mirror = this.box("Mean of image and mirror");
+    this.mirror = this.box("Average with the mirror image");
     this.scales = this.text({ placeholder: "1" });
     this.window = this.text({ placeholder: "off", inputmode: "numeric" });
     this.shifts = select("Shifts", SHIFTS, "1", () => this.tell());
@@ -26,22 +26,22 @@ export class MeasureFields {
     this.starts = this.text({ placeholder: "none; such as 10", inputmode: "numeric" });
     this.retrieval = this.box("Dense retrieval");
     this.looks = this.fold("Inference", [
-      this.boxed("mirror", this.mirror, "As STEGO, EAGLE, CAUSE and PriMaPs are evaluated; PPAP is not. Time × 2."),
-      this.labelled("scales", "Scales", this.scales, "Mean over the image at these scales, such as 0.75 1 1.25. Time × the sum of their squares."),
-      this.labelled("window", "Sliding windows, pixels", this.window, "Their side, a multiple of the patch size; neighbours overlap by half or more. Time × 2 to 4."),
-      this.chosen("shifts", this.shifts, "Finer maps from images moved by fractions of a patch. Time × 4 or 16."),
-      this.chosen("protocol", this.protocol, "The published one evaluates as the authors' code does wherever this project differs. No extra time."),
+      this.boxed("mirror", this.mirror, "STEGO, EAGLE, CAUSE and PriMaPs are evaluated this way; PPAP is not. Time × 2."),
+      this.labelled("scales", "Scales", this.scales, "Averages over the image at these scales, such as 0.75 1 1.25. Time × the sum of their squares."),
+      this.labelled("window", "Sliding window, px", this.window, "Side of the window, a multiple of the patch size; neighbouring windows overlap by at least half. Time × 2 to 4."),
+      this.chosen("shifts", this.shifts, "Finer maps, from the image shifted by fractions of a patch. Time × 4 or 16."),
+      this.chosen("protocol", this.protocol, "The published protocol follows the authors' code wherever this project differs from it. No extra time."),
     ]);
-    this.more = this.fold("More measures", [
-      this.labelled("clusters", "Numbers of clusters", this.clusters, "Found anew on training images for each of these numbers, none below that of the classes. Takes minutes, longer with larger numbers."),
-      h("div", { class: "field", role: "group", "aria-label": "Found by" }, h("span", { class: "label" }, "Found by"), h("div", { class: "inline" }, this.by.map(([, box]) => box.label)), errors.add("by", this.by[0][1].input)),
-      this.chosen("features", this.features, "What is clustered: features after training, or those of the backbone as it was before."),
-      this.labelled("starts", "Many starts", this.starts, "Clusters this many times from each kind of start, keeps the best by its own loss and shows the spread, for trained and for frozen features. Takes minutes."),
-      this.boxed("retrieval", this.retrieval, "Every patch takes the labels of its 30 nearest in the training split, with trained and with frozen features. Takes seconds an image."),
+    this.more = this.fold("More metrics", [
+      this.labelled("clusters", "Numbers of clusters", this.clusters, "Clusters the training images again with each of these numbers, at least as many as there are classes. Takes minutes, and longer for larger numbers."),
+      h("div", { class: "field", role: "group", "aria-label": "Clustering method" }, h("span", { class: "label" }, "Clustering method"), h("div", { class: "inline" }, this.by.map(([, box]) => box.label)), errors.add("by", this.by[0][1].input)),
+      this.chosen("features", this.features, "What to cluster: the trained features, or those of the frozen backbone."),
+      this.labelled("starts", "Many starts", this.starts, "Clusters this many times from each kind of start, keeps the one with the lowest loss and shows the spread, for trained and frozen features. Takes minutes."),
+      this.boxed("retrieval", this.retrieval, "Every patch takes the labels of its 30 nearest neighbours in the training split, with trained and with frozen features. Takes seconds per image."),
       h("div", { class: "row-fields" }, this.labelled("train", "Training split", this.train), this.labelled("seed", "Seed", this.seed)),
     ]);
     this.elements = [
-      this.chosen("refine", this.refine, why || "Scores a second time after smoothing along edges. CRF, as in the paper: about 0.5 s an image on one core. PAMR: about 0.3 s, and on a GPU where there is one."),
+      this.chosen("refine", this.refine, why || "Also scores the predictions after aligning their borders with the image. CRF, as in the paper: about 0.5 s per image on one core. PAMR: about 0.3 s, or less on a GPU."),
       this.looks.element,
       this.more.element,
     ];

@@ -15,7 +15,7 @@ import { bordersCard, classesCard, scoresCard } from "./report.js";
 import { retrievalCard } from "./retrieval.js";
 import { startsCard } from "./starts.js";
 
-const NEXT = "This is the report of the sample run, on the photos that it was trained on. To make one of your own, choose a checkpoint and press Evaluate; without one, begin a run in Train.";
+const NEXT = "A report says how well clusters found without labels match the classes that people drew. This one is of the sample run, on the photos it was trained on; for your own, choose a checkpoint and press Evaluate, or start a run in Train first.";
 const VIEW = ["report", "beside", "image", "kind", "order", "refined", "only", "class", "whole"];
 
 /** gradio calls this once when the component is on the page. */
@@ -79,7 +79,7 @@ class Evaluate {
     const { form } = this;
     const others = split(beside, (key) => form.has(key));
     const gone = [report, ...others].filter((key) => key && !form.has(key));
-    const sentences = [...said, ...gone.map((key) => `There is no report ${key} any more. Choose another from the list.`)];
+    const sentences = [...said, ...gone.map((key) => `The report ${key} no longer exists. Choose another from the list.`)];
     const key = report && form.has(report) ? report : form.first();
     this.wanted = images; // of the browser of images, once the report is there
     this.asked = Boolean(report);
@@ -101,7 +101,7 @@ class Evaluate {
   }
 
   welcome() {
-    return h("section", { class: "card" }, h("div", { class: "card-body" }, h("h3", {}, "No report is open"), h("p", { class: "help" }, "Choose a checkpoint and a data set to evaluate, or open a report. Everything is measured as in the paper: clusters matched one to one with the classes, and the linear probe, without and with CRF.")));
+    return h("section", { class: "card" }, h("div", { class: "card-body" }, h("h3", {}, "No report is open"), h("p", { class: "help" }, "How well do the clusters that were found without labels match the classes that people drew? Choose a checkpoint and a data set with labels, or open a report. Scores are measured as in the paper: for the clusters, matched one to one with the classes, and for the linear probe, with and without CRF.")));
   }
 
   close() {
@@ -150,7 +150,7 @@ class Evaluate {
   show(shown, told) {
     const first = shown[0];
     const scores = scoresCard(shown);
-    const links = h("div", { class: "inline" }, first.key === SAMPLE || first.report.predictions ? null : h("button", { type: "button", class: "quiet", title: "Its images there, with the features of its checkpoint", onclick: () => this.openInExplore(first.key) }, "Open in Explore"), first.page ? h("a", { href: `studio/report?key=${encodeURIComponent(first.key)}`, target: "_blank", rel: "noopener" }, "Report as a page") : null, h("a", { href: `studio/report?json=1&key=${encodeURIComponent(first.key)}`, download: "report.json" }, "JSON"));
+    const links = h("div", { class: "inline" }, first.key === SAMPLE || first.report.predictions ? null : h("button", { type: "button", class: "quiet", title: "Opens the report's images in Explore, with the features of its checkpoint", onclick: () => this.openInExplore(first.key) }, "Open in Explore"), first.page ? h("a", { href: `studio/report?key=${encodeURIComponent(first.key)}`, target: "_blank", rel: "noopener" }, "Report as a page") : null, h("a", { href: `studio/report?json=1&key=${encodeURIComponent(first.key)}`, download: "report.json" }, "JSON"));
     scores.querySelector("header").append(links);
     scores.querySelector(".card-body").append(laterSystems(first) ?? "");
     const parts = shown.some(({ key }) => key === SAMPLE) ? [this.sample.note, scores] : [scores];

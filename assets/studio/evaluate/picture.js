@@ -10,10 +10,10 @@ export class Picture {
   /** on: {enlarge(), hover(x, y) in shares of the image or null, step(by)}. */
   constructor(title, differs, camera, on) {
     Object.assign(this, { camera, on, title });
-    this.canvas = h("canvas", { role: "img", tabindex: "0", "aria-label": [title, differs].filter(Boolean).join(", "), title: "Click: enlarge or make smaller. Ctrl and the wheel: zoom; drag: move." });
+    this.canvas = h("canvas", { role: "img", tabindex: "0", "aria-label": [title, differs].filter(Boolean).join(", "), title: "Click to enlarge or shrink; Ctrl + wheel to zoom; drag to move." });
     this.spot = h("i", { class: "spot", hidden: true });
     this.heading = h("span", { class: "title" }, title);
-    this.enlarge = h("button", { type: "button", class: "quiet", "aria-label": `Enlarge ${title}`, title: "Enlarge, or make smaller", onclick: () => on.enlarge() }, "⤢");
+    this.enlarge = h("button", { type: "button", class: "quiet", "aria-label": `Enlarge ${title}`, title: "Enlarge or shrink", onclick: () => on.enlarge() }, "⤢");
     this.element = h("figure", { class: "segmented" }, h("div", { class: "canvas" }, this.canvas, this.spot), h("figcaption", {}, this.heading, differs ? h("small", {}, differs) : null, this.enlarge));
     this.listen();
   }

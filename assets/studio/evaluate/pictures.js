@@ -6,7 +6,7 @@ import { test } from "./singled.js";
 
 const LEGENDS = {
   wrong: [["wrong", "wrong"], ["right", "right"]],
-  versus: [["better", "right here, wrong in the other"], ["worse", "wrong here, right in the other"], ["both", "both wrong"], ["right", "both right"]],
+  versus: [["better", "correct here, wrong in the other"], ["worse", "wrong here, correct in the other"], ["both", "both wrong"], ["right", "both correct"]],
   only: [["wrong", "wrong"], ["better", "right"]],
 };
 
@@ -20,7 +20,7 @@ export class Pictures {
     this.legend = h("div", { class: "legend marks" });
     this.all = new Map();
     const { shown } = page;
-    this.add("photo", "Photo");
+    this.add("photo", "Image");
     this.add("truth", "Truth");
     const several = shown.length > 1;
     shown.forEach((one, i) => this.add(`predicted-${i}`, several ? one.title : "Prediction", one.differs));
@@ -93,7 +93,7 @@ export class Pictures {
   titleOf(i, other) {
     const { shown } = this.page;
     if (shown.length < 2) return "Wrong";
-    return other === null ? `Wrong in ${shown[i].title}` : `${shown[i].title} against ${shown[other].title}`;
+    return other === null ? `Wrong in ${shown[i].title}` : `${shown[i].title} compared with ${shown[other].title}`;
   }
 
   explain() {

@@ -101,7 +101,7 @@ export function classesCard(shown, pick, differences = null) {
   });
   const { card: element, body } = card("IoU by class", { class: "card classes-card" }, by.group);
   if (shown.length > 1) body.append(legend(shown));
-  body.append(h("p", { class: "help" }, "Choose a class to see its pixels, and the images that hold most of them."), list);
+  body.append(h("p", { class: "help" }, "Choose a class to see its pixels and the images with the most of them."), list);
   draw();
   const mark = (what, name) => {
     singled = what;
@@ -126,7 +126,7 @@ function bar(value, column, difference) {
 /** How much better than the first, strong where the interval leaves zero out. */
 function delta({ difference, low, high, apart }) {
   if (difference === null) return h("small");
-  const title = low === null ? "Too few images hold it for an interval" : `95 % of redraws of the images: ${signed(low)} to ${signed(high)}`;
+  const title = low === null ? "Too few images contain it for a confidence interval" : `95 % interval over resampled images: ${signed(low)} to ${signed(high)}`;
   return h("small", { class: apart ? "sure" : "", title }, signed(difference));
 }
 
@@ -157,7 +157,7 @@ export function bordersCard(shown) {
   const heads = ["Acc, border", "Acc, interior", "mIoU, border", "mIoU, interior"];
   if (shown.length > 1) body.append(legend(shown));
   body.append(
-    h("p", { class: "help" }, `Border: no farther than ${borders.width} of ${size} pixels from another true class (${count(near)} pixels${share}).`),
+    h("p", { class: "help" }, `Border: within ${borders.width} pixels of another true class, in squares of ${size} pixels (${count(near)} pixels${share}).`),
     h("div", { class: "scroll" }, h("table", { class: "numbers" }, h("thead", {}, h("tr", {}, h("th"), heads.map((name) => h("th", {}, name)))), h("tbody", {}, rows))),
   );
   return element;

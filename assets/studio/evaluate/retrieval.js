@@ -32,4 +32,4 @@ function gain(who, { trained, frozen }) {
   return `${who} ${points > 0 ? "gains" : "loses"} ${Math.abs(points).toFixed(1)} points of mIoU.`;
 }
 
-const about = ({ split, trained }) => `Every patch takes the labels of its ${trained.neighbours} nearest among ${count(trained.memory)} labelled patches of the split ${split}: how good features are without a probe that learns.`;
+const about = ({ split, trained }) => `Every patch takes the labels of its ${trained.neighbours} nearest neighbours among ${count(trained.memory)} labelled patches of the split ${split}: this tests the features without training a probe.`;

@@ -5,7 +5,7 @@ import { NONE } from "../shared/label-view.js";
 export const OUTSIDE = 0xfffe;
 
 /** Of a class: all that its IoU is made of, what it lost, and what was wrongly called so. */
-export const PARTS = [["any", "All", "All pixels that truly are of this class or were called so"], ["missed", "Missed", "Pixels of this class that were called otherwise"], ["called", "Wrongly called", "Pixels of other classes that were called so"]];
+export const PARTS = [["any", "All", "Every pixel of this class, and every pixel predicted as this class"], ["missed", "Missed", "Pixels of this class that were predicted as another"], ["called", "False alarms", "Pixels of other classes that were predicted as this one"]];
 export const NO_CLASS = -1;
 
 /** What a cell of the matrix stands for; the last column is of clusters without a class. */
@@ -27,7 +27,7 @@ export function fromText(text, classes, reports) {
 export function inWords(one, classes) {
   const called = (id) => (id === NO_CLASS ? "no class" : classes[id]);
   if (!("id" in one)) return one.truth === one.predicted ? `${called(one.truth)}, found` : `true ${called(one.truth)}, predicted ${called(one.predicted)}`;
-  return { any: `${called(one.id)}, true or predicted`, missed: `${called(one.id)}, missed`, called: `wrongly called ${called(one.id)}` }[one.part];
+  return { any: `${called(one.id)}, true or predicted`, missed: `${called(one.id)}, missed`, called: `mistaken for ${called(one.id)}` }[one.part];
 }
 
 /** What the server counts. */

@@ -5,16 +5,16 @@ import { perCent } from "./form.js";
 import { signed } from "./beside.js";
 
 const TITLES = {
-  noise: ["Noise", "Centroids begin as random vectors, as the published probe's do"],
-  spread: ["Spread", "Centroids begin at patches far from each other, as k-means++ draws them"],
-  merged: ["Merged", "Centroids begin at small clusters merged by average linkage"],
-  linkage: ["Linkage", "The merged clusters as they are: nothing is learnt after merging"],
+  noise: ["Noise", "Centroids start as random vectors, as in the published probe"],
+  spread: ["Spread", "Centroids start at patches far from each other, chosen as in k-means++"],
+  merged: ["Merged", "Centroids start at small clusters merged by average linkage"],
+  linkage: ["Linkage", "The merged clusters themselves: nothing is learnt after merging"],
 };
 const COLUMNS = [
-  ["Loss", "Minus the mean cosine of training patches with their centroid: the one with the least is kept, which takes no labels"],
-  ["U-Acc", "Of the one that is kept, one to one with the classes (Hungarian)"],
-  ["U-mIoU", "Of the one that is kept, one to one with the classes (Hungarian)"],
-  ["U-mIoU of all", "Mean ± deviation over all starts of this kind"],
+  ["Loss", "Minus the mean cosine between training patches and their centroid. The start with the lowest loss is kept; this needs no labels"],
+  ["U-Acc", "For the start that is kept, matched one to one with the classes (Hungarian)"],
+  ["U-mIoU", "For the start that is kept, matched one to one with the classes (Hungarian)"],
+  ["U-mIoU of all", "Mean ± standard deviation over all starts of this kind"],
 ];
 
 /** The card; null where no report shown has them. */
@@ -32,7 +32,7 @@ export function startsCard(shown) {
 function about({ rows, images, split, seed }) {
   const count = rows[0].losses.length;
   const from = images === 1 ? "1 image" : `${images} images`;
-  return h("p", { class: "help" }, `${count === 1 ? "One clustering" : `${count} clusterings`} of each kind, found on ${from} of the split ${split} (seed ${seed}). The spread tells how much of a score is its start's.`);
+  return h("p", { class: "help" }, `${count === 1 ? "One clustering" : `${count} clusterings`} of each kind, found on ${from} from the split ${split} (seed ${seed}). The spread shows how much a score depends on its start.`);
 }
 
 function scores({ rows }) {
@@ -58,7 +58,7 @@ function spread(values) {
 const interval = ({ difference, low, high }) => (difference === null ? "–" : low === null ? signed(difference) : `${signed(difference)} (${signed(low)} to ${signed(high)})`);
 
 function gains({ gains: found }) {
-  const head = h("tr", {}, h("th", {}, hint("Trained minus frozen", "Points, + where training is better; 95 % of 2,000 redraws of the images lie within the interval")), ["U-Acc", "U-mIoU"].map((name) => h("th", {}, name)));
+  const head = h("tr", {}, h("th", {}, hint("Trained minus frozen", "In points; + means that training is better. The interval contains 95 % of 2,000 resamplings of the images")), ["U-Acc", "U-mIoU"].map((name) => h("th", {}, name)));
   const lines = Object.entries(found).map(([start, one]) => h("tr", {}, h("th", { scope: "row" }, TITLES[start]?.[0] ?? start), h("td", {}, interval(one.accuracy)), h("td", {}, interval(one.miou))));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "What training gains from each start" }, h("table", { class: "numbers gains" }, h("thead", {}, head), h("tbody", {}, lines)));
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Gain from training, for each start" }, h("table", { class: "numbers gains" }, h("thead", {}, head), h("tbody", {}, lines)));
 }

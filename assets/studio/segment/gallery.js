@@ -15,8 +15,8 @@ export class Gallery {
     this.large = null;
     this.grid = h("div", { class: "segment-grid" });
     const button = (text, label, act) => h("button", { type: "button", "aria-label": label, title: label, onclick: act }, text);
-    this.before = button("‹", "Previous picture (←)", () => this.step(-1));
-    this.after = button("›", "Next picture (→)", () => this.step(1));
+    this.before = button("‹", "Previous image (←)", () => this.step(-1));
+    this.after = button("›", "Next image (→)", () => this.step(1));
     this.title = h("strong", { class: "name" });
     this.scale = h("output", {});
     this.bar = h(
@@ -28,11 +28,11 @@ export class Gallery {
       h(
         "span",
         { class: "end" },
-        button("−", "Smaller (−)", () => this.zoom(1 / CLOSER)),
+        button("−", "Zoom out (−)", () => this.zoom(1 / CLOSER)),
         this.scale,
-        button("+", "Larger (+)", () => this.zoom(CLOSER)),
-        button("Fit", "The whole picture (0)", () => this.large.camera.fit()),
-        button("All pictures", "Back to all pictures (Esc)", () => this.shrink()),
+        button("+", "Zoom in (+)", () => this.zoom(CLOSER)),
+        button("Fit", "Show the whole image (0)", () => this.large.camera.fit()),
+        button("All images", "Back to all images (Esc)", () => this.shrink()),
       ),
     );
     this.element = h("div", { class: "gallery" }, this.bar, this.grid);

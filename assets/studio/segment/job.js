@@ -43,7 +43,7 @@ export class SegmentJob {
         if (request.source === "files" && !request.files) {
           source.adopt({ ...request, source: "samples", of: undefined });
           await this.segment(source.request);
-          source.fail(["The images of this link are no longer on the server. The sample photos are shown instead."]);
+          source.fail(["The images in this link are no longer on the server. The sample photos are shown instead."]);
         } else source.ask({ of: undefined });
         return;
       }

@@ -20,7 +20,7 @@ export class SegmentLegend {
     this.absent = h("p", { class: "help" });
     const { card: element, body } = card("Segments", { class: "card segment-legend" });
     body.append(
-      h("p", { class: "help" }, "Click a segment, here or in a picture, to name and colour it in all pictures. Segments of one name become one class when you download them."),
+      h("p", { class: "help" }, "Click a segment, here or in an image, to name and recolour it in every image. Segments with the same name become one class when you download them."),
       this.list,
       this.absent,
     );
@@ -54,7 +54,7 @@ export class SegmentLegend {
       }),
     );
     const missing = order.length - present.length;
-    this.absent.textContent = missing ? `${missing === 1 ? "One more occurs" : `${missing} more occur`} in none of these pictures.` : "";
+    this.absent.textContent = missing ? `${missing === 1 ? "One other does" : `${missing} others do`} not appear in these images.` : "";
   }
 
   /** After a change that was made elsewhere. */

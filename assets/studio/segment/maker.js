@@ -9,9 +9,9 @@ export class Maker {
   /** made({name, checkpoints}): there is a run more. */
   constructor(server, config, made) {
     Object.assign(this, { server, made });
-    this.text = h("p", { class: "help", role: "status" }, "Trains on the sample photos, a minute or two on two cores. The result is a run like any other.");
+    this.text = h("p", { class: "help", role: "status" }, "Trains on the sample photos; takes a minute or two on two cores. The result is an ordinary run.");
     this.bar = h("progress", { max: 1, value: 0, hidden: true, "aria-label": "Training" });
-    this.button = h("button", { type: "button", onclick: () => this.make() }, "Make a checkpoint from the sample photos");
+    this.button = h("button", { type: "button", onclick: () => this.make() }, "Train a checkpoint on the sample photos");
     this.error = fieldError("make");
     this.element = h("div", { class: "source-panel maker", hidden: !config.make }, this.button, this.bar, this.text, this.error);
   }
@@ -25,7 +25,7 @@ export class Maker {
       while (["queued", "running", "stopping"].includes(found.state)) {
         this.bar.value = found.share;
         const left = found.time_left ? `, about ${Math.max(1, Math.round(found.time_left / 60))} min left` : "";
-        this.text.textContent = found.state === "queued" ? `${found.name} waits for another run.` : `Training ${found.name}: ${Math.round(100 * found.share)} %${left}. You may leave this page.`;
+        this.text.textContent = found.state === "queued" ? `${found.name} is waiting for another run to finish.` : `Training ${found.name}: ${Math.round(100 * found.share)} %${left}. You can leave this page.`;
         await new Promise((resolve) => setTimeout(resolve, POLL_MS));
         found = await call(this.server, "making", found.name);
       }

@@ -41,7 +41,7 @@ export class SegmentModel {
     this.file = h(
       "form",
       { class: "field", hidden: true, onsubmit: (event) => this.useFile(event) },
-      h("label", { for: pathId }, "Path of the file on this server"),
+      h("label", { for: pathId }, "Checkpoint file on this server"),
       this.pathPlace.element,
       h("div", { class: "inline" }, h("button", { type: "submit" }, "Use")),
     );
@@ -127,7 +127,7 @@ export class SegmentModel {
     this.file.hidden = key !== FILE;
     this.frozen.hidden = key !== FROZEN;
     this.help.textContent =
-      key === FROZEN ? "Nothing is trained: patches of all pictures together are gathered into clusters by their frozen features." : "The checkpoint's two probes: clusters found without labels, and linear classes learnt with them.";
+      key === FROZEN ? "No training: the patches of all images together are clustered by their frozen features." : "The checkpoint has two probes: clusters, learnt without labels, and a linear classifier, learnt with labels.";
   }
 
   useFile(event) {

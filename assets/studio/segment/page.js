@@ -14,7 +14,11 @@ import { SegmentSource } from "./source.js";
 import { Takeaway } from "./takeaway.js";
 import { SegmentView } from "./view.js";
 
-const POINT = "Point at a picture to see what a segment is called; click it to name it, double click to enlarge the picture.";
+const DO = "Point at one to see its name; click to rename it; double-click to enlarge the image.";
+const POINT = {
+  clusters: `Each colour is a cluster: patches that look alike to the network, found without labels. ${DO}`,
+  classes: `Each colour is a class that the linear probe learnt from labels. ${DO}`,
+};
 const REFINED = { none: "", crf: "CRF", pamr: "PAMR" };
 
 /** gradio calls this once when the component is on the page. */
@@ -44,7 +48,7 @@ class Segment {
     this.job = new SegmentJob(this);
     this.pager = new Pager((start) => this.turnTo(start));
     this.legend = new SegmentLegend({ change: (id, changes) => this.change(id, changes), focus: (id) => this.focus(id) });
-    this.readout = h("p", { class: "readout", role: "status" }, POINT);
+    this.readout = h("p", { class: "readout", role: "status" }, POINT.clusters);
     this.gallery = new Gallery({ redraw: () => this.recolour(), fail: (text) => this.fail(text) });
     this.grid = this.gallery.grid;
     this.takeaway = new Takeaway(server, { request: () => this.taken(), fail: (text) => this.fail(text) });
@@ -86,7 +90,7 @@ class Segment {
     this.wantedKind = view.show ?? "clusters";
     this.source.adopt(request);
     const sentences = [...said, ...leftOut(odd)];
-    if (gone) sentences.push(`${gone} has no checkpoint here any more. The frozen backbone is used instead.`);
+    if (gone) sentences.push(`${gone} no longer has a checkpoint here. The frozen backbone is used instead.`);
     await this.job.segment(request);
     if (sentences.length) say(this.source.remarks, sentences);
     const start = Number(view.start);
@@ -160,7 +164,7 @@ class Segment {
   /** How many pictures, how they were segmented, and how long each took. */
   tell({ total, seconds, refine, looks }) {
     const pace = seconds >= 0.095 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s each` : `${Math.max(1, Math.round(1000 * seconds))} ms each`;
-    const parts = [total === 1 ? "1 picture" : `${count(total)} pictures`, seconds ? pace : "", REFINED[refine], looks];
+    const parts = [total === 1 ? "1 image" : `${count(total)} images`, seconds ? pace : "", REFINED[refine], looks];
     this.summary.textContent = `${parts.filter(Boolean).join(" · ")}`;
   }
 
@@ -188,6 +192,7 @@ class Segment {
     this.shown = layer;
     this.wantedKind = null;
     this.kind.set(layer.kind);
+    this.readout.textContent = POINT[layer.kind];
     refined("segment");
     this.fail("");
     const { source: { request }, result: { title, set } } = this;
@@ -212,7 +217,7 @@ class Segment {
 
   hover(view, id, event) {
     if (id === null || id >= this.shown.names.length) {
-      this.readout.textContent = POINT;
+      this.readout.textContent = POINT[this.shown.kind];
       view.canvas.title = "";
       this.legend.mark(null);
       return;

@@ -5,8 +5,8 @@ export class Pager {
   /** turn(start): another page is asked for, by its first picture's number. */
   constructor(turn) {
     const button = (text, label, step) => h("button", { type: "button", "aria-label": label, title: label, onclick: () => turn(this.start + step * this.perPage) }, text);
-    this.back = button("‹", "Previous pictures", -1);
-    this.on = button("›", "Next pictures", 1);
+    this.back = button("‹", "Previous images", -1);
+    this.on = button("›", "Next images", 1);
     this.text = h("span", { role: "status" });
     this.element = h("div", { class: "pager inline", hidden: true }, this.back, this.text, this.on);
   }

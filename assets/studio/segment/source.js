@@ -56,7 +56,7 @@ export class SegmentSource {
   }
 
   pictures() {
-    this.source = choice("Pictures", [["samples", "Sample photos"], ["files", "Your images"], ["folder", "Folder"]], "samples", (key) => {
+    this.source = choice("Images", [["samples", "Sample photos"], ["files", "Your images"], ["folder", "Folder"]], "samples", (key) => {
       this.filesBox.hidden = key !== "files";
       this.folderBox.hidden = key !== "folder";
       if (key === "samples") this.ask({ source: "samples", ...NO_PICTURES });
@@ -67,8 +67,8 @@ export class SegmentSource {
     this.folderBox = this.folderPanel();
     return h(
       "section",
-      { class: "card", "aria-label": "Pictures" },
-      h("header", {}, h("h2", {}, "Pictures")),
+      { class: "card", "aria-label": "Images" },
+      h("header", {}, h("h2", {}, "Images")),
       h("div", { class: "card-body" }, this.source.group, this.filesBox, this.folderBox, this.busy, this.errors, this.remarks),
     );
   }
@@ -116,7 +116,7 @@ export class SegmentSource {
     if (!files.length) return;
     const mine = this.begin("Uploading");
     const most = this.config.max_images;
-    this.said = files.length > most ? [`${files.length} files were chosen. The first ${most} are used.`] : [];
+    this.said = files.length > most ? [`You chose ${files.length} files. Only the first ${most} are used.`] : [];
     try {
       const sent = await uploadAll(files.slice(0, most), this.hooks.upload, (text, share) => this.show(text, share), () => mine === this.turn);
       if (sent) this.ask({ source: "files", ...NO_PICTURES, files: sent });

@@ -3,7 +3,7 @@ import { choice, h, newId, select } from "../shared/dom.js";
 
 export const USUAL = { refine: "none", mirror: false, scales: [1], window: 0, shifts: 1 };
 const SHIFTS = [["1", "Off"], ["2", "2 × 2"], ["4", "4 × 4"]];
-const SAID = { none: "", crf: "CRF: borders follow the colours, as in the paper.", pamr: "PAMR: borders follow the colours; quicker than the CRF, and needs no compiler." };
+const SAID = { none: "", crf: "CRF: aligns borders with colour edges, as in the paper.", pamr: "PAMR: aligns borders with colour edges; faster than the CRF, and needs no compiler." };
 
 /** "0.5, 1 2" → [0.5, 1, 2]; null for what are no numbers. */
 export function readScales(text) {
@@ -33,11 +33,11 @@ export class SwitchFields {
       h(
         "div",
         { class: "inside" },
-        h("div", { class: "field" }, h("label", { class: "check", for: this.mirror.id }, this.mirror, "Mean of picture and mirror"), errors.add("mirror", this.mirror)),
-        this.field("scales", "Scales", this.scales, "Mean over these sizes of the picture, such as 0.75 1 1.25."),
-        this.field("window", "Sliding windows, pixels", this.window, "Sides, a multiple of the patch size; neighbours share at least half."),
+        h("div", { class: "field" }, h("label", { class: "check", for: this.mirror.id }, this.mirror, "Average with the mirror image"), errors.add("mirror", this.mirror)),
+        this.field("scales", "Scales", this.scales, "Averages over the image at these scales, such as 0.75 1 1.25."),
+        this.field("window", "Sliding window, px", this.window, "Side of the window, a multiple of the patch size; neighbouring windows overlap by at least half."),
         h("div", {}, this.shifts.field, errors.add("shifts", this.shifts.input)),
-        h("p", { class: "help" }, "Finer maps from pictures moved by fractions of a patch: 4 or 16 looks."),
+        h("p", { class: "help" }, "Finer maps, from the image shifted by fractions of a patch: 4 or 16 passes."),
       ),
     );
     this.elements = [
@@ -84,7 +84,7 @@ export class SwitchFields {
   changedWindow() {
     const window = this.window.value.trim() === "" ? 0 : Number(this.window.value);
     if (Number.isInteger(window) && window >= 0) this.changed({ window });
-    else this.refuse("window", "Windows must have a whole number of pixels.");
+    else this.refuse("window", "The window must be a whole number of pixels.");
   }
 
   refuse(name, sentence) {
@@ -98,7 +98,7 @@ export class SwitchFields {
     const looks = (mirror ? 2 : 1) * shifts ** 2 * scales.reduce((sum, scale) => sum + scale * scale, 0);
     const cost = Math.abs(looks - 1) > 0.05 ? `time × ${looks.toLocaleString("en-US", { maximumFractionDigits: 1 })}` : "";
     this.on.textContent = [cost, window ? "windows" : ""].filter(Boolean).join(", ");
-    this.said.textContent = [this.why && `${this.why} PAMR stands in.`, SAID[refine]].filter(Boolean).join(" ");
+    this.said.textContent = [this.why && `${this.why} PAMR is used instead.`, SAID[refine]].filter(Boolean).join(" ");
     this.said.hidden = !this.said.textContent;
   }
 }

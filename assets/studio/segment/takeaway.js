@@ -12,13 +12,13 @@ export class Takeaway {
   constructor(server, on) {
     this.server = server;
     this.on = on;
-    this.save = h("button", { type: "button", class: "primary", disabled: true, title: "A data set: label maps, overlays, COCO's JSON and class names", onclick: () => this.take() }, "Download ZIP");
-    this.photos = this.box("With the photos", "Then the ZIP is a data set that Train and Evaluate open");
-    this.overlays = this.box("With overlays", "The photos under their segments, for looking at", true);
-    this.polygons = this.box("Polygons in the JSON", "For tools that take no run lengths. Polygons have no holes: segments with holes are cut into parts; no pixel is lost, but files are larger");
+    this.save = h("button", { type: "button", class: "primary", disabled: true, title: "A data set: label maps, overlays, COCO JSON and class names", onclick: () => this.take() }, "Download ZIP");
+    this.photos = this.box("Include the images", "Makes the ZIP a data set that Train and Evaluate can open");
+    this.overlays = this.box("Include overlays", "The images with their segments drawn over them", true);
+    this.polygons = this.box("Polygons in the JSON", "For tools that cannot read run lengths. Polygons have no holes, so segments with holes are cut into parts; no pixel is lost, but the files are larger");
     this.why = h("p", { class: "help", hidden: true });
-    this.panel = h("div", { class: "takeaway", id: newId("takeaway"), hidden: true, role: "group", "aria-label": "What is in the ZIP" }, this.photos.label, this.overlays.label, this.polygons.label, this.why);
-    this.more = h("button", { type: "button", title: "What is in the ZIP", "aria-label": "What is in the ZIP", "aria-expanded": "false", "aria-controls": this.panel.id, onclick: () => this.open(this.panel.hidden) }, "▾");
+    this.panel = h("div", { class: "takeaway", id: newId("takeaway"), hidden: true, role: "group", "aria-label": "Contents of the ZIP" }, this.photos.label, this.overlays.label, this.polygons.label, this.why);
+    this.more = h("button", { type: "button", title: "Contents of the ZIP", "aria-label": "Contents of the ZIP", "aria-expanded": "false", "aria-controls": this.panel.id, onclick: () => this.open(this.panel.hidden) }, "▾");
     this.buttons = h("div", { class: "end" }, h("div", { class: "split" }, this.save, this.more));
   }
 

@@ -29,7 +29,7 @@ export class SegmentView {
         { title: `${picture.name}, ${picture.width} × ${picture.height}` },
         h("span", { class: "name" }, picture.name),
         h("span", { class: "size" }, `${picture.width} × ${picture.height}`),
-        h("button", { type: "button", class: "quiet", "aria-label": label, title: "Enlarge (or double click)", onclick: () => hooks.enlarge() }, "⤢"),
+        h("button", { type: "button", class: "quiet", "aria-label": label, title: "Enlarge (or double-click)", onclick: () => hooks.enlarge() }, "⤢"),
       ),
     );
     this.listen();

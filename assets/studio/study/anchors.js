@@ -17,24 +17,24 @@ export class AnchorsCard {
     const byPrecision = all.toSorted(ascending(anchors.precision));
     const tenth = Math.ceil(all.length / 10);
     this.groups = new Map([
-      [WORST, ["The worst tenth: the fewest positives right", byPrecision.slice(0, tenth)]],
-      [FEW, ["The curve's first tenth: the fewest positives", all.toSorted(ascending(anchors.positives)).slice(0, tenth)]],
+      [WORST, ["The worst tenth: lowest share of correct positives", byPrecision.slice(0, tenth)]],
+      [FEW, ["The first tenth of the curve: fewest positives", all.toSorted(ascending(anchors.positives)).slice(0, tenth)]],
     ]);
     anchors.classes.forEach((name, label) => {
       const own = byPrecision.filter((i) => anchors.class[i] === label);
       if (own.length) this.groups.set(`class ${label}`, [name, own]);
     });
     const options = [...this.groups].map(([key, [title, found]]) => [key, `${title} (${count(found.length)})`]);
-    const classes = { group: "Class of the anchor", options: options.slice(2) };
+    const classes = { group: "The anchor's class", options: options.slice(2) };
     this.chosen = select("Anchors", [...options.slice(0, 2), classes], WORST, (key) => this.choose(key));
     const { card: element, body } = card("Anchors one by one", { class: "card anchor-list" });
     this.list = h("ol", { class: "anchors" });
     this.together = h("button", { type: "button", class: "primary", onclick: () => this.on.show(this.shown.map((i) => this.place(i))) });
-    this.before = h("button", { type: "button", class: "quiet", "aria-label": "Those before", onclick: () => this.go(-AT_ONCE) }, "‹");
-    this.after = h("button", { type: "button", class: "quiet", "aria-label": "Those after", onclick: () => this.go(AT_ONCE) }, "›");
+    this.before = h("button", { type: "button", class: "quiet", "aria-label": "Previous anchors", onclick: () => this.go(-AT_ONCE) }, "‹");
+    this.after = h("button", { type: "button", class: "quiet", "aria-label": "Next anchors", onclick: () => this.go(AT_ONCE) }, "›");
     this.where = h("span", { class: "help", role: "status" });
     body.append(
-      h("p", { class: "conclusion" }, "Where PPAP is wrong: each anchor opens in Explore with the study's images and settings. Positives without a class are not counted here."),
+      h("p", { class: "conclusion" }, "See where PPAP goes wrong: each anchor opens in Explore with the study's images and settings. Positives without a class are not counted."),
       this.chosen.field,
       this.list,
       h("div", { class: "inline" }, this.together, this.before, this.after, this.where),
@@ -83,14 +83,14 @@ export class AnchorsCard {
     this.list.replaceChildren(...shown.map((i) => h("li", {}, this.row(i))));
     this.before.disabled = this.first === 0;
     this.after.disabled = this.first + AT_ONCE >= length;
-    this.together.textContent = shown.length === 1 ? "Open it in Explore" : `Open these ${shown.length} in Explore`;
+    this.together.textContent = shown.length === 1 ? "Open in Explore" : `Open these ${shown.length} in Explore`;
     this.where.textContent = length ? `${count(this.first + 1)} to ${count(this.first + shown.length)} of ${count(length)}` : "";
   }
 
   row(i) {
     const { anchors, names } = this;
     const [image, row, column] = this.place(i);
-    const right = anchors.precision[i] === null ? "no positives with a class" : `${percent(anchors.precision[i])} of ${count(anchors.positives[i])} positives right`;
+    const right = anchors.precision[i] === null ? "no positives with a class" : `${percent(anchors.precision[i])} of ${count(anchors.positives[i])} positives correct`;
     return h("button", { type: "button", class: "quiet", dataset: { place: `${image},${row},${column}` }, onclick: () => this.on.show([this.place(i)]) }, h("strong", {}, anchors.classes[anchors.class[i]]), h("span", {}, right), h("small", {}, `${names[image]}, row ${row}, column ${column}`));
   }
 }

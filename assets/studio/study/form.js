@@ -19,7 +19,7 @@ export class StudyForm {
     const dataId = newId("study-data");
     this.data = h("input", { id: dataId, type: "text", value: "samples" });
     this.place = new PathField(server, this.data, { about: true, extras: () => ["samples"] });
-    this.split = this.text("", "train, or the only one");
+    this.split = this.text("", "train, if there is one");
     this.images = this.text("32");
     this.batches = this.text("1");
     this.anchors = this.text("1000");
@@ -27,7 +27,7 @@ export class StudyForm {
     this.size = select("Size", config.sizes.map((size) => [String(size), `${size} px`]), "320", () => {});
     this.backbone = select("Backbone", config.backbones.map((one) => [one.name, one.title]), config.backbone, () => {});
     const runs = config.runs.map(({ run, data }) => [run, data ? `${run} (${data.replace(/\/+$/, "").split("/").at(-1)})` : run]);
-    this.run = select("Compare with a trained run", [["", "None"], ...runs], "", () => this.runChanged());
+    this.run = select("Compare with a run", [["", "None"], ...runs], "", () => this.runChanged());
     this.settings = "advice";
     const from = choice("PPAP's settings", SETTINGS, "advice", (key) => {
       this.settings = key;
@@ -36,13 +36,13 @@ export class StudyForm {
     this.sweep = h("input", { id: newId("sweep"), type: "checkbox", checked: true, onchange: () => (this.axes.hidden = !this.sweep.checked) });
     this.errors = new FieldErrors();
     this.ask = latestOnly(() => this.check());
-    this.command = h("textarea", { readonly: true, rows: "6", "aria-label": "The same on the command line", spellcheck: "false", dataset: { part: "command" } });
+    this.command = h("textarea", { readonly: true, rows: "6", "aria-label": "Command line", spellcheck: "false", dataset: { part: "command" } });
     this.x = this.axis("x axis", config.axes.x);
     this.y = this.axis("y axis", config.axes.y);
     this.axes = h("div", { class: "axes" }, this.x.element, this.y.element);
     this.job = new JobControls(server, { begin: "Study", doing: "Studying" }, POLL_MS, { request: () => this.request(), ended: (job) => this.ended(job), refused: (error) => this.errors.refuse(error) });
     this.list = h("ul", { class: "reports" });
-    this.empty = h("p", { class: "help" }, "There is no study yet.");
+    this.empty = h("p", { class: "help" }, "No studies yet.");
     const form = h(
       "form",
       {
@@ -55,7 +55,7 @@ export class StudyForm {
         },
         oninput: () => this.changed(),
       },
-      h("div", { class: "field" }, h("label", { for: dataId }, "Images: a folder on this server, or samples"), this.place.element),
+      h("div", { class: "field" }, h("label", { for: dataId }, "Image folder on this server, or samples"), this.place.element),
       this.errors.add("data", this.data),
       this.labelled("Split", this.split),
       this.errors.add("split", this.split),
@@ -71,7 +71,7 @@ export class StudyForm {
       this.axes,
       ["x", "y"].map((name) => this.errors.add(name, this[name].first, { value: () => JSON.stringify(this[name].value()) })),
       this.job.elements,
-      h("h3", {}, "The same on the command line"),
+      h("h3", {}, "Command line"),
       this.command,
     );
     this.element = h(
@@ -237,7 +237,7 @@ export class StudyForm {
   }
 
   async remove(one, when) {
-    if (!confirm(`Delete the study of ${one.title} of ${when}, with its figures and tables?`)) return;
+    if (!confirm(`Delete the study of ${one.title} from ${when}, with its figures and tables?`)) return;
     try {
       const { studies } = await call(this.server, "remove", one.key);
       this.showStudies(studies);

@@ -12,7 +12,7 @@ import { StudyForm } from "./form.js";
 import { conclusion, line, part, table } from "./tables.js";
 
 const FOLLOW_MS = 3000;
-const NEXT = "This is a study of the six sample photos. To begin one of your own, name a folder of your images and press Study.";
+const NEXT = "A study measures how many of the patches that each rule calls positive really show the anchor's class, and suggests settings for your images. This one is of the six sample photos; for your own, enter a data set folder and press Study.";
 
 /** gradio calls this once when the component is on the page. */
 export async function mount(element, server) {
@@ -72,7 +72,7 @@ class StudyPage {
 
   restore({ study, ablation }, said) {
     const known = !study || this.form.has(study);
-    const sentences = known ? said : [...said, `There is no study ${study} any more. Choose another from the list.`];
+    const sentences = known ? said : [...said, `The study ${study} no longer exists. Choose another from the list.`];
     this.asked = Boolean(study);
     if (ablation) this.ablations.choose(ablation);
     else this.form.choose(study && known ? study : this.form.first());
@@ -85,7 +85,7 @@ class StudyPage {
   }
 
   welcome() {
-    return h("section", { class: "card" }, h("div", { class: "card-body" }, h("h3", {}, "No study is open"), h("p", { class: "help" }, "A study draws random images, and tells how many of the positives are right and how many of the negatives are wrong: for PPAP and for its rivals, by class, and over a grid of settings. It also suggests settings, for which no labels are needed.")));
+    return h("section", { class: "card" }, h("div", { class: "card-body" }, h("h3", {}, "No study is open"), h("p", { class: "help" }, "How far can you trust the patches that training will pull together? A study picks random anchors in your images, lets PPAP and its rivals sort all other patches into positives and negatives, and checks against label maps how many are correct: overall, by class, and over a grid of settings. It also suggests settings, which needs no labels.")));
   }
 
   async open(key, byHand) {
@@ -182,7 +182,7 @@ class StudyPage {
   adviceCard(reply, address) {
     const { study, subject } = reply;
     const { card: element, body, header } = card("Suggested settings", { class: "card advice" });
-    header.append(h("div", { class: "inline" }, h("a", { href: address("study.html", true), target: "_blank", rel: "noopener" }, "Study as a page"), h("a", { href: address("study.json"), download: "study.json" }, "JSON")));
+    header.append(h("div", { class: "inline" }, h("a", { href: address("study.html", true), target: "_blank", rel: "noopener" }, "Open as a page"), h("a", { href: address("study.json"), download: "study.json" }, "JSON")));
     this.said = h("p", { class: "help", role: "status" });
     const remarks = noteBox();
     say(remarks, study.notes ?? []); // studies of earlier versions have none
@@ -191,7 +191,7 @@ class StudyPage {
       remarks,
       h("ul", { class: "notes" }, study.advice.reasons.map((reason) => h("li", {}, reason))),
       conclusion(reply.said.proof) ?? "",
-      study.proof ? this.proofTable(reply) : h("p", { class: "help" }, "There are no label maps, so that nothing can be said about how right the sets are."),
+      study.proof ? this.proofTable(reply) : h("p", { class: "help" }, "Without label maps, a study cannot say how many positives and negatives are correct."),
       h("div", { class: "inline" }, h("button", { type: "button", class: "primary", onclick: () => this.use(study.advice.settings) }, "Use in Explore"), this.withImages(reply)),
       this.said,
     );
@@ -203,7 +203,7 @@ class StudyPage {
     this.images = request;
     const box = h("input", { id: newId("with-images"), type: "checkbox", checked: this.wanted !== false, onchange: () => (this.wanted = box.checked) });
     const most = request?.images?.length;
-    return h("label", { class: "check", for: box.id, hidden: !request }, box, most ? `with the first ${most} images of the study` : "with the sample photos");
+    return h("label", { class: "check", for: box.id, hidden: !request }, box, most ? `with the first ${most} images of this study` : "with the sample photos");
   }
 
   proofTable({ proof, proof_headings: headings, proof_key: key }) {
@@ -212,7 +212,7 @@ class StudyPage {
   }
 
   rulesCard({ headings, rows, paper, study, said, key_text }, link) {
-    const { card: element, body, header } = card("Rules beside each other", { class: "card rules" });
+    const { card: element, body, header } = card("Rules compared", { class: "card rules" });
     header.append(h("div", { class: "inline" }, link("table6.csv", "CSV"), link("classes.csv", "CSV by class")));
     const group = (title, equal) => {
       const found = rows.filter(([, matched]) => matched === equal);
@@ -220,7 +220,7 @@ class StudyPage {
     };
     body.append(
       conclusion(said.rules) ?? "",
-      table(headings, [group("At their own settings", false), group("At as many positives as PPAP has", true)]),
+      table(headings, [group("At their own settings", false), group("At the same number of positives as PPAP", true)]),
       h("p", { class: "help" }, `${key_text} ${count(study.rules[0].anchors)} anchors.`),
       h("ul", { class: "notes", hidden: !paper.length }, paper.map((row) => h("li", {}, `Paper, Table 6: ${row}`))),
     );
@@ -245,7 +245,7 @@ class StudyPage {
     const { cells } = study.sweep;
     const rows = cells.length;
     const columns = cells[0].length;
-    this.cell = h("p", { class: "readout", role: "status" }, "Point at a cell; click it to see its settings in Explore.");
+    this.cell = h("p", { class: "readout", role: "status" }, "Point at a cell to read it; click it to open its settings in Explore.");
     const { element, holder } = figures.card(figure, this.cell);
     for (const [index, box] of figure.boxes.entries()) {
       const panel = h("div", { class: "cells", style: `left:${100 * box.left}%;top:${100 * box.top}%;width:${100 * box.width}%;height:${100 * box.height}%;grid-template:repeat(${rows},1fr)/repeat(${columns},1fr)` });
@@ -264,20 +264,20 @@ class StudyPage {
 
   words(cell) {
     const settings = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * cell.settings[name]) / 1000}`).join(", ");
-    const found = cell.f1 === null ? "" : `; F1 ${percent(cell.f1)}, precision ${percent(cell.precision)}, recall ${percent(cell.recall)}, false in N ${percent(cell.false_negatives)}`;
+    const found = cell.f1 === null ? "" : `; F1 ${percent(cell.f1)}, precision ${percent(cell.precision)}, recall ${percent(cell.recall)}, wrong in N ${percent(cell.false_negatives)}`;
     return `${settings}: ${count(Math.round(cell.positives))} positives, ${count(Math.round(cell.ambiguous))} ambiguous${found}`;
   }
 
   /** Explore with these settings; with anchors, on the study's images and at the first of them. */
   use(settings, anchors = []) {
     if (!explore()?.state.batch) {
-      this.said.textContent = "Explore is not ready yet: open it first.";
+      this.said.textContent = "Explore is still loading. Open it once, then try again.";
       return;
     }
     const images = this.wanted === false && !anchors.length ? null : this.images;
     openExplore(settings, images, anchors);
     scrollTo(0, 0);
     const words = this.ranges.map(({ name, symbol }) => `${symbol.replace("_", " ")} ${Math.round(1000 * settings[name]) / 1000}`);
-    this.said.textContent = `Taken into Explore: ${words.join(", ")}. ${images ? "It shows the images of this study." : "The images there stay."}`;
+    this.said.textContent = `Explore now uses ${words.join(", ")}${images ? ", with this study's images" : "; its images stay the same"}.`;
   }
 }

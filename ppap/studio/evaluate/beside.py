@@ -16,8 +16,8 @@ MOST = 4
 """Reports that one page shows."""
 MOST_KEPT = 32
 NO_COUNTS = (
-    "no intervals of differences, as the report has no counts for each image. Evaluate again to "
-    "have them."
+    "no intervals for the differences, because the report has no counts per image. Evaluate "
+    "again to get them."
 )
 
 
@@ -48,17 +48,17 @@ ASPECTS: dict[str, Callable[[Report], str]] = {
     "backbone": lambda report: str(report["backbone"]["title"]),
     "size": lambda report: f"{report['size']} pixels" if report.get("size") else "",
     "refinement": _refined,
-    "looks": lambda report: looks_in_words(report.get("inference") or {}) or "one look",
+    "looks": lambda report: looks_in_words(report.get("inference") or {}) or "default inference",
     "protocol": lambda report: f"protocol {_protocol(report)}",
     "data": lambda report: f"{report['dataset']['title']}, {report['dataset']['split']}",
 }
 # Those that change numbers without anything having been learnt otherwise.
 NOTED = {
-    "refinement": "Not all of them were refined alike",
-    "size": "They were scored at different sizes",
-    "looks": "They looked at the images in different ways",
+    "refinement": "They were not all refined in the same way",
+    "size": "They were evaluated at different sizes",
+    "looks": "They used different inference settings",
     "protocol": "They follow different protocols",
-    "data": "They were scored on different data",
+    "data": "They were evaluated on different data",
 }
 
 

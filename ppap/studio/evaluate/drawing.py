@@ -71,7 +71,7 @@ class Drawing:
         for name in names:
             real = resolved(str(root / name))
             if real is None or not self.checkpoints.sources.shows(real):
-                raise RequestError(f"{name} leads out of the folders that may be shown.")
+                raise RequestError(f"{name} lies outside the folders that may be shown.")
 
     def dataset(self, report: Report) -> Dataset:
         """The split that a report is of; RequestError where it may not be looked into."""
@@ -87,8 +87,8 @@ class Drawing:
         loaded = self.checkpoints.load(file, lambda text, share: None)
         if loaded.digest != report["digest"]:
             raise RequestError(
-                f"{file.name} has changed since this report was made: evaluate it again to see "
-                "its pictures."
+                f"{file.name} has changed since this report was made. Evaluate again to see its "
+                "images."
             )
         dataset = self.dataset(report)
         batches = batches_of(dataset, [index], size=report["size"], batch=1, workers=0)
@@ -143,4 +143,4 @@ def checkpoint_of(report: Report, folder: Path) -> Path:
     for file in (folder / "checkpoints" / named.name, ROOT / named):
         if file.is_file():
             return file
-    raise RequestError(f"The checkpoint {named.name} of this report is no longer there.")
+    raise RequestError(f"This report's checkpoint {named.name} no longer exists.")

@@ -58,41 +58,41 @@ class EvaluateEndpoints:
         predictions_are: str = "clusters",
         predictions_map: str = "",
     ) -> dict[str, Any]:
-        """Begin to evaluate a checkpoint on a split; one evaluation goes on at a time.
+        """Start evaluating a checkpoint on a split; one evaluation runs at a time.
 
         Args:
-            run: a run's name; or name a checkpoint.
+            run: a run's name; or give a checkpoint.
             which: the run's "reported" or "last" checkpoint.
             checkpoint: a checkpoint file's path on the server.
-            data: a data set's folder on the server, or "samples"; left out, the run's own.
-            split: as the data set calls it; left out, the run's, or val.
-            crf: whether it is measured with CRF, too; the same as refine with "crf".
-            refine: what it is refined with, each by itself: "crf", "pamr" or both.
-            mirror: whether features are the mean of image and mirror.
-            scales: mean over these sizes of the image, 0.25 to 4, at most 8, such as 0.75, 1, 1.25.
+            data: a data set folder on the server, or "samples"; by default the run's own.
+            split: of the data set; by default the run's, or val.
+            crf: whether to also score with CRF; the same as refine with "crf".
+            refine: refinements to score, separately: "crf", "pamr" or both.
+            mirror: whether to average with the mirror image.
+            scales: average over the image at these scales, 0.25 to 4, at most 8, such as 0.75, 1.
             window: side of sliding windows in pixels, a multiple of the patch size; 0 for none.
             shifts: shift the image by fractions of a patch, 1 to 8 along each side; 1 for none.
-            clusters: numbers of clusters, found anew on training images, from the number of
+            clusters: numbers of clusters to find again on training images, from the number of
                 classes to 1000, at most 8 of them.
-            cluster_by: "merged", "kmeans" or "probe"; left out, all.
+            cluster_by: "merged", "kmeans" or "probe"; by default all.
             cluster_features: "tuned" or "frozen".
-            retrieval: whether dense retrieval is measured, trained features beside frozen ones.
-            train_split: where clusters, starts, and what retrieval remembers, are from; left
-                out, the run's, or train.
-            seed: of the draws of patches and of k-means.
-            protocol: "studio" or "published"; left out, the run's.
-            size: side of the squares that are scored, 16 to 2048 pixels; 0, the checkpoint's, and
-                320 for predictions.
-            starts: cluster from so many starts of each kind, at most 100, and tell the spread;
-                trained features beside frozen ones; 0 for none.
+            retrieval: whether to measure dense retrieval, for trained and frozen features.
+            train_split: for clusters, starts and the retrieval memory; by default the run's,
+                or train.
+            seed: for drawing patches and for k-means.
+            protocol: "studio" or "published"; by default the run's.
+            size: side of the evaluated squares, 16 to 2048 pixels; 0 for the checkpoint's, or 320
+                for predictions.
+            starts: cluster from so many starts of each kind, at most 100, and report the spread,
+                for trained and frozen features; 0 for none.
             predictions: a folder of another method's predictions on the server, instead of a run
                 or checkpoint; scored as they are.
             predictions_are: "clusters" or "classes", what the files' numbers are.
-            predictions_map: "one-to-one" or "many-to-one", how clusters get their classes; left
-                out, many to one where there are more clusters than classes.
+            predictions_map: "one-to-one" or "many-to-one", how clusters get their classes;
+                by default many to one if there are more clusters than classes.
 
         Returns:
-            Where it stands, as of evaluation.
+            Its state, as in evaluation.
         """
         chosen = {"run": run, "which": which} if run else {"file": checkpoint}
         if predictions:
@@ -121,7 +121,7 @@ class EvaluateEndpoints:
         return said(self.evaluating.start(request))
 
     def evaluation(self) -> dict[str, Any]:
-        """Tell how far the newest evaluation is.
+        """Report the progress of the newest evaluation.
 
         Returns:
             Under "current": state, text, share done, and the key of its report.
@@ -129,10 +129,10 @@ class EvaluateEndpoints:
         return said(self.evaluating.status(None))
 
     def cancel_evaluation(self) -> dict[str, Any]:
-        """End the evaluation that is under way.
+        """Cancel the running evaluation.
 
         Returns:
-            Where it stands, as of evaluation.
+            Its state, as in evaluation.
         """
         return said(self.evaluating.cancel(None))
 
@@ -140,7 +140,7 @@ class EvaluateEndpoints:
         """List the reports of runs and evaluations, the newest first.
 
         Args:
-            samples: whether the report that comes with the studio is listed, too, as ".sample".
+            samples: whether to list the report that comes with the studio, too, as ".sample".
 
         Returns:
             Under "reports": key, title, data set and split, accuracy and mIoU of the clusters.
@@ -153,7 +153,7 @@ class EvaluateEndpoints:
         """Read a whole report.
 
         Args:
-            key: as reports or evaluation gave it.
+            key: from reports or evaluation.
 
         Returns:
             The report, as the command writes it.
@@ -162,13 +162,13 @@ class EvaluateEndpoints:
             return self.evaluating.reports.read(key)
 
     def delete_report(self, key: str) -> dict[str, Any]:
-        """Delete a report of start_evaluation; a run's own goes with the run.
+        """Delete a report made by start_evaluation; a run's own is deleted with the run.
 
         Args:
-            key: as reports or evaluation gave it.
+            key: from reports or evaluation.
 
         Returns:
-            Under "reports": those that are left.
+            Under "reports": the remaining ones.
         """
         return said(self.evaluating.remove(key))
 
@@ -181,14 +181,14 @@ class EvaluateEndpoints:
         class_id: int | None = None,
         part: str = "any",
     ) -> dict[str, Any]:
-        """Tell how many pixels of a cell of the confusion, or of a class, each image holds.
+        """Count each image's pixels in a cell of the confusion matrix, or of a class.
 
         Args:
-            key: as reports or evaluation gave it.
+            key: from reports or evaluation.
             kind: "cluster" or "linear", refined "cluster_crf", "linear_pamr" and so on.
-            truth: of a cell, the true class's number.
-            predicted: of a cell, the predicted class's number; -1 for clusters without a class.
-            class_id: or, in place of a cell, a class's number.
+            truth: for a cell, the number of the true class.
+            predicted: for a cell, the number of the predicted class; -1 for clusters without one.
+            class_id: the number of a class, instead of a cell.
             part: of the class: "any" pixel of its IoU, those "missed", or wrongly "called" so.
 
         Returns:
@@ -210,12 +210,12 @@ class EvaluateEndpoints:
         """Compare two to four reports: what differs, and by how much, with 95 % intervals.
 
         Args:
-            keys: as reports or evaluation gave them; the others are compared with the first.
+            keys: from reports or evaluation; the others are compared with the first.
 
         Returns:
-            Under "headings" what each is called and what tells it apart; "notes" on what was not
-            measured alike; "same": whether each is of the first one's images and classes;
-            "differences" to the first, in points, with intervals from redrawn images.
+            Under "headings" each report's name and how it differs; "notes" on what was not measured
+            in the same way; "same": whether it has the first one's images and classes;
+            "differences" from the first, in points, with intervals from resampled images.
         """
         with refusing():
             return self.evaluating.compared(keys)

@@ -51,7 +51,7 @@ class Fitting:
         with mistakes.at("clusters"):
             if classes is not None and least < classes:
                 raise RequestError(
-                    f"{least} clusters are fewer than the {classes} classes of the data set."
+                    f"{least} clusters are fewer than the data set's {classes} classes."
                 )
 
     def _count(self, folder: Path, kind: str, split: str) -> int | None:

@@ -39,7 +39,7 @@ def choose(raw: Any, checkpoints: Checkpoints) -> tuple[Chosen, Foreign | None]:
         return checkpoints.choose(raw), None
     folder = raw["predictions"]
     if not isinstance(folder, str) or not folder.strip():
-        raise RequestError("Name the folder of predictions on this server.")
+        raise RequestError("Enter the folder of predictions on this server.")
     found = checkpoints.sources.folder(folder.strip())
     holding = _among(raw.get("are") or HOLDING[0], HOLDING, "The files' numbers")
     how = _among(raw["map"], MAPS, "The map") if raw.get("map") else ""
@@ -52,8 +52,8 @@ def require_as_they_are(measures: Measures) -> None:
     idle = {name: getattr(measures, name) for name in ("by", "features", "train", "seed", "size")}
     if measures != Measures(**idle):
         raise RequestError(
-            "Predictions from files are scored as they are, without refinement, other looks, "
-            "clusters, many starts, retrieval or protocol."
+            "Predictions from files are scored as they are: refinement, inference settings, "
+            "clusters, many starts, retrieval and protocol do not apply."
         )
 
 

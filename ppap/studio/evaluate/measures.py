@@ -151,9 +151,9 @@ def _listed(value: object, most: int, what: str) -> list[Any]:
     if isinstance(value, str) and len(value) <= LONGEST_LIST:
         value = [part for part in _BETWEEN.split(value) if part]
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise RequestError(f"Give at most {most} {what} with spaces between.")
+        raise RequestError(f"Enter at most {most} {what}, separated by spaces.")
     if len(value) > most:
-        raise RequestError(f"Give at most {most} {what}, not {len(value):,}.")
+        raise RequestError(f"Enter at most {most} {what}, not {len(value):,}.")
     found: list[Any] = []
     for one in value:
         if one not in found:
@@ -166,9 +166,9 @@ def _number(value: object) -> float:
         try:
             return float(value)
         except ValueError:
-            raise RequestError(f"{excerpt(value)} is no number.") from None
+            raise RequestError(f"{excerpt(value)} is not a number.") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RequestError(f"{excerpt(value)} is no number.")
+        raise RequestError(f"{excerpt(value)} is not a number.")
     return float(value) if abs(value) < 10**9 else float("inf")
 
 

@@ -92,7 +92,9 @@ def _of_class(kind: Kind, one: int, part: object) -> np.ndarray:
         return kind.wrong(predicted=one)
     if part == "any":
         return kind.pixels(truth=one) + kind.wrong(predicted=one)
-    raise RequestError(f"A class has the parts {', '.join(PARTS)}, not {excerpt(part)}.")
+    raise RequestError(
+        f"The part of a class must be one of {', '.join(PARTS)}, not {excerpt(part)}."
+    )
 
 
 def _class(value: object, kind: Kind, least: int = 0) -> int:

@@ -139,7 +139,7 @@ class Reports:
         sample.refuse(key)
         folder = self.folder_of(key)
         if folder.parent != self.folder:
-            raise RequestError("This is the run's own report: it goes when the run is deleted.")
+            raise RequestError("This is the run's own report; it is deleted together with the run.")
         try:
             shutil.rmtree(folder)
         except FileNotFoundError:  # another page was quicker
@@ -155,7 +155,7 @@ class Reports:
         for file in (folder / PAGE, folder / "report" / PAGE):
             if file.is_file():
                 return file
-        raise RequestError("This report was made without a page.")
+        raise RequestError("This report has no page of its own.")
 
 
 def read_json(file: Path) -> Report | None:

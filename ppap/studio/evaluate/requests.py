@@ -53,7 +53,7 @@ def own_data(chosen: Chosen) -> tuple[str, str]:
         RequestError: nothing says which.
     """
     if chosen.run is None:
-        raise RequestError(f"Say on which data set {chosen.title} shall be evaluated.")
+        raise RequestError(f"Enter the data set folder to evaluate {chosen.title} on.")
     kind = ""
     with contextlib.suppress(RuntimeError, ValueError):  # no configuration, or an odd one
         kind = chosen.run.config().dataset
@@ -61,7 +61,7 @@ def own_data(chosen: Chosen) -> tuple[str, str]:
         return "samples", ""
     folder = chosen.run.state().get("data")
     if not isinstance(folder, str) or not folder:
-        raise RequestError(f"Say on which data set {chosen.title} shall be evaluated.")
+        raise RequestError(f"Enter the data set folder to evaluate {chosen.title} on.")
     return str(ROOT / folder), kind
 
 

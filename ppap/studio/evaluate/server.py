@@ -116,7 +116,7 @@ class Evaluating:
         assert wanted is not None
         return self._jobs.begin(
             lambda: self._begin(wanted),
-            lambda job: f"{job.title} is being evaluated. Wait for it, or cancel it.",
+            lambda job: f"{job.title} is being evaluated. Wait for it to finish, or cancel it.",
         )
 
     @answering
@@ -159,7 +159,9 @@ class Evaluating:
         """The request that shows a report's images in Explore, with its checkpoint's features."""
         report, folder = self.reports.read(key), self.reports.folder_of(key)
         if report.get("source") == PREDICTIONS:
-            raise RequestError("These predictions are from files: there are no features to see.")
+            raise RequestError(
+                "These predictions come from files, so there are no features to explore."
+            )
         file = checkpoint_of(report, folder)
         return {"request": explore_request(report, folder.name, file, self.checkpoints)}
 
@@ -213,7 +215,7 @@ class Evaluating:
     def compared(self, keys: object) -> dict[str, Any]:
         """As ``beside``; RequestError where a report is missing, or there are too many."""
         if not isinstance(keys, list) or not 2 <= len(keys) <= MOST_BESIDE:
-            raise RequestError(f"Name two to {MOST_BESIDE} reports.")
+            raise RequestError(f"Choose two to {MOST_BESIDE} reports.")
         reports = [self.reports.read(key) for key in keys]
         titles = [self.reports.title(key) for key in keys]
         named = headings(reports, titles)
@@ -297,7 +299,7 @@ class Evaluating:
         if not is_folder(Path(data)):  # the run's own, of which nobody typed the name
             assert chosen is not None
             raise RequestError(
-                f"The data set of {chosen.title} is no longer at {data}. Name its folder."
+                f"The data set of {chosen.title} is no longer at {data}. Enter its folder."
             )
         named = split if isinstance(split, str) and _SPLIT.fullmatch(split) else ""
         self.checkpoints.sources.check_split(Path(data), named, kind or None)

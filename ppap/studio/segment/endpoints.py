@@ -38,7 +38,7 @@ class SegmentEndpoints:
         """List the runs that have a checkpoint, the newest first.
 
         Returns:
-            Under "checkpoints": name of the run, which checkpoints it has, its step and data.
+            Under "checkpoints": name of the run, which checkpoints it has, its step and data set.
         """
         with refusing():
             return {"checkpoints": self.segmenting.checkpoints.listed()}
@@ -68,28 +68,28 @@ class SegmentEndpoints:
         """Segment the sample photos, with a checkpoint or the frozen backbone.
 
         Args:
-            run: a run's name; with neither run nor checkpoint the frozen backbone is taken.
+            run: a run's name; with neither run nor checkpoint, the frozen backbone is used.
             which: the run's "reported" or "last" checkpoint.
             checkpoint: a checkpoint file's path on the server.
-            backbone: frozen backbone: its name; left out, the one the studio was started with.
-            clusters: frozen backbone: how many, 2 to 64.
+            backbone: frozen backbone: its name; by default the one the studio was started with.
+            clusters: frozen backbone: number of clusters, 2 to 64.
             size: frozen backbone: pixels of the shorter side, 224, 320 or 448.
             crf: the same as refine="crf".
             kind: "clusters", or with a checkpoint "classes" (the linear probe's).
-            names: of the segments, one for each; equal names become one class.
+            names: one for each segment; segments with the same name become one class.
             opacity: of the overlays, 0 to 1.
-            outline: whether the overlays have lines between segments.
-            refine: "none", "crf" or "pamr"; PAMR stands in where there is no CRF.
-            mirror: mean of picture and mirror.
-            scales: mean over these sizes of the picture, such as 0.75, 1 and 1.25.
-            window: sliding windows with sides of so many pixels; 0 for the whole picture.
-            shifts: shift the picture by fractions of a patch, so many along each side.
-            photos: put the photos into the ZIP, which is a data set then; at most 2 GB.
-            overlays: whether there are overlays.
-            polygons: masks in the JSON as polygons, without holes, not as run lengths.
+            outline: whether the overlays show lines between segments.
+            refine: "none", "crf" or "pamr"; PAMR is used where there is no CRF.
+            mirror: average with the mirror image.
+            scales: average over the image at these scales, such as 0.75, 1 and 1.25.
+            window: side of sliding windows in pixels; 0 for the whole image.
+            shifts: shift the image by fractions of a patch, so many along each side.
+            photos: put the images into the ZIP too, which makes it a data set; at most 2 GB.
+            overlays: whether to include overlays.
+            polygons: store masks in the JSON as polygons (without holes), not as run lengths.
 
         Returns:
-            A ZIP of label maps, overlays and COCO's JSON.
+            A ZIP of label maps, overlays and COCO JSON.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
         return self._zip({**given, "source": "samples"})
@@ -121,28 +121,28 @@ class SegmentEndpoints:
 
         Args:
             files: up to 64 image files, each wrapped in handle_file.
-            run: a run's name; with neither run nor checkpoint the frozen backbone is taken.
+            run: a run's name; with neither run nor checkpoint, the frozen backbone is used.
             which: the run's "reported" or "last" checkpoint.
             checkpoint: a checkpoint file's path on the server.
-            backbone: frozen backbone: its name; left out, the one the studio was started with.
-            clusters: frozen backbone: how many, 2 to 64.
+            backbone: frozen backbone: its name; by default the one the studio was started with.
+            clusters: frozen backbone: number of clusters, 2 to 64.
             size: frozen backbone: pixels of the shorter side, 224, 320 or 448.
             crf: the same as refine="crf".
             kind: "clusters", or with a checkpoint "classes" (the linear probe's).
-            names: of the segments, one for each; equal names become one class.
+            names: one for each segment; segments with the same name become one class.
             opacity: of the overlays, 0 to 1.
-            outline: whether the overlays have lines between segments.
-            refine: "none", "crf" or "pamr"; PAMR stands in where there is no CRF.
-            mirror: mean of picture and mirror.
-            scales: mean over these sizes of the picture, such as 0.75, 1 and 1.25.
-            window: sliding windows with sides of so many pixels; 0 for the whole picture.
-            shifts: shift the picture by fractions of a patch, so many along each side.
-            photos: put the photos into the ZIP, which is a data set then; at most 2 GB.
-            overlays: whether there are overlays.
-            polygons: masks in the JSON as polygons, without holes, not as run lengths.
+            outline: whether the overlays show lines between segments.
+            refine: "none", "crf" or "pamr"; PAMR is used where there is no CRF.
+            mirror: average with the mirror image.
+            scales: average over the image at these scales, such as 0.75, 1 and 1.25.
+            window: side of sliding windows in pixels; 0 for the whole image.
+            shifts: shift the image by fractions of a patch, so many along each side.
+            photos: put the images into the ZIP too, which makes it a data set; at most 2 GB.
+            overlays: whether to include overlays.
+            polygons: store masks in the JSON as polygons (without holes), not as run lengths.
 
         Returns:
-            A ZIP of label maps, overlays and COCO's JSON.
+            A ZIP of label maps, overlays and COCO JSON.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
         if isinstance(files, list):
@@ -178,33 +178,33 @@ class SegmentEndpoints:
         overlays: bool = True,
         polygons: bool = False,
     ) -> gr.FileData:
-        """Segment the pictures of a folder on the server, however many.
+        """Segment all images in a folder on the server.
 
         Args:
             folder: its path on the server.
-            split: train, val, … of a data set; empty for all its pictures.
-            run: a run's name; with neither run nor checkpoint the frozen backbone is taken.
+            split: train, val, … of a data set; empty for all its images.
+            run: a run's name; with neither run nor checkpoint, the frozen backbone is used.
             which: the run's "reported" or "last" checkpoint.
             checkpoint: a checkpoint file's path on the server.
-            backbone: frozen backbone: its name; left out, the one the studio was started with.
-            clusters: frozen backbone: how many, 2 to 64.
+            backbone: frozen backbone: its name; by default the one the studio was started with.
+            clusters: frozen backbone: number of clusters, 2 to 64.
             size: frozen backbone: pixels of the shorter side, 224, 320 or 448.
             crf: the same as refine="crf".
             kind: "clusters", or with a checkpoint "classes" (the linear probe's).
-            names: of the segments, one for each; equal names become one class.
+            names: one for each segment; segments with the same name become one class.
             opacity: of the overlays, 0 to 1.
-            outline: whether the overlays have lines between segments.
-            refine: "none", "crf" or "pamr"; PAMR stands in where there is no CRF.
-            mirror: mean of picture and mirror.
-            scales: mean over these sizes of the picture, such as 0.75, 1 and 1.25.
-            window: sliding windows with sides of so many pixels; 0 for the whole picture.
-            shifts: shift the picture by fractions of a patch, so many along each side.
-            photos: put the photos into the ZIP, which is a data set then; at most 2 GB.
-            overlays: whether there are overlays.
-            polygons: masks in the JSON as polygons, without holes, not as run lengths.
+            outline: whether the overlays show lines between segments.
+            refine: "none", "crf" or "pamr"; PAMR is used where there is no CRF.
+            mirror: average with the mirror image.
+            scales: average over the image at these scales, such as 0.75, 1 and 1.25.
+            window: side of sliding windows in pixels; 0 for the whole image.
+            shifts: shift the image by fractions of a patch, so many along each side.
+            photos: put the images into the ZIP too, which makes it a data set; at most 2 GB.
+            overlays: whether to include overlays.
+            polygons: store masks in the JSON as polygons (without holes), not as run lengths.
 
         Returns:
-            A ZIP of label maps, overlays and COCO's JSON.
+            A ZIP of label maps, overlays and COCO JSON.
         """
         given = {name: value for name, value in locals().items() if name != "self"}
         return self._zip({**given, "source": "folder"})

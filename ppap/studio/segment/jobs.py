@@ -48,7 +48,7 @@ def do(
     except Cancelled:
         job.state = "cancelled"
     except MemoryError:
-        job.error = "These pictures need more memory than there is. Choose fewer."
+        job.error = "These images need more memory than is available. Choose fewer."
         job.state = "failed"
     except CrfWorkerError as error:
         crf.renew()

@@ -34,7 +34,7 @@ MAX_PHOTOS = 2 * 2**30
 MAX_DOWNLOADS, MAX_ALL_DOWNLOADS = 8, 64
 
 
-GONE = "A photo is no longer where it was. Segment again."
+GONE = "One of the images has been moved or deleted. Segment again."
 
 
 def pixels(one: Picture) -> np.ndarray:
@@ -56,8 +56,8 @@ def why_no_photos(result: Result) -> str:
     if size <= MAX_PHOTOS:
         return ""
     return (
-        f"The photos take {size / 2**30:.1f} GB, more than the {MAX_PHOTOS / 2**30:g} GB that a "
-        "ZIP may have of them. Put them into images/ beside labels/ yourself."
+        f"The images take {size / 2**30:.1f} GB, more than the {MAX_PHOTOS / 2**30:g} GB that fit "
+        "into a ZIP. Copy them into images/ next to labels/ yourself."
     )
 
 
@@ -111,7 +111,7 @@ class Packing:
 
         def pictures() -> Iterator[Segmented]:
             for i, one in enumerate(done):
-                progress(f"Packing picture {i + 1} of {len(done)}", i / len(done))
+                progress(f"Packing image {i + 1} of {len(done)}", i / len(done))
                 check_room(0)
                 ids = table[layer.maps[i].ids()]
                 yield Segmented(one.name, partial(pixels, one), ids, one.file)
@@ -164,5 +164,5 @@ class Packing:
         with self._lock:
             taken = self._taken.get(key)
         if taken is None or not current().owns(taken.owner) or not taken.file.is_file():
-            raise RequestError("This file is no longer here. Download it again.")
+            raise RequestError("This file has been removed. Download it again.")
         return taken

@@ -175,7 +175,7 @@ class PictureSet:
     def said(self) -> list[str]:
         """What could not be read."""
         more = self.unread - len(self.problems)
-        return [*self.problems, *([f"{more} more pictures cannot be read."] if more > 0 else [])]
+        return [*self.problems, *([f"{more} more images cannot be read."] if more > 0 else [])]
 
     def lighten(self) -> None:
         """Let go of what can be made again; results still know the pictures."""

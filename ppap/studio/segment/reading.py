@@ -82,7 +82,7 @@ def of_folder(sources: Sources, folder: Path, split: str) -> PictureSet:
     readers = FolderReaders(sources, folder, found)
     total = sum(map(len, found))
     if total > len(readers):
-        first = f"The first {len(readers):,} of {total:,} pictures are used."
+        first = f"Only the first {len(readers):,} of {total:,} images are used."
         notes = {first: None, **notes}
     return PictureSet([], [], readers, tuple(notes), Shelf())
 
@@ -131,7 +131,7 @@ def photo_of(sources: Sources, dataset: Dataset, item: Item) -> Photo:
     """A picture of a data set; ImageError where it cannot, or must not, be read."""
     real = resolved(str(item.image))
     if real is None or not sources.shows(real):
-        raise ImageError(item.name, "leads out of the folders that may be shown")
+        raise ImageError(item.name, "lies outside the folders that may be shown")
     return dataset.read_photo(item)
 
 

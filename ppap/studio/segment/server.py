@@ -122,7 +122,7 @@ class Segmenting:
         wanted = self.read(request)
         with asking(on_page(mapping(request).get("page"))) as who:
             job = SegmentJob(page=who.page, owner=who.user)
-            job.text = "Waiting for other pictures"
+            job.text = "Waiting for other images"
             key = self._jobs.add(job)
             turns = self._long if wanted.many else self._turns
             turns.submit(who.share, self._run, job, wanted)
@@ -133,7 +133,7 @@ class Segmenting:
         """How far a job is, what is done of it, and what it found in the end."""
         found = self._jobs.get(job)
         if not isinstance(found, SegmentJob):
-            raise RequestError("This request is no longer known. Segment again.")
+            raise RequestError("This request has expired. Segment again.")
         if found.state == "failed":
             return found.refused or {"error": found.error}
         reply: dict[str, Any] = {"state": found.state, "text": found.text, "share": found.share}
@@ -164,7 +164,7 @@ class Segmenting:
         result = self.store.result(request.get("result"))
         start = request.get("start", 0)
         if isinstance(start, bool) or not isinstance(start, int) or not 0 <= start <= 10**6:
-            raise RequestError("The start must be the number of a picture.")
+            raise RequestError("The start must be the number of an image.")
         return result_reply(result, min(start, max(0, len(result.done) - 1)))
 
     @answering
@@ -244,7 +244,7 @@ class Segmenting:
         def work() -> None:
             job.batch = self.work.segment(wanted, Follow(progress, begun, job.stop)).key
 
-        do(job, "Reading the pictures", work, progress, self.crf)
+        do(job, "Reading the images", work, progress, self.crf)
         job.growing = ""
 
     def _run_packing(self, job: SegmentJob, request: Mapping[str, Any]) -> None:
@@ -253,4 +253,4 @@ class Segmenting:
         def work() -> None:
             job.taken = self.packing.pack(request, progress)
 
-        do(job, "Packing the pictures", work, progress, self.crf)
+        do(job, "Packing the images", work, progress, self.crf)

@@ -19,7 +19,7 @@ from ppap.studio.temporary import FILES
 
 # Of one file; and what other programs keep of the disk.
 MAX_BYTES, LEAST_FREE = 4 * 2**30, 2**30
-FULL = "The disk for temporary files is full. Choose fewer pictures."
+FULL = "The disk for temporary files is full. Choose fewer images."
 
 
 class DiskFull(RequestError):

@@ -81,7 +81,7 @@ class Result:
 
     def _picture(self, image: int) -> Picture:
         if not 0 <= image < len(self.done):
-            raise RequestError("There is no such picture.")
+            raise RequestError("There is no such image.")
         return self.done[image]
 
     def layer(self, kind: object) -> Layer:
@@ -154,7 +154,7 @@ class SegmentStore:
             self._lighten()
         if found is not None and current().owns(found.owner):
             return found
-        raise RequestError("These pictures are no longer in memory. Choose them again.")
+        raise RequestError("These images are no longer in memory. Choose them again.")
 
     def result(self, key: object) -> Result:
         """A result by its id; RequestError when it is gone."""

@@ -68,7 +68,7 @@ def read_inference(raw: Mapping[str, Any]) -> Inference:
     if found.looks > MOST_LOOKS:
         raise SettingError(
             "shifts" if found.shifts > 1 else "scales",
-            f"That is {found.looks} looks at every picture; at most {MOST_LOOKS} can be.",
+            f"That makes {found.looks} passes over every image; the most is {MOST_LOOKS}.",
         )
     return found
 
@@ -79,5 +79,5 @@ def check_side(inference: Inference, size: int) -> None:
     if most > 1 and size * most > MOST_SIDE:
         raise SettingError(
             "scales",
-            f"At {size} px a scale can be at most {MOST_SIDE / size:.3g}, not {most:g}.",
+            f"At {size} px, a scale must be at most {MOST_SIDE / size:.3g}, not {most:g}.",
         )

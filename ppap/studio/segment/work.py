@@ -102,7 +102,7 @@ class Work:
         patches = sum(one.features[..., 0].numel() for one in seen.values())
         if model.clusters > patches:
             raise RequestError(
-                f"There are only {patches} patches: ask for fewer clusters.", field="clusters"
+                f"There are only {patches} patches; ask for fewer clusters.", field="clusters"
             )
         centres = find_clusters(list(seen.values()), model.clusters)
         coarse = switches.coarse == switches.inference
@@ -119,8 +119,8 @@ class Work:
         if pictures.total > len(seen) + pictures.unread:
             notes.insert(
                 0,
-                f"The clusters were found in {len(seen)} of the {pictures.total:,} pictures, "
-                "spread over all of them.",
+                f"The clusters were found in {len(seen)} of the {pictures.total:,} images, spread "
+                "evenly over all of them.",
             )
         result = Result(pictures, {"clusters": layer}, model.title, switches, notes)
         self._fill(result, segmented, follow, 0.45, looked / len(seen) if coarse else 0)
@@ -144,7 +144,7 @@ class Work:
         count = min(MOST_SEEN, pictures.total)
         seen: dict[int, Seen] = {}
         for i in range(count):
-            progress(f"Looking at picture {i + 1} of {count}", 0.4 * i / count)
+            progress(f"Reading image {i + 1} of {count}", 0.4 * i / count)
             number = i * pictures.total // count
             if (taken := pictures.take(number)) is not None:
                 seen[number] = see(backbone, taken[1], size=size, inference=switches.coarse)
@@ -193,7 +193,7 @@ class Work:
         notes = [loaded.unlearnt] if loaded.unlearnt else []
         if assignment is None:
             notes.append(
-                "This checkpoint was not evaluated, so that nothing says which class a cluster is."
+                "This checkpoint has not been evaluated, so its clusters have no class names."
             )
         result = Result(pictures, layers, wanted.model.title, switches, notes)
         self._fill(result, segmented, follow, 0.0)
@@ -229,7 +229,7 @@ class Work:
                     break
                 share = begin + (1 - begin) * number / total
                 each = f", {result.seconds:.2g} s each" if result.done else ""
-                follow.progress(f"Segmenting picture {number + 1:,} of {total:,}{each}", share)
+                follow.progress(f"Segmenting image {number + 1:,} of {total:,}{each}", share)
                 try:
                     self._one(result, number, segmented)
                 except DiskFull as error:
@@ -245,7 +245,7 @@ class Work:
             raise RequestError(full or nothing_in(pictures))
         if missing:
             why = "The disk for temporary files is full" if full else "Cancelled"
-            said = f"{why}: {len(result.done):,} of {total:,} pictures are segmented."
+            said = f"{why}: {len(result.done):,} of {total:,} images are segmented."
             result.notes.insert(0, said)
 
     @staticmethod
@@ -265,7 +265,7 @@ class Work:
 
 def nothing_in(pictures: PictureSet) -> str:
     """Why there is nothing to segment."""
-    return "\n".join(pictures.said()) or "There is no picture to segment."
+    return "\n".join(pictures.said()) or "There is no image to segment."
 
 
 def shelf_for(pictures: PictureSet) -> Shelf | None:
@@ -278,7 +278,7 @@ def notes_of(pictures: PictureSet) -> list[str]:
     if len(pictures.pictures) <= MAX_IMAGES:
         return [f"{p.name}: {note}" for p in pictures.pictures for note in p.notes]
     counted = Counter(note for p in pictures.pictures for note in p.notes)
-    return [f"{count} pictures: {note}" for note, count in counted.most_common(MAX_NOTES)]
+    return [f"{count} images: {note}" for note, count in counted.most_common(MAX_NOTES)]
 
 
 def cluster_layer(

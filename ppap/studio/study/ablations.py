@@ -117,10 +117,10 @@ class Ablating:
         for run in ablation.runs():
             placed(run.order, slurm)
         if not self.ownership.sees(folder_of(self.runner.root, ablation.name)):
-            raise SettingError("name", f"There is {ablation.name} already: choose another name.")
+            raise SettingError("name", f"{ablation.name} already exists. Choose another name.")
         known = self._processes.get(ablation.name)
         if known is not None and known.poll() is None:
-            raise RequestError(f"{ablation.name} is under way already.")
+            raise RequestError(f"{ablation.name} is already running.")
         root = self.runner.root
         folder = folder_of(root, ablation.name)
         new = not folder.exists()
@@ -150,7 +150,7 @@ class Ablating:
         if recipe == SAMPLES:
             data = None
         elif data is None:
-            raise SettingError("data", "Name the data set's folder on this server.")
+            raise SettingError("data", "Enter the data set folder.")
         elif not isinstance(data, str):
             raise SettingError("data", "The data set must be a folder on this server.")
         else:
@@ -215,7 +215,7 @@ def differences(made: Table) -> list[dict[str, Any]]:
     if found is None:
         return []
     head, rows = found
-    return [{"title": "Differences to the first row", "columns": head, "rows": rows}]
+    return [{"title": "Differences from the first row", "columns": head, "rows": rows}]
 
 
 def arguments(ablation: Ablation, root: Path) -> list[str]:
@@ -239,20 +239,21 @@ def varied(ablation: Ablation) -> str:
 def words(field: str, raw: Any) -> list[str]:
     """``0 1 2`` or ``0, 1, 2`` as three words; SettingError where it is no text."""
     if not isinstance(raw, str) or not raw.strip():
-        raise SettingError(field, f"{field} must be one or more, such as 0 1 2.")
+        raise SettingError(field, f"{field} must be one or more values, such as 0 1 2.")
     return raw.replace(",", " ").split()
 
 
 def read_grid(raw: Any) -> dict[str, list[str]]:
     """``phi0=0.5,0.6 steps=1,2`` → values by setting; SettingError where that cannot be read."""
     if not isinstance(raw, str):
-        raise SettingError("grid", "What varies is written phi0=0.5,0.6.")
+        raise SettingError("grid", "Write each setting to vary as phi0=0.5,0.6.")
     grid: dict[str, list[str]] = {}
     for word in raw.split():
         name, found, values = word.partition("=")
         if not found or name in grid:
             raise SettingError(
-                "grid", f"What varies is written phi0=0.5,0.6 steps=1,2, not {excerpt(word)}."
+                "grid",
+                f"Write the settings to vary as phi0=0.5,0.6 steps=1,2, not {excerpt(word)}.",
             )
         grid[name] = values.split(",")
     return grid

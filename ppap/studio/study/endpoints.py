@@ -51,34 +51,34 @@ class StudyEndpoints:
         run: str = "",
         checkpoint: str = "",
     ) -> dict[str, Any]:
-        """Begin to study the sets on random images of a data set; one study goes on at a time.
+        """Start a study of the sets on random images of a data set; one study runs at a time.
 
         Args:
             data: a folder on the server, or "samples".
-            split: as the data set calls it; left out, train or the only one.
-            backbone: a name, a checkpoint file, or name@file; left out, the one the studio was
+            split: of the data set; by default train, or the only one.
+            backbone: a name, a checkpoint file, or name@file; by default the one the studio was
                 started with.
-            images: in a batch, whose patches an anchor sees, 1 to 256.
+            images: in a batch, whose patches an anchor is compared with, 1 to 256.
             anchors: random anchors, 1 to 20,000.
             size: side of the images in pixels, 32 to 1024.
-            settings: phi0, psi0, sigma_pos, sigma_amb and steps; left out, the advice's.
-            batches: how many batches the rules are measured on, 1 to 20.
-            seed: which images and anchors are drawn.
-            sweep: whether two settings are swept.
-            x: the sweep's axis, such as {"setting": "phi0", "values": [0.5, 0.6]}.
+            settings: phi0, psi0, sigma_pos, sigma_amb and steps; by default as suggested.
+            batches: number of batches to measure the rules on, 1 to 20.
+            seed: for drawing images and anchors.
+            sweep: whether to sweep two settings.
+            x: an axis of the sweep, such as {"setting": "phi0", "values": [0.5, 0.6]}.
             y: the other axis.
-            run: a run, whose trained features and projection z stand beside its frozen backbone;
-                then the backbone is the run's.
-            checkpoint: the same from a checkpoint file of training.
+            run: a run, whose trained features and projection z are compared with its frozen
+                backbone, which is then used.
+            checkpoint: the same, from a training checkpoint file.
 
         Returns:
-            Where it stands, as of study_status.
+            Its state, as in study_status.
         """
         request = {name: value for name, value in locals().items() if name != "self"}
         return said(self.studying.start(request))
 
     def study_status(self) -> dict[str, Any]:
-        """Tell how far the newest study is.
+        """Report the progress of the newest study.
 
         Returns:
             Under "current": state, text, share done, and the study's key.
@@ -86,10 +86,10 @@ class StudyEndpoints:
         return said(self.studying.status(None))
 
     def cancel_study(self) -> dict[str, Any]:
-        """End the study that is under way.
+        """Cancel the running study.
 
         Returns:
-            Where it stands, as of study_status.
+            Its state, as in study_status.
         """
         return said(self.studying.cancel(None))
 
@@ -97,7 +97,7 @@ class StudyEndpoints:
         """List the saved studies, the newest first.
 
         Args:
-            samples: whether the study that comes with the studio is listed, too, as ".sample".
+            samples: whether to list the study that comes with the studio, too, as ".sample".
 
         Returns:
             Under "studies": key, title, what was studied, and when.
@@ -110,7 +110,7 @@ class StudyEndpoints:
         """Read a whole study.
 
         Args:
-            key: as studies or study_status gave it.
+            key: from studies or study_status.
 
         Returns:
             The study, as the command writes it.
@@ -122,10 +122,10 @@ class StudyEndpoints:
         """Delete a study.
 
         Args:
-            key: as studies or study_status gave it.
+            key: from studies or study_status.
 
         Returns:
-            Under "studies": those that are left.
+            Under "studies": the remaining ones.
         """
         return said(self.studying.remove(key))
 
@@ -138,18 +138,18 @@ class StudyEndpoints:
         seeds: str = "0 1 2",
         settings: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Train every combination of values and seeds through the queue, or go on with that.
+        """Train every combination of values and seeds through the queue, or continue doing so.
 
         Args:
-            name: of the ablation; the names of its runs begin so.
-            recipe: whose settings the runs begin with.
-            grid: what varies, such as "phi0=0.5,0.6 steps=1,2".
-            data: the data set's folder on the server; samples needs none.
+            name: of the ablation; the names of its runs start with it.
+            recipe: whose settings the runs start from.
+            grid: settings to vary, such as "phi0=0.5,0.6 steps=1,2".
+            data: the data set folder on the server; samples needs none.
             seeds: such as "0 1 2".
-            settings: changed in all runs.
+            settings: to change in all runs.
 
         Returns:
-            Where it stands, as of ablation.
+            Its state, as in ablation.
         """
         request = {key: value for key, value in locals().items() if key != "self"}
         return said(self.ablating.start_ablation(request))
@@ -158,7 +158,7 @@ class StudyEndpoints:
         """List the ablations.
 
         Returns:
-            Under "ablations": name, what varies, and how many runs are finished of how many.
+            Under "ablations": name, what varies, and how many of its runs are finished.
         """
         with refusing():
             return {"ablations": self.ablating.listed()}
@@ -167,9 +167,9 @@ class StudyEndpoints:
         """Read an ablation's table so far.
 
         Args:
-            name: as ablations gave it.
+            name: from ablations.
 
         Returns:
-            Where its runs stand, tables with the paper's numbers, notes, and the numbers as CSV.
+            The state of its runs, tables with the paper's numbers, notes, and the numbers as CSV.
         """
         return said(self.ablating.ablation(name))

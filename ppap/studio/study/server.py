@@ -39,12 +39,12 @@ from ppap.study.stage_tables import told
 from ppap.study.tables import KEY, PROOF_KEY, paper_rows, proof_table, rule_table, subject
 
 _SPLIT = re.compile(r"\w[\w.-]{0,59}")
-IMAGES = Range("Images", 1, 256, 1, (2, 64), True, "How many images an anchor sees.")
-BATCHES = Range("Batches", 1, 20, 1, (1, 4), True, "How many batches rules are measured on.")
-SEED = Range("Seed", 0, 2**32 - 1, 1, (0, 9), True, "Which images and anchors are drawn.")
-ANCHORS = Range("Anchors", 1, 20_000, 1, (100, 2000), True, "How many random anchors.")
+IMAGES = Range("Images", 1, 256, 1, (2, 64), True, "How many images are in a batch.")
+BATCHES = Range("Batches", 1, 20, 1, (1, 4), True, "Batches to measure the rules on.")
+SEED = Range("Seed", 0, 2**32 - 1, 1, (0, 9), True, "Seed for drawing images and anchors.")
+ANCHORS = Range("Anchors", 1, 20_000, 1, (100, 2000), True, "Random anchors in each batch.")
 SIZE = Range("Size", 32, 1024, 1, (224, 448), True, "Side of the images in pixels.")
-COUNT = Range("Number of values", 1, 40, 1, (1, 40), True, "Of a sweep's axis.")
+COUNT = Range("Number of values", 1, 40, 1, (1, 40), True, "Values along an axis of the sweep.")
 
 
 class Studying:
@@ -114,7 +114,7 @@ class Studying:
         assert wanted is not None
         return self._jobs.begin(
             lambda: self._begin(wanted),
-            lambda job: "A study is under way. Wait for it, or cancel it.",
+            lambda job: "A study is already running. Wait for it to finish, or cancel it.",
         )
 
     @answering
@@ -211,7 +211,7 @@ class Studying:
         with mistakes.at("y"):
             given["y"] = read_axis("y", raw.get("y"), DEFAULT_Y)
             if "x" in given and given["x"].setting == given["y"].setting:
-                raise RequestError(f"The two axes must differ: both are {given['y'].symbol}.")
+                raise RequestError(f"Choose two different axes; both are {given['y'].symbol}.")
         with mistakes.at("backbone"):
             given["backbone"] = self._backbone(raw.get("backbone"))
         with mistakes.at("run"):
@@ -232,7 +232,7 @@ class Studying:
     def _data(self, data: object) -> str:
         """A folder, or "samples"; RequestError for anything else."""
         if not isinstance(data, str) or not data.strip():
-            raise RequestError("Name a folder on this server, or samples.")
+            raise RequestError("Enter a folder on this server, or samples.")
         return "samples" if data.strip() == "samples" else str(self.sources.folder(data.strip()))
 
     def _backbone(self, raw: Any) -> str:
@@ -269,7 +269,7 @@ def read_split(raw: Mapping[str, Any]) -> str:
     """The name of a split, empty for the usual one; RequestError for what is none."""
     split = raw.get("split") or ""
     if isinstance(raw.get("data"), str) and raw["data"].strip() == "samples" and split:
-        raise RequestError("The sample photos have no splits: leave it empty.")
+        raise RequestError("The sample photos have no splits; leave this empty.")
     if not isinstance(split, str) or (split.strip() and not _SPLIT.fullmatch(split.strip())):
         raise RequestError("The split must be a name such as train or val.")
     return split.strip()

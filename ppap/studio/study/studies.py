@@ -169,7 +169,7 @@ class Studies:
         for file in folder.iterdir():
             if file.name == name and file.suffix in KINDS and not file.name.startswith("."):
                 return file
-        raise RequestError(f"The study has no file {excerpt(name)}.")
+        raise RequestError(f"This study has no file {excerpt(name)}.")
 
     def files(self, key: object) -> list[str]:
         """The names of a study's files."""

@@ -135,9 +135,9 @@ def test_what_there_is_to_look_at_is_said() -> None:
     found = attends(embedded)
     assert found.heads == 0
     assert "EfficientNet-Lite0" in found.reason
-    assert "is no ViT" in found.reason
+    assert "is not a ViT" in found.reason
     assert not has_class_token(embedded)
-    with pytest.raises(AttentionUnavailableError, match="is no ViT"):
+    with pytest.raises(AttentionUnavailableError, match="is not a ViT"):
         last_attention(embedded, embedded.trunk(torch.rand(1, 3, 32, 32)))
 
 
@@ -151,8 +151,11 @@ def test_blocks_that_attend_otherwise_are_refused() -> None:
         dynamic_img_size=True,
     )
     vit = backbone(parallel)
-    assert "no attention that could be read" in attends(vit).reason
-    with pytest.raises(AttentionUnavailableError, match="no attention that could be read"):
+    assert attends(vit).reason.startswith("The attention in the last block of")
+    assert attends(vit).reason.endswith("cannot be read.")
+    with pytest.raises(
+        AttentionUnavailableError, match=r"attention in the last block .* cannot be read"
+    ):
         last_attention(vit, vit.trunk(images(vit)))
 
 

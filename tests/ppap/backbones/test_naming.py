@@ -98,9 +98,9 @@ def test_names_that_mean_nothing(name: str, message: str) -> None:
 
 
 def test_heads_and_second_files_are_refused_beside_a_name() -> None:
-    with pytest.raises(BackboneError, match="heads are known for test_vit@x"):
+    with pytest.raises(BackboneError, match="number of heads is known for test_vit@x"):
         load_backbone("test_vit@x.pth", heads=3)
-    with pytest.raises(BackboneError, match="are two files; give one"):
+    with pytest.raises(BackboneError, match="are two files; give only one"):
         load_backbone("test_vit@x.pth", checkpoint=Path("y.pth"))
 
 
@@ -110,7 +110,7 @@ def test_a_folder_without_a_slash_is_pointed_at(
     """It might be a model's name; what it says works."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights").mkdir()
-    with pytest.raises(BackboneError, match=r"or folder of that name, write \./weights"):
+    with pytest.raises(BackboneError, match=r"or folder with that name, write \./weights"):
         load_backbone("weights")
-    with pytest.raises(BackboneError, match="weights is a folder: name a file in it"):
+    with pytest.raises(BackboneError, match="weights is a folder: choose a file in it"):
         load_backbone("./weights")

@@ -95,7 +95,7 @@ def test_what_they_are_called(tmp_path: Path) -> None:
     trained(file)
     z = load_features(file, "projection").info
     assert (z.name, z.title) == (str(file), "camvid, step 7: projection z")
-    assert "What the loss compares" in z.note
+    assert "The feature that the loss compares" in z.note
     assert not z.needs_download
     alone = file.rename(tmp_path / "mine.pt")
     assert load_features(alone).info.title == "mine.pt, step 7: trained feature"
@@ -145,7 +145,7 @@ def test_nonsense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="output must be one of backbone, projection, frozen"):
         load_features(file, "logits")
     features = load_features(file)
-    with pytest.raises(ValueError, match="their own trained block"):
+    with pytest.raises(ValueError, match="its own trained block"):
         features.finish(features.trunk(torch.rand(1, 3, 32, 32)), features.last_block)
     with pytest.raises(BackboneError, match="cannot be opened"):
         load_features(tmp_path / "missing.pt")

@@ -27,12 +27,16 @@ def training(net: int, cluster: int, linear: int, **more: Any) -> dict[str, Any]
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ((40, 0, 0), "The probes have not learnt: this is from before their own epochs began"),
-        ((0, 0, 0), "The probes have not learnt"),
-        ((40, 9, 0), "The linear probe has not learnt, because no training image has labels"),
-        ((40, 5, 0), "The linear probe has not learnt"),
-        ((40, 4, 4), "The probes have learnt for only 4 steps, less than one round"),
-        ((40, 1, 1), "The probes have learnt for only 1 step, less"),
+        (
+            (40, 0, 0),
+            "The probes have not been trained: this checkpoint is from before their own epochs "
+            "began",
+        ),
+        ((0, 0, 0), "The probes have not been trained"),
+        ((40, 9, 0), "The linear probe has not been trained, because no training image has labels"),
+        ((40, 5, 0), "The linear probe has not been trained"),
+        ((40, 4, 4), "The probes have been trained for only 4 steps, less than one epoch"),
+        ((40, 1, 1), "The probes have been trained for only 1 step, less"),
         ((40, 5, 5), ""),
         ((0, 9, 9), ""),  # the network is frozen on purpose
     ],

@@ -88,7 +88,7 @@ def test_its_backbone_may_move_and_be_called_otherwise(tmp_path: Path) -> None:
     segmenter = on_backbone(vit, file)
     assert same_predictions(load_segmenter(file).segmenter, segmenter)
     moved = vit.rename(tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match=r"here/dino\.pth, which is not there.*--backbone"):
+    with pytest.raises(CheckpointError, match=r"here/dino\.pth, which cannot be found.*--backbone"):
         load_segmenter(file)
     again = load_segmenter(file, backbone=moved)
     assert same_predictions(again.segmenter, segmenter)
@@ -99,10 +99,12 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "last.pt"
     on_backbone(vit, file)
     other = make_vit_file(tmp_path / "other/dino.pth", seed=1)
-    with pytest.raises(CheckpointError, match=r"last\.pt was trained on other weights.*other/dino"):
+    with pytest.raises(
+        CheckpointError, match=r"last\.pt was trained on different weights.*other/dino"
+    ):
         load_segmenter(file, backbone=other)
     make_vit_file(vit, seed=1)
-    with pytest.raises(CheckpointError, match="other weights than those of the backbone"):
+    with pytest.raises(CheckpointError, match="different weights from those of the backbone"):
         load_segmenter(file)
     with pytest.raises(CheckpointError, match="embedded as the backbone"):
         load_segmenter(file, backbone="embedded")
@@ -127,7 +129,7 @@ def test_published(source: Source, tmp_path: Path) -> None:
     assert told.class_list is names
     with pytest.raises(ValueError, match=r"best\.pth has 4 classes, not the 3 given"):
         load_segmenter(file, classes=POTSDAM3)
-    with pytest.raises(BackboneError, match="holds its own backbone"):
+    with pytest.raises(BackboneError, match="contains its own backbone"):
         load_segmenter(file, backbone="embedded")
 
 
@@ -140,10 +142,10 @@ def test_our_own_keeps_its_names(tmp_path: Path) -> None:
 def test_anything_else(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="cannot be opened"):
         load_segmenter(tmp_path / "none.pt")
-    with pytest.raises(BackboneError, match="is a folder: name a file in it"):
+    with pytest.raises(BackboneError, match="is a folder: choose a file in it"):
         load_segmenter(tmp_path)
     vit = make_vit_file(tmp_path / "dino.pth")
-    with pytest.raises(BackboneError, match="no published PPAP checkpoint"):
+    with pytest.raises(BackboneError, match="not a published PPAP checkpoint"):
         load_segmenter(vit)
 
 
@@ -180,7 +182,7 @@ def test_a_relative_backbone_of_an_earlier_version_is_looked_for_around_its_run(
     assert same_predictions(load_segmenter(file).segmenter, segmenter)
     # The file of that name in the current folder comes first, and is another.
     make_vit_file(tmp_path / "elsewhere/weights/dino.pth", seed=1)
-    with pytest.raises(CheckpointError, match="other weights than those of the backbone"):
+    with pytest.raises(CheckpointError, match="different weights from those of the backbone"):
         load_segmenter(file)
 
 
@@ -194,7 +196,7 @@ def test_a_named_file_that_moved_keeps_its_name(tmp_path: Path) -> None:
     segmenter = on_backbone(f"test_vit@{file}", tmp_path / "last.pt")
     assert same_predictions(load_segmenter(tmp_path / "last.pt").segmenter, segmenter)
     file.rename(tmp_path / "there.pth")
-    with pytest.raises(CheckpointError, match=r"test_vit@.*here\.pth, which is not there"):
+    with pytest.raises(CheckpointError, match=r"test_vit@.*here\.pth, which cannot be found"):
         load_segmenter(tmp_path / "last.pt")
     for given in (tmp_path / "there.pth", f"test_vit@{tmp_path / 'there.pth'}"):
         found = load_segmenter(tmp_path / "last.pt", backbone=given)
@@ -257,7 +259,9 @@ def test_published_checkpoints_without_numbers(tmp_path: Path, source: Source) -
     torch.save(content, tmp_path / "good.pth")
     content["linear_model_state_dict"]["bias"] += torch.inf
     torch.save(content, tmp_path / "bad.pth")
-    with pytest.raises(CheckpointError, match=r"bad\.pth holds NaN or infinity in bias.*good\.pth"):
+    with pytest.raises(
+        CheckpointError, match=r"bad\.pth contains NaN or infinity in bias.*good\.pth"
+    ):
         load_segmenter(tmp_path / "bad.pth")
 
 

@@ -190,7 +190,7 @@ def test_other_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
         load_checkpoint(file)
     assert not is_checkpoint(file)
     torch.save([1, 2], file)
-    with pytest.raises(CheckpointError, match="holds a list"):
+    with pytest.raises(CheckpointError, match="contains a list"):
         load_checkpoint(file)
     torch.save({"format": FORMAT, "version": 2}, file)
     with pytest.raises(CheckpointError, match=r"version 2 of the format; .* reads version 1"):

@@ -205,7 +205,7 @@ NET, LINEAR, CLUSTER = (f"{part}_model_state_dict" for part in ("net", "linear",
         ),
         (
             lambda c: c[NET].update({"cluster1.0.weight": torch.ones(1)}),
-            r"another network than PPAP's; unexpected: cluster1\.0\.weight",
+            r"different network than PPAP's; unexpected: cluster1\.0\.weight",
         ),
         (lambda c: c[LINEAR].pop("weight"), "missing: weight in linear_model_state_dict"),
         (lambda c: c[LINEAR].pop("bias"), "missing: bias"),
@@ -233,7 +233,7 @@ def test_what_does_not_fit_is_named(
 
 def test_a_backbone_alone_is_told_apart(source: Source, tmp_path: Path) -> None:
     torch.save(source.vit.state_dict(), tmp_path / "dino.pth")
-    with pytest.raises(BackboneError, match="a backbone alone, choose it as one"):
+    with pytest.raises(BackboneError, match="only a backbone, choose it as a backbone"):
         load_published(tmp_path / "dino.pth")
     torch.save(source.content(), tmp_path / "best.pth")
     with pytest.raises(BackboneError, match="whole trained PPAP model"):

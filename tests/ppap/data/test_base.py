@@ -49,7 +49,8 @@ def test_the_size_tells_how_a_label_map_was_drawn(
     assert any("its label map" in note for note in notes)
     found = preflight(tmp_path, split="all")
     assert [f for f in found if f.severity != "note"] == []
-    alike = [f.text for f in found if f.text.startswith("1 label map is turned as EXIF turns")]
+    begins = "1 label map is rotated along with the image"
+    alike = [f.text for f in found if f.text.startswith(begins)]
     assert bool(alike) == (drawn == "as stored")
 
 
@@ -63,9 +64,9 @@ def test_where_the_size_cannot_tell_it_is_said(
     assert agree(tmp_path)
     (warning,) = (f for f in preflight(tmp_path, split="all") if f.severity == "warning")
     assert warning.file.endswith("images/a.png")
-    assert warning.text.startswith("is turned by EXIF, and whether its label map was drawn on the")
+    assert warning.text.startswith("is rotated by its EXIF data, and its size does not tell")
     notes = open_dataset(tmp_path, split="all").load(0).photo.notes
-    assert "its label map is taken to fit the turned picture: its size cannot tell" in notes
+    assert "its label map is assumed to fit the rotated image; its size does not tell" in notes
 
 
 def test_another_size_is_still_refused(tmp_path: Path) -> None:
@@ -138,4 +139,5 @@ def test_where_nothing_can_be_read_it_fails(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"p1\.png is not an image"):
         data.load(0)
     found = preflight(tmp_path, split="all", on_error="skip")
-    assert [f.text for f in found if f.severity == "error"] == ["holds no image that can be read"]
+    errors = [f.text for f in found if f.severity == "error"]
+    assert errors == ["contains no image that can be read"]

@@ -119,7 +119,8 @@ def test_declared_colours(mode: str, tmp_path: Path) -> None:
 def test_strange_colours_are_named(tmp_path: Path) -> None:
     rgb = np.array([[[128, 64, 128], [127, 64, 128]]], np.uint8)
     Image.fromarray(rgb).save(tmp_path / "a.png")
-    with pytest.raises(LabelError, match=r"colours that no class has: #7f4080\. Give them a class"):
+    said = r"colours that belong to no class: #7f4080\. Give them a class"
+    with pytest.raises(LabelError, match=said):
         read_labels(tmp_path / "a.png", coding=COLOURS)
     with pytest.raises(LabelError, match=r"not class ids: #7f4080, #804080\. Write .* 'road #8040"):
         read_labels(tmp_path / "a.png")
@@ -136,10 +137,10 @@ def test_what_would_lose_numbers_is_refused(tmp_path: Path) -> None:
         read_labels(tmp_path / "f.tif")
     frames = [Image.fromarray(IDS), Image.fromarray(IDS[::-1].copy())]
     frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
-    with pytest.raises(LabelError, match="holds 2 pictures; a label map must be a single one"):
+    with pytest.raises(LabelError, match="contains 2 images; a label map must be a single one"):
         read_labels(tmp_path / "two.gif")
     frames[0].save(tmp_path / "two.tif", save_all=True, append_images=frames[1:])
-    with pytest.raises(LabelError, match="holds 2 pictures"):
+    with pytest.raises(LabelError, match="contains 2 images"):
         read_labels(tmp_path / "two.tif")
 
 
@@ -161,5 +162,5 @@ def test_lossy_label_maps_are_refused_with_the_reason(
     kind: str, suffix: str, tmp_path: Path
 ) -> None:
     Image.fromarray(IDS).convert("RGB").save(tmp_path / f"a.{suffix}", kind)
-    with pytest.raises(LabelError, match=f"is a {kind}, which does not keep class ids exact"):
+    with pytest.raises(LabelError, match=f"is a {kind}, which does not preserve class ids"):
         read_labels(tmp_path / f"a.{suffix}")

@@ -45,7 +45,7 @@ def test_own_classes_come_before_those_of_the_name(tmp_path: Path) -> None:
 
 def test_own_crops_without_names(tmp_path: Path) -> None:
     home = own_crops(tmp_path)
-    with pytest.raises(LayoutError, match="'folder', whose classes are not known: put a classes"):
+    with pytest.raises(LayoutError, match="'folder', whose classes are not known: add a classes"):
         open_dataset(home)
     for path in (home / "label").rglob("*.png"):
         path.unlink()
@@ -68,7 +68,8 @@ def test_unfinished_crops_are_noted(tmp_path: Path) -> None:
     record.write_text(json.dumps({"images": 2}))
     assert open_dataset(home).notes == ()
     record.write_text(json.dumps({"images": 3}))
-    assert open_dataset(home).notes == ("10 of 15 crops are there: making them was not finished.",)
+    said = "Only 10 of 15 crops exist: writing them was not finished."
+    assert open_dataset(home).notes == (said,)
     for damaged in ("", "[]", '{"images": "many"}', "\xff"):
         record.write_text(damaged, encoding="latin-1")
         assert open_dataset(home).notes == ()

@@ -131,7 +131,7 @@ def test_potsdam_files_that_cannot_be_read(tmp_path: Path) -> None:
     train = open_dataset(tmp_path)
     image, labels = tmp_path / "imgs/3_10_2.mat", tmp_path / "gt/3_10_2.mat"
     savemat(labels, {"mask": np.zeros((2, 2))})
-    with pytest.raises(LabelError, match=r"gt/3_10_2\.mat holds no array 'gt', only: mask"):
+    with pytest.raises(LabelError, match=r"gt/3_10_2\.mat contains no array 'gt', only: mask"):
         train.load(0)
     savemat(image, {"img": np.zeros((2, 2, 4))})
     with pytest.raises(ImageError, match=r"must hold uint8 \(H, W, 4\), not float64"):
@@ -180,7 +180,8 @@ def test_imagenet_s_with_several_sizes_or_few_folders(tmp_path: Path) -> None:
     assert semi.notes == ("Not all class folders are there: classes are called by number.",)
     (tmp_path / "ImageNetS300").mkdir()
     assert detect_kind(tmp_path) == "imagenet_s"
-    with pytest.raises(LayoutError, match="holds several: choose one of ImageNetS50, ImageNetS300"):
+    said = "contains several: choose one of ImageNetS50, ImageNetS300"
+    with pytest.raises(LayoutError, match=said):
         open_dataset(tmp_path)
 
 

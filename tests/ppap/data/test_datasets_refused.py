@@ -28,11 +28,14 @@ def test_no_such_folder_kind_or_split(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match=r"/file is not a folder$"):
         open_dataset(tmp_path / "file")
     assert detect_kind(tmp_path) is None
-    with pytest.raises(LayoutError, match=r"holds no images that are known here\. Expected one of"):
+    with pytest.raises(LayoutError, match=r"contains no images that can be read\. Expected one of"):
         open_dataset(tmp_path)
-    with pytest.raises(LayoutError, match=r"'coco' is no kind of data set; known .*cocostuff27"):
+    with pytest.raises(
+        LayoutError, match=r"'coco' is not a kind of data set; choose .*cocostuff27"
+    ):
         open_dataset(tmp_path, kind="coco")
-    with pytest.raises(LayoutError, match=r"holds no Potsdam-3: expected imgs/<id>\.mat"):
+    said = r"does not have the layout 'Potsdam-3': expected imgs/<id>\.mat"
+    with pytest.raises(LayoutError, match=said):
         open_dataset(tmp_path, kind="potsdam3")
     with pytest.raises(LayoutError, match="is not given"):
         open_dataset(None)
@@ -58,7 +61,7 @@ def test_sizes_ids_and_missing_files_are_named(tmp_path: Path) -> None:
     train = open_dataset(tmp_path)
     labels = tmp_path / "trainannot/Seq_9.png"
     layouts.write_labels(labels, (0, 12, 255))
-    with pytest.raises(LabelError, match=rf"^{labels} holds 12, 255, .* can only be 0 to 11$"):
+    with pytest.raises(LabelError, match=rf"^{labels} contains 12, 255, .* must be 0 to 11$"):
         train.load(0)
     Image.new("L", (4, 3)).save(labels)
     with pytest.raises(LabelError, match=r"Seq_9\.png has 4×3 pixels, but its image has 8×6"):
@@ -129,12 +132,12 @@ def test_folder_with_lists(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "reason"),
     [
-        ("train.txt", b"night/p0\nnight/p77\n", "names 'night/p77', but images/ holds no such"),
+        ("train.txt", b"night/p0\nnight/p77\n", "lists 'night/p77', but images/ contains no such"),
         ("train.txt", b"night/p0\n../../secret\n", "outside the data set in line 2"),
         ("train.txt", b"/etc/passwd\n", "outside the data set in line 1"),
         ("train.txt", b"\xff\xfe\x00", "is not a text file"),
         ("classes.txt", b"land\n\nwater\n", "has a blank line 2, which would shift the classes"),
-        ("classes.txt", b"land\nwater\nland\n", "names 'land' twice, again in line 3"),
+        ("classes.txt", b"land\nwater\nland\n", "has 'land' twice, again in line 3"),
         ("classes.txt", b"c\n" * 10_001, "has 10001 names; at most 10000"),
         ("images/day/p1.jpg", b"", r"holds both day/p1\.jpg and day/p1\.png"),
     ],
@@ -151,7 +154,9 @@ def test_folder_with_labels_needs_names(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").unlink()
     for file in (tmp_path / "labels").rglob("*.png"):
         Image.new("RGB", (8, 8), (1, 2, 3)).save(file)  # colours, which are no numbers
-    with pytest.raises(LayoutError, match=r"has labels but no classes\.txt: write one name a line"):
+    with pytest.raises(
+        LayoutError, match=r"has labels but no classes\.txt: write one name per line"
+    ):
         open_dataset(tmp_path)
 
 

@@ -37,7 +37,7 @@ def test_everything_wrong_at_once(tmp_path: Path) -> None:
     assert found.pop(("error", f"{names[1]}.png")).startswith("does not exist, but its image")
     assert found.pop(("error", f"{names[2]}.jpg")).startswith("is not an image")
     assert found.pop(("error", f"{names[3]}.png")) == "has 3×3 pixels, but its image has 8×6"
-    assert found.pop(("error", f"{names[4]}.png")).startswith("holds 182, but")
+    assert found.pop(("error", f"{names[4]}.png")).startswith("contains 182, but")
     assert found.pop(("warning", f"{names[5]}.jpg")) == "is listed more than once"
     assert found == {}
 
@@ -74,7 +74,8 @@ def test_opens_no_more_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (finding,) = preflight(tmp_path, open_files=4)
     assert opened == [0, 3, 7, 11]
     assert finding.text == (
-        "4 of 15 items were opened; of the others, headers and ends were looked at."
+        "4 of 15 items were opened; for the rest, only the headers and ends of the files were "
+        "checked."
     )
     preflight(tmp_path, open_files=0)
     assert len(opened) == 4
@@ -112,15 +113,15 @@ def test_every_file_is_looked_at(tmp_path: Path) -> None:
     assert sorted(errors) == ["23.png", "31.png", "33.png", "7.jpg"]
     assert "damaged or cut short" in errors["7.jpg"]
     assert errors["31.png"] == "has 3×3 pixels, but its image has 8×6"
-    assert errors["33.png"].startswith("is a JPEG, which does not keep class ids exact")
+    assert errors["33.png"].startswith("is a JPEG, which does not preserve class ids")
 
 
 def test_time_may_be_limited_but_that_is_said(tmp_path: Path) -> None:
     many(tmp_path)
     cut(tmp_path / "images/7.jpg")
     assert [f.text for f in preflight(tmp_path, split="all", open_files=0, seconds=-1)][-1] == (
-        "Time sufficed for 0 of 40 items: of the others, only the names were looked up. A run "
-        "looks at all of them before it begins."
+        "0 of 40 items were checked in the time available; for the rest, only the file names "
+        "were looked up. A run checks all of them before it starts."
     )
     assert any(f.severity == "error" for f in preflight(tmp_path, split="all", seconds=60))
 
@@ -147,7 +148,7 @@ def test_what_is_skipped_is_a_warning(tmp_path: Path) -> None:
     layouts.write_text(tmp_path / "classes.txt", "only", "void 7")
     found = preflight(tmp_path, split="all", on_error="skip")
     (error,) = (f for f in found if f.severity == "error")
-    assert error.text.startswith("names 1 classes, but the label maps hold the numbers 0 to 1")
+    assert error.text.startswith("names 1 classes, but the label maps contain the numbers 0 to 1")
 
 
 def test_warnings_of_the_whole_set_come_without_a_file() -> None:

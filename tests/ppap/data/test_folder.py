@@ -150,7 +150,7 @@ def test_pictures_of_no_split_are_told(tmp_path: Path) -> None:
         photo(tmp_path / f"images/{place}.jpg")
     assert len(open_dataset(tmp_path)) == 1
     assert len(open_dataset(tmp_path, split="all")) == 4
-    assert "2 images are in the folder of no split, and only in 'all'." in (
+    assert "2 images are in no split's folder, and so only in 'all'." in (
         open_dataset(tmp_path).warnings
     )
 
@@ -161,7 +161,7 @@ def test_pictures_beside_splits_are_told(tmp_path: Path) -> None:
     data = open_dataset(tmp_path, split="all")
     assert [item.name for item in data.items] == ["train/a", "val/b"]
     assert data.warnings == (
-        "Pictures beside the folders of splits were left out: 1 folder (holiday).",
+        "Images outside the splits' folders were left out: 1 folder (holiday).",
     )
 
 
@@ -180,12 +180,12 @@ def test_two_folders_of_label_maps(tmp_path: Path) -> None:
     for folder in ("gt", "masks"):
         labels(tmp_path / folder / "a.png")
     classes(tmp_path)
-    with pytest.raises(LayoutError, match=r"in both gt/ and masks/: rename the folder that is"):
+    with pytest.raises(LayoutError, match=r"in both gt/ and masks/: rename the one to use"):
         open_dataset(tmp_path)
     (tmp_path / "gt").rename(tmp_path / "labels")
     data = open_dataset(tmp_path, split="all")
     assert data.items[0].labels == tmp_path / "labels/a.png"
-    assert "1 folder (masks), since labels/ is there." in data.warnings[0]
+    assert "1 folder (masks), because labels/ is used." in data.warnings[0]
 
 
 def test_label_maps_that_fit_no_picture_are_told(tmp_path: Path) -> None:
@@ -195,12 +195,12 @@ def test_label_maps_that_fit_no_picture_are_told(tmp_path: Path) -> None:
     data = open_dataset(tmp_path, split="all")
     assert data.items[0].labels is None
     assert data.warnings == (
-        "No label map has the name of a picture: masks/x1.png belongs to none, and images/a.jpg "
-        "has none.",
+        "No label map has the name of an image: masks/x1.png matches no image, and images/a.jpg "
+        "has no label map.",
     )
     (tmp_path / "masks/x1.png").rename(tmp_path / "masks/a.npy")
     assert (
-        "masks/ holds no label maps that can be read: they must be PNG"
+        "masks/ contains no label maps that can be read: they must be PNG"
         in (open_dataset(tmp_path, split="all").warnings[0])
     )
 
@@ -210,7 +210,7 @@ def test_lossy_label_maps_are_refused_by_their_own_name(tmp_path: Path) -> None:
     photo(tmp_path / "masks/a.jpg")
     classes(tmp_path)
     (error,) = findings(tmp_path, "error")
-    assert "masks/a.jpg is a JPEG, which does not keep class ids exact: export it as PNG" in error
+    assert "masks/a.jpg is a JPEG, which does not preserve class ids: export it as PNG" in error
 
 
 def test_label_maps_without_classes(tmp_path: Path) -> None:
@@ -243,7 +243,8 @@ def test_label_maps_that_are_no_numbers(tmp_path: Path) -> None:
     photo(tmp_path / "val/z.jpg")
     data = open_dataset(tmp_path)
     assert (data.name, len(data), data.classes) == ("folder", 8, ())
-    assert "in train_masks were left out: no classes.txt says what they mean" in data.warnings[0]
+    said = "in train_masks were left out: there is no classes.txt to say what they mean"
+    assert said in data.warnings[0]
 
 
 def test_masks_of_black_and_white_without_classes(tmp_path: Path) -> None:
@@ -263,7 +264,7 @@ def test_a_number_that_no_looked_at_map_has_is_told(
         photo(tmp_path / f"images/{i}.jpg")
         labels(tmp_path / f"labels/{i}.png", (0, 9 if i == 3 else 1))
     data = open_dataset(tmp_path, split="all")
-    assert "that 2 of 4 label maps hold (0, 1)" in data.warnings[0]
+    assert "found in 2 of 4 label maps (0, 1)" in data.warnings[0]
     with pytest.raises(LabelError, match=r"9.*write every number with its class into classes\.txt"):
         data.load(3)
 
@@ -322,7 +323,7 @@ def test_masks_of_black_and_white(mode: str, suffix: str, tmp_path: Path) -> Non
         assert set(np.unique(ids).tolist()) == {0, 1}
         assert ids[0, 1] == 1
     (warning,) = findings(tmp_path, "warning")
-    assert "hold 0 and 255 alone: 255 is read as the second class, 'object'" in warning
+    assert "contain only 0 and 255: 255 is read as the second class, 'object'" in warning
     # Train and val agree.
     assert np.array_equal(open_dataset(tmp_path).table, data.table)
 
@@ -348,7 +349,7 @@ def test_a_one_among_masks_of_black_and_white_fails_loudly(tmp_path: Path) -> No
     masks(tmp_path, 0, 255)
     data = open_dataset(tmp_path, split="all")
     labels(tmp_path / "labels/a.png", (0, 1, 255))
-    with pytest.raises(LabelError, match="holds 1, but its numbers can only be 0, 255: if it is a"):
+    with pytest.raises(LabelError, match="contains 1, but its numbers must be 0, 255: if it is a"):
         data.load(0)
     # Opened anew, 255 is void.
     assert read_all(open_dataset(tmp_path, split="all"))[0][:3] == [0, 1, VOID]
@@ -360,7 +361,7 @@ def test_255_may_be_declared_void(line: str, tmp_path: Path) -> None:
     masks(tmp_path, 0, 255)
     assert read_all(open_dataset(tmp_path, split="all"))[0][:2] == [0, VOID]
     (warning,) = findings(tmp_path, "warning")
-    assert "hold only one class, 'background': every score would be perfect" in warning
+    assert "contain only one class, 'background': every score would be perfect" in warning
 
 
 @pytest.mark.parametrize("names", [("object",), ("a", "b", "c")])
@@ -368,7 +369,7 @@ def test_other_counts_of_classes_are_warned_of(names: tuple[str, ...], tmp_path:
     classes(tmp_path, *names)
     masks(tmp_path, 0, 255)
     (warning,) = findings(tmp_path, "warning")
-    assert "hold only one class" in warning
+    assert "contain only one class" in warning
     assert "'0 background' and '255 object'" in warning
 
 
@@ -390,10 +391,10 @@ def test_ids_that_are_not_contiguous(tmp_path: Path) -> None:
     classes(tmp_path, "road", "building", "sky")
     errors = findings(tmp_path, "error")
     assert (
-        "classes.txt names 3 classes, but the label maps hold the numbers 0, 7, 11, 200: if 0 "
+        "classes.txt names 3 classes, but the label maps contain the numbers 0, 7, 11, 200: if 0 "
         "means no class, write 'void 0' into its first line"
     ) in errors[0]
-    assert "holds 7, 11, 200, but its numbers can only be 0 to 2, 255: if it is" in errors[1]
+    assert "contains 7, 11, 200, but its numbers must be 0 to 2, 255: if it is" in errors[1]
     classes(tmp_path, "void 0", "7 road", "11 building", "200 sky")
     data = open_dataset(tmp_path, split="all")
     assert read_all(data) == [[0, 1, 2, VOID]]
@@ -409,8 +410,8 @@ def test_the_offer_for_ids_in_order(tmp_path: Path) -> None:
         labels(tmp_path / f"labels/{name}.png", ids)
     classes(tmp_path, "road", "building", "sky")
     assert findings(tmp_path, "error")[0].endswith(
-        "hold the numbers 7, 11, 23: if they have them in this order, write '7 road', "
-        "'11 building', '23 sky' into it, one a line"
+        "contain the numbers 7, 11, 23: if the classes are in this order, write '7 road', "
+        "'11 building', '23 sky' into it, one per line"
     )
 
 
@@ -421,7 +422,7 @@ def test_shades_come_from_smoothing(tmp_path: Path) -> None:
     Image.fromarray((y * 30 + x * 4).astype(np.uint8)).save(tmp_path / "labels/a.png")
     classes(tmp_path, "background", "object")
     first = findings(tmp_path, "error")[0]
-    assert "different numbers: were they saved as JPEG, or resized with smoothing?" in first
+    assert "different numbers: were they saved as JPEG or resized with smoothing?" in first
 
 
 def test_numbers_above_255(tmp_path: Path) -> None:
@@ -469,7 +470,7 @@ def test_colours_of_voc(palette: bool, tmp_path: Path) -> None:
     data = open_dataset(tmp_path)
     assert data.classes == VOC21
     assert read_all(data) == [[0, 15, 20, VOID]]
-    assert "No classes.txt: the classes are taken to be PASCAL VOC's." in data.notes
+    assert "No classes.txt: the classes are assumed to be PASCAL VOC's." in data.notes
 
 
 def test_colours_of_cityscapes(tmp_path: Path) -> None:
@@ -499,7 +500,7 @@ def test_declared_colours(tmp_path: Path) -> None:
     assert data.classes == ("Animal", "Archway")
     assert data.colours == ((64, 128, 64), (192, 0, 128))
     assert read_all(data)[0][:3] == [0, 1, VOID]
-    assert data.warnings[0].startswith("The folder looks like CamVid with 32 painted classes")
+    assert data.warnings[0].startswith("The folder looks like CamVid with 32 classes as colours")
 
 
 def test_existing_folders_stay_as_they_were(shared_data: Path) -> None:
@@ -548,7 +549,7 @@ def test_voc_s_colours_that_were_given_by_number(tmp_path: Path) -> None:
 
     assert read_as("background", "aeroplane", "bicycle") == [0, 1, 2, VOID]
     assert read_as("background", "cat", "dog") == [0, 1, 2, VOID]
-    with pytest.raises(LabelError, match="by its numbers or by the colours of its palette"):
+    with pytest.raises(LabelError, match="by its numbers or by its palette's colours"):
         read_as("background", "bicycle", "aeroplane")
     assert read_as("0 background", "1 bicycle", "2 aeroplane") == [0, 1, 2, VOID]
     coloured = ("background #000000", "bicycle #008000", "aeroplane #800000", "void #e0e0c0")

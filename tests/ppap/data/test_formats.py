@@ -46,10 +46,10 @@ def test_without_the_extra_they_are_told(tmp_path: Path) -> None:
     data = open_dataset(tmp_path)
     assert len(data) == 1
     assert data.notes == (
-        "2 HEIC photos were left out: install the reader with pip install 'ppap-studio[formats]' "
+        "2 HEIC images were left out: install the reader with pip install 'ppap-studio[formats]' "
         "(or pillow-heif), or save them as JPEG or PNG.",
     )
-    with pytest.raises(ImageError, match=r"is a HEIC photo: install its reader with pip install"):
+    with pytest.raises(ImageError, match=r"is a HEIC image: install its reader with pip install"):
         read_image(tmp_path / "b.heic")
 
 

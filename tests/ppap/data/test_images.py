@@ -118,7 +118,7 @@ def test_floating_point_tiff_with_values_that_are_not_numbers() -> None:
     photo = read_image(encoded(Image.fromarray(values), "TIFF"))
     assert photo.rgb[..., 1].tolist() == [[0, 64, 255], [0, 0, 0]]
     assert photo.notes == ("floating point, scaled to 8 bits: -1 is shown black and 3 white",)
-    with pytest.raises(ImageError, match="holds no finite value"):
+    with pytest.raises(ImageError, match="contains no finite values"):
         read_image(encoded(Image.fromarray(values[1:, :1]), "TIFF"))
 
 
@@ -165,7 +165,9 @@ def test_of_an_animation_the_first_frame(kind: str) -> None:
     photo = read_image(encoded(frames[0], kind, save_all=True, append_images=frames[1:]))
     assert np.abs(photo.rgb.astype(int) - RED).max() < 4
     what = (
-        "many pages: the first is used" if kind == "TIFF" else "animated: the first frame is used"
+        "several pages: the first is used"
+        if kind == "TIFF"
+        else "animated: the first frame is used"
     )
     assert photo.notes == (what,)
 
@@ -198,7 +200,7 @@ def test_exif_orientation(kind: str, orientation: int) -> None:
     along = photo.rgb[:, 0] if turned else photo.rgb[0]
     first, last = stored[CORNER[orientation]], along[-1].astype(int)
     assert abs(int(last[0]) - int(first[0])) > 200
-    assert photo.notes == (("turned upright as its EXIF says",) if orientation > 1 else ())
+    assert photo.notes == (("rotated as its EXIF data says",) if orientation > 1 else ())
     assert read_image(data, upright=False).rgb.shape == (24, 40, 3)
 
 
@@ -224,11 +226,11 @@ def test_large_jpegs_can_be_decoded_smaller() -> None:
     ("data", "reason"),
     [
         (b"", "is an empty file"),
-        (b"To whom it may concern: this is a letter.", "is not an image that can be read here"),
+        (b"To whom it may concern: this is a letter.", "is not an image in a supported format"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image"),
         (
             b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64),
-            "is a HEIC photo.*save it as JPEG or PNG",
+            "is a HEIC image.*save it as JPEG or PNG",
         ),
         (
             encoded(Image.fromarray(scene()), "JPEG")[:-400],
@@ -237,7 +239,7 @@ def test_large_jpegs_can_be_decoded_smaller() -> None:
         (encoded(Image.fromarray(scene()))[:60], "cannot be read: it is damaged or cut short"),
         (b"\x89PNG\r\n\x1a\n", "is not an image|cannot be read"),
         (png(0, 5, 8, 2, b""), "has no pixels|cannot be read|is not an image"),
-        (encoded(Image.new("LAB", (2, 2)), "TIFF"), "holds Lab colours"),
+        (encoded(Image.new("LAB", (2, 2)), "TIFF"), "uses Lab colours"),
     ],
     ids=["empty", "text", "eps", "heic", "cut-jpeg", "cut-png", "signature", "no-width", "lab"],
 )

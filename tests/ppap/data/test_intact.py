@@ -95,7 +95,7 @@ def test_lossy_label_maps_are_found(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encoded("JPEG"))
     assert look(path).format == "JPEG"
-    with pytest.raises(LabelError, match="is a JPEG, which does not keep class ids"):
+    with pytest.raises(LabelError, match="is a JPEG, which does not preserve class ids"):
         look(path, True)
 
 

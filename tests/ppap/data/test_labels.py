@@ -127,7 +127,7 @@ def test_two_channels(png: Path) -> None:
 def test_refused_files(tmp_path: Path) -> None:
     lossy = tmp_path / "ids.jpg"
     Image.new("L", (8, 8)).save(lossy)
-    with pytest.raises(LabelError, match=r"/ids\.jpg is a JPEG, which does not keep class ids"):
+    with pytest.raises(LabelError, match=r"/ids\.jpg is a JPEG, which does not preserve class ids"):
         read_labels(lossy)
     with pytest.raises(LabelError, match=r"/none\.png does not exist"):
         read_labels(tmp_path / "none.png")
@@ -153,7 +153,7 @@ def test_table() -> None:
 @pytest.mark.parametrize("strange", [2, 254, 256, 70_000, -1])
 def test_unknown_numbers_are_named(strange: int) -> None:
     table = label_table({0: 0, 1: 1, 255: VOID})
-    with pytest.raises(LabelError, match=rf"^a\.png holds {strange}, .* only be 0 to 1, 255$"):
+    with pytest.raises(LabelError, match=rf"^a\.png contains {strange}, .* must be 0 to 1, 255$"):
         to_class_ids(np.array([[0, strange]]), table, Path("a.png"))
 
 

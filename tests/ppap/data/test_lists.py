@@ -90,7 +90,7 @@ def test_a_name_that_several_pictures_have(tmp_path: Path) -> None:
         layouts.write_image(tmp_path / "images" / place)
     for text in ("p", "x"):
         layouts.write_text(tmp_path / "val.txt", text)
-        with pytest.raises(LayoutError, match=rf"names '{text}' in line 1, which may be .* or "):
+        with pytest.raises(LayoutError, match=rf"lists '{text}' in line 1, which could be .* or "):
             open_dataset(tmp_path, split="val")
     layouts.write_text(tmp_path / "val.txt", "cam2/p", "x.jpg")
     assert listed(tmp_path) == ["cam2/p", "x.jpg"]
@@ -103,14 +103,14 @@ def test_what_is_not_there_is_not_replaced(text: str, tmp_path: Path) -> None:
     if text == "p1 p2x":
         assert listed(tmp_path) == ["night/p8", "day/p1"]
         return
-    with pytest.raises(LayoutError, match=rf"names '{text}', but images/ holds no such picture$"):
+    with pytest.raises(LayoutError, match=rf"lists '{text}', but images/ contains no such image$"):
         open_dataset(tmp_path, split="val")
 
 
 def test_many_that_are_missing_are_counted(tmp_path: Path) -> None:
     layouts.folder(tmp_path)
     layouts.write_text(tmp_path / "val.txt", "a", "b", "c")
-    with pytest.raises(LayoutError, match=r"'a', but images/ holds .* \(nor 2 others"):
+    with pytest.raises(LayoutError, match=r"'a', but images/ contains .* \(nor 2 others"):
         open_dataset(tmp_path, split="val")
 
 
@@ -131,7 +131,7 @@ def test_a_test_list_of_pictures_that_were_withheld_is_told(tmp_path: Path) -> N
     assert len(data) == 8
     assert "The split test was left out:" in data.warnings[0]
     assert (
-        "test.txt names 'secret1', but images/ holds no such picture (nor 1 other "
+        "test.txt lists 'secret1', but images/ contains no such image (nor 1 other "
         in (data.warnings[0])
     )
     with pytest.raises(LayoutError, match="has no images in its split 'test'"):

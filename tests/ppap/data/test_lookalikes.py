@@ -13,7 +13,7 @@ from tests.support import layouts
 
 COPIES = {
     "leftImg8bit_trainvaltest/leftImg8bit/train/ulm/u_leftImg8bit.png": "each archive unpacked",
-    "gtFine/train/ulm/u_gtFine_labelIds.png": "put leftImg8bit .* beside gtFine",
+    "gtFine/train/ulm/u_gtFine_labelIds.png": "put leftImg8bit .* next to gtFine",
     "cityscapes_data/train/1.jpg": "pix2pix",
     "train2017/000000000009.jpg": "put the photos into images/train2017",
     "stuffthingmaps/train2017/000000000009.png": "stuffthingmaps_trainval2017.zip",
@@ -83,9 +83,9 @@ def test_what_lies_as_published_is_no_copy(kind: str, tmp_path: Path) -> None:
 def test_a_data_set_inside_what_was_unpacked(inside: str, tmp_path: Path) -> None:
     layouts.camvid(tmp_path / inside)
     assert open_dataset(tmp_path).warnings == (
-        f"The folder has a data set in it (CamVid, 11 classes): choose {tmp_path / inside}.",
+        f"The folder contains a data set (CamVid, 11 classes): choose {tmp_path / inside}.",
     )
-    with pytest.raises(LayoutError, match=rf"It has a data set in it .*: choose {tmp_path}"):
+    with pytest.raises(LayoutError, match=rf"It contains a data set .*: choose {tmp_path}"):
         open_dataset(tmp_path, kind="camvid")
 
 
@@ -97,7 +97,8 @@ def test_two_inside_are_not_chosen_between(tmp_path: Path) -> None:
 
 def test_what_was_asked_for_is_told_what_it_looks_like(tmp_path: Path) -> None:
     layouts.write_image(tmp_path / "train2017/000000000009.jpg")
-    with pytest.raises(LayoutError, match=r"holds no COCO-Stuff-27: .* It looks like COCO as its"):
+    said = r"does not have the layout 'COCO-Stuff-27': .* It looks like COCO as downloaded"
+    with pytest.raises(LayoutError, match=said):
         open_dataset(tmp_path, kind="cocostuff27")
 
 

@@ -50,7 +50,7 @@ def test_no_link_leads_in_a_circle_or_gives_pictures_twice(target: str, tmp_path
     data = open_dataset(root)
     assert [item.name for item in data.items] == ["a.jpg", "inside/b.jpg"]
     assert data.notes == (
-        "2 linked folders (aa, zz) left out: what they lead to is listed already, or lies above "
+        "2 linked folders (aa, zz) left out: what they lead to is already listed, or lies above "
         "this folder.",
     )
 

@@ -184,7 +184,7 @@ def test_a_process_that_ends_is_told() -> None:
         list(one.map([scene(0, 8, 8)[0]]))
         os.kill(one._all[0].process.pid, signal.SIGKILL)
         one._all[0].process.wait()
-        with pytest.raises(CrfWorkerError, match="ended in the middle of its work"):
+        with pytest.raises(CrfWorkerError, match="ended unexpectedly"):
             list(one.map([scene(0)[0]]))
 
 

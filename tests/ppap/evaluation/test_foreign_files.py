@@ -100,10 +100,10 @@ def test_missing_and_strange_files_are_named(tmp_path: Path, dataset: Dataset) -
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (None, "is no folder"),
-        ([], "holds no PNG files"),
+        (None, "is not a folder"),
+        ([], "contains no PNG files"),
         (["q.png", "z.png"], "its first file is q.png, the first image images/p0.png"),
-        (["a/p0.png", "b/p0.png"], "holds two predictions of p0: b/p0.png and a/p0.png"),
+        (["a/p0.png", "b/p0.png"], "contains two predictions for p0: b/p0.png and a/p0.png"),
     ],
 )
 def test_folders_that_cannot_be_taken(
@@ -160,9 +160,9 @@ def test_colours_are_classes_where_they_are_the_classes_own(tmp_path: Path) -> N
     Image.fromarray(np.array(colours, np.uint8)[ids]).save(tmp_path / "a.png")
     how = Reading("classes", colours=colours)
     assert read_prediction(tmp_path / "a.png", how).tolist() == ids.tolist()
-    with pytest.raises(LabelError, match="holds colours that no class has: #"):
+    with pytest.raises(LabelError, match="has colours that belong to no class: #"):
         read_prediction(saved(tmp_path / "b.png", "RGB"), how)
-    with pytest.raises(LabelError, match="is in colours: save one grey channel"):
+    with pytest.raises(LabelError, match="is a colour image: save the numbers as one grey channel"):
         read_prediction(tmp_path / "a.png", CLUSTERS)
 
 

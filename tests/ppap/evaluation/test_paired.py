@@ -179,9 +179,9 @@ def test_scores_of_all_images_are_the_reports() -> None:
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"classes": NAMES[::-1]}, "The reports have other classes."),
-        ({"size": 8}, "squares of other sizes: 9 and 8 pixels"),
-        ({"images": [{"index": i, "name": "x"} for i in range(6)]}, "about other images"),
+        ({"classes": NAMES[::-1]}, "The reports have different classes."),
+        ({"size": 8}, "squares of different sizes: 9 and 8 pixels"),
+        ({"images": [{"index": i, "name": "x"} for i in range(6)]}, "about different images"),
     ],
 )
 def test_what_cannot_be_paired_is_refused(changed: dict[str, Any], sentence: str) -> None:
@@ -198,7 +198,7 @@ def test_other_label_maps_and_other_kinds_are_refused() -> None:
         paired([one], [one._replace(counts=odd)])
     changed = Kind(kind.classes, kind.assignment, kind.starts, kind.pairs, kind.counts + 1)
     other = one._replace(counts=PerImage(one.counts.indices, {"cluster": changed}))
-    with pytest.raises(NotPairedError, match="label maps have changed"):
+    with pytest.raises(NotPairedError, match="label maps changed between"):
         paired([one], [other])
     with pytest.raises(ValueError, match="both sides need a report"):
         paired([one], [])
@@ -210,5 +210,5 @@ def test_in_words() -> None:
     assert str(Interval(-0.04, None, None)) == "+0.0"
     assert str(Interval(None, None, None)) == "–"
     assert "Seeds" not in in_words()
-    assert in_words(3).endswith("Seeds are averaged in every redraw, not redrawn.")
+    assert in_words(3).endswith("Seeds are averaged in every resampling, not resampled.")
     assert [title_of(kind) for kind in ("cluster", "linear_pamr")] == ["U", "L, PAMR"]

@@ -25,12 +25,14 @@ def found(images: int, starts: int, low: float | None) -> dict[str, Any]:
 def test_one_is_said_as_one_and_no_interval_is_explained_that_is_not_there() -> None:
     assert about(found(1, 1, None)) == (
         "1 clustering of each kind, found in 1 image of the split 'train' (seed 3). U-Acc and "
-        "U-mIoU are of the one with the least loss, which needs no labels; of all: mean ± "
-        "deviation over the starts. Fewer than 5 images have no intervals."
+        "U-mIoU are for the start with the lowest loss, which needs no labels; of all: mean ± "
+        "standard deviation over the starts. No intervals, because there are fewer than 5 images."
     )
     many = about(found(1200, 10, 0.5))
     assert many.startswith("10 clusterings of each kind, found in 1,200 images of the split")
-    assert many.endswith("each side keeps its own map of clusters to classes, found on all images.")
+    assert many.endswith(
+        "each side keeps its own map from clusters to classes, found on all images."
+    )
 
 
 def test_numbers_for_tables_of_runs() -> None:

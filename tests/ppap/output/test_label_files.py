@@ -75,7 +75,7 @@ def test_an_opacity_outside_its_range(opacity: float) -> None:
 
 
 def test_shapes_that_differ() -> None:
-    with pytest.raises(ValueError, match="must fit"):
+    with pytest.raises(ValueError, match="must have the same size"):
         overlaid(np.zeros((2, 1, 3), np.uint8), np.zeros((1, 2), int), COLOURS)
 
 

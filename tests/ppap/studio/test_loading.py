@@ -211,7 +211,7 @@ def test_folders_that_cannot_be_used_are_refused(studio: SmallStudio, tmp_path: 
         ("x" * 4000, "There is no folder"),
         ("~nobody-here/photos", "There is no folder"),
         (str(circle), "There is no folder"),
-        (str(tmp_path / "empty"), "holds no images"),
+        (str(tmp_path / "empty"), "contains no images"),
     ):
         reply = studio.load(source="folder", folder=folder)
         assert part in reply["error"], folder

@@ -314,7 +314,7 @@ def test_images_of_one_patch_each_are_shown_and_nothing_is_suggested(studio: Sma
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"PK", "bad.npz is no file that numpy.savez writes"),
+        (b"PK", "bad.npz is not a file written by numpy.savez"),
         (None, "There is no file"),
     ],
 )

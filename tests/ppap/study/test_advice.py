@@ -34,7 +34,7 @@ def test_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_POSITIVE", 0.6)
     found = advise(f, images=2)
     assert found.settings.phi0 == 0.5
-    assert "patches of one image" in found.reasons[0]
+    assert "patches of the same image" in found.reasons[0]
 
 
 def test_the_histograms_are_shares_of_all_pairs() -> None:
@@ -90,8 +90,9 @@ def test_pure_is_stricter_and_says_how_many_should_be_right() -> None:
     less = expect("pure", pure.settings.phi0 - 0.01, found)
     assert less.precision < PURE <= pure.expected.precision
     middle = round(100 * pure.expected.precision)
-    assert pure.reasons[0].startswith(f"About {middle} % of the positives should be right")
-    assert pure.reasons[1].startswith(f"Φ⁰ {pure.settings.phi0:.2f}: the lowest at which 85 %")
+    assert pure.reasons[0].startswith(f"About {middle} % of the positives should be correct")
+    least = f"Φ⁰ {pure.settings.phi0:.2f}: the lowest value at which 85 %"
+    assert pure.reasons[1].startswith(least)
 
 
 def test_half_of_the_neighbours_stay_positive() -> None:
@@ -136,7 +137,7 @@ def test_other_features_get_ranks_and_no_number() -> None:
     )
     share = float((beside > pure.settings.phi0).double().mean())
     assert pure.settings.phi0 == complete.settings.phi0 or share == pytest.approx(0.85, abs=0.02)
-    assert "85 % of the patches side by side" in pure.reasons[0]
+    assert "85 % of adjacent patches" in pure.reasons[0]
 
 
 def drawn(dataset: Dataset, size: int, seed: int, images: int = 16) -> Batch:

@@ -25,8 +25,8 @@ def rule(name: str, precision: float | None, behind: Any = None, matched: bool =
 
 OWN = rule("ppap", 0.7, matched=False)
 AS_FAR = (
-    "70.0 % of PPAP's positives are right (95 % interval 60.0 to 80.0), and 50.0 % of an anchor's "
-    "class is among them. "
+    "70.0 % of PPAP's positives are correct (95 % interval 60.0 to 80.0), and they include 50.0 % "
+    "of the anchor's class. "
 )
 
 
@@ -35,28 +35,29 @@ AS_FAR = (
     [
         (
             [rule("baseline", 0.666, [0.029, 0.038])],
-            "At equal numbers of positives, PPAP's are right 3.4 points more often than the "
+            "With equal numbers of positives, PPAP's are correct 3.4 points more often than the "
             "baseline's (95 % interval 2.9 to 3.8).",
         ),
         (
             [rule("knn", 0.6, [0.05, 0.15]), rule("hp", 0.71, [-0.02, -0.005])],
-            "At equal numbers of positives, PPAP's are right 10.0 points more often than k-NN's "
-            "(95 % interval 5.0 to 15.0) and 1.0 points less often than HP's (95 % interval 0.5 to "
-            "2.0).",
+            "With equal numbers of positives, PPAP's are correct 10.0 points more often than "
+            "k-NN's (95 % interval 5.0 to 15.0) and 1.0 points less often than HP's (95 % interval "
+            "0.5 to 2.0).",
         ),
         (
             [rule("kmeans", 0.69, [-0.01, 0.03]), rule("knn", None)],
-            "At equal numbers of positives, no difference from k-means' can be told on these "
-            "images.",
+            "With equal numbers of positives, no difference from k-means' can be established on "
+            "these images.",
         ),
         (
             [rule("kmeans", 0.69, None)],  # of a study without intervals
-            "At equal numbers of positives, PPAP's are right 1.0 points more often than k-means'.",
+            "With equal numbers of positives, PPAP's are correct 1.0 points more often than "
+            "k-means'.",
         ),
         (
             [rule("hp", 0.9, [-0.3, -0.1], matched=False)],
-            "The rivals give other numbers of positives here, so that a higher precision alone "
-            "does not make one better.",
+            "The rivals give different numbers of positives here, so a higher precision alone "
+            "does not make a rule better.",
         ),
     ],
 )  # fmt: skip
@@ -78,7 +79,7 @@ def test_same_class_before_and_after() -> None:
         return {"title": title, "same_class": {"area": area, "chance": 0.2}}
 
     alone = of_same_class([stage("these features", 0.6)])
-    assert "average precision 60.0 %, 3.0 times what chance gives (20.0 %)" in alone
+    assert "an average precision of 60.0 %, 3.0 times chance level (20.0 %)" in alone
     both = of_same_class([stage("frozen feature", 0.6), stage("projection z", 0.5)])
     assert "cosines of the projection z tell classes apart worse than" in both
     assert of_same_class([stage("these features", None)]) == ""
@@ -94,7 +95,7 @@ def test_the_best_of_a_sweep() -> None:
         "F1 is highest at Φ⁰ 0.5, T 1: 51.5 %; 1 other setting of 3 comes within 2 points."
     )
     unlabelled = {**sweep, "cells": [[cell(0.4, None), cell(0.5, None)]]}
-    assert "from 400 to 500 positives" in of_sweep(unlabelled)
+    assert "an anchor has 400 to 500 positives" in of_sweep(unlabelled)
 
 
 def test_a_column_that_says_nothing_is_left_out() -> None:

@@ -130,7 +130,7 @@ def test_without_a_font_the_svg_has_the_names_and_the_png_numbers(
     assert "WW" not in one.svg
     assert drawn[0] == ["class 1", *NAMES[1:]]
     said = unwritable(study)
-    assert said.startswith("No font on this machine can write 하늘: classes.png has numbers")
+    assert said.startswith("No font on this machine can display 하늘, so classes.png shows numbers")
     assert "Noto Sans CJK" in said
 
 
@@ -198,5 +198,5 @@ sys.exit(main(["--data", str(root / "set"), "--out", str(root / "out"), "--split
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("No font on this machine can write 하늘, 도로") == 1
+    assert done.stderr.count("No font on this machine can display 하늘, 도로") == 1
     assert "하늘" in (tmp_path / "out/classes.svg").read_text(encoding="utf-8")

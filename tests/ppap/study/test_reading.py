@@ -134,6 +134,6 @@ def test_a_data_set_that_is_broken_throughout_is_not_read_to_its_end(dataset: Da
 def test_many_are_told_in_few_words() -> None:
     told = sentences([DataError(f"{i}.png", "is broken") for i in range(8)])
     assert told[0] == "Left out: 0.png is broken."
-    assert told[-1] == "3 more images were left out likewise."
+    assert told[-1] == "3 more images were left out for similar reasons."
     assert len(told) == 6
     assert sentences([]) == []

@@ -156,7 +156,7 @@ def test_intervals_stand_in_the_tables(found: Study) -> None:
     assert f"<br><small>{low} to {high}</small>" in as_page(found, [])
     said, _, head, _, _, second, *_ = as_markdown(found).splitlines()
     assert said == conclusions(found)["rules"]
-    assert "| Positives right (precision), % |" in head
+    assert "| Correct positives (precision), % |" in head
     assert second.endswith(f"| {cells[-1]} ({ends}) |")
     # A study of an earlier version has none of it, and can be read all the same.
     old = {
@@ -312,7 +312,7 @@ def test_a_plan_says_what_is_wrong(changes: dict[str, object], sentence: str) ->
 
 
 def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="holds no study"):
+    with pytest.raises(StudyError, match="does not contain a readable study"):
         read_study(tmp_path)
     (tmp_path / VALUES).write_text('{"format": 99}')
     with pytest.raises(StudyError, match="another version"):
@@ -363,7 +363,7 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert made["plan"]["advised"]
     capsys.readouterr()
     assert command.main(words) == 2
-    assert "holds a study already" in capsys.readouterr().err
+    assert "already contains a study" in capsys.readouterr().err
     words.append("--overwrite")
     assert (tmp_path / "made" / "sweep.svg").exists()
     assert command.main([*words, "--no-sweep", "--own-settings", "--set", "phi0=0.6"]) == 0
@@ -379,8 +379,8 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     ("words", "sentence"),
     [
         (["--x", "phi=1,2"], "no setting called 'phi'"),
-        (["--x", "phi0"], "An axis is written"),
-        (["--x", "phi0=a:b:c"], "An axis is written"),
+        (["--x", "phi0"], "Write an axis as"),
+        (["--x", "phi0=a:b:c"], "Write an axis as"),
         (["--x", "phi0=0.1:9:3"], "Φ⁰ must be a number from -1 to 1"),
         (["--x", "steps=1,2"], "both are T"),
         (["--set", "phi0=nan"], "Φ⁰ must be a number from -1 to 1, not nan"),

@@ -164,7 +164,7 @@ def test_a_value_out_of_range_is_told_with_the_range() -> None:
     with pytest.raises(SettingError, match=r"phi0 must be a number from -1 to 1, not '2'\."):
         Ablation("a", ("samples",), grid={"phi0": ("0.5", "2")})
     grid = {name: tuple(f"0.{i}1" for i in range(9)) for name in ("phi0", "psi0")}
-    with pytest.raises(SettingError, match=r"1,458 runs; at most 1,000"):
+    with pytest.raises(SettingError, match=r"1,458 runs; the most is 1,000"):
         Ablation("a", ("samples",), seeds=tuple(range(18)), grid=grid)
 
 
@@ -419,7 +419,7 @@ def test_a_run_that_is_there_with_other_settings_is_not_taken_for_its_own(
         capsys.readouterr()
         assert main([*given, *more]) == 2
         text = capsys.readouterr().err
-        assert "There is a run a-samples-train_split_ends-seed0 already" in text
+        assert "The run a-samples-train_split_ends-seed0 already exists" in text
         assert "lr=0.5 instead of" in text
     # How it is computed may differ, and more seeds may come.
     assert main([*given, "1", "--set", "lr=0.5", "workers=1", "keep=5"]) == 0
@@ -565,7 +565,7 @@ def test_a_row_is_the_mean_and_sample_deviation_beside_the_papers(
         "coco\\_vits16 knn 1 of 3 30.0 – 31.0 – 32.0 – 33.0 – 2.0 –",
     ]
     assert "17.0 ± 2.6 62.9 18.0 ± 2.6 26.5 19.0 ± 2.6 76.0 20.0 ± 2.6 43.3" in cells(crf)[1]
-    assert "- 4 of 6 runs are finished: the table is not complete." in plain
+    assert "- 4 of 6 runs are finished; the table is incomplete." in plain
     assert "in all runs epochs=2." in plain
 
     lines = list(csv.DictReader(io.StringIO(as_csv(made))))
@@ -632,7 +632,7 @@ def test_runs_on_other_data_are_not_its_own(tmp_path: Path, study: Ablation) -> 
     other = tmp_path / "other"
     other.mkdir()
     finish(tmp_path, study.runs()[0], 10)
-    with pytest.raises(SettingError, match="with other data"):
+    with pytest.raises(SettingError, match="with different data"):
         table(Runner(tmp_path), replace(study, data=other))
 
 
@@ -699,7 +699,7 @@ def test_two_seeds_are_trained_interrupted_and_go_on_to_the_table(
         assert main(given) == 0
         log = first.log_file.read_text()
         assert "Stopped at step" in log
-        assert re.search(r"Going on from .*step-\d+\.pt: step [1-9]", log)
+        assert re.search(r"Continuing from .*step-\d+\.pt: step [1-9]", log)
         assert "Going on" not in second.log_file.read_text()
     finally:
         runs.end_all()

@@ -17,18 +17,18 @@ BEST, NEAR, FAR = Cell(24.1, 0.5), Cell(23.7, 0.2), Cell(20.0, 0.3)
     [
         (
             [("a", NEAR), ("b", BEST), ("c", FAR)],
-            "U-mIoU is highest with b: 24.1 ± 0.5. The next is a: 23.7 ± 0.2, no farther away than "
-            "seeds are from each other.",
+            "U-mIoU is highest with b: 24.1 ± 0.5. The next is a: 23.7 ± 0.2, a difference within "
+            "the spread of the seeds.",
         ),
         (
             [("b", BEST), ("c", FAR), ("d", Cell(math.nan, math.nan))],
-            "U-mIoU is highest with b: 24.1 ± 0.5. The next is c: 20.0 ± 0.3, farther away than "
-            "seeds are from each other.",
+            "U-mIoU is highest with b: 24.1 ± 0.5. The next is c: 20.0 ± 0.3, a difference larger "
+            "than the spread of the seeds.",
         ),
         (
             [("b", Cell(24.1, math.nan)), ("c", Cell(20.0, math.nan))],
-            "U-mIoU is highest with b: 24.1. The next is c: 20.0; a single seed does not tell "
-            "whether that is chance.",
+            "U-mIoU is highest with b: 24.1. The next is c: 20.0; with a single seed, this may "
+            "be chance.",
         ),
         ([("b", BEST)], ""),
     ],
@@ -39,6 +39,6 @@ def test_which_is_best(rows: list[tuple[str, Cell]], said: str) -> None:
 
 def test_every_column_is_explained() -> None:
     for name, *_ in COLUMNS:
-        assert "averaged" in hint(name) or "Share of the pixels" in hint(name)
+        assert "averaged" in hint(name) or "Percentage of" in hint(name)
         assert hint(f"{name}, CRF") == hint(name)
     assert hint("phi0") == "The setting phi0, which was varied."

@@ -36,8 +36,8 @@ def test_a_row_against_another_is_the_paired_interval_of_its_seeds(tmp_path: Pat
     assert found.intervals["U-Acc"].difference == pytest.approx(20, abs=4)
     assert record(found)["U-Acc"]["low"] == found.intervals["U-Acc"].low
     (said,) = about("the first row", {"b": found}, 2)
-    assert said.startswith("Difference to the first row in points, + for better.")
-    assert said.endswith("Seeds are averaged in every redraw, not redrawn.")
+    assert said.startswith("Difference from the first row in points; + is better.")
+    assert said.endswith("Seeds are averaged in every resampling, not resampled.")
     assert against(first, first) == NOTHING == against(first, [])
 
 
@@ -56,7 +56,7 @@ def test_what_was_worked_out_is_kept_until_a_report_changes(
 def test_reports_that_do_not_fit_say_why(tmp_path: Path) -> None:
     first, second = (finish_counted(tmp_path / name, 0.4, i) for i, name in enumerate("ab"))
     other = finish_counted(tmp_path / "c", 0.5, 0, images=9)
-    assert against([first], [other]).reason == "The reports are about other images."
+    assert against([first], [other]).reason == "The reports are about different images."
     (second.folder / "images.npz").unlink()
     found = {"b": against([first], [second])}
     assert found["b"].reason == OLD
@@ -76,11 +76,11 @@ def test_an_ablations_table_ends_with_them(tmp_path: Path) -> None:
     interval = found.rows[1].against.intervals["U-Acc"]
     assert interval.apart
     text = as_markdown(found)
-    part = text[text.index("## Differences to the first row") :]
+    part = text[text.index("## Differences from the first row") :]
     line = next(one for one in part.splitlines() if "ppap" in one)
     assert f"| {interval} |" in line
     assert "baseline" not in part
-    assert "95 % of 2,000 redraws of the images" in part
+    assert "95 % of 2,000 resamplings of the images" in part
     rows = json.loads(as_json(found))["rows"]
     assert rows[0]["difference_to_first"] == {}
     assert rows[1]["difference_to_first"]["U-Acc"] == interval._asdict()

@@ -37,7 +37,7 @@ def test_the_plan_says_what_it_will_need(
     files = sum((plan.folder / name).stat().st_size for name in (ROWS, CHECKSUMS))
     plan = planned(dataset, vit, root)
     assert plan.bytes_needed == files
-    assert plan.sentence().endswith(f"are there: 83 kB in {plan.folder}.")
+    assert plan.sentence().endswith(f"already exist: 83 kB in {plan.folder}.")
     assert plan.bytes_missing == 0
     partial = dataclasses.replace(plan, missing=4)
     assert "4 are missing: 33 kB to write (free: 53 GB)" in partial.sentence()
@@ -49,7 +49,7 @@ def test_it_fits_within_the_budget_and_the_disk(
     plan = planned(dataset, vit, root)
     assert plan.fits(plan.bytes_needed)
     assert not plan.fits(plan.bytes_needed - 1)
-    assert "more than the 1.0 kB that caches may take" in (plan.why_not(1000) or "")
+    assert "more than the 1.0 kB allowed for caches" in (plan.why_not(1000) or "")
     free = planning.RESERVE_BYTES + plan.bytes_missing
     monkeypatch.setattr(planning, "free_bytes", lambda folder: free)
     assert plan.fits(GIGABYTE)
@@ -102,10 +102,10 @@ def test_a_folder_that_cannot_be_made_is_named(
 def test_nothing_to_keep(dataset: Dataset, vit: Backbone, root: Path) -> None:
     with pytest.raises(CacheError, match="no images"):
         planned(dataclasses.replace(dataset, items=[]), vit, root)
-    with pytest.raises(ValueError, match="nearest that does"):
+    with pytest.raises(ValueError, match="nearest size that does"):
         plan_cache(dataset, vit, size=65, root=root)
     plan = planned(dataset, vit, root)
-    with pytest.raises(ValueError, match="10 images, the data set has 3"):
+    with pytest.raises(ValueError, match="10 images, the data set 3"):
         open_cache(plan, dataclasses.replace(dataset, items=dataset.items[:3]), vit)
 
 

@@ -157,7 +157,7 @@ def test_without_any_labels(tmp_path: Path) -> None:
     crops = open_dataset(tmp_path / "out")
     assert (len(crops), crops.classes, crops.load(0).labels) == (5, (), None)
     (tmp_path / "data/images/a.png").rename(tmp_path / "data/images/b.png")
-    with pytest.raises(TargetError, match="of other images or label maps"):
+    with pytest.raises(TargetError, match="from different images or label maps"):
         plan_of(open_dataset(tmp_path / "data"), tmp_path / "out")
 
 
@@ -218,7 +218,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return whole(path, data)
 
     monkeypatch.setattr(Path, "write_bytes", filling)
-    with pytest.raises(WritingError, match=r"The disk is full: .* goes on from there"):
+    with pytest.raises(WritingError, match=r"The disk is full: .* continues from there"):
         write(plan)
     monkeypatch.undo()
     assert list(plan.folder.rglob("*.tmp")) == []
@@ -288,14 +288,14 @@ def other_class_file(data: Path, home: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (fewer, "holds crops made of 10 images, not 9: choose another folder"),
-        (renamed, "of other images or label maps"),
+        (fewer, "contains crops made of 10 images, not 9: choose another folder"),
+        (renamed, "from different images or label maps"),
         (unlabelled, "from images whose label maps were there; now they are missing"),
-        (other_names, "with other classes"),
-        (unrecorded, r"holds crops already, but not crops_all\.json"),
-        (damaged, "which says what the crops were made of, cannot be read"),
-        (strange, "holds crops made of 'None', not 'folder'"),
-        (other_class_file, r"classes\.txt holds other classes"),
+        (other_names, "with different classes"),
+        (unrecorded, r"already contains crops, but not crops_all\.json"),
+        (damaged, "which says what the crops were made from, cannot be read"),
+        (strange, "contains crops made of 'None', not 'folder'"),
+        (other_class_file, r"classes\.txt contains different classes"),
     ],
 )
 def test_other_crops_are_left_alone(

@@ -46,7 +46,7 @@ def test_gpus_that_can_be_used(four_gpus: None, asked: str, share: Share) -> Non
     [
         ("4", "devices=4, but there are 3 GPUs here that can be used"),
         ("0,1", "cuda:1 is too old."),
-        ("0,7", "There is no cuda:7 here: there are cuda:0, cuda:1, cuda:2, cuda:3."),
+        ("0,7", "There is no cuda:7 here; available: cuda:0, cuda:1, cuda:2, cuda:3."),
     ],
 )
 def test_others_are_refused(four_gpus: None, asked: str, said: str) -> None:

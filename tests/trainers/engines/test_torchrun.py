@@ -35,7 +35,7 @@ def failed(code: int, said: str = "", at: int = 0) -> Any:
     return SimpleNamespace(exitcode=code, message=said or "To enable traceback see", timestamp=at)
 
 
-LOST = "Process 0 of 2 has lost the others: one of them has ended. Go on with --resume."
+LOST = "Process 0 of 2 has lost the others: one of them has ended. Continue with --resume."
 
 
 def test_the_cause_is_told_not_what_came_of_it() -> None:
@@ -49,8 +49,8 @@ def test_the_cause_is_told_not_what_came_of_it() -> None:
 
 def test_a_failure_in_words() -> None:
     assert Failure(1, -9, "").sentence(4, "cuda:1") == (
-        "Process 1 of 4, on cuda:1, was killed (SIGKILL), as the system does when memory runs out. "
-        "Go on with --resume."
+        "Process 1 of 4, on cuda:1, was killed (SIGKILL), perhaps by the system because memory ran "
+        "out. Continue with --resume."
     )
     assert Failure(3, 1, "No room.").sentence(4, "cpu") == (
         "Process 3 of 4, on cpu, failed: No room."
@@ -87,7 +87,7 @@ def test_how_it_ended_is_written_down(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run.state()["state"] == "failed"
     assert run.state()["reason"].startswith("Process 1 of 2, on cuda:2, was killed (SIGKILL)")
     assert outcome(run, RuntimeError("The port is taken.\nmore")) == 1
-    assert "cannot be brought together: The port is taken. Go on" in run.state()["reason"]
+    assert "cannot connect to each other: The port is taken. Continue" in run.state()["reason"]
 
 
 def test_only_one_process_leads(monkeypatch: pytest.MonkeyPatch) -> None:

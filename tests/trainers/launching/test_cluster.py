@@ -89,7 +89,7 @@ def test_a_job_waits_runs_is_stopped_goes_on_and_is_found_by_another_studio(
     real: OnCluster,
 ) -> None:
     assert real.send("one", extra="--begin=now+1hour").state == "queued"
-    wait_until(lambda: real.runs()[0].text.endswith("until its time to begin."), 60)
+    wait_until(lambda: real.runs()[0].text.endswith("until its start time."), 60)
     scontrol("update", f"JobId={real.job('one').number}", "StartTime=now")
     other = Runner(real.root)  # a studio that was started anew
     wait_until(lambda: other.runs()[0].state == "running", 60)
@@ -124,7 +124,7 @@ def test_what_others_do_to_jobs_is_seen(real: OnCluster) -> None:
     assert real.wait("waiting", "stopped").text == "Stopped: it begins anew when resumed."
     found = real.wait("failing", "failed")
     assert (found.text, found.code) == ("The loss is no number.", 1)
-    with pytest.raises(SettingError, match=r"SLURM refuses: .*invalid partition") as refused:
+    with pytest.raises(SettingError, match=r"SLURM refused: .*invalid partition") as refused:
         real.send("refused", partition="nowhere")
     assert refused.value.field == "slurm.partition"
     assert not (real.root / "refused").exists()
@@ -156,7 +156,7 @@ def test_a_time_limit_is_met_by_a_checkpoint_and_gone_on_from(real: OnCluster) -
     assert real.job("long").number == number
     assert found.step == 10
     console = (real.root / "long/console.txt").read_text()
-    assert "The time was nearly over: the job waits for more, and then goes on." in console
+    assert "The time limit is close: the job is queued again and will continue." in console
 
 
 # --- with stand-ins for SLURM
@@ -183,15 +183,15 @@ def said(folder: Path, state: str, **facts: Any) -> None:
         ("TIMEOUT", None, "failed", "SLURM's time limit ended it (job 7): it begins anew when"),
         ("TIMEOUT", "stopped", "stopped", "SLURM's time limit ended it (job 7): it begins anew"),
         ("TIMEOUT", "running", "failed", "SLURM's time limit ended it (job 7): it begins anew"),
-        ("NODE_FAIL", "running", "failed", "A node of it failed (job 7): it begins anew when"),
-        ("OUT_OF_MEMORY", None, "failed", "It took more memory than SLURM had given it (job 7)"),
+        ("NODE_FAIL", "running", "failed", "One of its nodes failed (job 7): it begins anew when"),
+        ("OUT_OF_MEMORY", None, "failed", "It used more memory than SLURM had given it (job 7)"),
         ("CANCELLED", "running", "stopped", "It was cancelled in SLURM (job 7): it begins anew"),
         ("FAILED", "failed", "failed", "The disk is full."),
         ("COMPLETED", "stopped", "stopped", ""),
         ("COMPLETED", "finished", "finished", ""),
         ("CANCELLED", "finished", "finished", ""),
         (GONE, "finished", "finished", ""),
-        (GONE, "running", "failed", "SLURM does not know it any more (job 7): it begins anew"),
+        (GONE, "running", "failed", "SLURM no longer knows it (job 7): it begins anew"),
     ],
 )
 def test_what_the_folder_and_slurm_say_together(
@@ -260,12 +260,12 @@ def test_a_slurm_that_does_not_answer_keeps_nobody_waiting(
     folder = sent(tmp_path / "one", Job("7", "RUNNING"))
 
     def silent(numbers: list[str]) -> dict[str, Job]:
-        raise SlurmError("SLURM does not answer (squeue).")
+        raise SlurmError("SLURM is not responding (squeue).")
 
     monkeypatch.setattr(commands, "look", silent)
     lookout = Lookout(tmp_path)
     lookout.look()
-    wait_until(lambda: lookout.problem == "SLURM does not answer (squeue).")
+    wait_until(lambda: lookout.problem == "SLURM is not responding (squeue).")
     assert standing(folder).state == "running"
 
 

@@ -142,7 +142,7 @@ def test_a_run_whose_keeper_is_killed_too_is_failed(runs: Pretending) -> None:
     assert runs.standing("one").state == "running"
     os.kill(runs.trainer("one").pid, signal.SIGKILL)
     found = runs.wait("one", "failed")
-    assert found.text.startswith("Nobody saw it end")
+    assert found.text.startswith("It ended unobserved")
 
 
 def test_a_run_that_fails_says_its_reason(runs: Pretending) -> None:

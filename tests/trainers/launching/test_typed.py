@@ -50,7 +50,7 @@ def test_a_run_is_sent_and_can_be_waited_for(
     assert launch.about["slurm"]["partition"] == "gpu"
     # It is there: nobody sends it twice.
     assert train.main(words) == 2
-    assert "runs already: It waits in SLURM as job 40." in capsys.readouterr().err
+    assert "runs already: It is waiting in SLURM as job 40." in capsys.readouterr().err
     seen = iter([Job("40", "RUNNING", "None", "n1"), Job("40", "TIMEOUT", "TimeLimit", "n1")])
     monkeypatch.setattr(typed, "EVERY", 0)
     monkeypatch.setattr(commands, "look", lambda numbers: {"40": next(seen)})

@@ -85,7 +85,7 @@ def test_a_runs_own_predictions_give_its_own_scores(place: Path, dataset: Datase
     assert found["borders"]["cluster"] == ours["borders"]["cluster"]
     assert found["size"] == SIZE  # that of the files
     assert any(
-        "are squares of 64 pixels: each is taken for the middle" in n for n in found["notes"]
+        "are squares of 64 pixels: each is assumed to show the centre" in n for n in found["notes"]
     )
     assert f"{len(found['predictions']['values'])} clusters, predicted" in subject(found)
     found["predictions"]["clusters"] = 1
@@ -142,7 +142,7 @@ def test_more_clusters_than_classes_take_the_class_they_hold_most(
     assert found["predictions"]["clusters"] == 7
     assert found["cluster"]["assignment"][:6] == [0, 0, 1, 1, 2, 2]
     assert found["cluster"]["accuracy"] > 90
-    assert found["notes"][0].startswith("Reservation: each of the 7 clusters stands for the class")
+    assert found["notes"][0].startswith("Reservation: each of the 7 clusters takes the class")
     strict = score(place, tmp_path, "--map", "one-to-one")
     assert strict["cluster"]["accuracy"] == found["predictions"]["one_to_one"]["accuracy"] < 60
     assert "Reservation" not in " ".join(strict["notes"])
@@ -180,7 +180,7 @@ def test_drawing_refuses_what_has_changed_or_leaves_the_folder(
         maps_of(found, other, dataset, first["index"])
     for outside in ("../x.png", "/etc/x.png", ""):
         odd = {**found, "images": [{**first, "file": outside}]}
-        with pytest.raises(DataError, match="does not hold all that its report names"):
+        with pytest.raises(DataError, match="does not contain everything its report mentions"):
             maps_of(odd, other, dataset, first["index"])
 
 
@@ -193,7 +193,7 @@ def test_images_without_a_prediction(
     (tmp_path / "strange.png").write_bytes(files[0].read_bytes())
     given = ["--predictions", str(tmp_path), "--data", str(place / "data"), "--size", str(SIZE)]
     assert main(given) == 2
-    assert f"lacks the predictions of 1 of 3 images: {files[0].stem}" in capsys.readouterr().err
+    assert f"lacks the predictions for 1 of 3 images: {files[0].stem}" in capsys.readouterr().err
     found = score(place, tmp_path, "--on-error", "skip")
     assert len(found["images"]) == 2
     assert [one["name"] for one in found["skipped"]] == [files[0].stem]
@@ -208,7 +208,7 @@ def test_images_without_a_prediction(
         (lambda file: file.write_bytes(file.read_bytes()[:60]), "damaged or cut short"),
         (lambda file: file.write_bytes(b""), "empty file"),
         (lambda file: Image.new("L", (7, 50)).save(file), "7×50 pixels"),
-        (lambda file: Image.new("RGB", (SIZE, SIZE)).save(file), "is in colours"),
+        (lambda file: Image.new("RGB", (SIZE, SIZE)).save(file), "is a colour image"),
     ],
 )
 def test_predictions_that_cannot_be_used_are_left_out_if_asked(
@@ -245,11 +245,11 @@ def test_predictions_that_cannot_be_used_are_left_out_if_asked(
         (["--starts", "2"], "--starts needs a checkpoint"),
         (["--train-split", "train"], "--train-split needs a checkpoint"),
         (["--protocol", "half_evaluation"], "--protocol half_evaluation needs a checkpoint"),
-        (["{place}/model.pt"], "Name a run, a checkpoint or --predictions, and not two of them."),
+        (["{place}/model.pt"], "Give either a run or checkpoint, or --predictions, but not both."),
         (["--map", "one-to-one", "--predictions-are", "classes"], "--map is for clusters"),
-        (["--predictions", "{place}/data/labels", "--predictions-are", "classes"], "holds 255"),
-        (["--predictions", "{place}/nothing"], "is no folder"),
-        (["--size", "63"], "nor the square of 63 pixels that is scored"),
+        (["--predictions", "{place}/data/labels", "--predictions-are", "classes"], "contains 255"),
+        (["--predictions", "{place}/nothing"], "is not a folder"),
+        (["--size", "63"], "nor the evaluated square of 63 pixels"),
     ],
 )
 def test_what_files_cannot_have_is_refused(
@@ -268,14 +268,14 @@ def test_what_a_checkpoint_cannot_have_is_refused(
     place: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([f"{place}/model.pt", "--data", f"{place}/data", *words]) == 2
-    assert f"{words[0]} is for --predictions, which are not given." in capsys.readouterr().err
+    assert f"{words[0]} applies only to --predictions." in capsys.readouterr().err
 
 
 def test_something_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--data", "x"])
     assert ended.value.code == 2
-    assert "name a run's folder or a checkpoint, or --predictions DIR" in capsys.readouterr().err
+    assert "give a run's folder or a checkpoint, or --predictions DIR" in capsys.readouterr().err
 
 
 def test_classes_may_be_of_the_label_maps_size(place: Path, dataset: Dataset) -> None:

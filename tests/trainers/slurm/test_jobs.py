@@ -27,10 +27,10 @@ def test_jobs_are_read_from_what_squeue_and_sacct_print() -> None:
 @pytest.mark.parametrize(
     ("job", "text"),
     [
-        (Job("7", "PENDING", "Resources"), "It waits in SLURM as job 7 until nodes are free."),
-        (Job("7", "PENDING", "None"), "It waits in SLURM as job 7."),
-        (Job("7", "PENDING", "QOSMaxJobs"), "It waits in SLURM as job 7 (QOSMaxJobs)."),
-        (Job("7", "CONFIGURING"), "Job 7: SLURM makes its nodes ready."),
+        (Job("7", "PENDING", "Resources"), "It is waiting in SLURM as job 7 until nodes are free."),
+        (Job("7", "PENDING", "None"), "It is waiting in SLURM as job 7."),
+        (Job("7", "PENDING", "QOSMaxJobs"), "It is waiting in SLURM as job 7 (QOSMaxJobs)."),
+        (Job("7", "CONFIGURING"), "Job 7: SLURM is preparing its nodes."),
     ],
 )
 def test_why_it_waits_in_words(job: Job, text: str) -> None:
@@ -43,8 +43,8 @@ def test_why_it_waits_in_words(job: Job, text: str) -> None:
     ("state", "text"),
     [
         ("TIMEOUT", "SLURM's time limit ended it (job 7)"),
-        ("NODE_FAIL", "A node of it failed (job 7)"),
-        ("OUT_OF_MEMORY", "It took more memory than SLURM had given it (job 7)"),
+        ("NODE_FAIL", "One of its nodes failed (job 7)"),
+        ("OUT_OF_MEMORY", "It used more memory than SLURM had given it (job 7)"),
         ("CANCELLED", "It was cancelled in SLURM (job 7)"),
         ("SOMETHING_NEW", "SLURM ended it (something_new) (job 7)"),
     ],
@@ -85,11 +85,11 @@ def test_a_slurm_that_does_not_answer_is_no_end_of_a_job(
     tools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tool(tools, "squeue", "echo 'slurm_load_jobs error: Unable to contact controller' >&2; exit 1")
-    with pytest.raises(SlurmError, match=r"SLURM refuses: .*Unable to contact controller"):
+    with pytest.raises(SlurmError, match=r"SLURM refused: .*Unable to contact controller"):
         look(["12"])
     monkeypatch.setattr(commands, "PATIENCE_SECONDS", 0.05)
     tool(tools, "squeue", "exec sleep 5")
-    with pytest.raises(SlurmError, match=r"SLURM does not answer \(squeue\)"):
+    with pytest.raises(SlurmError, match=r"SLURM is not responding \(squeue\)"):
         look(["12"])
     with pytest.raises(SlurmError, match="nothing-like-this cannot be started"):
         run(["nothing-like-this"])
@@ -97,12 +97,12 @@ def test_a_slurm_that_does_not_answer_is_no_end_of_a_job(
 
 def test_a_refusal_is_told_in_slurms_words(tools: Path) -> None:
     tool(tools, "sbatch", "echo 'sbatch: error: invalid partition specified: x' >&2; exit 1")
-    with pytest.raises(SlurmError, match=r"^SLURM refuses: invalid partition specified: x\.$"):
+    with pytest.raises(SlurmError, match=r"^SLURM refused: invalid partition specified: x\.$"):
         submit(tools / "job.sh")
     tool(tools, "sbatch", "echo '31;other'")
     assert submit(tools / "job.sh") == "31"
     tool(tools, "sbatch", "echo 'Hello'")
-    with pytest.raises(SlurmError, match="gave no job's number but 'Hello'"):
+    with pytest.raises(SlurmError, match="printed 'Hello' instead of a job number"):
         submit(tools / "job.sh")
 
 
@@ -120,7 +120,7 @@ def test_a_refusal_is_told_in_slurms_words(tools: Path) -> None:
     ],
 )
 def test_a_refusal_belongs_to_an_option_where_it_names_one(said: str, option: str | None) -> None:
-    assert commands.option_of(SlurmError(f"SLURM refuses: {said}.")) == option
+    assert commands.option_of(SlurmError(f"SLURM refused: {said}.")) == option
 
 
 def test_a_job_that_sends_jobs_hands_nothing_of_its_own_on(

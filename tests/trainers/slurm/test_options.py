@@ -66,12 +66,13 @@ def test_texts_of_a_form_are_taken() -> None:
     assert (made.nodes, made.gpus) == (2, 4)
     assert made.extra == ("--constraint=a100", "--exclusive")
     assert Options().with_(made.as_dict()) == made
-    with pytest.raises(SettingError, match="not for 'partitoin'"):
+    with pytest.raises(SettingError, match="not 'partitoin'"):
         made.with_({"partitoin": "gpu"})
 
 
 def test_a_warning_comes_before_the_end() -> None:
-    with pytest.raises(SettingError, match=r"120 s before the time limit, which is 60 s") as found:
+    said = r"120 s before the time limit, which is only 60 s"
+    with pytest.raises(SettingError, match=said) as found:
         Options(time="1")
     assert found.value.field == "slurm.warning"
     assert Options(time="1", warning=55).warning == 55
@@ -109,7 +110,7 @@ def test_a_file_that_makes_no_sense_is_named(file: Path, text: str) -> None:
 
 def test_where_there_is_no_slurm_that_is_said(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options.shutil, "which", lambda _: None)
-    assert why_absent() == "There is no SLURM here: sbatch is not on the path."
+    assert why_absent() == "SLURM is not installed here: sbatch is not on the PATH."
     monkeypatch.setattr(options.shutil, "which", lambda _: "/usr/bin/sbatch")
     assert why_absent() == ""
     file.write_text("enabled = false")

@@ -23,11 +23,12 @@ from trainers.training.errors import complain, is_expected, sentence
 from trainers.training.loading import DecodedSource, TrainingBatch, load
 
 MEMORY, READER, SHARED = (
-    "This machine's memory ran out",
+    "This machine ran out of memory",
     "A process that reads",
     "The shared memory",
 )
-LOST, GPU, KERNEL = "has lost the others", "The GPU's memory ran out", "no code for the GPU"
+LOST, GPU = "has lost the others", "The GPU ran out of memory"
+KERNEL = "does not support this machine's GPU"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ ADVICE: list[tuple[BaseException, tuple[str, ...], tuple[str, ...]]] = [
     (
         RuntimeError("unable to write to file </torch_81_3_1>: No space left on device (28)"),
         ("/dev/shm", "--shm-size", "workers=0"),
-        ("batch", "Make room"),
+        ("batch", "Free some space"),
     ),
     (RuntimeError("Bus error"), ("/dev/shm", "workers=0"), ("batch",)),
     (
@@ -118,19 +119,19 @@ ADVICE: list[tuple[BaseException, tuple[str, ...], tuple[str, ...]]] = [
     (MemoryError(), ("workers=0", "smaller batch in a new run"), ("GPU",)),
     (
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
-        ("The GPU's memory", "smaller batch", "in a new run"),
+        ("The GPU ran out of memory", "smaller batch", "in a new run"),
         ("workers", "/dev/shm", "disk"),
     ),
-    (RuntimeError("CUDA error: out of memory"), ("The GPU's memory",), ("workers",)),
+    (RuntimeError("CUDA error: out of memory"), ("The GPU ran out of memory",), ("workers",)),
     (
         OSError(errno.ENOSPC, "No space left on device", "a/b.pt"),
-        ("the disk is full", "Make room", "--resume"),
+        ("the disk is full", "Free some space", "--resume"),
         ("batch", "workers"),
     ),
     (
         RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0; "
                      "PytorchStreamWriter failed writing file data/1: file write failed"),
-        ("the disk is full", "Make room"),
+        ("the disk is full", "Free some space"),
         ("batch", "memory"),
     ),
     (ImageError("a.png", "is cut short"), ("a.png is cut short. ", "on_error=skip"), ("batch",)),
@@ -165,18 +166,18 @@ def test_a_checkpoint_for_which_there_is_no_room() -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     error = CheckpointError("a/step.pt cannot be written: No space left on device")
     error.__cause__ = full
-    assert sentence(error).endswith("Make room. Go on with --resume.")
+    assert sentence(error).endswith("Free some space. Continue with --resume.")
     error.__cause__ = OSError(errno.EACCES, "Permission denied")
-    assert "room" not in sentence(error)
+    assert "Free some space" not in sentence(error)
     error = CheckpointError("a/step.pt cannot be written: is the disk full? (…)")
     error.__cause__ = RuntimeError("…")
-    assert "Make room" in sentence(error)
-    assert "Make room" not in sentence(CheckpointError("a/step.pt cannot be read"))
+    assert "Free some space" in sentence(error)
+    assert "Free some space" not in sentence(CheckpointError("a/step.pt cannot be read"))
 
 
 def test_how_much_memory_was_wanted() -> None:
     error = RuntimeError("DefaultCPUAllocator: you tried to allocate 34359738368 bytes.")
-    assert "(34.4 GB more were wanted)" in sentence(error)
+    assert "(34.4 GB more were needed)" in sentence(error)
 
 
 def test_memory_that_really_runs_out() -> None:
@@ -216,7 +217,7 @@ def test_a_process_of_a_pool_that_is_really_killed() -> None:
     with ProcessPoolExecutor(1) as pool, pytest.raises(BrokenProcessPool) as found:
         pool.submit(os._exit, 9).result()
     assert is_expected(found.value)
-    assert "was ended from outside" in sentence(found.value)
+    assert "was killed from outside" in sentence(found.value)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_a_process_of_a_pool_that_is_really_killed() -> None:
     [
         (errno.ENOSPC, "a/b.pt cannot be written, because the disk is full."),
         (errno.EDQUOT, "a/b.pt cannot be written, because your quota on this disk is used up."),
-        (errno.EFBIG, "a/b.pt cannot be written, because files may not become larger here"),
+        (errno.EFBIG, "a/b.pt cannot be written, because this file has reached the size limit"),
         (errno.EACCES, "a/b.pt cannot be used: Permission denied."),
         (errno.EROFS, "a/b.pt cannot be used: Read-only file system."),
     ],

@@ -148,4 +148,4 @@ def test_without_any_other_process_it_reads_by_itself(
         got = [batch.indices.tolist() for batch in load(Counted(), [[0, 1], [2, 3]], workers=2)]
         assert got == [[0, 1], [2, 3]]
     (said,) = [record.getMessage() for record in caplog.records]
-    assert "(No space left on device), so this one reads them itself" in said
+    assert "(No space left on device), so this process reads them itself" in said

@@ -82,7 +82,7 @@ def test_the_seed_decides_how_the_network_begins(place: Place) -> None:
     [
         ({"size": 72}, "size", "size: an image height of 72 pixels does not divide .* 64 or 80"),
         ({"eval_size": 100}, "eval_size", "eval_size: .* 100 pixels .* 96 or 112"),
-        ({"batch": 11}, "batch", "needs more than the 10 training images there are: .* batch=10"),
+        ({"batch": 11}, "batch", "is more than the 10 training images: .* batch=10"),
         ({"rule": "stego", "batch": 1}, "batch", "STEGO compares images .* 2 or more"),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_cache_is_made_and_used_again(
     cache.close()
     caplog.clear()
     features_of(place, tmp_path, cache="on").close()
-    assert "Cached features of 10 images at 64 px are there" in caplog.text
+    assert "Cached features of 10 images at 64 px already exist" in caplog.text
     assert features_of(place, tmp_path / "off", cache="off") is None
     assert not (tmp_path / "off").exists()
 
@@ -145,7 +145,7 @@ def test_a_cache_that_does_not_fit(
 ) -> None:
     caplog.set_level(logging.INFO, "trainers")
     assert features_of(place, tmp_path, cache="auto", cache_gb=1e-6) is None
-    assert "Features are computed anew in every epoch." in caplog.text
+    assert "Features are computed again in every epoch." in caplog.text
     with pytest.raises(SettingError, match=r"more than the .* Use cache=off, or a larger cache_gb"):
         features_of(place, tmp_path, cache="on", cache_gb=1e-6)
     assert list(tmp_path.iterdir()) == []
@@ -254,10 +254,10 @@ def test_evaluation_batches_are_the_same_from_the_cache(place: Place, tmp_path: 
 @pytest.mark.parametrize(
     ("changes", "field", "said"),
     [
-        ({"candidates": 3}, "candidates", "less than two patches for each of the 2 images.*use 4"),
+        ({"candidates": 3}, "candidates", "fewer than two patches for each of the 2 images.*use 4"),
         ({"candidates": 9, "protocol": "published"}, "candidates", "groups of 784 patches"),
-        ({"exchange": "ring", "rule": "knn"}, "exchange", "not rule=knn: use gather"),
-        ({"exchange": "ring", "protocol": "half_loss"}, "exchange", "not protocol=half_loss"),
+        ({"exchange": "ring", "rule": "knn"}, "exchange", "not with rule=knn: use gather"),
+        ({"exchange": "ring", "protocol": "half_loss"}, "exchange", "not with protocol=half_loss"),
     ],
 )
 def test_what_does_not_fit_is_refused_at_its_field(
@@ -283,5 +283,5 @@ def test_what_fits_is_not(place: Place, changes: dict[str, Any]) -> None:
 
 
 def test_a_run_is_refused_before_it_begins(place: Place) -> None:
-    with pytest.raises(SettingError, match="3 candidates are less"):
+    with pytest.raises(SettingError, match="3 candidates are fewer"):
         prepared(place, candidates=3)

@@ -47,7 +47,7 @@ def test_how_far_the_cached_features_are(tmp_path: Path, told: list[Standing]) -
     assert all(one.state == "running" for one in caching)
     assert caching[-1].text.startswith("Preparing. Caching features: 10 of 10 images")
     assert caching[-1].preparing == 1
-    looking = [one for one in told if "Looking at the files" in one.text]
+    looking = [one for one in told if "Checking the files" in one.text]
     assert looking[0].preparing is not None
     assert told.index(looking[0]) < told.index(caching[0])
     # Not beyond its end, nor in the files that stay.

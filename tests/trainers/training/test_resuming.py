@@ -61,7 +61,7 @@ def test_what_differs_is_what_it_was_trained_with(run: Run, name: str, value: ob
     assert found.config.as_dict() == TRAINED
     assert found.told == [
         f"config.json says {name}={value}, but the run was trained with {name}={TRAINED[name]}: "
-        "going on with that. To train otherwise, start a new run."
+        "continuing with that. For other settings, start a new run."
     ]
 
 
@@ -71,7 +71,7 @@ def test_a_value_of_a_wrong_type(run: Run, value: object) -> None:
     found = mended(run, TRAINED, {})
     assert found.config.as_dict() == TRAINED
     assert len(found.told) == 1
-    assert "which cannot be: going on with epochs=2" in found.told[0]
+    assert "continuing with epochs=2, from the newest checkpoint" in found.told[0]
 
 
 def test_the_same_number_written_otherwise(run: Run) -> None:
@@ -91,7 +91,7 @@ def test_a_config_that_is_none(run: Run, content: bytes) -> None:
     found = mended(run, TRAINED, {})
     assert found.config.as_dict() == TRAINED
     assert "config.json" in found.told[0]
-    assert found.told[0].endswith("The settings are those of the newest checkpoint.")
+    assert found.told[0].endswith("The settings are taken from the newest checkpoint.")
     with pytest.raises(RunError, match=r"config\.json"):
         mended(run, None, {})
     with pytest.raises(RunError, match=r"config\.json"):
@@ -169,10 +169,10 @@ def test_weights_that_are_no_numbers_are_passed_over(place: Place) -> None:
     found = newest(run, told.append)
     assert found is not None
     assert found[0] == run.steps()[0]
-    assert "hold NaN or infinity" in told[0]
+    assert "contain NaN or infinity" in told[0]
     assert file.name in told[0]
     run.steps()[0].unlink()
-    with pytest.raises(CheckpointError, match="hold NaN or infinity"):
+    with pytest.raises(CheckpointError, match="contain NaN or infinity"):
         newest(run, told.append)
 
 

@@ -185,8 +185,8 @@ def name_it_badly(data: Path, folder: Path) -> None:
         (remove_a_crop, "there are 39 of 40"),
         (remove_labels, "their label maps are missing"),
         (add_an_image, "there are 40 of "),
-        (rename_an_image, "they were made of other images or label maps"),
-        (spoil_the_record, "what they were made of cannot be read"),
+        (rename_an_image, "they were made from different images or label maps"),
+        (spoil_the_record, "the record of what they were made from cannot be read"),
         (name_it_badly, "should be a number"),
     ],
 )
@@ -200,7 +200,8 @@ def test_crops_that_do_not_fit_are_told_and_cut_anew(
     spoil(data, folder)
     splits = open_splits(config(crops="five"), data)
     assert not splits.precut
-    assert f"The crops in {folder} are not used, but cut anew: " in caplog.text
+    said = f"The crops in {folder} are not used; crops are cut from the images instead: "
+    assert said in caplog.text
     assert why in caplog.text
 
 
@@ -224,13 +225,13 @@ def test_a_run_goes_on_as_it_began(data: Path) -> None:
     assert began_with.precut
     assert data_digest(began_with.training) != data_digest(began_without.training)
     shutil.rmtree(folder)
-    with pytest.raises(DataError, match="not hold the complete crops any more that the run began"):
+    with pytest.raises(DataError, match="no longer contains all the crops that the run started"):
         open_splits(config(crops="five"), data, precut=True)
 
 
 def test_crops_of_crops(tmp_path: Path) -> None:
     layouts.five_crops(tmp_path)
-    with pytest.raises(SettingError, match="holds crops already: use crops=none"):
+    with pytest.raises(SettingError, match="already contains crops: use crops=none"):
         open_splits(config(dataset="five_crops", crops="five"), tmp_path)
 
 
@@ -322,7 +323,7 @@ def test_several_are_listed(data: Path, caplog: pytest.LogCaptureFixture) -> Non
     broken = [*train[:2], val[0]]
     for stem in broken:
         Image.new("L", (3, 3), 9).save(data / f"labels/{stem}.png")
-    with pytest.raises(DataError, match="data has 3 errors, listed above: mend them first"):
+    with pytest.raises(DataError, match="data has 3 errors, listed above: fix them first"):
         refuse_bad_data(config(), data, report=True)
     for stem in broken:
         assert f"Error: {data}/labels/{stem}.png has 3×3 pixels" in caplog.text

@@ -168,7 +168,7 @@ def test_what_has_not_learnt_is_told(place: Place, caplog: pytest.LogCaptureFixt
     config = place.config(epochs=1, probe_epochs=1)
     trainer = place.trainer("not learnt", config, lambda: trainer.step in (3, 7))
     assert trainer.fit() == "stopped"
-    assert trainer.unlearnt().startswith("The probes have not learnt")
+    assert trainer.unlearnt().startswith("The probes have not been trained")
     trainer.close()
     run = Run(place.root / "not learnt")
     loaded = load_segmenter(run.checkpoints / LAST)
@@ -182,7 +182,7 @@ def test_what_has_not_learnt_is_told(place: Place, caplog: pytest.LogCaptureFixt
     assert again.fit() == "stopped"
     again.close()
     assert "for only 2 steps" in load_segmenter(run.checkpoints / LAST).unlearnt
-    assert run.state()["unlearnt"].startswith("The probes have learnt for only 2 steps")
+    assert run.state()["unlearnt"].startswith("The probes have been trained for only 2 steps")
     assert place.train("not learnt", config) == "finished"
     assert load_segmenter(run.checkpoints / LAST).unlearnt == ""
     assert run.state()["unlearnt"] == ""
@@ -380,16 +380,18 @@ def test_a_run_does_not_go_on_with_something_else(place: Place, tmp_path: Path) 
     checkpoint = load_checkpoint(latest)
     other = Place(tmp_path, images=11)
     trainer = other.trainer("elsewhere", config)
-    with pytest.raises(RunError, match=r"step-00000003\.pt was trained on other images than the 9"):
+    with pytest.raises(
+        RunError, match=r"step-00000003\.pt was trained on different images from the 9"
+    ):
         trainer.restore(checkpoint, latest.name)
     torch.manual_seed(1)
     content = torch.load(other.vit, weights_only=True)
     torch.save({n: t + 0.01 for n, t in content.items()}, other.vit)
     changed = place.trainer("other weights", place.config(backbone=str(other.vit)))
-    with pytest.raises(RunError, match="trained on other weights of"):
+    with pytest.raises(RunError, match="trained on different weights of"):
         changed.restore(checkpoint, latest.name)
     bare = type(checkpoint)(**{**vars(checkpoint), "training": None})
-    with pytest.raises(RunError, match="holds the result only"):
+    with pytest.raises(RunError, match="contains only the result"):
         place.trainer("bare", config).restore(bare, "best.pt")
 
 
@@ -397,7 +399,7 @@ def test_another_cache_is_told(place: Place, caplog: pytest.LogCaptureFixture) -
     assert place.train("cached", place.config(cache="on"), 2) == "stopped"
     trainer = place.trainer("cached", place.config(cache="off"))
     trainer.close()
-    assert "trained with cached features and goes on without" in caplog.text
+    assert "trained with cached features and continues without" in caplog.text
 
 
 def test_seconds_add_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

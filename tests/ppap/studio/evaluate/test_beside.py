@@ -57,12 +57,13 @@ def test_a_note_says_what_was_not_measured_alike() -> None:
     looks = {"mirror": True}
     other = report(crf={}, pamr={}, size=448, inference=looks, protocol=["half"])
     found = notes([report(), other], ["a", "b"])
-    assert found[0] == "Not all of them were refined alike. a: not refined; b: with CRF and PAMR."
+    said = "They were not all refined in the same way. a: not refined; b: with CRF and PAMR."
+    assert found[0] == said
     assert [
-        next(word for word in ("size", "look", "protocol") if word in one) for one in found[1:]
+        next(word for word in ("size", "inference", "protocol") if word in one) for one in found[1:]
     ] == [
         "size",
-        "look",
+        "inference",
         "protocol",
     ]
     assert "b: mean of image and mirror." in found[2]

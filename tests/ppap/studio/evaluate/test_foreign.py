@@ -50,9 +50,9 @@ def test_the_command_gets_the_folder_in_one_word(
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"predictions": ""}, "Name the folder of predictions"),
-        ({"predictions": None}, "Name the folder of predictions"),
-        ({"predictions": ["x"]}, "Name the folder of predictions"),
+        ({"predictions": ""}, "Enter the folder of predictions"),
+        ({"predictions": None}, "Enter the folder of predictions"),
+        ({"predictions": ["x"]}, "Enter the folder of predictions"),
         ({"predictions": "/etc"}, "only the folders it was started with"),
         ({"predictions": "../.."}, "only the folders it was started with"),
         ({"are": "colours"}, "must be clusters or classes, not colours"),
@@ -81,5 +81,5 @@ def test_files_are_scored_as_they_are(checkpoints: Checkpoints, theirs: Path) ->
         with pytest.raises(RequestError, match="scored as they are"):
             require_as_they_are(more)
     chosen, _ = choose({"predictions": str(theirs)}, checkpoints)
-    with pytest.raises(RequestError, match="Say on which data set --theirs"):
+    with pytest.raises(RequestError, match="Enter the data set folder to evaluate --theirs"):
         own_data(chosen)

@@ -63,7 +63,7 @@ def test_its_images_are_those_that_the_run_draws(place: Place) -> None:
 
 
 def test_what_has_no_features_is_not_explored(place: Place) -> None:
-    assert "predictions are from files" in place.evaluating.explore(KEY)["error"]
+    assert "predictions come from files" in place.evaluating.explore(KEY)["error"]
 
 
 def test_pages_see_only_folders_that_they_may_look_into(place: Place) -> None:
@@ -78,7 +78,7 @@ def test_pages_see_only_folders_that_they_may_look_into(place: Place) -> None:
     file.write_text(json.dumps(report))
     said = place.evaluating.image({"report": KEY, "index": 1})
     file.write_text(whole)
-    assert "does not hold all that its report names" in said["error"]
+    assert "does not contain everything its report mentions" in said["error"]
 
 
 def test_files_that_changed_are_not_drawn(place: Place) -> None:
@@ -102,7 +102,7 @@ def test_a_link_leads_out_of_no_folder(place: Place) -> None:
     elsewhere = file.rename(place.root / "secret.png")
     try:
         file.symlink_to(elsewhere)
-        assert "leads out of the folders" in evaluating.image(ask)["error"]
+        assert "lies outside the folders" in evaluating.image(ask)["error"]
         assert "maps" in place.evaluating.image(ask), "where every folder may be looked into"
     finally:
         file.unlink(missing_ok=True)
@@ -112,9 +112,9 @@ def test_a_link_leads_out_of_no_folder(place: Place) -> None:
 @pytest.mark.parametrize(
     ("part", "name", "value", "sentence"),
     [
-        ("predictions", "values", [0, 10**12], "names numbers that no file holds"),
-        ("predictions", "values", [0, -1], "names numbers that no file holds"),
-        ("predictions", "values", [0, 0], "names numbers that no file holds"),
+        ("predictions", "values", [0, 10**12], "mentions numbers that no file contains"),
+        ("predictions", "values", [0, -1], "mentions numbers that no file contains"),
+        ("predictions", "values", [0, 0], "mentions numbers that no file contains"),
         ("cluster", "assignment", [0, 1], "does not say which class each cluster is"),
         ("cluster", "assignment", [0, 1, 3], "does not say which class each cluster is"),
         ("cluster", "assignment", [0, "1", -1], "does not say which class each cluster is"),

@@ -80,8 +80,8 @@ def test_what_is_empty_is_as_usual_and_says_nothing_to_the_command() -> None:
         ({"refine": ["crf"] * 99}, "refine", "at most 8"),
         ({"crf": "yes"}, "refine", "CRF must be true or false"),
         ({"mirror": "yes"}, "mirror", "true or false"),
-        ({"scales": "1 two"}, "scales", "two is no number"),
-        ({"scales": [True]}, "scales", "True is no number"),
+        ({"scales": "1 two"}, "scales", "two is not a number"),
+        ({"scales": [True]}, "scales", "True is not a number"),
         ({"scales": [math.nan]}, "scales", "from 0.25 to 4"),
         ({"scales": "inf"}, "scales", "from 0.25 to 4"),
         ({"scales": [10**400]}, "scales", "from 0.25 to 4"),
@@ -167,7 +167,7 @@ def test_what_the_data_set_lacks_is_said_at_its_field(tmp_path: Path) -> None:
         return mistakes.reply()
 
     assert said(clusters="3") == {"errors": {}}
-    few = {"clusters": "2 clusters are fewer than the 3 classes of the data set."}
+    few = {"clusters": "2 clusters are fewer than the data set's 3 classes."}
     assert said(clusters="5 2") == {"errors": few}
     odd = said(clusters="3", train="trian")
     assert list(odd["errors"]) == ["train"]

@@ -110,8 +110,8 @@ def test_refusals_are_sentences(place: Place) -> None:
         ({"class": -1}, "no class number -1"),
         ({"class": [0]}, "no class number"),
         ({"class": 10**40}, "no class number"),
-        ({"class": 0, "part": "best"}, "has the parts any, missed, called"),
-        ({"class": 0, "part": ["any"]}, "has the parts"),
+        ({"class": 0, "part": "best"}, "must be one of any, missed, called"),
+        ({"class": 0, "part": ["any"]}, "part of a class must be"),
         ({"class": 0, "kind": "cluster_pamr"}, "no prediction cluster_pamr"),
         ({"class": 0, "kind": ["cluster"]}, "no prediction"),
         ({"class": 0, "report": "../first"}, "no report"),
@@ -128,7 +128,7 @@ def test_a_report_without_counts_says_what_to_do(place: Place) -> None:
     del report[per_image.KEY]
     (old / "report.json").write_text(json.dumps(report))
     said = place.evaluating.pixels({"report": ".evaluations/old", "class": 0})
-    assert said["error"] == "Evaluate again to see which images make a number."
+    assert said["error"] == "Evaluate again to see which images a number comes from."
     # Another's counts are not taken for its own, and only a few are kept in memory.
     assert place.evaluating.pixels({"report": "first", "class": 0})["total"] > 0
     assert len(place.evaluating._counts._kept) <= MOST_KEPT
@@ -202,7 +202,7 @@ def test_differences_have_the_library_s_intervals(place: Place, tmp_path: Path) 
     first, second = said["differences"]["classes"]
     assert first == {}
     assert [one["low"] for one in second["cluster"]] == [one.low for one in found["cluster"].iou]
-    assert "redraws of the images" in said["differences"]["about"]
+    assert "resamplings of the images" in said["differences"]["about"]
     assert json.loads(json.dumps(said)) == said
     # Once more from memory, for scripts too; without counts a sentence takes their place.
     assert (

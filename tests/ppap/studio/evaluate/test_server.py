@@ -220,7 +220,7 @@ def test_a_report_made_here_can_be_deleted_and_a_run_s_cannot(place: Place) -> N
     assert [one["own"] for one in place.evaluating.reports.listed() if one["key"] == "first"] == [
         False
     ]
-    assert "goes when the run is deleted" in place.evaluating.remove("first")["error"]
+    assert "deleted together with the run" in place.evaluating.remove("first")["error"]
     for odd in (".evaluations/../first", ".evaluations/", "../x", "", None, ".evaluations/two"):
         assert "There is no report" in place.evaluating.remove(odd)["error"], odd
     place.evaluating.allowed = False
@@ -283,7 +283,7 @@ def test_what_is_wrong_is_said_at_its_field_before_the_start(
     monkeypatch.setattr("ppap.studio.checkpoints.why_unavailable", lambda: "No CRF here.")
     for changes, field, part, offers in (
         ({"data": f"{place.data}x"}, "data", "Did you mean", [str(place.data)]),
-        ({"data": str(tmp_path / "nothing")}, "data", "nothing holds no images", None),
+        ({"data": str(tmp_path / "nothing")}, "data", "nothing contains no images", None),
         ({"data": 5}, "data", "must be a folder", None),
         ({"split": "vall"}, "split", "Did you mean val or all?", ["val", "all"]),
         ({"split": "--crf"}, "split", "a name such as train", None),
@@ -342,7 +342,7 @@ def test_refusals_are_sentences(place: Place) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"checkpoint": {}}, "Choose a run"),
         ({"checkpoint": {"run": "../first"}}, "There is no run called"),
-        ({"checkpoint": checkpoint}, "on which data set"),
+        ({"checkpoint": checkpoint}, "Enter the data set folder"),
         ({"data": str(place.root / "none")}, "There is no folder"),
         ({"data": 5}, "must be a folder"),
         ({"split": "--crf"}, "The split must be"),
@@ -380,7 +380,7 @@ def test_a_checkpoint_that_has_changed_is_not_taken_for_the_old_one(made: Path) 
         assert "has changed since this report" in said["error"]
         file.unlink()
         said = place.evaluating.image({"report": "first", "index": 0})
-        assert "no longer there" in said["error"]
+        assert "no longer exists" in said["error"]
     finally:
         file.write_bytes(kept)
         place.close()

@@ -185,7 +185,7 @@ def test_without_a_vit_there_is_no_attention_and_it_says_why(
     studio: SmallStudio, held: Held
 ) -> None:
     reply = describe(studio, held, "attention", **{"from": "class"})
-    assert reply["error"] == "Tiny is no ViT: it has no attention."
+    assert reply["error"] == "Tiny is not a ViT, so it has no attention."
     bare = studio.store.add(replace(held.batch, attends=None), held.recipe)
     said = describe(studio, bare, "attention", **{"from": "class"})["error"]
     assert said.startswith("These features came without their network")

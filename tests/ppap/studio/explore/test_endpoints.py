@@ -258,7 +258,7 @@ def test_what_there_is_to_see_in_features_comes_as_arrays(
     assert len(grouped["centres"]) == 5
     for wrong, sentence in (
         ({"what": "colour"}, "what must be one of components, lengths, clusters, attention"),
-        ({"what": "attention"}, "is no ViT"),
+        ({"what": "attention"}, "is not a ViT"),
         ({"what": "clusters", "clusters": 65}, "There can be 2 to 64 clusters, not 65"),
         ({"background": [0, 99, 0]}, "The row must be a whole number from 0 to"),
         ({"background": [0]}, "its image, row and column"),

@@ -67,7 +67,7 @@ def test_clusters_are_found_in_some_and_all_are_segmented(place: Place, folder: 
     pixels = np.concatenate([one.ids().ravel() for one in maps])
     shares = [float((pixels == i).mean()) for i in range(3)]
     assert reply["layers"][0]["shares"] == pytest.approx(shares)
-    assert "found in 4 of the 11 pictures" in reply["notes"][0]
+    assert "found in 4 of the 11 images" in reply["notes"][0]
     # Nothing of it stays in memory but where it is.
     assert all(isinstance(one.photo, shelf.Slip) for one in result.pictures.pictures)
     assert len(result.pictures.seen[1]) == 4
@@ -130,7 +130,7 @@ def test_what_is_done_can_be_kept(
     assert [part["done"] for part in parts] == [0, 1, 2, 3]
     assert parts[0]["result"] == reply["result"]
     assert reply["total"] == 4
-    assert "Cancelled: 4 of 11 pictures" in reply["notes"][0]
+    assert "Cancelled: 4 of 11 images" in reply["notes"][0]
 
 
 def test_stopping_what_has_not_begun_cancels_it(place: Place, folder: Path) -> None:
@@ -153,7 +153,7 @@ def test_pictures_that_cannot_be_read_are_counted(
     reply = ask(place, folder)
     assert reply["total"] == PICTURES - 3
     assert len(reply["problems"]) == 3
-    assert reply["problems"][2] == "1 more pictures cannot be read."
+    assert reply["problems"][2] == "1 more images cannot be read."
     for file in folder.rglob("*.png"):
         file.write_bytes(b"no picture")
     assert "is not an image" in ask(place, folder)["error"]
@@ -204,7 +204,7 @@ def test_no_picture_leads_out_of_a_public_studio(
     (tmp_path / "open/train/Seq_9.png").symlink_to(secret)
     reply = ask(place, tmp_path / "open")
     assert [one["name"] for one in reply["pictures"]] == ["train/Seq_10.png", "val/Seq_1.jpg"]
-    assert "leads out of the folders" in reply["problems"][0]
+    assert "lies outside the folders" in reply["problems"][0]
     assert "open to other machines" in ask(place, folder)["error"]
     place.close()
 
@@ -213,7 +213,7 @@ def test_too_many_are_said(place: Place, folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(reading, "MAX_PICTURES", 6)
     reply = ask(place, folder)
     assert reply["total"] == 6
-    assert reply["notes"][0] == "The first 6 of 11 pictures are used."
+    assert reply["notes"][0] == "Only the first 6 of 11 images are used."
 
 
 def test_a_full_disk_is_said(place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_where_the_disk_is_full_what_is_done_is_kept(
     monkeypatch.setattr(Shelf, "put", full_after_three)
     reply = ask(place, folder)
     assert (reply["total"], reply["expected"]) == (3, PICTURES)
-    said = "The disk for temporary files is full: 3 of 11 pictures are segmented."
+    said = "The disk for temporary files is full: 3 of 11 images are segmented."
     assert reply["notes"][0] == said
     # Previews for which there was no room are drawn when they are looked at.
     result = place.segmenting.store.result(reply["result"])
@@ -257,7 +257,7 @@ def test_a_closer_look(place: Place, folder: Path, monkeypatch: pytest.MonkeyPat
         with Image.open(io.BytesIO(result.photo(0, large=large))) as photo:
             assert photo.size == (side, side)
         assert result.drawing(0, "clusters", large=large).ids().shape == (side, side)
-    with pytest.raises(ValueError, match="no such picture"):
+    with pytest.raises(ValueError, match="no such image"):
         result.photo(PICTURES, large=True)
 
 

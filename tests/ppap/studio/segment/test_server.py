@@ -140,7 +140,7 @@ def test_what_is_drawn_is_what_was_found(place: Place, monkeypatch: pytest.Monke
             at = int((row + 0.5) * step), int((column + 0.5) * step)
             assert drawn[row, column] == whole[at]
     for image, kind in ((2, "clusters"), (-1, "clusters"), (0, "classes"), (0, "photo")):
-        with pytest.raises(ValueError, match=r"no such picture|kind must be"):
+        with pytest.raises(ValueError, match=r"no such image|kind must be"):
             result.drawing(image, kind)
 
 
@@ -168,7 +168,7 @@ def test_a_checkpoint_says_what_its_predictor_says(
     assert clusters["names"] == tuple(f"cluster {i}" for i in range(1, 5))
     assert classes["names"] == NAMES
     assert len(set(clusters["colours"])) == 4
-    assert "not evaluated" in reply["notes"][0]
+    assert "has not been evaluated" in reply["notes"][0]
     assert reply["title"] == "first (last)"
     by_file = place.load(place.request(checkpoint={"file": str(trained)}))
     assert np.array_equal(maps_of(place, by_file)[0], maps_of(place, reply)[0])
@@ -261,7 +261,7 @@ def test_a_checkpoint_looks_as_often_as_it_is_told(place: Place, trained: Path) 
         ({"window": -1}, "window", "whole number"),
         ({"window": 100}, "window", "multiple of the patch size"),
         ({"shifts": 3}, "shifts", "must be one of"),
-        ({"shifts": 8}, "shifts", "64 looks"),
+        ({"shifts": 8}, "shifts", "64 passes"),
         ({"shifts": True}, "shifts", "whole number"),
     ],
 )
@@ -350,7 +350,7 @@ def test_refusals_are_sentences(place: Place, trained: Path, tmp_path: Path) -> 
     for changes, part in cases:
         assert part in place.load(place.request(**changes))["error"], changes
     assert "named fields" in place.segmenting.load(None)["error"]
-    assert "no longer known" in place.segmenting.progress("none")["error"]
+    assert "has expired" in place.segmenting.progress("none")["error"]
     assert place.segmenting.load(place.request(clusters=0))["field"] == "clusters"
 
 
@@ -514,12 +514,12 @@ def test_photos_in_the_zip_where_they_fit(place: Place, monkeypatch: pytest.Monk
     assert photos == ["images/one.jpg", "images/two _b_.png"]
     monkeypatch.setattr("ppap.studio.segment.packing.MAX_PHOTOS", len(files[0]))
     refused = place.segmenting.pictures({"result": reply["result"]})["photos"]["refused"]
-    assert "Put them into images/" in refused
+    assert "Copy them into images/" in refused
     request = {"result": reply["result"], "photos": True}
     assert place.segmenting.take(request)["error"] == refused
     Path(place.uploads / "1.png").unlink()
     monkeypatch.undo()
-    assert "no longer where it was" in place.segmenting.take(request)["error"]
+    assert "been moved or deleted" in place.segmenting.take(request)["error"]
 
 
 def test_long_names_of_a_checkpoint_can_be_taken(

@@ -101,7 +101,7 @@ def test_the_command_is_told_what_was_asked(place: Place, monkeypatch: pytest.Mo
 def test_one_command_at_a_time_for_a_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, "import time; time.sleep(600)")
     place.ablating.start_ablation(place.request())
-    assert "under way already" in place.ablating.start_ablation(place.request())["error"]
+    assert "phi is already running" in place.ablating.start_ablation(place.request())["error"]
     assert not place.ablating.ablation("phi")["ended"]
 
 
@@ -112,18 +112,18 @@ def test_one_command_at_a_time_for_a_name(place: Place, monkeypatch: pytest.Monk
         ({"name": "a b; touch x"}, "name", "letters"),
         ({"recipe": "nothing"}, "recipe", "nothing"),
         ({"recipe": None}, "recipe", ""),
-        ({"data": ""}, "data", "Name the data set"),
+        ({"data": ""}, "data", "Enter the data set folder."),
         ({"data": 3}, "data", "must be a folder"),
         ({"data": "/etc"}, None, "open to other machines"),
         ({"seeds": ""}, "seeds", "such as 0 1 2"),
         ({"seeds": "0 x"}, "seed", "not 'x'"),
         ({"seeds": "0 0"}, "seed", "given twice"),
-        ({"grid": "phi0"}, "grid", "is written"),
+        ({"grid": "phi0"}, "grid", "to vary as phi0=0.5,0.6"),
         ({"grid": "phi=1,2"}, "phi", "phi0"),
         ({"grid": "phi0=0.5,nan"}, "phi0", "not 'nan'"),
-        ({"grid": "phi0=0.1 phi0=0.2"}, "grid", "is written"),
+        ({"grid": "phi0=0.1 phi0=0.2"}, "grid", "to vary as phi0=0.5,0.6"),
         ({"grid": "seed=1,2"}, "seed", "seeds by themselves"),
-        ({"grid": 5}, "grid", "is written"),
+        ({"grid": 5}, "grid", "to vary as phi0=0.5,0.6"),
         ({"grid": "backbone=/etc/passwd"}, None, "open to other machines"),
         ({"settings": {"--out": "x"}}, "--out", "--out"),
     ],

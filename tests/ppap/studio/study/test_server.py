@@ -111,7 +111,7 @@ def test_a_study_from_start_to_file(place: Place) -> None:
     assert place.studying.hello(None)["studies"] == []
     begun = place.studying.start(place.request())
     assert begun["state"] == "running"
-    assert "under way" in place.studying.start(place.request())["error"]
+    assert "already running" in place.studying.start(place.request())["error"]
     done = place.ended()
     assert (done["state"], done["share"]) == ("done", 1.0), done
     (listed,) = place.studying.hello(None)["studies"]
@@ -124,7 +124,7 @@ def test_a_study_from_start_to_file(place: Place) -> None:
     assert len(reply["rows"]) == 9
     assert reply["rows"][0][0].startswith("PPAP (Φ⁰")
     assert {len(cells) for *_, cells in reply["rows"]} == {len(reply["headings"])}
-    assert reply["headings"][1]["hint"].startswith("Of the patches in P")
+    assert reply["headings"][1]["hint"].startswith("The share of patches in P")
     assert reply["rows"][0][2][1].split("\n")[1].count(" to ") == 1  # the precision's interval
     assert reply["said"]["rules"].startswith(reply["rows"][0][2][1].split("\n")[0])
     anchors = reply["study"]["anchors"]
@@ -168,8 +168,8 @@ def test_what_the_command_is_told(place: Place, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "field", "sentence"),
     [
-        ({"data": ""}, "data", "Name a folder"),
-        ({"data": 3}, "data", "Name a folder"),
+        ({"data": ""}, "data", "Enter a folder"),
+        ({"data": 3}, "data", "Enter a folder"),
         ({"data": "/"}, "data", "open to other machines"),
         ({"data": "../.."}, "data", "open to other machines"),
         ({"split": "--out=x"}, "split", "a name such as train"),
@@ -215,7 +215,7 @@ def test_what_a_folder_lacks_is_said_before_the_start(place: Place) -> None:
         ({"split": "trian"}, "split", "Did you mean train?", ["train"]),
         ({"split": "test"}, "split", "It has train, val and all.", None),
         ({"data": f"{place.data}/image"}, "data", "Did you mean", [f"{place.data}/images"]),
-        ({"data": f"{place.data}/empty"}, "data", "empty holds no images", None),
+        ({"data": f"{place.data}/empty"}, "data", "empty contains no images", None),
     ):
         for call in (place.studying.check, place.studying.start):
             reply = call(place.request(**changes))
