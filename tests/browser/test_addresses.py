@@ -288,7 +288,7 @@ def test_what_makes_no_sense_is_named(open_link: Callable[[str], Page], running:
 
     page.goto(f"{running.url}?tab=evaluate&report=gone&image=99&kind=odd&form.checkpoint=x")
     notes = page.locator("#evaluate .main .notes").first
-    expect(notes).to_contain_text("There is no report gone any more")
+    expect(notes).to_contain_text("The report gone no longer exists")
     expect(notes).to_contain_text("were ignored: checkpoint")
     page.wait_for_selector(REPORT)
 

@@ -37,7 +37,7 @@ def test_six_steps_show_what_they_say(page: Page, reference: Reference) -> None:
     click_patch(page, 900)
     before = shown(page)
     page.get_by_role("button", name="Take the tour").click()
-    step_of(page, 1)
+    assert "The anchor is the patch we ask about" in step_of(page, 1)
     wait_for_data(page, "anchor", "0,15,12")
     following = page.locator(LESSON).get_by_role("button", name="Next")
     following.click()
@@ -45,12 +45,14 @@ def test_six_steps_show_what_they_say(page: Page, reference: Reference) -> None:
     positive, _, negative = counts(page)
     assert f"blue: {positive}." in told
     assert f"dark: {negative:,}." in told
+    assert "ambiguous, amber, and training leaves them out" in told
     assert "toured" in (page.locator("#explore .settings").get_attribute("class") or "")
     following.click()
     told = step_of(page, 3)
     muzzle = reference.batch.index(image=0, row=15, column=12)
     grown = [int((reference.codes(muzzle, step=t) == 2).sum()) for t in (0, 3)]
     assert f"{grown[0]} positives became {grown[1]}" in told
+    assert "the mean of the positives, the anchor's proxy" in told
     following.click()
     told = step_of(page, 4)
     page.wait_for_selector("#rival-mosaic[data-ready=true]")
@@ -72,6 +74,8 @@ def test_six_steps_show_what_they_say(page: Page, reference: Reference) -> None:
     following.click()
     told = step_of(page, 6)
     assert "frozen" in told
+    # What comes next.
+    assert [name for name in ("Train", "Study", "Evaluate", "Segment") if name not in told] == []
     assert "toured" in (page.locator("#explore .features").first.get_attribute("class") or "")
     wait_for_data(page, "anchor", "0,15,12")
     # What it names is there.

@@ -302,7 +302,7 @@ def test_whole_pictures_are_loaded_and_their_cost_is_told(launched: Launched) ->
     assert (cost["size"], cost["patches"], cost["refused"]) == (160, 600, "")
     assert cost["seconds"] > 0
     refused = launched.call("estimate_cost", images=64, size=2000)
-    assert "What fits: 64 images at" in refused["refused"]
+    assert "What would fit: 64 images at" in refused["refused"]
     with pytest.raises(AppError, match="whole number from 64 to 2048"):
         launched.call("estimate_cost", size=5000)
 
