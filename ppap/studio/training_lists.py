@@ -120,10 +120,15 @@ def as_text(value: object) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
-def first_those_of_a_cpu(name: str) -> tuple[bool, bool, str]:
-    """Recipes that need neither a data set nor a download come first."""
+def first_those_of_a_cpu(name: str) -> tuple[bool, bool, bool, str]:
+    """Recipes that need neither a data set nor a download come first, then that for any folder."""
     config = find(name).config
-    return config.dataset != SAMPLES, not is_embedded(config.backbone), name
+    return (
+        config.dataset != SAMPLES,
+        config.dataset != "",
+        not is_embedded(config.backbone),
+        name,
+    )
 
 
 def recipe_reply(name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.driver import Running, pages, studio, until
 from tests.browser.looks import check_both_themes
 from tests.support.seeded_runs import finished
+from tests.support.small_studio import draw
 from trainers.launching.arranging import Arranging
 from trainers.launching.queue import waiting
 from trainers.launching.runner import Runner
@@ -170,6 +171,23 @@ def test_fields_are_checked_as_they_are_typed(
     faults.get_by_role("button").click()
     expect(page.locator("#train [data-part=data]")).to_be_focused()
     expect(find_it).to_have_value("")
+    find_it.press("Enter")  # searches, and starts nothing
+    # Thresholds for one's own images, which need no labels.
+    page.get_by_role("button", name="Reset all").click()
+    for number in range(12):
+        draw(runs.root.parent / f"photos/{number}.png", number)
+    page.locator("#train [data-part=data]").fill(str(runs.root.parent / "photos"))
+    expect(faults).to_be_hidden()
+    page.get_by_role("button", name="Complete most of the class").click()
+    reasons = page.locator("#train .suggest .reasons")
+    expect(reasons).to_contain_text("of the positives should be")
+    expect(reasons).to_contain_text("From 10 of 12 training images")
+    phi0 = page.locator("#train [data-setting=phi0]")
+    expect(phi0).not_to_have_value(str(find("own").config.phi0))
+    command_holds(page, f"--set phi0={phi0.input_value()}")
+    expect(page.locator("#train [data-part=needs]")).to_contain_text("ends without scores")
+    phi0.fill("0.5")
+    expect(reasons).to_be_hidden()  # they were those of another value
     assert not runs.root.exists() or runs.runs() == []
 
 

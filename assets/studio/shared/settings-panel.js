@@ -16,7 +16,7 @@ export class SettingsPanel {
     this.rows = new Map(); // by setting
     this.kept = new Set(); // what stays in sight while only changed settings are shown
     this.wasOpen = null; // of the groups, before a search opened some
-    this.search = h("input", { type: "search", placeholder: "Search the settings", "aria-label": "Search the settings", autocomplete: "off", spellcheck: "false", dataset: { part: "find" }, oninput: () => this.looked() });
+    this.search = h("input", { type: "search", placeholder: "Search the settings", "aria-label": "Search the settings", autocomplete: "off", spellcheck: "false", dataset: { part: "find" }, oninput: () => this.looked(), onkeydown: (event) => event.key === "Enter" && event.preventDefault() }); // Enter would send the form
     this.only = h("button", { type: "button", "aria-pressed": "false", title: "Show only what differs from the recipe", dataset: { part: "only" }, onclick: () => this.showOnly(this.only.getAttribute("aria-pressed") !== "true") }, "Changed");
     this.all = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.resetAll() }, "Reset all");
     this.found = h("p", { class: "help", role: "status" });

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ppap.backbones import as_path
-from ppap.data import DataError, Finding, open_dataset, preflight
+from ppap.data import DataError, Finding, detect_kind, open_dataset, preflight
 from ppap.settings import SettingError, excerpt
 from ppap.studio import sample
 from ppap.studio.answers import answering
@@ -44,6 +44,7 @@ FINDINGS = 40
 # Runs watched in one call.
 WATCHED = 24
 LARGEST = 2**63 - 1
+ANY_FOLDER = "The recipe own takes any folder of images."
 
 
 class Training:
@@ -359,7 +360,12 @@ def wrong_data(findings: Sequence[Mapping[str, str]], order: Order) -> str:
         return ""
     rest = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
     said = f"{errors[0].file} {errors[0].text}.{rest}"
-    return f"{said} Repair it, or {SKIP}." if skips_help(errors, order.config) else said
+    if skips_help(errors, order.config):
+        return f"{said} Repair it, or {SKIP}."
+    # A folder of another kind than the recipe's may be fine by itself.
+    kind = None if order.data is None else detect_kind(order.data)
+    other = order.config.dataset and kind not in (None, order.config.dataset)
+    return f"{said} {ANY_FOLDER}" if other else said
 
 
 def no_split(order: Order) -> str:

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from ppap.studio.requests import CLOSED
 from ppap.studio import training_lists as lists
+from ppap.studio.requests import CLOSED
 from ppap.studio.sources import Sources
 from ppap.studio.train.server import Training, read_cursor
 from ppap.studio.training_lists import GROUPS, training_lists
 from tests.support.pretend_run import ENDS
 from tests.support.small_segmenters import write_folder
-from tests.support.small_studio import wait_until
+from tests.support.small_studio import draw, wait_until
 from tests.trainers.launching.test_runner import HOSTILE, PRETENDER, Pretending
 from tests.trainers.runs.test_watching import line
 from trainers.config import KIND, Config
@@ -144,6 +144,21 @@ def test_what_may_be_meant_is_offered(tab: Training, tmp_path: Path) -> None:
     assert reply["offers"] == {"backbone": [f"{tmp_path}/dino.pth"]}
     reply = tab.check({**order, "settings": {}, "data": ""})  # nothing is near nothing
     assert list(reply) == ["errors", "command", "command_said"]
+
+
+def test_a_folder_of_another_kind_is_led_to_the_recipe_for_any(
+    tab: Training, tmp_path: Path
+) -> None:
+    draw(tmp_path / "photos/1.png", 1)
+    order = {"recipe": "camvid", "name": "a", "data": str(tmp_path / "photos")}
+    assert "The recipe own takes any folder" in tab.inspect(order)["errors"]["data"]
+    assert "The recipe own takes any folder" in tab.start(order)["error"]
+    fine = tab.inspect({**order, "recipe": "own", "settings": {"batch": "1"}})
+    assert "data" not in fine["errors"]
+    (tmp_path / "empty").mkdir()
+    reply = tab.inspect({**order, "data": str(tmp_path / "empty")})
+    assert "recipe own" not in reply["errors"]["data"]
+    assert [recipe["name"] for recipe in training_lists()["recipes"]][:2] == ["samples", "own"]
 
 
 def test_the_findings_of_the_data_are_told_before_the_start(tab: Training, tmp_path: Path) -> None:
