@@ -109,8 +109,8 @@ class TrainingEndpoints:
 
         Args:
             action: "look", "pause", "resume" or "move".
-            name: of the run that is moved.
-            to: where it is moved: "first", "up" or "down".
+            name: the run to move.
+            to: where to move it: "first", "up" or "down".
 
         Returns:
             Whether the queue is paused, and since when.
@@ -121,12 +121,12 @@ class TrainingEndpoints:
     def note_run(
         self, name: str, tags: list[str] | None = None, note: str | None = None
     ) -> dict[str, Any]:
-        """Give a run tags and a note; what is not given stays as it is.
+        """Set a run's tags and note; whatever is left out stays as it is.
 
         Args:
             name: of the run.
-            tags: words by which runs are found, such as ["baseline"].
-            note: a text.
+            tags: words by which to find the run, such as ["baseline"].
+            note: plain text; empty removes the note.
 
         Returns:
             The run's tags and note.

@@ -52,6 +52,8 @@ TRAINING = (
     "stop_run",
     "resume_run",
     "clone_run",
+    "arrange_queue",
+    "note_run",
     "rename_run",
     "delete_run",
     "compare_runs",
