@@ -40,7 +40,8 @@ class PredictionCalls:
         Returns:
             ``runs``: as of ``pictured.as_reply``, and ``differs`` as of ``set_apart``.
         """
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        known = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if not known or not names:
             raise RequestError("Name the runs in a list.")
         if len(names) > MOST:
             raise RequestError(f"At most {MOST} runs are shown beside each other.")

@@ -65,7 +65,7 @@ def test_the_sample_is_a_run_like_others(tab: Training) -> None:
 def test_what_is_gone_is_left_out_and_what_is_odd_is_refused(tab: Training) -> None:
     write_run(tab, "a")
     assert [one["name"] for one in asked(tab, "gone", "../a", "a", "a")] == ["a"]
-    wrong: list[Any] = [None, {}, "a", [1], [["a"]]]
+    wrong: list[Any] = [None, {}, [], "a", [1], [["a"]]]
     for odd in wrong:
         assert "in a list" in tab.predicting.predictions(odd)["error"]
     assert "At most" in tab.predicting.predictions(["a"] * (MOST + 1))["error"]
