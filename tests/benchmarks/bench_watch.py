@@ -21,7 +21,7 @@ import threading
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from tests.browser.driver import ROOT, chromium, open_page, served, studio, until
 from trainers.recipes import find
@@ -102,6 +102,12 @@ def families(server: int) -> tuple[list[int], list[int]]:
     return servers, others
 
 
+def at_work(session: CDPSession) -> float:
+    """Seconds that a page's scripts, styles and layout have taken so far."""
+    found = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+    return float(sum(found[f"{part}Duration"] for part in ("Script", "Layout", "RecalcStyle")))
+
+
 def watch(page: Page, server: int, what: str) -> None:
     """Print what the page costs while it is looked at."""
     received = 0
@@ -112,17 +118,19 @@ def watch(page: Page, server: int, what: str) -> None:
 
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
+    session.send("Performance.enable")
     session.on("Network.dataReceived", count)
     servers, browsers = families(server)
-    before = processor_seconds(servers), processor_seconds(browsers)
+    before = processor_seconds(servers), processor_seconds(browsers), at_work(session)
     began = time.perf_counter()
     page.wait_for_timeout(1000 * SECONDS)
     wall = time.perf_counter() - began
-    after = processor_seconds(servers), processor_seconds(browsers)
+    after = processor_seconds(servers), processor_seconds(browsers), at_work(session)
     session.detach()
-    studio_share, browser_share = (100 * (b - a) / wall for a, b in zip(before, after, strict=True))
+    shares = [100 * (b - a) / wall for a, b in zip(before, after, strict=True)]
     print(
-        f"{what:28} studio {studio_share:4.1f} % of a core   browser {browser_share:4.1f} %   "
+        f"{what:28} studio {shares[0]:4.1f} % of a core   browser {shares[1]:4.1f} %, "
+        f"of which the page's scripts and layout {shares[2]:4.1f} %   "
         f"{received / wall / 1e3:5.1f} KB/s   (limits: 5 %, 50 KB/s)",
         flush=True,
     )

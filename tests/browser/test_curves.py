@@ -178,7 +178,8 @@ def as_arrays(page: Page) -> None:
     found = page.evaluate(
         """async () => {
           const load = (name) => import(new URL(`studio/static/train/${name}.js`, document.baseURI));
-          const [curves, scales, { RunColours }] = await Promise.all(['curves', 'scales', 'runcolours'].map(load));
+          const [curves, scales, { RunColours }, { Charts }] = await Promise.all(['curves', 'scales', 'runcolours', 'charts'].map(load));
+          const fresh = new Charts({ looked() {} }); // nothing is known of any run yet
           const long = { x: [], y: [] };
           const more = (from, to) => ({ x: [...Array(to - from).keys()].map((i) => from + i), y: Array(to - from).fill(1) });
           let grown = curves.extended(long, more(0, 300), 400);
@@ -191,7 +192,10 @@ def as_arrays(page: Page) -> None:
           const [first] = looks(['run9']);
           const many = looks(all.slice(0, 24));
           const again = new RunColours().of(['run3', 'run9'], ['run9', 'run3']);
+          const link = { x: 'time', zoom: '1..2', smooth: '0.5', log: '1', seeds: 'deviation', large: 'loss' };
           return {
+            odd: fresh.restore(link),
+            view: JSON.stringify(Object.entries(fresh.view()).map(([name, value]) => `${name} ${value}`).sort()) === JSON.stringify(Object.entries(link).map(([name, value]) => `${name} ${value}`).sort()),
             whole,
             thinned: [grown.x.length, Math.max(...grown.y), Math.max(...grown.m) < 50],
             refined: curves.refined({ x: [1, 4, 8], y: [1, 4, 8] }, { x: [3, 4, 5], y: [3, 7, 5], m: [0, 0, 0] }),
@@ -207,6 +211,8 @@ def as_arrays(page: Page) -> None:
         }"""
     )
     assert found == {
+        "odd": [],
+        "view": True,
         "whole": [301, None],
         "thinned": [101, 50, True],
         "refined": {"x": [1, 3, 4, 5, 8], "y": [1, 3, 7, 5, 8], "m": [1, 0, 0, 0, 8]},

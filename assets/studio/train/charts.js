@@ -44,6 +44,7 @@ export class Charts {
     this.at = null; // where the cursor is, on the axis
     this.pointed = null; // the chart it is moved in
     this.runs = []; // [{name, colour, dash, fold, file, series: {kind: {name: {x, y, m?}}}}]
+    this.groups = []; // of runs that differ in their seed only
     this.finer = new Map(); // by run: {file, series}
     this.prepared = new WeakMap(); // by curve: what is drawn of it
     this.hint = h("p", { id: newId("hint"), hidden: true }, HINT);
