@@ -46,14 +46,14 @@ class TrainingEndpoints:
         settings: dict[str, Any] | None = None,
         slurm: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Check an order without starting anything.
+        """Check a run's settings without starting it.
 
         Args:
-            recipe: such as "samples" or "camvid"; python -m trainers.train --list tells all.
-            name: the run's; one that is free is taken where it is empty.
+            recipe: such as "samples" or "camvid"; python -m trainers.train --list shows all.
+            name: the run's name; if empty, a free one is chosen.
             data: the data set's folder on the server; empty for the sample photos.
-            settings: changes of the recipe, such as {"rule": "tps", "epochs": 2}.
-            slurm: sends it to SLURM, with what differs from slurm.toml, such as {"gpus": 4}.
+            settings: changes to the recipe, such as {"rule": "tps", "epochs": 2}.
+            slurm: submits it to SLURM, with these changes to slurm.toml, such as {"gpus": 4}.
 
         Returns:
             Errors by field, findings about the data, the estimate, and the command line.
@@ -74,14 +74,14 @@ class TrainingEndpoints:
         settings: dict[str, Any] | None = None,
         slurm: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Begin a run, or put it into the queue of its devices.
+        """Start a run, or queue it for its devices.
 
         Args:
-            recipe: such as "samples" or "camvid"; python -m trainers.train --list tells all.
-            name: the run's; one that is free is taken where it is empty.
+            recipe: such as "samples" or "camvid"; python -m trainers.train --list shows all.
+            name: the run's name; if empty, a free one is chosen.
             data: the data set's folder on the server; empty for the sample photos.
-            settings: changes of the recipe, such as {"rule": "tps", "epochs": 2}.
-            slurm: sends it to SLURM, with what differs from slurm.toml, such as {"gpus": 4}.
+            settings: changes to the recipe, such as {"rule": "tps", "epochs": 2}.
+            slurm: submits it to SLURM, with these changes to slurm.toml, such as {"gpus": 4}.
 
         Returns:
             Where the run stands: its name, state, step and so on.
@@ -94,7 +94,7 @@ class TrainingEndpoints:
         """List all runs, the newest first.
 
         Args:
-            samples: whether the run that comes with the studio is listed, too, as ".sample".
+            samples: whether to list the run that comes with the studio, too, as ".sample".
 
         Returns:
             The runs: for each its name, state, reason, recipe, step, scores, tags and so on.
@@ -124,7 +124,7 @@ class TrainingEndpoints:
         """Set a run's tags and note; whatever is left out stays as it is.
 
         Args:
-            name: of the run.
+            name: the run's name.
             tags: words by which to find the run, such as ["baseline"].
             note: plain text; empty removes the note.
 
@@ -142,27 +142,27 @@ class TrainingEndpoints:
             )
 
     def run_changes(self, name: str, cursor: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Tell what is new of a run: numbers, log, pictures.
+        """Report what is new in a run: metrics, log, pictures.
 
         Args:
-            name: of the run.
-            cursor: what the last call gave as cursor; none for everything, long series thinned.
+            name: the run's name.
+            cursor: the cursor of the last reply; left out, everything, with long series thinned.
 
         Returns:
             The next cursor, series by kind and name, new text of the log, steps of pictures. Series
-            come once all that was logged is read: as long as "more" is true, call again. Where
-            points are left out, "m" has the mean of the stretch that each point stands for.
+            come once everything logged has been read: call again while "more" is true. Where
+            points are left out, "m" is the mean of the stretch that each point stands for.
         """
         with refusing():
             standing = self.training.standing(name)
             return {**self.training.changes(name, cursor), "run": standing}
 
     def stop_run(self, name: str, now: bool = False) -> dict[str, Any]:
-        """Let a run write a checkpoint and end, or take it out of the queue.
+        """Have a run write a checkpoint and stop, or remove it from the queue.
 
         Args:
-            name: of the run.
-            now: kill it; what it did since its last checkpoint is lost.
+            name: the run's name.
+            now: kill it instead; work since its last checkpoint is lost.
 
         Returns:
             Where the run stands.
@@ -172,11 +172,11 @@ class TrainingEndpoints:
             return self.training.runner.stop(name, now=now is True).as_dict()
 
     def resume_run(self, name: str, settings: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Go on with a run that was stopped or failed, where it ran before.
+        """Resume a run that was stopped or failed, in the place where it ran.
 
         Args:
-            name: of the run.
-            settings: of the machine, which may change meanwhile, such as {"devices": "1"}.
+            name: the run's name.
+            settings: machine settings to change, such as {"devices": "1"}.
 
         Returns:
             Where the run stands.
@@ -188,12 +188,12 @@ class TrainingEndpoints:
     def clone_run(
         self, name: str, new_name: str, settings: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Begin a run like another, with some settings changed.
+        """Start a run like another, with some settings changed.
 
         Args:
-            name: of the run that is there.
-            new_name: of the run to be.
-            settings: what shall differ, such as {"seed": 1}.
+            name: the existing run's name.
+            new_name: the new run's name.
+            settings: settings to change, such as {"seed": 1}.
 
         Returns:
             Where the new run stands.
@@ -202,11 +202,11 @@ class TrainingEndpoints:
             return self.training.clone(name, new_name, settings or {}).as_dict()
 
     def rename_run(self, name: str, new_name: str) -> dict[str, Any]:
-        """Give a run that does not run another name.
+        """Rename a run that is not running.
 
         Args:
-            name: of the run.
-            new_name: what it shall be called.
+            name: the run's name.
+            new_name: its new name.
 
         Returns:
             Where the run stands.
@@ -216,14 +216,14 @@ class TrainingEndpoints:
             return self.training.runner.rename(name, new_name).as_dict()
 
     def delete_run(self, name: str, sure: bool = False) -> dict[str, Any]:
-        """Remove a run with its checkpoints, or only tell what would go.
+        """Delete a run with its checkpoints, or only report what that would delete.
 
         Args:
-            name: of the run.
-            sure: whether to remove it.
+            name: the run's name.
+            sure: whether to delete it.
 
         Returns:
-            How many files, bytes, checkpoints and pictures go, and whether they are gone.
+            How many files, bytes, checkpoints and pictures that is, and whether they are gone.
         """
         with refusing():
             if sure is not True:
@@ -232,10 +232,10 @@ class TrainingEndpoints:
             return {**self.training.runner.delete(name)._asdict(), "gone": True}
 
     def compare_runs(self, names: list[str]) -> dict[str, Any]:
-        """Put runs side by side.
+        """Compare runs side by side.
 
         Args:
-            names: of two runs or more.
+            names: two or more runs.
 
         Returns:
             The settings that differ, and all metrics: a value for each run.
