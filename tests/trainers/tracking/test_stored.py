@@ -128,6 +128,20 @@ def close_to(found: Steps, expected: Steps) -> None:
         assert found[step] == pytest.approx(numbers, rel=1e-6)
 
 
+def test_tensorboard_that_comes_late_is_told_what_was_before(tmp_path: Path) -> None:
+    lines = [{"kind": "step", "step": step, "loss": 1 / step} for step in (1, 2, 3)]
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "metrics.jsonl").write_text(content)
+    about = About(tmp_path, "run", "ppap", from_step=3, known=len(content))
+    for step, value in ((4, 0.25), (4, 0.125)):  # the second goes on from step 3 once more
+        board = Trackers("tensorboard", about)
+        board.write("step", step, {"loss": value})
+        board.close(failed=False)
+        told = {1: 1.0, 2: 0.5, 3: 1 / 3, 4: value}
+        expected = {at: {"step/loss": loss} for at, loss in told.items()}
+        close_to(in_tensorboard(tmp_path / "tensorboard"), expected)
+
+
 def without_report(found: Steps) -> tuple[Steps, dict[str, float]]:
     """Steps as of metrics.jsonl, and the report's scores."""
     scores = {n: v for step in found.values() for n, v in step.items() if n.startswith("report/")}
