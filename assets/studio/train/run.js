@@ -93,6 +93,7 @@ export class RunView {
         fact("recipe", run.recipe),
         fact("rule", run.rule),
         fact("backbone", run.backbone),
+        fact("seed", run.seed === null ? null : run.seed),
         fact("data", run.data ?? (run.dataset === "samples" ? "sample photos" : null)),
         fact("device", run.device),
         run.steps ? fact("step", `${count(run.step)} of ${count(run.steps)}`) : null,
