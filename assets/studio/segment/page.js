@@ -14,10 +14,10 @@ import { SegmentSource } from "./source.js";
 import { Takeaway } from "./takeaway.js";
 import { SegmentView } from "./view.js";
 
-const DO = "Point at one to see its name; click to rename it; double-click to enlarge the image.";
+const DO = "Click one to name it; double-click to enlarge the image.";
 const POINT = {
-  clusters: `Each colour is a cluster: patches that look alike to the network, found without labels. ${DO}`,
-  classes: `Each colour is a class that the linear probe learnt from labels. ${DO}`,
+  clusters: `Each colour is a cluster found without labels. ${DO}`,
+  classes: `Each colour is a class learnt from labels. ${DO}`,
 };
 const REFINED = { none: "", crf: "CRF", pamr: "PAMR" };
 
