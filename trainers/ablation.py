@@ -31,10 +31,10 @@ __all__ = ["Ablation", "read_ablation", "reopen", "standing", "submit", "table",
 LOOK_SECONDS, QUIET_SECONDS = 1.0, 60.0
 DESCRIPTION = """\
 Train and evaluate every combination of recipes, values of settings, and seeds, and make one table
-of it: mean ± deviation over the seeds, with the paper's row beside it where it has one.
+of them: mean ± standard deviation over the seeds, next to the paper's row if there is one.
 
 Every combination is a run in the folder --runs, such as NAME-camvid-phi0_0.6-seed0. Runs wait in
-the same queue as those of the studio, one for each device, and can be watched there.
+the same queue as those of the studio, one queue per device, and can be watched there.
 """
 EPILOG = """
 examples:
@@ -46,19 +46,19 @@ examples:
   python -m trainers.ablation coco_vits16 coco_vits16_tps --data /data/cocostuff --name table5
       several recipes on the same data
   python -m trainers.ablation --name phi
-      go on with what that name was last asked for
+      continue this ablation as it was last started
   python -m trainers.ablation --name phi --only-table
-      the table of what is finished so far
+      the table of the runs finished so far
 
-The queue is on disk and the runs go on by themselves: Ctrl+C ends only the waiting. The same
-command goes on: what is finished is not done again, what runs or waits is waited for, and what was
-stopped or broke off is resumed. A run that failed before its first checkpoint is told of; --retry
-begins it anew.
+The queue is on disk and the runs continue by themselves: Ctrl+C only stops the waiting. The same
+command continues: finished runs are not repeated, running and waiting ones are waited for, and
+stopped or interrupted ones are resumed. A run that failed before its first checkpoint is reported;
+--retry starts it again.
 
 The table is printed, and written to RUNS/.ablations/NAME as table.md, table.csv and table.json,
-beside grid.json, which says what was asked for.
+next to grid.json, which says what was asked for.
 
-exit status: 0 all runs are finished, or it was the table alone; 1 some run failed or was stopped;
+exit status: 0 all runs are finished, or --only-table; 1 some run failed or was stopped;
 2 wrong arguments, or files that are missing or do not fit: nothing was started; 130 interrupted.
 """
 
@@ -74,35 +74,42 @@ def parser() -> Parser:
     )
     made.add_argument(
         "recipes", nargs="*", metavar="RECIPE",
-        help="whose settings the runs begin with; none: as the ablation NAME was last asked for",
+        help="whose settings the runs start from; none: continue the ablation NAME as it was last "
+        "started",
     )  # fmt: skip
     made.add_argument(
-        "--data", metavar="DIR", type=expanded, help="the data set's folder (samples needs none)"
+        "--data", metavar="DIR", type=expanded, help="the data set folder (samples needs none)"
     )
     made.add_argument(
         "--runs", metavar="RUNS", type=expanded, default=Path("runs"),
         help="the folder of all runs (default: runs)",
     )  # fmt: skip
-    made.add_argument("--name", required=True, help="of the ablation; its runs' names begin so")
+    made.add_argument(
+        "--name", required=True, help="name of the ablation; its runs' names start with it"
+    )
     made.add_argument(
         "--seeds", nargs="+", metavar="SEED",
         help=f"default: {' '.join(map(str, SEEDS))}",
     )  # fmt: skip
     made.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-        help="change settings in all runs; python -m trainers.train --settings tells which",
+        help="change settings in all runs; python -m trainers.train --settings lists them",
     )  # fmt: skip
     made.add_argument(
         "--grid", nargs="+", action="extend", default=[], metavar="KEY=A,B,…",
-        help="try each of these values, with all values of every other --grid",
+        help="try each of these values, combined with all values of every other --grid",
     )  # fmt: skip
     made.add_argument(
-        "--retry", action="store_true", help="begin anew what failed before its first checkpoint"
+        "--retry",
+        action="store_true",
+        help="restart runs that failed before their first checkpoint",
     )
     made.add_argument(
-        "--only-table", action="store_true", help="start nothing: the table of what is finished"
+        "--only-table",
+        action="store_true",
+        help="start nothing; only print the table of finished runs",
     )
-    made.add_argument("--cache", metavar="DIR", type=expanded, help="as of trainers.train")
+    made.add_argument("--cache", metavar="DIR", type=expanded, help="as in trainers.train")
     add_place(made, waits=False)
     return made
 
@@ -123,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made = table(runner, ablation)
         folder = write_table(runner.root, made)
     except KeyboardInterrupt:
-        say("\nThe runs go on by themselves. The same command waits for them again.")
+        say("\nThe runs continue by themselves. The same command waits for them again.")
         return INTERRUPTED
     except EXPECTED as error:
         say(sentence(error))
@@ -141,7 +148,7 @@ def asked(given: argparse.Namespace, root: Path) -> Ablation:
     """
     if not given.recipes:
         if given.data or given.seeds or given.set or given.grid:
-            raise SettingError("recipe", "Name the recipes, too, or nothing but --name.")
+            raise SettingError("recipe", "Name the recipes too, or give only --name.")
         return reopen(root, given.name)
     grid = parse_changes(given.grid)
     return read_ablation(
@@ -171,9 +178,9 @@ def wait(runner: Runner, ablation: Ablation, submitted: Submitted) -> dict[str, 
     """
     line, left = Line(), dict(submitted.left)
     if submitted.resumed:
-        say(f"Going on with {', '.join(submitted.resumed)}.")
+        say(f"Continuing {', '.join(submitted.resumed)}.")
     for name, reason in left.items():
-        say(f"{name} is not started yet: {reason}")
+        say(f"{name} has not started yet: {reason}")
     tried: frozenset[str] | None = None
     while True:
         found = standing(runner, ablation)
@@ -229,12 +236,12 @@ def tell(runner: Runner, found: StudyStanding, left: dict[str, str]) -> int:
     for one in failed:
         say(f"{one.name} failed: {one.text}")
     if not all(goes_on(runner, one) for one in failed):
-        say("A run that failed before its first checkpoint begins anew with --retry.")
+        say("To restart runs that failed before their first checkpoint, use --retry.")
     for one in found.having("stopped"):
-        say(f"{one.name} was stopped: the same command goes on with it.")
+        say(f"{one.name} was stopped; the same command continues it.")
     for name, there in found.runs.items():
         if there is None:
-            reason = left.get(name, "It was deleted meanwhile.")
+            reason = left.get(name, "It has been deleted.")
             say(f"{name} could not be started: {reason}")
     return DONE if found.finished == found.total else FAILED
 

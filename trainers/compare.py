@@ -56,12 +56,12 @@ examples:
   python -m trainers.compare camvid --data ~/CamVid --out runs/table --rules ppap stego --seeds 0
   python -m trainers.compare dubai --data ~/dubai --out runs/dubai_table --set epochs=2
 
-Every run is a folder in --out, trained by trainers.train and evaluated by trainers.evaluate. What
-is finished is not done again, and what was interrupted goes on, so the same command continues. The
-table is printed and written to table.md, table.csv and table.json; below it, and in
-differences.json, stand the differences to the baseline (or to the first rule), with intervals over
-the images of the evaluation. With --set report_starts=10 two more tables: scores from ten starts of
-each kind, and what training gained over frozen features.
+Every run is a folder in --out, trained by trainers.train and evaluated by trainers.evaluate.
+Finished runs are not repeated and interrupted ones continue, so the same command resumes. The table
+is printed and written to table.md, table.csv and table.json; below it, and in differences.json, are
+the differences from the baseline (or from the first rule), with intervals over the evaluated
+images. With --set report_starts=10 there are two more tables: scores from ten starts of each kind,
+and the gain from training over frozen features.
 
 exit status: 0 all runs are finished; 1 some run failed; 2 wrong arguments, or files that are
 missing or do not fit: nothing was started.
@@ -95,7 +95,7 @@ def parser() -> Parser:
     made.add_argument(
         "recipe", metavar="RECIPE", help="whose settings all runs share, apart from rule and seed"
     )
-    made.add_argument("--data", metavar="DIR", type=expanded, help="the data set's folder")
+    made.add_argument("--data", metavar="DIR", type=expanded, help="the data set folder")
     made.add_argument(
         "--out", metavar="FOLDER", type=expanded, required=True, help="folder for the runs"
     )

@@ -41,15 +41,15 @@ from train-semi, and the 10 nearest vote for every position of the split.
 EPILOG = """\
 examples:
   python -m trainers.evaluate runs/camvid
-      the data set and the split that the run was trained with
+      on the data set and split of the run itself
   python -m trainers.evaluate runs/camvid --data ~/CamVid --crf --pictures runs/camvid/report
-      with CRF; report.html shows the best, the median and the worst images
+      with CRF; report.html shows the best, median and worst images
   python -m trainers.evaluate best.pth --data /data/cocostuff --crf --json scores.json
       a published checkpoint; its 27 classes get the names of the data set
   python -m trainers.evaluate runs/camvid --clusters 11 50 100 --refine pamr --mirror
-      clusters beyond the number of classes; refined with PAMR; mean of image and mirror
+      more clusters than classes; refined with PAMR; averaged with the mirror image
   python -m trainers.evaluate --predictions ~/theirs --data ~/CamVid --split val --pictures out
-      another method's label maps, scored, drawn and compared as ours are
+      another method's label maps, scored and drawn in the same way
   python -m trainers.evaluate runs/in_s50 --data /data/ImageNetS50 --split validation
 
 JSON: "cluster" and "linear", each with "accuracy" and "miou" (per cent), "iou" (by class name),
@@ -58,7 +58,7 @@ JSON: "cluster" and "linear", each with "accuracy" and "miou" (per cent), "iou" 
 --retrieval; "groups", "images", "paper", "notes" and what was evaluated on what. null stands for
 what was not measured.
 
-exit status: 0 done; 1 it failed half way (a process ended, a file could not be written); 2 wrong
+exit status: 0 done; 1 it failed halfway (a process ended, a file could not be written); 2 wrong
 arguments, or files that are missing, broken or do not fit; 130 stopped by Ctrl+C.
 """
 
@@ -97,7 +97,8 @@ def parser() -> Parser:
         nargs="+",
         default=[],
         metavar="HOW",
-        help="also refined: crf (as in the paper, on all cores), pamr (on the device), or both",
+        help="also score refined predictions: crf (as in the paper, on all cores), pamr (on the "
+        "device), or both",
     )
     made.add_argument("--crf", action="store_true", help="the same as --refine crf")
     made.add_argument(
@@ -116,8 +117,8 @@ def parser() -> Parser:
         "--pictures",
         metavar="DIR",
         type=expanded,
-        help="write report.html with the best, the median and the worst images, report.md, "
-        "report.json, and the images' pictures",
+        help="write report.html with the best, median and worst images, report.md, report.json, "
+        "and these images",
     )
     made.add_argument(
         "--size",
@@ -147,7 +148,7 @@ def parser() -> Parser:
     made.add_argument(
         "--backbone",
         metavar="FILE",
-        help="the frozen backbone's weights, where their file has moved or cannot be downloaded; "
+        help="the frozen backbone's weights, if their file has moved or cannot be downloaded; "
         "FILE, or NAME@FILE",
     )
     made.add_argument(
@@ -190,7 +191,7 @@ def add_files(made: argparse.ArgumentParser) -> None:
     """Options on predictions as files."""
     group = made.add_argument_group(
         "predictions as files",
-        "A folder of PNG files, 8 or 16 bits or with a palette, named as the images are: of "
+        "A folder of PNG files with the names of the images, 8 or 16 bits or with a palette, of "
         "the\nlabel map's size (or its shape), or the evaluated squares.",
     )
     group.add_argument(
@@ -209,15 +210,15 @@ def add_files(made: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--map",
         choices=("one-to-one", "many-to-one"),
-        help="how clusters become classes (default: one to one; many to one where there are more "
+        help="how clusters become classes (default: one to one; many to one if there are more "
         "clusters than classes, learnt on the evaluated images themselves)",
     )
     group.add_argument(
         "--ignore",
         metavar="N",
         type=whole_number(0, MOST),
-        help="the number that stands for no prediction, which counts as wrong (default: 255 in "
-        "files of 8 bits, 65535 in files of 16)",
+        help="the number for pixels without a prediction, which count as wrong (default: 255 in "
+        "8-bit files, 65535 in 16-bit files)",
     )
     group.add_argument(
         "--write-predictions",

@@ -51,10 +51,10 @@ examples:
 --x and --y name a setting (phi0, psi0, sigma_pos, sigma_amb, steps) and its values as
 first:last:count, or as a list such as 1,2,3.
 
-Files in --out: study.html, a page that stands alone; every figure as SVG and PNG; table6.csv,
+Files in --out: study.html, a self-contained page; every figure as SVG and PNG; table6.csv,
 fig1b.csv, classes.csv, stages.csv, same_class.csv and sweep.csv; study.json with all values.
 
-exit status: 0 done; 1 it failed half way; 2 wrong arguments, or files that are missing or broken;
+exit status: 0 done; 1 it failed halfway; 2 wrong arguments, or files that are missing or broken;
 130 stopped by Ctrl+C.
 """
 
@@ -68,7 +68,7 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--data", metavar="DIR", type=expanded, help="the data set's folder")
+    made.add_argument("--data", metavar="DIR", type=expanded, help="the data set folder")
     made.add_argument("--kind", help="kind of data set (default: detected from the folder)")
     made.add_argument("--split", help="split of the data set (default: train, or the only one)")
     made.add_argument(
@@ -81,9 +81,8 @@ def parser() -> Parser:
     )
     made.add_argument(
         "--checkpoint", metavar="RUN_OR_FILE", type=expanded,
-        help=
-            "a run's folder or checkpoint: its frozen backbone is studied alongside what "
-            "training made of it: the trained feature and the projection z",
+        help="a run's folder or checkpoint: its frozen backbone is studied alongside what training "
+        "made of it, the trained feature and the projection z",
     )  # fmt: skip
     made.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",

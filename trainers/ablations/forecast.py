@@ -63,12 +63,12 @@ class Forecast(NamedTuple):
         said = [f"{runs} ({parts}), {counted(self.steps, 'step')} in all on {self.device}."]
         if self.seconds is None:
             said.append(
-                "How long they take is not known yet: no run like these has been trained here."
+                "How long they take is not known yet: no similar run has been trained here."
             )
         else:
             said.append(
-                f"About {time_in_words(self.seconds)} one after another, as fast as earlier runs "
-                "like them, beside validations and reports."
+                f"About {time_in_words(self.seconds)} one after another, at the pace of similar "
+                "earlier runs, plus validations and reports."
             )
         return said
 

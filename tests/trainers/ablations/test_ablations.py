@@ -318,7 +318,7 @@ def test_waiting_can_be_interrupted_and_the_same_command_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(ablation, "sleep", interrupt)
         assert main(given) == 130
-    assert "go on by themselves" in capsys.readouterr().err
+    assert "continue by themselves" in capsys.readouterr().err
     names = [f"a-samples-train_split_works-seed{seed}" for seed in (0, 1, 2)]
     assert runs.states() == dict(zip(names, ("running", "queued", "queued"), strict=True))
     runs.stop_begun(names[0])
@@ -328,7 +328,7 @@ def test_waiting_can_be_interrupted_and_the_same_command_goes_on(
     # Resumed, the pretended runs end; the third begins.
     monkeypatch.setattr(ablation, "standing", ending(runs, names[2]))
     assert main(given) == 1
-    assert f"{names[2]} was stopped: the same command" in capsys.readouterr().err
+    assert f"{names[2]} was stopped; the same command" in capsys.readouterr().err
     assert main(given) == 0
     assert set(runs.states().values()) == {"finished"}
     assert {one.name: one.asked for one in runs.runs()} == first
@@ -367,7 +367,7 @@ def test_what_finds_no_room_is_fed_when_there_is(
     assert main(words(runs, ENDS, "--seeds", "0", "1", "2")) == 0
     assert list(runs.states().values()) == ["finished"] * 3
     said = capsys.readouterr().err
-    assert "seed1 is not started yet: It takes more memory than there is." in said
+    assert "seed1 has not started yet: It takes more memory than there is." in said
     # Asked again when something has changed, not on every look.
     assert len(asked) < 15
 
@@ -454,7 +454,7 @@ def test_a_run_that_was_deleted_is_done_again_by_the_next_command_only(
     found = standing(runs, made)
     assert (found.missing, found.failed, found.total) == (1, 0, 1)
     assert ablation.tell(runs, found, {}) == 1
-    assert "deleted meanwhile" in capsys.readouterr().err
+    assert "It has been deleted." in capsys.readouterr().err
     assert submit(runs, made).started == (name,)
 
 

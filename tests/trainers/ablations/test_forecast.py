@@ -47,7 +47,7 @@ def test_every_seed_of_every_combination_counts(tmp_path: Path) -> None:
     assert found.seconds == found.steps
     assert found.sentences() == [
         "12 runs (4 combinations × 3 seeds), 360 steps in all on cpu.",
-        "About 6 min one after another, as fast as earlier runs like them, beside validations and "
+        "About 6 min one after another, at the pace of similar earlier runs, plus validations and "
         "reports.",
     ]
     # Φ⁰ costs nothing: it is not asked twice what cannot differ.
