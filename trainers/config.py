@@ -283,8 +283,8 @@ class Config:
     )
     track: str = setting(
         "",
-        "Tell other tools of the run: tensorboard, wandb, trackio, with commas between. They write "
-        "here and send nothing, unless it says wandb:online or trackio:OWNER/SPACE "
+        "Other tools that get the run's numbers: tensorboard, wandb, trackio, separated by commas. "
+        "Nothing leaves this machine unless you write wandb:online or trackio:OWNER/SPACE "
         "(docs/trackers.md).",
     )
     track_project: str = setting(

@@ -90,7 +90,9 @@ class Aside:
         try:
             code = self.process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            raise TrackerError("it is still busy, and goes on by itself") from None
+            raise TrackerError(
+                f"it needs more than {self.patience:g} s to finish, and does so on its own"
+            ) from None
         if code:
             raise TrackerError(self._reason())
 

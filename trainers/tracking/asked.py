@@ -61,7 +61,7 @@ def read_track(text: str) -> tuple[Asked, ...]:
         if name not in TITLES:
             raise SettingError(
                 "track",
-                f"track names {', '.join(TITLES)}, with commas between; not {excerpt(word)!r}.",
+                f"track takes {', '.join(TITLES)}, separated by commas, not {excerpt(word)!r}.",
             )
         if any(one.name == name for one in found):
             raise SettingError("track", f"track names {name} twice.")
@@ -77,11 +77,11 @@ def _checked_place(name: str, place: str) -> str:
     if name == TENSORBOARD and not place:
         return ""
     allowed = {
-        WANDB: "wandb, which keeps everything here, or wandb:online",
-        TRACKIO: "trackio, which keeps everything here, or trackio:OWNER/SPACE",
-        TENSORBOARD: "tensorboard, which always writes here",
+        WANDB: "wandb, which keeps everything on this machine, or wandb:online",
+        TRACKIO: "trackio, which keeps everything on this machine, or trackio:OWNER/SPACE",
+        TENSORBOARD: "tensorboard, which always writes to the run's folder",
     }
-    raise SettingError("track", f"Write {allowed[name]}; not {excerpt(f'{name}:{place}')!r}.")
+    raise SettingError("track", f"Write {allowed[name]}, not {excerpt(f'{name}:{place}')!r}.")
 
 
 def check_project(track: str, project: str) -> None:
@@ -97,7 +97,8 @@ def check_project(track: str, project: str) -> None:
         project.rpartition("/")[2]
     ):
         raise SettingError(
-            "track_project", f"trackio keeps names such as {excerpt(project)!r} for its own files."
+            "track_project",
+            f"trackio reserves names such as {excerpt(project)!r} for its own files.",
         )
 
 
@@ -133,14 +134,14 @@ def require_trackers(track: str) -> None:
         if asked.name == WANDB and asked.place == ONLINE and not _knows_wandb():
             raise SettingError(
                 "track",
-                "W&B online needs somebody who is logged in: run wandb login first, or use "
-                "track=wandb, which keeps everything here.",
+                "wandb:online needs a login: run wandb login first, or use track=wandb, which keeps "
+                "everything on this machine.",
             )
         if asked.name == TRACKIO and asked.place and not _knows_hugging_face():
             raise SettingError(
                 "track",
-                "A Space needs somebody who is logged in to Hugging Face: run hf auth login first, "
-                "or use track=trackio, which keeps everything here.",
+                "A Space needs a Hugging Face login: run hf auth login first, or use track=trackio, "
+                "which keeps everything on this machine.",
             )
 
 

@@ -63,8 +63,8 @@ class Trackers:
             self.told = [one for one in self.told if one[0] != asked]
             reason = " ".join(str(error).split()) or type(error).__name__
             logger.warning(
-                "%s gets no more numbers: %s. The run goes on without it, and metrics.jsonl has "
-                "them all%s.",
+                "%s no longer gets this run's numbers: %s. The run continues without it; "
+                "metrics.jsonl has all of them%s.",
                 asked.title,
                 reason.rstrip("."),
                 "" if asked.name == TENSORBOARD else f" (see {FOLDER}/{asked.name}.log)",

@@ -7,8 +7,8 @@ const [PHOTO, TRUTH, CLUSTERS, CLASSES] = [0, 1, 2, 3];
 const PARTS = 4;
 /** What a run predicts, of which several runs show one at a time. */
 export const LAYERS = [
-  ["clusters", "Clusters", "What the clusters say, in the colours of the classes that they were matched with"],
-  ["classes", "Classes", "What the linear probe says"],
+  ["clusters", "Clusters", "The clusters, in the colours of the classes they were matched to"],
+  ["classes", "Classes", "What the linear probe predicts"],
 ];
 const NAMED = 3; // settings that a heading tells; the others are in its title
 const NOTHING = "–";

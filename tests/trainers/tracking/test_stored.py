@@ -203,7 +203,7 @@ def test_a_run_that_failed_went_on_and_was_reported(
     assert (config["rule"], config["backbone"]) == ("ppap", place.vit.name)
     assert config["_Username"] is None
     log = run.log_file.read_text()
-    assert "no more numbers" not in log
+    assert "no longer gets" not in log
     assert not asked_of(network)
 
 

@@ -67,7 +67,9 @@ def test_a_tracker_that_fails_is_left_out_and_said_once(
     assert good.calls == ["step 1", "step 2", "step 3", "report", "failed False"]
     assert bad.calls == ["step 1"]
     (said,) = [record.getMessage() for record in caplog.records]
-    assert said.startswith("trackio gets no more numbers: [Errno 28] No space left on device.")
+    assert said.startswith(
+        "trackio no longer gets this run's numbers: [Errno 28] No space left on device."
+    )
 
 
 def test_without_a_report_there_are_no_scores(made: tuple[Trackers, Noted, Noted]) -> None:
@@ -124,7 +126,7 @@ def test_a_process_that_hangs_holds_nothing_up(
     monkeypatch.setattr(aside, "MOST_WAITING", 300_000)
     monkeypatch.setattr(aside, "PATIENCE", 0.05)
     beside = Aside(About(tmp_path, "run", "ppap"), WANDB)
-    with pytest.raises(TrackerError, match="still busy"):
+    with pytest.raises(TrackerError, match="on its own"):
         beside.close(failed=False)
     beside.process.kill()
     beside.process.wait()
