@@ -178,7 +178,11 @@ def as_arrays(page: Page) -> None:
     found = page.evaluate(
         """async () => {
           const load = (name) => import(new URL(`studio/static/train/${name}.js`, document.baseURI));
-          const [curves, scales, { RunColours }, { Charts }] = await Promise.all(['curves', 'scales', 'runcolours', 'charts'].map(load));
+          const [curves, scales, { RunColours }, { Charts }, { Pace }] = await Promise.all(['curves', 'scales', 'runcolours', 'charts', 'pace'].map(load));
+          const pace = new Pace();
+          const waits = [pace.wait()];
+          for (let i = 0; i < 10; i++) pace.draw(20, () => {}); // far more than a page may spend
+          waits.push(pace.wait() > 2000);
           const fresh = new Charts({ looked() {} }); // nothing is known of any run yet
           const long = { x: [], y: [] };
           const more = (from, to) => ({ x: [...Array(to - from).keys()].map((i) => from + i), y: Array(to - from).fill(1) });
@@ -196,6 +200,7 @@ def as_arrays(page: Page) -> None:
           return {
             odd: fresh.restore(link),
             view: JSON.stringify(Object.entries(fresh.view()).map(([name, value]) => `${name} ${value}`).sort()) === JSON.stringify(Object.entries(link).map(([name, value]) => `${name} ${value}`).sort()),
+            waits,
             whole,
             thinned: [grown.x.length, Math.max(...grown.y), Math.max(...grown.m) < 50],
             refined: curves.refined({ x: [1, 4, 8], y: [1, 4, 8] }, { x: [3, 4, 5], y: [3, 7, 5], m: [0, 0, 0] }),
@@ -212,6 +217,7 @@ def as_arrays(page: Page) -> None:
     )
     assert found == {
         "odd": [],
+        "waits": [0, True],
         "view": True,
         "whole": [301, None],
         "thinned": [101, 50, True],
