@@ -74,8 +74,8 @@ def test_by_clicks_on_explore(page: Page, data: Path) -> None:
 def test_by_keys_on_train(open_studio: Callable[..., Page], data: Path) -> None:
     page = open_studio()
     page.get_by_role("tab", name="Train").click()
-    page.get_by_label("Recipe", exact=True).select_option("camvid")
-    field = page.get_by_label("Data set's folder on this server")
+    page.locator("#train [data-part=recipe]").select_option("camvid")
+    field = page.locator("#train").get_by_label("Data set folder on this server")
     field.fill(f"{data}/none")
     field.press("Escape")
     field.press("Tab")

@@ -14,8 +14,8 @@ const CHECK_AFTER_MS = 250;
 const INSPECT_AFTER_MS = 900;
 // What a suggestion holds for; with another it says nothing any more.
 const SUGGESTED_FOR = new Set(["phi0", "psi0", "sigma_pos", "sigma_amb", "steps", "rule", "backbone", "dataset", "train_split", "size", "crops", "crop_ratio", "batch"]);
-// What is called otherwise in the form; "" is what belongs to no field.
-const LABELS = { data: "data set", on: "where it runs", "": "see above" };
+// What is called otherwise in the form.
+const LABELS = { data: "data set", on: "where it runs" };
 
 export class OrderForm {
   /** lists: the server's; hooks: {started(run), explore() → settings or null, typed()}. */
@@ -37,7 +37,7 @@ export class OrderForm {
     this.recipe.input.dataset.part = "recipe";
     this.title = h("p", { class: "help" });
     this.recipeText = h("div", { class: "inside" }, h("p", { class: "recipe-text" }));
-    this.data = this.text("data", "Data set's folder on this server", (input) => (this.place = new PathField(this.server, input)).element);
+    this.data = this.text("data", "Data set folder on this server", (input) => (this.place = new PathField(this.server, input)).element);
     this.data.input.addEventListener("input", () => this.suggest.explain([]));
     this.name = this.text("name", "Name of the run");
     this.panel = new SettingsPanel(lists, this.errors, {
@@ -77,7 +77,7 @@ export class OrderForm {
     this.findings = h("ul", { class: "findings", "aria-label": "Findings about the data" });
     this.needs = h("div", { class: "needs", role: "status", dataset: { part: "needs" } });
     this.refusal = h("div", { class: "field-error refusal", role: "alert", hidden: true });
-    this.command = h("textarea", { readonly: true, rows: "3", "aria-label": "The same on the command line", spellcheck: "false", dataset: { part: "command" } });
+    this.command = h("textarea", { readonly: true, rows: "3", "aria-label": "Command line", spellcheck: "false", dataset: { part: "command" } });
     this.commandSaid = h("p", { class: "help", role: "status", dataset: { part: "command-said" } });
     this.copied = h("p", { class: "help", role: "status" });
     this.bar = new StartBar((field) => this.goTo(field));
@@ -89,7 +89,7 @@ export class OrderForm {
         { class: "card-body", style: "padding: 0", novalidate: true, onsubmit: (event) => this.start(event) },
         this.recipe.field,
         this.title,
-        h("details", {}, h("summary", {}, h("span", { class: "title" }, "What this recipe is")), this.recipeText),
+        h("details", {}, h("summary", {}, h("span", { class: "title" }, "About this recipe")), this.recipeText),
         this.data.field,
         this.name.field,
         rule.field,
@@ -101,7 +101,7 @@ export class OrderForm {
         this.findings,
         this.needs,
         this.refusal,
-        h("h3", {}, "The same on the command line"),
+        h("h3", {}, "Command line"),
         this.command,
         this.commandSaid,
         h("div", { class: "buttons" }, h("button", { type: "button", onclick: () => this.copy() }, "Copy"), this.copied),
@@ -271,10 +271,10 @@ export class OrderForm {
   }
 
   /** Say what belongs to no field, and below the form how many things are wrong. */
-  refuse(said) {
+  refuse(said, label = "see above") {
     tell(this.refusal, said || this.lists.closed);
     const fields = this.errors.ordered(Object.keys(this.wrong?.errors ?? {}));
-    this.bar.show(said && !fields.includes("") ? [...fields, ""] : fields, LABELS);
+    this.bar.show(said && !fields.includes("") ? [...fields, ""] : fields, { ...LABELS, "": label });
   }
 
   /** What only a click has found, at its field where it has one. */
@@ -295,8 +295,8 @@ export class OrderForm {
 
   async inspect() {
     const asked = JSON.stringify(this.request());
-    this.needs.replaceChildren(h("p", {}, "Looking at the data and what it takes…"));
-    this.bar.headline.textContent = "Looking at the data…";
+    this.needs.replaceChildren(h("p", {}, "Checking the data and estimating what the run takes…"));
+    this.bar.headline.textContent = "Checking the data…";
     try {
       const reply = await call(this.server, "inspect", this.request());
       if (asked !== JSON.stringify(this.request())) return;
@@ -306,7 +306,7 @@ export class OrderForm {
       const sentences = reply.estimate?.sentences ?? [];
       this.needs.replaceChildren(...sentences.map((sentence) => h("p", {}, sentence)));
       this.bar.headline.textContent = reply.estimate?.headline ?? "";
-      if (reply.estimate?.refusal) this.refuse(reply.estimate.refusal);
+      if (reply.estimate?.refusal) this.refuse(reply.estimate.refusal, "memory or disk");
     } catch (error) {
       this.needs.replaceChildren(h("p", {}, error.message));
       this.bar.headline.textContent = "";
@@ -326,7 +326,7 @@ export class OrderForm {
     this.errors.sent = true;
     try {
       const { run } = await call(this.server, "start", this.request());
-      this.bar.say(run.state === "queued" ? `${run.name}: ${run.text || "it waits for the device."}` : `${run.name} has begun.`);
+      this.bar.say(run.state === "queued" ? `${run.name}: ${run.text || "waiting for a device."}` : `${run.name} has started.`);
       this.startedName = run.name;
       this.touchedName = false;
       this.errors.reset();
@@ -349,13 +349,13 @@ export class OrderForm {
     if (!settings) return this.bar.say("Explore has no settings yet: open it first.");
     this.take(Object.fromEntries(this.lists.propagation.map((name) => [name, settings[name]])));
     this.panel.groups[0].element.open = true;
-    this.bar.say("Taken from Explore.");
+    this.bar.say("Copied from Explore.");
   }
 
   /** Fill the form with a run's own order, under a new name. */
   fill({ recipe, data, settings, free_name: name, on, slurm }) {
     if (!this.lists.recipes.some((known) => known.name === recipe)) {
-      this.bar.say(`There is no recipe ${recipe} any more.`);
+      this.bar.say(`The recipe ${recipe} no longer exists.`);
       return;
     }
     this.named = true;
@@ -368,7 +368,7 @@ export class OrderForm {
     this.panel.showAll();
     this.panel.openChanged();
     this.element.scrollIntoView({ block: "start", behavior: "smooth" });
-    this.bar.say("Change what shall differ, then start.");
+    this.bar.say("Change what should differ, then press Start.");
   }
 
   /** Come here from elsewhere on the page. */
@@ -384,7 +384,7 @@ export class OrderForm {
     } catch {
       document.execCommand("copy"); // pages that are not on https or localhost
     }
-    this.copied.textContent = "Copied the command.";
+    this.copied.textContent = "Copied.";
   }
 }
 

@@ -123,7 +123,7 @@ class Suggesting:
             job.text, job.share = text, share
 
         try:
-            progress("Looking at the data", 0)
+            progress("Checking the data", 0)
             job.state = "running"
             batch, images = self._sample(order, progress)
             progress("Comparing patches", 1)
