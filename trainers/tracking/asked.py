@@ -134,14 +134,14 @@ def require_trackers(track: str) -> None:
         if asked.name == WANDB and asked.place == ONLINE and not _knows_wandb():
             raise SettingError(
                 "track",
-                "wandb:online needs a login: run wandb login first, or use track=wandb, which keeps "
-                "everything on this machine.",
+                "wandb:online needs a login: run wandb login first, or use track=wandb, which "
+                "keeps everything on this machine.",
             )
         if asked.name == TRACKIO and asked.place and not _knows_hugging_face():
             raise SettingError(
                 "track",
-                "A Space needs a Hugging Face login: run hf auth login first, or use track=trackio, "
-                "which keeps everything on this machine.",
+                "A Space needs a Hugging Face login: run hf auth login first, or use "
+                "track=trackio, which keeps everything on this machine.",
             )
 
 
