@@ -157,6 +157,7 @@ def draw_all(page: Page, server: int, what: str) -> None:
         "() => document.querySelectorAll('#train .runs [data-run] input:enabled:not(:checked)')"
         ".forEach((tick) => tick.click())"
     )
+    page.locator("#train [data-chart=loss]").scroll_into_view_if_needed()  # or it is not drawn
     until(page, ALL_DRAWN, arg=POINTS, timeout=180_000)
     wall = time.perf_counter() - began
     after = processor_seconds(servers), processor_seconds(browsers)

@@ -127,6 +127,9 @@ def test_curves(open_studio: Callable[..., Page]) -> None:
     soon(page, f"{CHARTS}.zoom", None)
     slider.press("+")
     expect(page.get_by_role("button", name="Show all", exact=True)).to_be_visible()
+    slider.press("-")  # out to everything
+    expect(page.get_by_role("button", name="Show all", exact=True)).to_be_hidden()
+    slider.press("+")
     slider.press("0")
     expect(page.get_by_role("button", name="Show all", exact=True)).to_be_hidden()
 
@@ -153,6 +156,8 @@ def test_a_point_that_cannot_be_seen_is_not_drawn(open_studio: Callable[..., Pag
     page = open_studio()
     show_train(page)
     show(page, [run("long", 5000)])
+    page.locator("#train [data-chart=loss]").scroll_into_view_if_needed()
+    says(page, "loss", "Last: 1")
     drawings = page.evaluate(
         f"""() => {{
           const charts = {CHARTS}, [chart] = charts.charts;

@@ -39,7 +39,10 @@ export class Chart {
     canvas.addEventListener("pointermove", (event) => this.move(event.offsetX));
     canvas.addEventListener("pointerup", (event) => this.release(event.offsetX));
     canvas.addEventListener("pointercancel", () => this.drop());
-    canvas.addEventListener("pointerleave", () => this.dragged === undefined && charts.point(null, null));
+    canvas.addEventListener("pointerleave", (event) => {
+      // A finger leaves as soon as it is lifted: what it touched stays until the focus goes elsewhere.
+      if (this.dragged === undefined && event.pointerType !== "touch") charts.point(null, null);
+    });
     canvas.addEventListener("dblclick", () => charts.zoomTo(null));
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("blur", () => charts.point(null, null));
@@ -93,7 +96,9 @@ export class Chart {
     if (!this.drawn) return;
     const { low, high } = this.span;
     const middle = this.charts.at ?? (low + high) / 2;
-    this.charts.zoomTo({ from: middle - (middle - low) * factor, to: middle + (high - middle) * factor });
+    const [from, to] = [middle - (middle - low) * factor, middle + (high - middle) * factor];
+    const all = factor > 1 && this.whole && from <= this.whole.low && to >= this.whole.high;
+    this.charts.zoomTo(all ? null : { from, to });
   }
 
   setLarge(is) {
@@ -145,6 +150,7 @@ export class Chart {
     const values = (this.values = range(turn(low), turn(high)));
     const [first, last] = [Math.min(...this.curves.map(({ x }) => x[0])), Math.max(...this.curves.map(({ x }) => x[x.length - 1]))];
     this.span = charts.zoom ? { low: charts.zoom.from, high: charts.zoom.to } : range(first, last);
+    if (!charts.zoom) this.whole = this.span;
     this.height = height - BOTTOM - TOP;
     const rows = (log ? logTicks : ticks)(values, this.height / 30);
     context.font = "10px system-ui, sans-serif";
