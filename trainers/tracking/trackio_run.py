@@ -82,7 +82,9 @@ class TrackioRun:
 
     def report(self, step: int, scores: Mapping[str, float]) -> None:
         """The scores at the end, as numbers of the last step: trackio knows no summary."""
-        self.run.log({f"{REPORT}/{name}": value for name, value in scores.items()}, step=step)
+        if not self.known.has(REPORT, step):
+            self.run.log({f"{REPORT}/{name}": value for name, value in scores.items()}, step=step)
+            self.known.sent(REPORT, step)
 
     def close(self, *, failed: bool) -> None:
         """Write what is left."""
