@@ -329,7 +329,7 @@ def test_samples_stand_where_there_is_nothing(
     tab(page, "Train")
     expect(page.locator(LOOKED_AT)).to_have_text("Sample run")
     expect(page.locator("#train [data-chart=loss]")).to_be_visible()
-    until(page, "document.querySelector('#train .predictions img')?.naturalWidth > 0")
+    until(page, "document.querySelector('#train .predictions canvas[data-drawn]')?.width > 0")
     for name in ("Delete…", "Rename", "Stop"):
         expect(page.locator("#train .run").get_by_role("button", name=name)).to_be_hidden()
     page.get_by_role("button", name="Clone with changes").click()
