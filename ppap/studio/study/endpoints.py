@@ -21,6 +21,7 @@ def add_study_endpoints(blocks: gr.Blocks, studying: Studying, ablating: Ablatin
         endpoints.studies,
         endpoints.study,
         endpoints.delete_study,
+        endpoints.plan_ablation,
         endpoints.start_ablation,
         endpoints.ablations,
         endpoints.ablation,
@@ -129,6 +130,33 @@ class StudyEndpoints:
         """
         return said(self.studying.remove(key))
 
+    def plan_ablation(
+        self,
+        name: str,
+        recipe: str,
+        grid: str,
+        data: str = "",
+        seeds: str = "0 1 2",
+        settings: dict[str, str] | None = None,
+        slurm: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Tell how many runs an ablation has and about how long they take; nothing is started.
+
+        Args:
+            name: of the ablation; the names of its runs start with it.
+            recipe: whose settings the runs start from.
+            grid: settings to vary, such as "phi0=0.5,0.6 steps=1,2".
+            data: the data set folder on the server; samples needs none.
+            seeds: such as "0 1 2".
+            settings: to change in all runs.
+            slurm: sends them to SLURM, with what differs from slurm.toml, such as {"gpus": 4}.
+
+        Returns:
+            Runs, steps of all of them, seconds if earlier runs tell, sentences, and a refusal.
+        """
+        request = {key: value for key, value in locals().items() if key != "self"}
+        return said(self.ablating.planning.plan_ablation(with_place(request)))
+
     def start_ablation(
         self,
         name: str,
@@ -137,6 +165,7 @@ class StudyEndpoints:
         data: str = "",
         seeds: str = "0 1 2",
         settings: dict[str, str] | None = None,
+        slurm: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Train every combination of values and seeds through the queue, or continue doing so.
 
@@ -147,12 +176,13 @@ class StudyEndpoints:
             data: the data set folder on the server; samples needs none.
             seeds: such as "0 1 2".
             settings: to change in all runs.
+            slurm: sends them to SLURM, with what differs from slurm.toml, such as {"gpus": 4}.
 
         Returns:
             Its state, as in ablation.
         """
         request = {key: value for key, value in locals().items() if key != "self"}
-        return said(self.ablating.start_ablation(request))
+        return said(self.ablating.start_ablation(with_place(request)))
 
     def ablations(self) -> dict[str, Any]:
         """List the ablations.
@@ -173,3 +203,8 @@ class StudyEndpoints:
             The state of its runs, tables with the paper's numbers, notes, and the numbers as CSV.
         """
         return said(self.ablating.ablation(name))
+
+
+def with_place(request: dict[str, Any]) -> dict[str, Any]:
+    """A script's request as a page's: it runs on SLURM where it says what of."""
+    return request if request["slurm"] is None else {**request, "on": "slurm"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ppap.studio.publishing import publish, refusing
+from ppap.studio.publishing import publish, refusing, said
 from ppap.studio.requests import RequestError
 from ppap.studio.train.server import Training
 
@@ -17,6 +17,7 @@ def add_training_endpoints(blocks: gr.Blocks, training: Training) -> None:
     endpoints = TrainingEndpoints(training)
     for function in (
         endpoints.check_run,
+        endpoints.suggest_thresholds,
         endpoints.start_run,
         endpoints.list_runs,
         endpoints.arrange_queue,
@@ -65,6 +66,24 @@ class TrainingEndpoints:
                 return {"errors": errors, "findings": [], "estimate": None, "command": ""}
             command = self.training.command(order)
             return {**self.training.inspected(order), "command": command}
+
+    def suggest_thresholds(
+        self, recipe: str, data: str = "", settings: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Suggest Φ⁰ and Ψ⁰ for the images that a run is to train on, from a sample of them.
+
+        Args:
+            recipe: such as "own" or "camvid".
+            data: the data set folder on the server; empty for the sample photos.
+            settings: changes to the recipe, such as {"backbone": "dino_vits16"}.
+
+        Returns:
+            Under "pure" and "complete": settings, the expected precision if known, and reasons.
+        """
+        request = {"recipe": recipe, "data": data, "settings": settings or {}}
+        with refusing():
+            reply = self.training.suggesting.worked_out(request)
+        return dict(said(reply)["advice"])
 
     def start_run(
         self,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +87,16 @@ class Suggesting:
     @answering
     def suggest(self, request: Any) -> dict[str, Any]:
         """Begin to look at a sample of an order's images; the order needs no name yet."""
-        request = mapping(request)
+        key, job, _ = self._begin(mapping(request))
+        return job.told(key)
+
+    def worked_out(self, request: Any) -> dict[str, Any]:
+        """The suggestion, once it is there (scripts); as pages get it."""
+        key, job, done = self._begin(mapping(request))
+        done.result()
+        return job.told(key)
+
+    def _begin(self, request: Mapping[str, Any]) -> tuple[str, Job, Future[Any]]:
         # Another name would be refused where a run has it; none is made here.
         order = self.sound_order({**request, "name": "suggested", "on": "here"})
         if not reads(order.config.rule, "phi0"):
@@ -95,8 +105,7 @@ class Suggesting:
         with self._lock:
             for gone in self._jobs.put(key, job, current().share):
                 gone.cancelled.set()
-        self._turns.submit(current().share, self._run, job, order)
-        return job.told(key)
+        return key, job, self._turns.submit(current().share, self._run, job, order)
 
     @answering
     def suggested(self, request: Any) -> dict[str, Any]:

@@ -46,6 +46,7 @@ EXPLORING = (
 )
 TRAINING = (
     "check_run",
+    "suggest_thresholds",
     "start_run",
     "list_runs",
     "run_changes",
@@ -83,6 +84,7 @@ STUDYING = (
     "studies",
     "study",
     "delete_study",
+    "plan_ablation",
     "start_ablation",
     "ablations",
     "ablation",

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
+from ppap.studio.study.endpoints import StudyEndpoints
 from tests.ppap.studio.study.test_ablations import TELL, Place, ended, stand_in
 from trainers.config import KIND
 from trainers.launching import orders
@@ -87,3 +89,14 @@ def test_the_form_offers_every_setting(place: Place) -> None:
     offered += [one["name"] for one in lists["head"]]
     assert sorted([*offered, "recipe"]) == sorted(KIND)
     json.dumps(lists, allow_nan=False)
+
+
+def test_scripts_plan_and_start_likewise(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripts = StudyEndpoints(None, place.ablating)  # type: ignore[arg-type]
+    words = asked(place)
+    assert scripts.plan_ablation(**words)["runs"] == 4
+    monkeypatch.setattr(orders, "why_absent", lambda: "There is no SLURM here.")
+    for call in (scripts.plan_ablation, scripts.start_ablation):
+        with pytest.raises(gr.Error, match="There is no SLURM here"):
+            call(**words, slurm={})
+    assert not any(place.runs.iterdir())

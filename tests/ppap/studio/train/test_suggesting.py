@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from ppap.batches import fitted, make_batch
@@ -15,6 +16,7 @@ from ppap.studio import networks
 from ppap.studio.access.visitor import Visitor, asking
 from ppap.studio.networks import Networks
 from ppap.studio.sources import Sources
+from ppap.studio.train.endpoints import TrainingEndpoints
 from ppap.studio.train.server import Training
 from ppap.studio.train.suggesting import MOST
 from ppap.study.advice import advise
@@ -122,3 +124,17 @@ def test_it_is_given_up_and_nobody_elses(tab: Training, tmp_path: Path) -> None:
         tab.suggesting.suggested({"key": begun["key"], "cancel": True})
         hold.set()
         wait_until(lambda: tab.suggesting.suggested({"key": begun["key"]})["state"] == "cancelled")
+
+
+def test_scripts_wait_for_it(tab: Training, tmp_path: Path) -> None:
+    for i in range(3):
+        draw(tmp_path / f"photos/{i}.png", i)
+    scripts = TrainingEndpoints(tab)
+    asked = order(tmp_path / "photos")
+    found = scripts.suggest_thresholds("own", asked["data"], asked["settings"])
+    assert found == finished(tab, tab.suggesting.suggest(asked))["advice"]
+    with pytest.raises(gr.Error, match="There is no folder"):
+        scripts.suggest_thresholds("own", str(tmp_path / "none"))
+    (tmp_path / "photos/0.png").write_bytes(b"broken")
+    with pytest.raises(gr.Error, match=r"0\.png"):
+        scripts.suggest_thresholds("own", asked["data"], asked["settings"])
