@@ -85,7 +85,8 @@ def parser() -> Parser:
         "--ratio",
         default=0.5,
         type=ratio_number,
-        help=f"side of a crop by side of its image, from {LEAST_RATIO} to 1 (default: %(default)s)",
+        help=f"side of a crop as a fraction of its image's side, from {LEAST_RATIO} to 1 (default: "
+        "%(default)s)",
     )
     made.add_argument(
         "--out",
@@ -98,9 +99,9 @@ def parser() -> Parser:
         "--quality",
         default=95,
         type=whole_number(1, 100),
-        help="of the JPEG files, 1 to 100. At the published 75 the values of COCO's photos end up "
-        "off by 6 of 255 (root mean square), with 13 KB a crop; at 95, with colours in full "
-        "resolution, by 1.6, with 40 KB (default: %(default)s)",
+        help="of the JPEG files, 1 to 100. At the published 75 the values of COCO's images are "
+        "off by 6 of 255 (root mean square), at 13 KB per crop; at 95, with colours in full "
+        "resolution, by 1.6, at 40 KB (default: %(default)s)",
     )
     made.add_argument(
         "--workers",

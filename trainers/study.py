@@ -98,7 +98,7 @@ def parser() -> Parser:
         help="leave out the comparison at equal numbers of positives",
     )
     for name, default, text in (
-        ("images", 32, "images in a batch, whose patches an anchor sees"),
+        ("images", 32, "images in a batch, whose patches an anchor is compared with"),
         ("batches", 1, "batches; the sweep and the suggestions use the first"),
         ("anchors", 1000, "random anchors in each batch"),
         ("size", 320, "side of the images in pixels"),

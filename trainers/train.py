@@ -47,7 +47,7 @@ examples:
           --slurm gpus=4 time=12:00:00
       on a cluster (docs/cluster.md)
 
-exit status: 0 done, or stopped on request; 1 it failed halfway (a loss that is no number, a full
+exit status: 0 done, or stopped on request; 1 it failed halfway (a loss that is NaN, a full
 disk); 2 wrong arguments, or files that are missing, broken or do not fit; 130 interrupted twice.
 """
 

@@ -120,8 +120,8 @@ def chosen(prefixes: list[str], file: Path) -> str:
     first = [prefix for prefix in prefixes if rank(prefix) == best]
     if len(first) > 1:
         raise BackboneError(
-            f"{file.name} holds {len(first)} ViTs, under {' and under '.join(sorted(first))} and "
-            "it is not clear which to use: save the weights of one alone, "
+            f"{file.name} contains {len(first)} ViTs, under {' and under '.join(sorted(first))}, "
+            "and it is not clear which to use: save the weights of one alone, "
             "torch.save(model.state_dict(), path)"
         )
     return first[0]

@@ -20,7 +20,7 @@ def intact_beside(file: Path, sound: Callable[[Path], bool]) -> str:
     """
     for other in others(file)[:MOST]:
         if sound(other):
-            return f"{other.name} beside it is intact"
+            return f"{other.name} next to it is intact"
     return ""
 
 

@@ -64,11 +64,11 @@ def numbers_in(image: Image.Image, raw: tuple[str, ...], coding: Coding, path: P
         return from_palette(image, stored, coding, path)
     if mode == "F":
         if not (np.isfinite(stored).all() and (stored == np.rint(stored)).all()):
-            raise LabelError(path, "holds fractions, not class ids: save whole numbers")
+            raise LabelError(path, "contains fractions, not class ids: save whole numbers")
         return stored.astype(np.int64)
     if any(";16" in each for each in raw):
         raise LabelError(
-            path, "holds colours of 16 bits, which lose the ids when read: save one grey channel"
+            path, "contains 16-bit colours, which lose the ids when read: save one grey channel"
         )
     if mode in ("LA", "RGBA"):
         alpha = stored[..., -1]
@@ -81,7 +81,7 @@ def numbers_in(image: Image.Image, raw: tuple[str, ...], coding: Coding, path: P
             return stored[..., 0]
     elif mode != "RGB":
         raise LabelError(
-            path, f"is in Pillow's mode {mode}, which holds no class ids: save one grey channel"
+            path, f"is in Pillow's mode {mode}, which cannot hold class ids: save one grey channel"
         )
     return from_colours(stored, coding, path)
 
@@ -160,7 +160,7 @@ def from_colours(rgb: np.ndarray, coding: Coding, path: Path) -> np.ndarray:
         )
     raise LabelError(
         path,
-        f"holds colours, not class ids: {named}. Write the colour of every class into "
+        f"contains colours, not class ids: {named}. Write the colour of every class into "
         f"classes.txt, as in 'road #{strange[-1]:06x}'; or save a PNG of one channel whose values "
         "are the ids",
     )

@@ -103,8 +103,8 @@ def add_part(root: Path, part: Part, found: Contents, *, alone: bool) -> None:
         if any(stem in (without_suffix(each), marked(without_suffix(each))) for each in stray):
             raise LayoutError(
                 root / part.photos,
-                f"holds both {printable(shared[0])} and {printable(shared[1])}, "
-                "which would share one label map: rename one of them",
+                f"contains both {printable(shared[0])} and {printable(shared[1])}, which would "
+                "share one label map: rename one of them",
             )
     at = f"{part.photos}/" if part.photos else ""
     labels_at = f"{folder}/" if folder else ""

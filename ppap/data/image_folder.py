@@ -34,8 +34,8 @@ def open_split(root: Path, split: str) -> Dataset:
     if filled:
         folders = counted(filled, "folder")
         warnings.append(
-            f"Label maps were left out: {folders}. To use them, put a {CLASSES} beside them, with "
-            "one class name per line, class 0 first."
+            f"Label maps were left out: {folders}. To use them, put a {CLASSES} next to them, "
+            "with one class name per line, class 0 first."
         )
     search.label_folders = []
     notes = list(search.notes())

@@ -78,8 +78,8 @@ def images_by_stem(folder: Path, names: list[str], *, labelled: bool = True) -> 
         for first, second, *_ in twice.values():
             raise LayoutError(
                 folder,
-                f"holds both {printable(first)} and {printable(second)}, "
-                "which would share one label map: rename one of them",
+                f"contains both {printable(first)} and {printable(second)}, which would share one "
+                "label map: rename one of them",
             )
     return {name if (stem := without_suffix(name)) in twice else stem: name for name in names}
 

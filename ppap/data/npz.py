@@ -108,14 +108,14 @@ class Npz:
     def _read_headers(self) -> Iterator[tuple[str, Header]]:
         entries = self._archive.infolist()
         if len(entries) > MOST_ARRAYS:
-            raise DataError(self.name, f"holds {len(entries):,} arrays, more than {MOST_ARRAYS}")
+            raise DataError(self.name, f"contains {len(entries):,} arrays, more than {MOST_ARRAYS}")
         if not entries:
-            raise DataError(self.name, "holds no arrays")
+            raise DataError(self.name, "contains no arrays")
         seen = set()
         for entry in entries:
             array = entry.filename.removesuffix(".npy")
             if array in seen:
-                raise DataError(self.name, f"holds {array} twice")
+                raise DataError(self.name, f"contains {array} twice")
             seen.add(array)
             yield array, self._header(entry, array)
 
@@ -133,8 +133,8 @@ class Npz:
             kind = "Python objects" if dtype.hasobject else f"{dtype}"
             raise DataError(
                 self.name,
-                f"holds {kind} in {array}, which is not supported: save only numbers or text (for "
-                "images of different sizes: features_0, features_1, …)",
+                f"contains {kind} in {array}, which is not supported: save only numbers or text "
+                "(for images of different sizes: features_0, features_1, …)",
             )
         return Header(shape, dtype, math.prod(shape) * dtype.itemsize)
 
@@ -208,9 +208,9 @@ def check_directory(stream: IO[bytes], name: str) -> None:
         raise DataError(name, "is not a file written by numpy.savez (NPZ)")
     entries, length = struct.unpack_from("<HL", tail, place + 10)
     if _END_64 in tail[max(0, place - _END_64_SIZE) : place] or entries == 0xFFFF:
-        raise DataError(name, f"holds more than {MOST_ARRAYS} arrays, or is larger than 2 GB")
+        raise DataError(name, f"contains more than {MOST_ARRAYS} arrays, or is larger than 2 GB")
     if entries > MOST_ARRAYS or length > MOST_DIRECTORY_BYTES:
-        raise DataError(name, f"holds {entries:,} arrays; at most {MOST_ARRAYS} are read")
+        raise DataError(name, f"contains {entries:,} arrays; at most {MOST_ARRAYS} are read")
 
 
 def gigabytes(size: int) -> str:

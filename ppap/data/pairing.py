@@ -131,8 +131,8 @@ def _paired(photos: dict[str, str], files: list[str], folder: Path) -> Pairing:
         if known is not None and known[0][0] == key[0]:
             raise LayoutError(
                 folder,
-                f"holds both {printable(known[1])} and {printable(file)}, which could each be the "
-                f"label map of {printable(photos[photo])}: keep one of them",
+                f"contains both {printable(known[1])} and {printable(file)}, which could each be "
+                f"the label map of {printable(photos[photo])}: keep one of them",
             )
         if known is None or key[0] < known[0][0]:
             best[photo] = (key, file)

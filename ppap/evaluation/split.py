@@ -298,7 +298,7 @@ def predicted(
     maps = 2 * segmenter.n_classes + segmenter.extra_clusters
     for batch in source:
         if logs and batch.rgb is None:
-            raise ValueError("a refinement needs the pictures: give every batch its rgb")
+            raise ValueError("a refinement needs the images: give every batch its rgb")
         features = features_of(segmenter, batch.inputs, inference)
         height, width = batch.labels.shape[1:]
         at_once = len(features)

@@ -113,7 +113,7 @@ def advise(
     grids = grids or _square(counts)
     if grids is not None and tuple(rows * columns for rows, columns in grids) != counts:
         raise ValueError(
-            f"grids must hold {', '.join(map(str, counts))} patches, one each an image"
+            f"grids must hold {', '.join(map(str, counts))} patches, one grid for each image"
         )
     if grids is None and aim == "pure":
         raise ValueError("a pure advice needs the grids of the images")

@@ -238,7 +238,7 @@ def test_an_intact_checkpoint_beside_a_damaged_one_is_offered(
     for name in ("last.pt", "step-00000200.pt"):
         with pytest.raises(CheckpointError) as refused:
             load_segmenter(tmp_path / name)
-        assert str(refused.value).endswith("; step-00000100.pt beside it is intact")
+        assert str(refused.value).endswith("; step-00000100.pt next to it is intact")
         assert str(tmp_path / name) in str(refused.value)
 
 
@@ -250,7 +250,7 @@ def test_nothing_is_offered_where_nothing_is_intact(tmp_path: Path, source: Sour
         load_segmenter(tmp_path / "a.pt")
     assert "beside it" not in str(refused.value)
     torch.save(source.content(), tmp_path / "published.pt")
-    with pytest.raises(CheckpointError, match=r"published\.pt beside it is intact"):
+    with pytest.raises(CheckpointError, match=r"published\.pt next to it is intact"):
         load_segmenter(tmp_path / "a.pt")
 
 

@@ -133,7 +133,7 @@ def test_what_would_lose_numbers_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="is transparent in places"):
         read_labels(tmp_path / "alpha.png")
     Image.fromarray(np.full((2, 2), 0.5, np.float32)).save(tmp_path / "f.tif")
-    with pytest.raises(LabelError, match="holds fractions, not class ids"):
+    with pytest.raises(LabelError, match="contains fractions, not class ids"):
         read_labels(tmp_path / "f.tif")
     frames = [Image.fromarray(IDS), Image.fromarray(IDS[::-1].copy())]
     frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
@@ -153,7 +153,7 @@ def test_colours_of_16_bits_are_refused(tmp_path: Path) -> None:
         body += struct.pack(">I", len(data)) + name + data
         body += struct.pack(">I", zlib.crc32(name + data))
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-    with pytest.raises(LabelError, match="colours of 16 bits, which lose the ids"):
+    with pytest.raises(LabelError, match="16-bit colours, which lose the ids"):
         read_labels(tmp_path / "a.png")
 
 

@@ -139,7 +139,7 @@ def test_folder_with_lists(tmp_path: Path) -> None:
         ("classes.txt", b"land\n\nwater\n", "has a blank line 2, which would shift the classes"),
         ("classes.txt", b"land\nwater\nland\n", "has 'land' twice, again in line 3"),
         ("classes.txt", b"c\n" * 10_001, "has 10001 names; at most 10000"),
-        ("images/day/p1.jpg", b"", r"holds both day/p1\.jpg and day/p1\.png"),
+        ("images/day/p1.jpg", b"", r"contains both day/p1\.jpg and day/p1\.png"),
     ],
 )
 def test_folder_files_that_contradict(file: str, text: bytes, reason: str, tmp_path: Path) -> None:

@@ -279,7 +279,8 @@ def test_one_stem_twice(tmp_path: Path) -> None:
     assert [i.labels is None for i in data.items] == [True, True, False]
     for name in ("a.png", "a_mask.png"):
         labels(tmp_path / "labels" / name)
-        with pytest.raises(LayoutError, match=r"holds both a\.jpg and a\.png, which would share"):
+        said = r"contains both a\.jpg and a\.png, which would share"
+        with pytest.raises(LayoutError, match=said):
             open_dataset(tmp_path)
         (tmp_path / "labels" / name).unlink()
     for name in ("a.jpg.png", "a.png.png"):

@@ -117,7 +117,7 @@ def test_one_bit(png: Path) -> None:
 def test_two_channels(png: Path) -> None:
     Image.fromarray(np.array([[[5, 0, 0], [150, 3, 0], [232, 3, 0]]], np.uint8)).save(png)
     assert read_labels(png, two_channel=True).tolist() == [[5, 918, 1000]]
-    with pytest.raises(LabelError, match=r"ids\.png holds colours, not class ids: #050000, #9"):
+    with pytest.raises(LabelError, match=r"ids\.png contains colours, not class ids: #050000, #9"):
         read_labels(png)
     Image.new("L", (1, 1)).save(png)
     with pytest.raises(LabelError, match=r"must be RGB \(id = R \+ 256·G\)"):

@@ -58,7 +58,7 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "ran",))
 
     np.savez(tmp_path / "a.npz", features=np.array([Bad()], object))
-    with pytest.raises(DataError, match=r"a\.npz holds Python objects in features"):
+    with pytest.raises(DataError, match=r"a\.npz contains Python objects in features"):
         Npz(tmp_path / "a.npz")
     assert not (tmp_path / "ran").exists()
     np.savez(tmp_path / "b.npz", features=np.zeros(2, [("x", "f4")]))
@@ -116,7 +116,7 @@ def test_directories_of_millions_of_entries_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(file, "w") as made:
         for i in range(MOST_ARRAYS + 1):
             made.writestr(f"a{i}.npy", b"")
-    with pytest.raises(DataError, match=f"holds 513 arrays; at most {MOST_ARRAYS}"):
+    with pytest.raises(DataError, match=f"contains 513 arrays; at most {MOST_ARRAYS}"):
         Npz(file)
     # A directory that says that it is short, but is not, is measured by its bytes.
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 2**30, 0, 0)
@@ -160,9 +160,9 @@ def test_an_array_is_there_once(tmp_path: Path) -> None:
     with zipfile.ZipFile(file, "w") as made:
         made.writestr("a.npy", header("(1,)") + bytes(4))
         made.writestr("a", header("(1,)") + bytes(4))
-    with pytest.raises(DataError, match="holds a twice"):
+    with pytest.raises(DataError, match="contains a twice"):
         Npz(file)
     with zipfile.ZipFile(file, "w"):
         pass
-    with pytest.raises(DataError, match="holds no arrays"):
+    with pytest.raises(DataError, match="contains no arrays"):
         Npz(file)

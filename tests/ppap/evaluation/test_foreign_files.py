@@ -184,7 +184,7 @@ def test_no_colour_or_grey_loses_its_lower_byte_unsaid(tmp_path: Path) -> None:
     """Pillow reads such files with 8 bits: every small number becomes 0."""
     how = Reading("classes", colours=((0, 0, 0), (1, 1, 1)))
     for kind, row in ((2, [0, 0, 0, 1, 1, 1]), (4, [0, 65535, 1, 65535]), (6, [0] * 3 + [9] * 5)):
-        with pytest.raises(LabelError, match="colours of 16 bits, which lose the ids"):
+        with pytest.raises(LabelError, match="16-bit colours, which lose the ids"):
             read_prediction(deep(tmp_path / "a.png", kind, row), how)
     rgba = np.array([[[0, 0, 0, 255], [1, 1, 1, 255]]], np.uint8)
     Image.fromarray(rgba).save(tmp_path / "b.png")

@@ -186,7 +186,7 @@ def test_kept_trunk_outputs_give_the_same(
 
 def test_a_crf_needs_pictures(segmenter: Segmenter, dataset: Dataset, pool: CrfPool) -> None:
     batches = (b._replace(rgb=None) for b in batches_of(dataset, [0], size=SIZE))
-    with pytest.raises(ValueError, match="needs the pictures"):
+    with pytest.raises(ValueError, match="needs the images"):
         evaluate_batches(segmenter, batches, NAMES, refiners=[pool])
 
 
