@@ -40,6 +40,21 @@ SMALL = {
 }
 
 
+# Seed 0 twice, of which one has not finished; seed 2 has not; seed 4 has no report.
+FOLDED = """
+async () => {
+  const at = (name) => import(new URL(`studio/static/train/${name}.js`, document.baseURI));
+  const [{ groups, meanOf, meanText, meanAbout }, { COLUMNS }] = [await at("fold"), await at("columns")];
+  const run = (name, seed, state, u_miou, source = "report", fold = "f") => ({ name, seed, state, fold, asked: 0, scores: { source, step: 1, split: "val", rows: [{ way: "", u_miou }] } });
+  const runs = [run("again", 0, "running", 90), run("s0", 0, "finished", 20), run("s1", 1, "finished", 40), run("s2", 2, "running", 80), run("s4", 4, "finished", 70, "validation"), run("alone", 1, "finished", 5, "report", "g"), run("unknown", 1, "finished", 5, "report", "")];
+  const column = COLUMNS.find(({ key }) => key === "u_miou");
+  const [group] = groups(runs);
+  const mean = meanOf(column, "", group.runs);
+  return [groups(runs).map((one) => one.runs.map(({ name }) => name)), meanText(mean, 1), meanAbout(mean, group.runs, ""), meanText(meanOf(column, "crf", group.runs), 1)];
+}
+"""
+
+
 @contextmanager
 def runs_in(root: Path) -> Iterator[Runner]:
     """The runs in a folder; whatever still runs in the end is killed."""
@@ -372,6 +387,13 @@ def test_the_list_sorts_folds_tags_and_waits(open_train: Callable[..., Page], ru
     page.get_by_role("button", name="Resume queue").click()
     expect(notice).to_be_hidden()
     assert arranging.paused().since is None
+    # Runs of one kind only make a mean, each seed once.
+    assert page.evaluate(FOLDED) == [
+        [["s0", "s1", "s2", "s4"]],
+        "30.0 ± 14.1 (2)",
+        "Mean ± standard deviation of 2 of 4 runs, seeds 0, 1",
+        "–",
+    ]
 
 
 # The classes of small predictions, and their colours.

@@ -134,7 +134,7 @@ def test_without_a_report_the_last_validation_counts(tmp_path: Path) -> None:
     assert of(reader, tmp_path).step == 8
     # Of a run that goes on from an earlier step, the file is another.
     other = tmp_path / "other"
-    other.write_text(validation(2, 10.0))
+    other.write_text(validation(2, 10.0) + steps(100))
     other.replace(file)
     assert of(reader, tmp_path).step == 2
 
