@@ -18,6 +18,7 @@ export class SizeChooser {
     this.config = config;
     this.on = on;
     this.costs = new Map();
+    this.wondering = null; // the number whose cost is asked for while it is typed
     this.fields = new FieldErrors();
     this.ask = latestOnly(() => this.price());
     this.picture = choice("Image area", PICTURES, "square", (picture) => on.change({ picture }));
@@ -77,18 +78,24 @@ export class SizeChooser {
       return;
     }
     this.set(this.request);
+    this.wondering = null;
     this.fields.refuse({ field: "size", message: refused });
   }
 
   use(event) {
     event.preventDefault();
+    clearTimeout(this.checking);
+    this.wondering = null;
     this.fields.touch("size");
     this.on.change({ size: Number(this.number.value) });
   }
 
   typed() {
     clearTimeout(this.checking);
-    this.checking = setTimeout(() => this.ask(), CHECK_AFTER_MS);
+    this.checking = setTimeout(() => {
+      this.wondering = this.number.value;
+      this.ask();
+    }, CHECK_AFTER_MS);
   }
 
   /** Ask for the costs of this request, with so many images. */
@@ -114,7 +121,9 @@ export class SizeChooser {
     if (priced !== this.priced) return;
     this.costs = new Map(reply.costs.map((cost, i) => [this.config.sizes[i] ?? "typed", cost]));
     for (const [size, small] of this.small) this.show(size, small);
-    if (!this.form.hidden) this.fields.show(typed ? { size: this.costs.get("typed").refused } : {});
+    // An answer to what was typed before must not hide what has been said since.
+    const awaited = this.wondering !== null && this.wondering === this.number.value;
+    if (!this.form.hidden && awaited) this.fields.show(typed ? { size: this.costs.get("typed").refused } : {});
     this.tell(null);
   }
 
