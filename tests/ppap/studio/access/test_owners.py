@@ -381,6 +381,16 @@ def test_runs_are_shared_unless_they_are_private(tmp_path: Path) -> None:
     assert (tmp_path / "adas" / "report.json").exists()
 
 
+def test_a_pause_is_of_everybody_s_runs_unless_they_are_private(tmp_path: Path) -> None:
+    for ownership, found in ((CLOSED, ["", ""]), (PRIVATE, ["ada", "bob"])):
+        runner = Checkpoints(tmp_path / "runs", Sources([], uploads=tmp_path), ownership).runner()
+        held_back = []
+        for who in (ADA, BOB):
+            with asking(who):
+                held_back.append(runner.holds())
+        assert held_back == found
+
+
 def test_checkpoints_of_private_runs_are_not_offered(tmp_path: Path) -> None:
     reports(tmp_path)
     for name in ("adas", "old"):
