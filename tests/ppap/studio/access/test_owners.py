@@ -382,8 +382,9 @@ def test_runs_are_shared_unless_they_are_private(tmp_path: Path) -> None:
 
 
 def test_a_pause_is_of_everybody_s_runs_unless_they_are_private(tmp_path: Path) -> None:
+    sources = Sources([], uploads=tmp_path, any_folder=True)
     for ownership, found in ((CLOSED, ["", ""]), (PRIVATE, ["ada", "bob"])):
-        runner = Checkpoints(tmp_path / "runs", Sources([], uploads=tmp_path), ownership).runner()
+        runner = Checkpoints(tmp_path / "runs", sources, ownership).runner()
         held_back = []
         for who in (ADA, BOB):
             with asking(who):
