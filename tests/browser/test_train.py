@@ -212,9 +212,17 @@ def test_settings_carry_over_from_explore(open_train: Callable[..., Page]) -> No
     field = page.locator("input[data-exact=phi0]")
     field.fill("0.71")
     field.press("Enter")
+    # Both pages say the same where there is no ambiguous zone.
+    said = page.locator("#explore [data-note=psi0]")
+    expect(said).to_be_hidden()
+    psi0 = page.locator("input[data-exact=psi0]")
+    psi0.fill("0.71")
+    psi0.press("Enter")
+    expect(said).to_contain_text("no ambiguous zone")
     page.get_by_role("tab", name="Train").click()
     page.get_by_role("button", name="Take settings from Explore").click()
-    command_holds(page, "phi0=0.71")
+    command_holds(page, "phi0=0.71 psi0=0.71")
+    expect(page.locator("#train [data-note=psi0]")).to_have_text(said.text_content() or "")
 
 
 def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: Runner) -> None:
