@@ -202,7 +202,7 @@ def test_anchors_open_explore(open_tab: Callable[[], Page], runs: Path) -> None:
 def test_nonsense_gets_a_sentence(open_tab: Callable[[], Page], runs: Path) -> None:
     page = open_tab()
     before = len(list((runs / ".studies").iterdir()))
-    form = page.locator("#study form")
+    form = page.locator("#study .batch form")
     # It is said at the field as it is typed, and again when the study is begun.
     form.get_by_label("Seed", exact=True).fill("-1")
     expect(form.locator("[data-error=seed]")).to_contain_text("from 0 to")
