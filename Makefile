@@ -58,7 +58,7 @@ $(VENV)/installed: requirements.txt pyproject.toml packaging_hook.py
 	       "Details: $(VENV)/crf.log"
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-track.txt
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@
 

@@ -12,9 +12,15 @@ CRF = "pydensecrf"
 
 
 def requirements(file: Path) -> list[str]:
-    """The lines of a requirements file, without comments."""
-    lines = (line.partition("#")[0].strip() for line in file.read_text("utf-8").splitlines())
-    return [line for line in lines if line]
+    """The lines of a requirements file, and of those that it names, without comments."""
+    found = []
+    for line in file.read_text("utf-8").splitlines():
+        line = line.partition("#")[0].strip()
+        if line.startswith("-r "):
+            found += requirements(file.parent / line.removeprefix("-r ").strip())
+        elif line:
+            found.append(line)
+    return found
 
 
 class RequirementsHook(MetadataHookInterface):
