@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ppap.backbones import as_path
-from ppap.data import DataError, Finding, detect_kind, open_dataset, preflight
 from ppap.settings import SettingError, excerpt
 from ppap.studio import sample
 from ppap.studio.answers import answering
@@ -22,6 +21,7 @@ from ppap.studio.requests import CLOSED, LONGEST_TEXT, RequestError, mapping, re
 from ppap.studio.sources import Sources
 from ppap.studio.train.arranging import ArrangingCalls
 from ppap.studio.train.curves import READING_SECONDS, read_ahead, read_range
+from ppap.studio.train.faults import findings, near, no_split, wrong_data
 from ppap.studio.train.listing import Listing
 from ppap.studio.train.predictions import PredictionCalls
 from ppap.studio.train.sample import SampleRun
@@ -34,17 +34,10 @@ from trainers.launching.runner import Runner, free_name
 from trainers.recipes import find
 from trainers.runs.standing import Standing
 from trainers.runs.watching import Cursor, picture_file, search_log
-from trainers.training.splits import SAMPLES, SKIP, skips_help
 
-# Items of a data set that are opened before a start; the run itself opens more.
-OPENED = 24
-# Seconds that a form may take to look at headers and ends of files; a run looks at all of them.
-LOOKING = 3.0
-FINDINGS = 40
 # Runs watched in one call.
 WATCHED = 24
 LARGEST = 2**63 - 1
-ANY_FOLDER = "The recipe own takes any folder of images."
 
 
 class Training:
@@ -259,7 +252,7 @@ class Training:
         """
         self.require_allowed()
         order = self.sound_order(request)
-        if said := wrong_data(self.findings(order), order):
+        if said := wrong_data(findings(order), order):
             raise SettingError("data", said)
         if said := no_split(order):
             raise SettingError("eval_split", said)
@@ -283,26 +276,11 @@ class Training:
         settings = {**about["settings"], **mapping(changes)}
         return self.begin({**about, "name": new, "settings": settings})
 
-    def findings(self, order: Order) -> list[dict[str, str]]:
-        """What is missing or broken in the training split."""
-        if order.config.dataset == SAMPLES:
-            return []
-        kind = order.config.dataset or None
-        found = preflight(
-            order.data,
-            kind,
-            split=order.config.train_split,
-            open_files=OPENED,
-            seconds=LOOKING,
-            on_error="skip" if order.config.on_error == "skip" else "stop",
-        )
-        return [{"severity": f.severity, "file": f.file, "text": f.text} for f in found][:FINDINGS]
-
     def inspected(self, order: Order) -> dict[str, Any]:
         """Findings, and the estimate or why there is none."""
-        findings = self.findings(order)
-        reply: dict[str, Any] = {"errors": {}, "findings": findings, "estimate": None}
-        if said := wrong_data(findings, order):
+        found = findings(order)
+        reply: dict[str, Any] = {"errors": {}, "findings": found, "estimate": None}
+        if said := wrong_data(found, order):
             return {**reply, "errors": {"data": said}}
         if said := no_split(order):
             return {**reply, "errors": {"eval_split": said}}
@@ -351,44 +329,6 @@ class Training:
     def suggested_name(self, recipe: object) -> str:
         """A name for a new run of a recipe; SettingError where there is no such recipe."""
         return free_name(self.runner.root, find(plain_text("recipe", recipe)).name)
-
-
-def wrong_data(findings: Sequence[Mapping[str, str]], order: Order) -> str:
-    """What keeps a data set from being trained on, in sentences; empty where nothing does."""
-    errors = [Finding("error", f["file"], f["text"]) for f in findings if f["severity"] == "error"]
-    if not errors:
-        return ""
-    rest = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
-    said = f"{errors[0].file} {errors[0].text}.{rest}"
-    if skips_help(errors, order.config):
-        return f"{said} Repair it, or {SKIP}."
-    # A folder of another kind than the recipe's may be fine by itself.
-    kind = None if order.data is None else detect_kind(order.data)
-    other = order.config.dataset and kind not in (None, order.config.dataset)
-    return f"{said} {ANY_FOLDER}" if other else said
-
-
-def no_split(order: Order) -> str:
-    """Why there is no split of the name to evaluate on; empty where there is, or none was named.
-
-    A recipe's own may be missing: then nothing is evaluated.
-    """
-    if "eval_split" not in order.changes or order.config.dataset == SAMPLES:
-        return ""
-    try:
-        open_dataset(order.data, kind=order.config.dataset or None, split=order.config.eval_split)
-    except DataError as error:
-        return f"{refusal(error)}."
-    return ""
-
-
-def near(find: Callable[[str], Path], text: object) -> list[str]:
-    """What is offered in place of a path that is not found."""
-    try:
-        find(text.strip() if isinstance(text, str) else "")
-    except RequestError as error:
-        return list(error.offers)
-    return []
 
 
 def read_cursor(raw: object) -> Cursor:
