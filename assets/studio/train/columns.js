@@ -1,6 +1,6 @@
 // The columns of the list of runs: what each shows, how it is sorted, and which of them are chosen.
 import { count, h } from "../shared/dom.js";
-import { NOTHING, WAYS, from, scoreOf } from "./score.js";
+import { NOTHING, WAYS, from, isValidation, scoreOf } from "./score.js";
 import { duration, share } from "./words.js";
 
 const KEY = "ppap.train.columns";
@@ -12,7 +12,7 @@ const words = (value) => value || NOTHING;
 const score = (key, title, meaning) => ({
   key, title, meaning, first: DOWN, digits: 1, score: true,
   value: (run, way) => scoreOf(run, way)?.[key] ?? null,
-  text: (run, way) => number(scoreOf(run, way)?.[key], 1),
+  text: (run, way) => `${number(scoreOf(run, way)?.[key], 1)}${isValidation(run, way) ? "*" : ""}`,
   about: (run, way) => from(run, way),
 });
 

@@ -5,6 +5,7 @@ import { COLUMNS, Columns, comparing } from "./columns.js";
 import { groups } from "./fold.js";
 import { Rows } from "./rows.js";
 import { RunColours } from "./runcolours.js";
+import { WAYS, isValidation, scoreOf } from "./score.js";
 import { Queue } from "./queue.js";
 import { ACTIVE } from "./words.js";
 
@@ -44,8 +45,9 @@ export class RunList {
     this.table = h("table", { class: "runs", role: "table", "aria-label": "Runs" }, h("thead", { role: "rowgroup" }, this.heads), this.body);
     this.none = h("p", { class: "empty" }, "No runs yet. Start one: the sample photos take a few minutes and need nothing else.");
     this.nothing = h("p", { class: "empty", role: "status" });
+    this.legend = h("p", { class: "help" });
     const { card: element, body } = card("Runs", { class: "card" }, this.queue.pause, this.columns.menu, this.compareButton);
-    body.append(this.queue.element, h("div", { class: "filters" }, this.filter, this.state, this.sorts, this.fold), this.none, this.nothing, h("div", { class: "runs-box scroll" }, this.table), hooks.sample.back);
+    body.append(this.queue.element, h("div", { class: "filters" }, this.filter, this.state, this.sorts, this.fold), this.none, this.nothing, h("div", { class: "runs-box scroll" }, this.table), this.legend, hooks.sample.back);
     this.element = element;
   }
 
@@ -189,6 +191,7 @@ export class RunList {
     this.nothing.hidden = !nothing;
     const shown = this.columns.shown;
     this.showHeads(shown);
+    this.showLegend(shown, items);
     const look = { shown, columns: `${shown.map(({ key }) => key)} ${this.columns.way}`, way: this.columns.way, current: this.current, checked: this.checked, colours, unfolded: this.unfolded, waiting: this.runs.filter(({ position }) => (position ?? null) !== null).length };
     const rows = items.map((item) => this.rows.row(item, look));
     // Rows are kept, so that nothing loses the focus while numbers change.
@@ -199,6 +202,16 @@ export class RunList {
     this.fold.setAttribute("aria-pressed", String(this.folds));
     this.compareButton.disabled = this.checked.size < 2;
     this.compareButton.textContent = this.checked.size > 1 ? `Compare ${this.checked.size}` : "Compare";
+  }
+
+  /** What the scores in the list are of. */
+  showLegend(shown, items) {
+    const { way } = this.columns;
+    const runs = shown.some(({ score }) => score) ? items.flatMap(({ run, group }) => (run ? [run] : group.runs)) : [];
+    const scored = runs.some((run) => scoreOf(run, way));
+    const star = runs.some((run) => isValidation(run, way)) ? " * Last validation; no report yet." : "";
+    const text = scored ? `Scores (%): ${way ? WAYS[way] : "each run's own probes, without refinement"}.${star}` : "";
+    if (this.legend.textContent !== text) this.legend.textContent = text;
   }
 
   showHeads(shown) {

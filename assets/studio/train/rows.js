@@ -3,7 +3,7 @@ import { h } from "../shared/dom.js";
 import { SAMPLE } from "../shared/sample.js";
 import { meanAbout, meanOf, meanText, stem } from "./fold.js";
 import { chips } from "./notes.js";
-import { from } from "./score.js";
+import { from, isValidation } from "./score.js";
 import { ACTIVE, share, stateOf } from "./words.js";
 
 const whatOf = ({ recipe, rule, backbone }) => [recipe, rule, backbone].filter(Boolean).join(" · ");
@@ -121,7 +121,8 @@ export class Rows {
   folded(column, way, runs) {
     if ("digits" in column && column.key !== "time") {
       const mean = meanOf(column, way, runs);
-      return { text: meanText(mean, column.digits), about: meanAbout(mean, runs, column.score && mean.count ? from(mean.runs[0], way) : "") };
+      const mark = column.score && mean.count && isValidation(mean.runs[0], way) ? "*" : "";
+      return { text: meanText(mean, column.digits) + mark, about: meanAbout(mean, runs, column.score && mean.count ? from(mean.runs[0], way) : "") };
     }
     if (column.key === "seed") return { text: runs.map(({ seed }) => seed).join(", "), about: "" };
     const texts = [...new Set(runs.map((run) => column.text(run, way)))];

@@ -18,6 +18,9 @@ const MEASURES = [["u_accuracy", "U-Acc", "Clusters: pixel accuracy"], ["u_miou"
 
 export const scoreOf = (run, way) => run.scores?.rows.find((row) => row.way === way) ?? null;
 
+/** Whether a run's scores are of its last validation: the list marks them with an asterisk. */
+export const isValidation = (run, way) => Boolean(scoreOf(run, way)) && run.scores.source === "validation";
+
 /** Where a run's scores are from, in words; empty where it has none. */
 export function from(run, way) {
   if (!scoreOf(run, way)) return "";
