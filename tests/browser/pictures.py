@@ -53,9 +53,11 @@ def studied(page: Page) -> None:
 
 
 def trained(page: Page) -> None:
-    """A finished run."""
+    """A finished run, and the curves of both."""
     page.get_by_role("tab", name="Train").click()
     page.locator("#train").get_by_text("ppap", exact=True).first.click()
+    for name in RUNS:
+        page.locator(f"#train tr[data-run='{name}'] input[type=checkbox]").check()
 
 
 def evaluated(page: Page) -> None:
