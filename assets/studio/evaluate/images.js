@@ -56,7 +56,7 @@ export class ImageBrowser {
     const { report } = this.shown[0];
     this.order = select("Order", ORDERS, order, () => this.sort());
     const filters = [[ANY, "Any class"], ...this.classes.map((name, id) => [String(id), name])];
-    this.within = select("Containing", filters, this.filter, (id) => this.setFilter(id), "Only images with this class in the ground truth or the prediction");
+    this.within = select("Class", filters, this.filter, (id) => this.setFilter(id), "Only images with this class in the ground truth or the prediction");
     this.name = h("input", { type: "search", placeholder: "Name", "aria-label": "Part of the image's name", autocomplete: "off", spellcheck: "false", oninput: () => this.rank(true) });
     this.kind = choice("Prediction", kinds, this.look.kind, (kind) => this.change({ kind }));
     this.refine = choice("Refinement", this.refinements, this.look.refine, (refine) => this.change({ refine, share: 1 }));

@@ -5,9 +5,9 @@ import { Picture } from "./picture.js";
 import { test } from "./singled.js";
 
 const LEGENDS = {
-  wrong: [["wrong", "wrong"], ["right", "right"]],
+  wrong: [["wrong", "wrong"], ["right", "correct"]],
   versus: [["better", "correct here, wrong in the other"], ["worse", "wrong here, correct in the other"], ["both", "both wrong"], ["right", "both correct"]],
-  only: [["wrong", "wrong"], ["better", "right"]],
+  only: [["wrong", "wrong"], ["better", "correct"]],
 };
 
 export class Pictures {
