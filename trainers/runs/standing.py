@@ -34,8 +34,8 @@ CUT_OFF = (
     "max_steps ended it before its probes had learnt for their own epochs, so its clusters and "
     "classes mean little. Resume it to teach them."
 )
-# What is said of a run begins so while it says how far its preparation is.
-PREPARING = "Preparing."
+# What is said of a run begins so while it says how far its preparation, or its report, is.
+PREPARING, REPORTING = "Preparing.", "It makes the report."
 # A file's time of change, size and number.
 Mark = tuple[int, int, int]
 
@@ -153,7 +153,7 @@ def standing(folder: Path, reading: Reading | None = None) -> Standing:
     kind, said = verdict(folder, launch, state)
     ended = kind not in ACTIVE
     # Of this attempt only, as the words are.
-    stage = preparing(state) if kind == "running" and said.startswith(PREPARING) else None
+    stage = stage_of(state) if kind == "running" and said.startswith(PREPARING) else None
     lacking = unlearnt(config, state) if ended else ""
     if lacking and kind in ("finished", "stopped"):
         said = f"{said} {lacking}".strip()
@@ -282,26 +282,28 @@ def doing(launch: Launch | None, state: dict[str, Any]) -> tuple[State, str]:
         return "stopping", "It writes a checkpoint and ends."
     since = launch.began if launch is not None and launch.began is not None else 0.0
     fresh = (number(state.get("time")) or 0.0) >= since
-    if fresh and (stage := preparing(state)):
+    stage = stage_of(state) if fresh else None
+    if fresh and state.get("doing") == "report":
+        return "running", REPORTING if stage is None else f"{REPORTING} {stage.text}."
+    if stage is not None:
         return "running", f"{PREPARING} {stage.text}."
     if not fresh or not state.get("steps"):
         return "running", "Preparing: data, backbone, cached features."
-    if state.get("doing") == "report":
-        return "running", "It makes the report."
     return "running", ""
 
 
 class Stage(NamedTuple):
-    """What a run does before its first step."""
+    """What a run does before its first step, or after its last."""
 
     share: float
     """From 0 to 1."""
     text: str
 
 
-def preparing(state: Mapping[str, Any]) -> Stage | None:
-    """How far a run's preparation is, as it says itself; None where it says nothing of any."""
-    raw = state.get("preparing")
+def stage_of(state: Mapping[str, Any]) -> Stage | None:
+    """How far a run's preparation or its report is, as it says itself; None where it says nothing
+    of any."""
+    raw = state.get("stage")
     if state.get("state") != "running" or not isinstance(raw, Mapping):
         return None
     done, total = whole(raw.get("done")), whole(raw.get("of"))

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -216,8 +217,9 @@ class Training:
         backbone = located(found.config.backbone, self.target.folder)
         return replace(found.config, backbone=backbone)
 
-    def _tell(self, progress: Progress) -> None:
-        """Write down how far what comes before the first step is, now and then."""
+    def _tell(self, progress: Progress, **facts: Any) -> None:
+        """Write down how far what comes before the first step, or after the last, is, now and
+        then; ``facts``: of the run's state."""
         now = time.monotonic()
         if now < self.tells_at:
             return
@@ -225,7 +227,7 @@ class Training:
         found = {"title": progress.title, "done": progress.done, "of": progress.total}
         found |= {"unit": progress.unit, "left": progress.left}
         with contextlib.suppress(OSError):  # what cannot be told is done all the same
-            self.target.write_state("running", preparing=found)
+            self.target.write_state("running", stage=found, **facts)
 
     def _prepared(self) -> Trainer:
         config, latest = self.config, None
@@ -274,7 +276,8 @@ class Training:
         # From here on a signal interrupts: there is nothing to save.
         self.stop.at_once = True
         try:
-            code = report(wanted_report(self.given, self.target, self.config))
+            with heard(partial(self._tell, **steps, doing="report")):
+                code = report(wanted_report(self.given, self.target, self.config))
         except KeyboardInterrupt:
             code = INTERRUPTED
         finally:

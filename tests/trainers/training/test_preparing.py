@@ -11,7 +11,7 @@ from tests.support.small_runs import SIZE, Place
 from trainers import train
 from trainers.progress import Progress, heard
 from trainers.runs.folder import Run
-from trainers.runs.standing import Standing, preparing, standing
+from trainers.runs.standing import Standing, stage_of, standing
 from trainers.training import session
 
 
@@ -56,7 +56,17 @@ def test_how_far_the_cached_features_are(tmp_path: Path, told: list[Standing]) -
     assert all(one.preparing is None for one in after)
     assert after[0].text == "Preparing: data, backbone, cached features."
     assert after[-1].state == "finished"
-    assert "preparing" not in Run(tmp_path / "run").state()
+    assert "stage" not in Run(tmp_path / "run").state()
+
+
+def test_how_far_the_report_is(tmp_path: Path, told: list[Standing]) -> None:
+    place = Place(tmp_path)
+    assert train.main([word for word in words(place) if word != "--no-report"]) == 0
+    reporting = [one for one in told if one.text.startswith("It makes the report.")]
+    assert any("Evaluating: 2 of 2 images" in one.text for one in reporting)
+    # The bar is that of the steps, all of which are done.
+    assert all(one.preparing is None and one.step == one.steps for one in reporting)
+    assert told[-1].state == "finished"
 
 
 def test_a_run_that_goes_on_prepares_anew(tmp_path: Path, told: list[Standing]) -> None:
@@ -79,9 +89,9 @@ def test_a_run_that_goes_on_prepares_anew(tmp_path: Path, told: list[Standing]) 
      {"done": 9, "of": 3}, {"done": 1, "of": 2, "title": 5, "unit": [], "left": "soon"}],
 )  # fmt: skip
 def test_any_word_on_it(odd: Any) -> None:
-    found = preparing({"state": "running", "preparing": odd})
+    found = stage_of({"state": "running", "stage": odd})
     assert found is None or (0 <= found.share <= 1 and found.text)
-    assert preparing({"state": "stopped", "preparing": {"done": 1, "of": 2}}) is None
+    assert stage_of({"state": "stopped", "stage": {"done": 1, "of": 2}}) is None
 
 
 def test_only_what_is_asked_to_listen_hears() -> None:
