@@ -64,9 +64,9 @@ def test_a_run_moves_first_up_and_down() -> None:
     assert moved(queue, A, "down", everybody) == [B, A, C]
     for way, one in (("first", A), ("up", A), ("down", C)):
         assert moved(queue, one, way, everybody) == queue
-    for way in ("last", "", None, 1, ["up"]):
+    for odd in ("last", "", None, 1, ["up"]):
         with pytest.raises(SettingError) as refused:
-            moved(queue, A, way, everybody)
+            moved(queue, A, odd, everybody)
         assert refused.value.field == "to"
 
 

@@ -489,7 +489,5 @@ def test_an_ablation_is_its_user_s_and_so_are_its_runs(
     assert seen(lambda: place.read("phi")) == [True, False, False]
     assert seen(place.listed) == [True, False, False]
     with asking(BOB):
-        assert place.start_ablation(asked)["error"] == (
-            "phi already exists. Choose another name."
-        )
+        assert place.start_ablation(asked)["error"] == ("phi already exists. Choose another name.")
         assert "There is no ablation called phi" in place.ablation("phi")["error"]
