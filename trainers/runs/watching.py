@@ -28,6 +28,8 @@ from trainers.runs.table import Table
 METRICS = "metrics.jsonl"
 # Bytes of metrics parsed at a time, and of log sent at a time.
 METRICS_BYTES, LOG_BYTES = 4 * 2**20, 32 * 2**10
+# For how long somebody waits for another who reads the same run; then he is told to ask again.
+PATIENCE_SECONDS = 0.05
 # Threads that read runs of which there is more to read than so many bytes.
 READERS, LITTLE = 2, 2**20
 # For how long a call goes on reading one run's metrics.
@@ -92,12 +94,16 @@ class Series:
         Args:
             path: the run's metrics.
             until: of ``time.monotonic``; what is begun by then is still finished, and one part of
-                the file is always read.
+                the file is always read, unless somebody else reads it meanwhile.
         """
         while True:
-            # For one part only: nobody waits until somebody else has read a whole file.
-            with self._lock:
+            # Nobody waits until somebody else has read a whole file.
+            if not self._lock.acquire(timeout=PATIENCE_SECONDS):
+                return True
+            try:
                 more = self._read_part(path)
+            finally:
+                self._lock.release()
             if not more or time.monotonic() >= until:
                 return more
 
@@ -211,7 +217,8 @@ class Watching:
     def latest(self, folder: Path) -> dict[str, float]:
         """The last number of every series, the validation's under their own names."""
         series = self._series(folder)
-        series.read(folder / METRICS, math.inf)
+        while series.read(folder / METRICS, math.inf):
+            pass  # somebody else reads it, too
         kinds = series.now().kinds
         validation = kinds["validation"].last()
         named = {f"validation: {name}": value for name, value in validation.items()}

@@ -124,7 +124,9 @@ def test_a_call_parses_a_bounded_amount(tmp_path: Path, monkeypatch: pytest.Monk
     assert calls == pytest.approx((tmp_path / "metrics.jsonl").stat().st_size / 1000, abs=2)
 
 
-def test_nobody_waits_for_more_than_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_somebody_else_who_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One page reads a long file; another looks at the same run, and at one more, meanwhile."""
     for name in ("long", "short"):
         (tmp_path / name).mkdir()
@@ -139,19 +141,18 @@ def test_nobody_waits_for_more_than_a_part(tmp_path: Path, monkeypatch: pytest.M
         if parts == 3:
             looked.append(look(watch, tmp_path / "short")[0])
             other.start()
+            other.join(60)
         return parse(data)
 
     def look_at_the_same() -> None:
-        looked.append(watch.changes(tmp_path / "long", Cursor(), until=0))
+        looked.append(watch.changes(tmp_path / "long", Cursor(), until=math.inf))
 
     other = threading.Thread(target=look_at_the_same)
     monkeypatch.setattr(watching, "parse", in_between)
     reply = watch.changes(tmp_path / "long", Cursor(), until=math.inf)
-    other.join(60)
     assert not other.is_alive()
-    assert not reply["more"]
-    assert reply["cursor"]["step"] == 200
-    assert [one["cursor"]["step"] > 0 for one in looked] == [True, True]
+    assert (reply["more"], reply["cursor"]["step"]) == (False, 200)
+    assert [(one["more"], one["cursor"]["step"]) for one in looked] == [(False, 1), (True, 0)]
 
 
 def test_rows_do_not_mix_where_many_look(tmp_path: Path) -> None:
