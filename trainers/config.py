@@ -102,38 +102,36 @@ class Config:
     The defaults are the published run on COCO-Stuff-27 with DINO ViT-S/16.
     """
 
-    recipe: str = setting("", "The recipe that the settings began as.")
+    recipe: str = setting("", "The recipe that the settings started from.")
 
     dataset: str = setting(
-        "", "Kind of the data set; empty: found out from its folder.", choices=("", *KINDS)
+        "", "Kind of data set; empty: detected from its folder.", choices=("", *KINDS)
     )
-    train_split: str = setting("train", "The split that is trained on.")
-    eval_split: str = setting("val", "The split that the report is about.")
+    train_split: str = setting("train", "The split to train on.")
+    eval_split: str = setting("val", "The split to evaluate on.")
     crops: str = setting(
         "none", "five: the five crops of every training image.", choices=("none", "five")
     )
     crop_ratio: float = setting(
-        0.5, "Side of a crop by side of its image.", least=0, most=1, above=True
+        0.5, "Side of a crop as a fraction of its image's side.", least=0, most=1, above=True
     )
     on_error: str = setting(
         "stop",
-        "What an image that cannot be read does: stop ends the run; skip leaves the image out, and "
-        "the report counts it.",
+        "What to do about an unreadable image: stop ends the run; skip leaves it out, and the "
+        "report counts it.",
         choices=("stop", "skip"),
     )
-    size: int = setting(224, "Side in pixels of the training squares.", least=16, most=4096)
-    eval_size: int = setting(
-        320, "Side in pixels of the evaluation's squares.", least=16, most=4096
-    )
+    size: int = setting(224, "Side of the training squares, in pixels.", least=16, most=4096)
+    eval_size: int = setting(320, "Side of the evaluation squares, in pixels.", least=16, most=4096)
 
     backbone: str = setting(
         "dino_vits16",
-        "The frozen network: a name, a ViT of timm, a checkpoint file, or NAME@FILE where the file "
-        "does not tell what it is of.",
+        "The frozen network: a name, a ViT of timm, a checkpoint file, or NAME@FILE if the file "
+        "does not say which model it is from.",
     )
     rule: str = setting(
         "ppap",
-        "Which patches are positive and negative; frozen trains the probes only.",
+        "How patches are sorted into positives and negatives; frozen trains only the probes.",
         choices=TRAINING_RULES,
     )
     phi0: float = of_rule("phi0", 0.55)
@@ -146,14 +144,17 @@ class Config:
         False, "Multiply the loss by τ/0.07 as the published code does; Eq. 8 has no such factor."
     )
     k_share: float = setting(
-        0.02, "k nearest: k as a share of the batch's patches.", least=0, most=1, above=True
+        0.02, "k nearest: k as a fraction of the batch's patches.", least=0, most=1, above=True
     )
     clusters: int = setting(
-        0, "k-means: clusters of a batch; 0: the number of classes.", least=0, most=10_000
+        0,
+        "k-means: number of clusters in a batch; 0: the number of classes.",
+        least=0,
+        most=10_000,
     )
     pool_size: int = setting(2048, "Hidden positives: patches in the pool.", least=2, most=100_000)
     rho: float = setting(
-        0.02, "Hidden positives: share of the other patches drawn as negatives.", least=0, most=1
+        0.02, "Hidden positives: fraction of the other patches drawn as negatives.", least=0, most=1
     )
     self_weight: float = setting(0.67, "STEGO: weight of an image with itself.", least=0, most=100)
     self_shift: float = setting(0.08, "STEGO: shift of an image with itself.", least=-1, most=1)
@@ -161,80 +162,86 @@ class Config:
     near_shift: float = setting(0.02, "STEGO: shift of near images.", least=-1, most=1)
     far_weight: float = setting(0.63, "STEGO: weight of random images.", least=0, most=100)
     far_shift: float = setting(0.66, "STEGO: shift of random images.", least=-1, most=1)
-    near_images: int = setting(7, "STEGO: how many images count as near.", least=1, most=1000)
-    far_images: int = setting(5, "STEGO: random images for each image.", least=1, most=1000)
+    near_images: int = setting(
+        7, "STEGO: number of nearest images to draw from.", least=1, most=1000
+    )
+    far_images: int = setting(5, "STEGO: random images per image.", least=1, most=1000)
     anchors: float = setting(
-        0.25, "Share of every image's patches that are anchors.", least=0, most=1, above=True
+        0.25, "Fraction of each image's patches used as anchors.", least=0, most=1, above=True
     )
     candidates: int = setting(
         0,
-        "Most patches of a step that anchors are drawn from and compared with, as many of every "
-        "image, drawn by chance; 0: all of them, as published.",
+        "Maximum number of patches per step that anchors are drawn from and compared with: a "
+        "random sample with the same number from each image; 0: all patches, as published.",
         least=0,
     )
     exchange: str = setting(
         "gather",
-        "How several processes see each other's patches. gather: all at once; ring: one after the "
-        "other, which needs less memory and sends more (docs/scale.md).",
+        "How several processes see each other's patches. gather: all at once; ring: one process at "
+        "a time, which needs less memory and sends more (docs/scale.md).",
         choices=EXCHANGES,
     )
 
-    batch: int = setting(64, "Images of a step, over all processes together.", least=1, most=65_536)
-    epochs: int = setting(5, "Rounds over the training images.", least=0, most=100_000)
+    batch: int = setting(64, "Images per step, over all processes.", least=1, most=65_536)
+    epochs: int = setting(5, "Passes over the training images.", least=0, most=100_000)
     max_steps: int = setting(
         0,
-        "The network learns for this many steps at most, whatever the epochs say; 0: no such end. "
-        "The probes' own epochs (probe_epochs) come after that, all of them.",
+        "Maximum number of steps for the network, whatever the number of epochs; 0: no limit. The "
+        "probes' own epochs (probe_epochs) follow in full.",
         least=0,
     )
-    optimizer: str = setting("adamw", "Of the network.", choices=("adam", "adamw"))
+    optimizer: str = setting("adamw", "Optimizer of the network.", choices=("adam", "adamw"))
     lr: float = setting(1e-3, "Learning rate of the network.", least=0, most=10, above=True)
-    weight_decay: float = setting(0.01, "Of the network.", least=0, most=10)
+    weight_decay: float = setting(0.01, "Weight decay of the network.", least=0, most=10)
     schedule: str = setting(
-        "constant", "How the network's learning rate goes.", choices=("constant", "cosine")
+        "constant", "Learning rate schedule of the network.", choices=("constant", "cosine")
     )
-    clip: float = setting(10, "Largest gradient norm of the network.", least=0, above=True)
+    clip: float = setting(
+        10, "Gradients of the network are clipped to this norm.", least=0, above=True
+    )
     cluster_lr: float = setting(
         1e-3,
-        "Learning rate of the cluster probe (Adam); 0: its centroids stay where they start.",
+        "Learning rate of the cluster probe (Adam); 0: its centroids do not move.",
         least=0,
         most=10,
     )
     linear_lr: float = setting(
         1e-3, "Learning rate of the linear probe (Adam).", least=0, most=10, above=True
     )
-    extra_clusters: int = setting(0, "Centroids beyond one for each class.", least=0, most=10_000)
+    extra_clusters: int = setting(
+        0, "Extra centroids, in addition to one per class.", least=0, most=10_000
+    )
     unnamed_classes: int = setting(
         27,
-        "How many clusters are learnt where the images have no classes; where they have, this is "
-        "not used.",
+        "Number of clusters to learn if the images have no classes; otherwise ignored.",
         least=2,
         most=1000,
     )
     probe_epochs: int = setting(
         0,
-        "Rounds at the end in which new probes learn on the finished features; 0: the probes learn "
-        "beside the network only, as published.",
+        "Epochs at the end in which new probes are trained on the final features; 0: the probes "
+        "are trained only along with the network, as published.",
         least=0,
         most=10_000,
     )
     cluster_start: str = setting(
         "noise",
-        "Where centroids start: noise, as published; spread: at patches far from each other, as "
-        "k-means++ does; merged: at clusters merged from smaller ones by average linkage.",
+        "How centroids are initialised. noise: at random, as published; spread: at patches far "
+        "from each other, as in k-means++; merged: at clusters merged from smaller ones by average "
+        "linkage.",
         choices=CLUSTER_STARTS,
     )
     cluster_starts: int = setting(
         1,
-        "How many cluster probes learn, of which the one with the least loss is kept.",
+        "Number of cluster probes to train; the one with the lowest loss is kept.",
         least=1,
         most=100,
     )
 
     protocol: str = setting(
         "studio",
-        "published: as the published run in all that is done otherwise here, and slower "
-        "(docs/deviations.md); or one of these differences alone.",
+        "published: follow the published run wherever this project differs, which is slower "
+        "(docs/deviations.md); or in only one of these differences.",
         choices=PROTOCOLS,
     )
     precision: str = setting(
@@ -243,40 +250,46 @@ class Config:
         "convolutions on a CPU many times slower.",
         choices=PRECISIONS,
     )
-    compile: bool = setting(False, "Let torch.compile translate the trained block.")
+    compile: bool = setting(False, "Compile the trained block with torch.compile.")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N.")
     devices: str = setting(
         "1",
-        "How many of the machine's devices share each batch, in a process each: a number, all, or "
-        "GPUs such as 0,2. More than one goes with device=auto, cuda or cpu.",
+        "Devices that share each batch, with one process per device: a number, all, or GPUs such "
+        "as 0,2. More than one requires device=auto, cuda or cpu.",
     )
     workers: int = setting(2, "Processes that read images.", least=0, most=256)
     cache: str = setting(
         "auto",
-        "Keep the frozen trunk's output on disk; auto: where it fits.",
+        "Cache the frozen trunk's output on disk; auto: if it fits.",
         choices=("auto", "on", "off"),
     )
-    cache_gb: float = setting(50, "Most GB that the cached features may take.", least=0)
+    cache_gb: float = setting(50, "Maximum size of the cached features, in GB.", least=0)
 
     selection: str = setting(
         "last",
-        "Which checkpoint is reported: the last; the best on images held out of training; or the "
-        "best on the evaluation split itself, as published, which flatters.",
+        "Which checkpoint to report: the last; the best on images held out from training; or the "
+        "best on the evaluation split itself, as published, which inflates the scores.",
         choices=SELECTIONS,
     )
     held_out: float = setting(
-        0.1, "Share of the training images held out for selection.", least=0, most=0.9, above=True
+        0.1,
+        "Fraction of the training images held out for selection.",
+        least=0,
+        most=0.9,
+        above=True,
     )
     validate_every: int = setting(1, "Epochs between validations; 0: none.", least=0, most=10_000)
-    keep: int = setting(2, "Newest checkpoints that are kept.", least=1, most=1000)
+    keep: int = setting(2, "Number of recent checkpoints to keep.", least=1, most=1000)
     checkpoint_every: int = setting(
-        0, "Steps between checkpoints, beside one at each epoch's end; 0: none.", least=0
+        0,
+        "Steps between checkpoints, in addition to one at the end of each epoch; 0: none.",
+        least=0,
     )
-    log_every: int = setting(10, "Steps between lines of metrics.", least=1, most=1_000_000)
-    crf: bool = setting(False, "Report with CRF, too.")
+    log_every: int = setting(10, "Steps between logged metrics.", least=1, most=1_000_000)
+    crf: bool = setting(False, "Also report scores with CRF.")
     report_starts: int = setting(
         0,
-        "Report clusterings from so many starts of each kind, too, of trained and of frozen "
+        "Also report clusterings from this many starts of each kind, for trained and frozen "
         "features (docs/starts.md); 0: none.",
         least=0,
         most=100,
@@ -288,16 +301,18 @@ class Config:
         "(docs/trackers.md).",
     )
     track_project: str = setting(
-        PROJECT, "The project that W&B and trackio file the run under; ENTITY/NAME for a W&B team."
+        PROJECT, "Project name in W&B and trackio; ENTITY/NAME for a W&B team."
     )
-    seed: int = setting(0, "Decides everything that is left to chance.", least=0, most=2**31 - 1)
+    seed: int = setting(0, "Seed of all random numbers.", least=0, most=2**31 - 1)
 
     def __post_init__(self) -> None:
         for each in fields(self):
             value = checked(each.name, getattr(self, each.name), KIND[each.name], limits(each.name))
             object.__setattr__(self, each.name, value)  # a frozen field is set this way only
         if self.epochs == 0 and self.probe_epochs == 0:
-            raise SettingError("epochs", "epochs and probe_epochs are both 0: nothing would train.")
+            raise SettingError(
+                "epochs", "epochs and probe_epochs are both 0, so nothing would be trained."
+            )
         if self.rule != FROZEN and self.epochs == 0:
             raise SettingError(
                 "epochs", f"epochs is 0, but the rule {self.rule} trains: use rule=frozen."
@@ -305,7 +320,7 @@ class Config:
         if self.selection != "last" and self.validate_every == 0:
             raise SettingError(
                 "validate_every",
-                f"validate_every is 0, but selection={self.selection} chooses by validations.",
+                f"selection={self.selection} needs validations, but validate_every is 0.",
             )
         check_devices(self.device, self.devices)
         check_project(self.track, self.track_project)
@@ -323,8 +338,8 @@ class Config:
         if protocol.half and self.cache == "on":
             raise SettingError(
                 "cache",
-                f"protocol={self.protocol} computes features in half precision; cached ones are "
-                "computed in float32: use cache=auto or off.",
+                f"protocol={self.protocol} computes features in half precision, but cached "
+                "features are float32: use cache=auto or off.",
             )
 
     @property
@@ -440,7 +455,8 @@ def parse_changes(given: Iterable[str]) -> dict[str, str]:
         name = name.strip()
         if not equals or not name:
             raise SettingError(
-                excerpt(text), f"{excerpt(text)!r} is no setting: write key=value, as in phi0=0.6."
+                excerpt(text),
+                f"{excerpt(text)!r} is not a setting: write key=value, as in phi0=0.6.",
             )
         if name not in KIND and name != FORMER:
             raise unknown(name)

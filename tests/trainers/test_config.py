@@ -166,17 +166,17 @@ def test_ranges_in_words() -> None:
 @pytest.mark.parametrize(
     ("changes", "field", "said"),
     [
-        ({"epochs": 0}, "epochs", "nothing would train"),
+        ({"epochs": 0}, "epochs", "nothing would be trained"),
         ({"epochs": 0, "probe_epochs": 3}, "epochs", "the rule ppap trains: use rule=frozen"),
         (
             {"selection": "held_out", "validate_every": 0},
             "validate_every",
-            "selection=held_out chooses by validations",
+            "selection=held_out needs validations",
         ),
         (
             {"selection": "evaluation", "validate_every": 0},
             "validate_every",
-            "selection=evaluation chooses by validations",
+            "selection=evaluation needs validations",
         ),
     ],
 )
@@ -224,7 +224,7 @@ def test_changes_as_a_command_line_writes_them() -> None:
         "dataset": "",
     }
     for wrong in ("phi0", "=3", "", " =1"):
-        with pytest.raises(SettingError, match="is no setting: write key=value"):
+        with pytest.raises(SettingError, match="is not a setting: write key=value"):
             parse_changes([wrong])
     with pytest.raises(SettingError, match="phi0 is given twice"):
         parse_changes(["phi0=1", "phi0=0.5"])

@@ -183,7 +183,7 @@ def test_arguments_that_do_not_fit(place: Place, said: Said, tmp_path: Path) -> 
         (without(given, "--out"), "Give a folder for the run: --out runs/NAME."),
         ([*given, "--set", "ph0=1"], "There is no setting called 'ph0'. Did you mean phi0?"),
         ([*given, "--tag", "a b"], "'a b' cannot be a tag: "),
-        ([*given, "--set", "phi0"], "'phi0' is no setting: write key=value, as in phi0=0.6."),
+        ([*given, "--set", "phi0"], "'phi0' is not a setting: write key=value, as in phi0=0.6."),
         ([*given, "--set", "seed=1", "seed=2"], "seed is given twice."),
         ([*given, "--set", "tau=1"], "There is no setting called 'tau'."),
         ([*given, "--set", "extra_clusters=x"], "extra_clusters must be a whole number from 0 to"),

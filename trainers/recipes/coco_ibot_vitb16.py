@@ -2,7 +2,7 @@
 
     python -m trainers.train coco_ibot_vitb16 --data COCOSTUFF --out runs/coco_ibot_vitb16
 
-The backbone's file, as its authors publish it, is named on the command line:
+Name the backbone's file, as its authors publish it, on the command line:
 --set backbone=ibot_vitb16.pth.
 
 Expected time: not measured by us; 19,385 steps of 64 crops.

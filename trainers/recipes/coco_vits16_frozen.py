@@ -1,4 +1,4 @@
-"""COCO-Stuff-27 with DINO ViT-S/16 as it is: only the probes learn (Table 1, "DINO").
+"""COCO-Stuff-27 with the frozen DINO ViT-S/16: only the probes are trained (Table 1, "DINO").
 
     python -m trainers.train coco_vits16_frozen --data COCOSTUFF --out runs/coco_vits16_frozen
 

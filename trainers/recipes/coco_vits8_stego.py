@@ -2,7 +2,7 @@
 
     python -m trainers.train coco_vits8_stego --data COCOSTUFF --out runs/coco_vits8_stego
 
-Expected time: not measured by us; 5,000 steps of 16 crops, and as many near images.
+Expected time: not measured by us; 5,000 steps of 16 crops and as many near images.
 Expected score: U-Acc 48.3, U-mIoU 24.5, L-Acc 74.4, L-mIoU 38.3 with CRF in the paper.
 """
 

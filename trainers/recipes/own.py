@@ -1,16 +1,16 @@
-"""Your own images: any folder of pictures, with label maps or without, on a CPU.
+"""Your own images: any folder of images, with or without label maps, on a CPU.
 
     python -m trainers.train own --data FOLDER --out runs/own
 
-What kind of data set the folder holds is found out. Pictures alone are enough: then there are as
-many clusters as `unnamed_classes` says, no report with scores, and no linear probe, which learns
-from labels. With label maps (images/, labels/ and classes.txt, see docs/data.md) the classes are
-the clusters, and the report scores them.
+The kind of data set is detected from the folder. Images alone are enough: `unnamed_classes` then
+sets the number of clusters, and there is neither a linear probe nor a report with scores, because
+both need labels. With label maps (images/, labels/ and classes.txt, see docs/data.md) there is one
+cluster per class, and the report scores them.
 
-Φ⁰ and Ψ⁰ are those for photographs. In the studio, Suggest works them out for your images.
+Φ⁰ and Ψ⁰ are those for photographs. In the studio, Suggest computes them from your images.
 
-Expected time: as of the recipe photos, by the number of images.
-Expected score: it depends on the images; photos has scores of 296 labelled photographs.
+Expected time: as for the recipe photos, in proportion to the number of images.
+Expected score: depends on the images; the recipe photos has scores for 296 labelled photographs.
 """
 
 from dataclasses import replace

@@ -2,8 +2,9 @@
 
     python -m trainers.train photos --data PHOTOS --out runs/photos
 
-PHOTOS holds images/ and, for scores, labels/ and classes.txt, as docs/data.md says. Measured on
-half of MSRC-v2: 296 photographs of 320 × 213 pixels, 23 classes, one in five for the evaluation.
+PHOTOS contains images/ and, for scores, labels/ and classes.txt, as docs/data.md describes.
+Measured on half of MSRC-v2: 296 photographs of 320 × 213 pixels, 23 classes, one in five of them
+for the evaluation.
 
 Expected time: 1 to 2 minutes with its report and CRF, beside other programs on two CPU cores.
 Expected score: U-Acc 60.4 ± 2.1, U-mIoU 38.0 ± 1.8, L-Acc 88.4 ± 0.1, L-mIoU 69.4 ± 1.8 over three

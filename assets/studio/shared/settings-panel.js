@@ -39,7 +39,7 @@ export class SettingsPanel {
     const choose = kind === "bool" ? ["true", "false"] : choices;
     const attributes = { id, title: range, dataset: { setting: name }, "aria-describedby": `${id}-help` };
     const input = choose.length
-      ? h("select", { ...attributes, onchange: () => this.hooks.change(name, input.value) }, choose.map((value) => h("option", { value }, value || "(found out)")))
+      ? h("select", { ...attributes, onchange: () => this.hooks.change(name, input.value) }, choose.map((value) => h("option", { value }, value || "(detect)")))
       : h("input", { ...attributes, type: "text", autocomplete: "off", spellcheck: "false", oninput: () => this.hooks.change(name, input.value) });
     const back = this.back(name, input);
     const note = h("p", { class: "help note", role: "status", hidden: true, dataset: { note: name } });
