@@ -109,5 +109,5 @@ def test_a_backbone_beside_a_checkpoint_is_refused(
 ) -> None:
     words = [f"--data={root / 'stripes'}", f"--out={root / 'not'}", "--backbone=embedded"]
     assert command.main([*words, f"--checkpoint={root / 'trained.pt'}"]) == 2
-    assert "leave --backbone out" in capsys.readouterr().err
+    assert "leave out --backbone" in capsys.readouterr().err
     assert not (root / "not").exists()

@@ -122,7 +122,7 @@ def test_one_command_at_a_time_for_a_name(place: Place, monkeypatch: pytest.Monk
         ({"grid": "phi=1,2"}, "phi", "phi0"),
         ({"grid": "phi0=0.5,nan"}, "phi0", "not 'nan'"),
         ({"grid": "phi0=0.1 phi0=0.2"}, "grid", "to vary as phi0=0.5,0.6"),
-        ({"grid": "seed=1,2"}, "seed", "seeds by themselves"),
+        ({"grid": "seed=1,2"}, "seed", "seeds separately"),
         ({"grid": 5}, "grid", "to vary as phi0=0.5,0.6"),
         ({"grid": "backbone=/etc/passwd"}, None, "open to other machines"),
         ({"settings": {"--out": "x"}}, "--out", "--out"),
