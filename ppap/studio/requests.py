@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,12 +64,36 @@ REFUSALS = (
     RunError,
 )
 
+# What a disk, or this machine, answers where nothing is wrong with the studio.
+DISK = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EISDIR,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ESTALE,
+    }
+)
+
 
 def refusal(error: Exception) -> str:
     """What is said to whoever asked; faults of the studio go to its log, details and all."""
     if isinstance(error, REFUSALS):
         return sendable(str(error))
     log.error("a request failed", exc_info=error)
+    if isinstance(error, OSError) and error.errno in DISK:
+        # Which file it was is for whoever runs the studio.
+        return (
+            f"The studio could not read or write a file: {os.strerror(error.errno)}. See the "
+            "terminal it was started in."
+        )
     return f"The studio failed ({type(error).__name__}). See the terminal it was started in."
 
 

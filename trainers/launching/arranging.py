@@ -5,6 +5,7 @@ All of it is done under the lock of the folder of all runs, as everything that `
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from trainers.launching.queue import held, start_waiting, waiting
 from trainers.launching.runner import Runner
 from trainers.runs.folder import RunError
 from trainers.runs.launch import read_launch
-from trainers.runs.notes import Notes, changed, write_notes
+from trainers.runs.notes import Notes, changed, read_notes, write_notes
 
 BY_SLURM = "SLURM decides the order of its jobs, not this queue."
 CHANGED = (
@@ -94,13 +95,20 @@ class Arranging:
             write_arrangement(root, read_arrangement(root)._replace(order=entries))
             start_waiting(root)  # the first may fit where the one before did not
 
-    def note(self, name: object, wanted: Notes, known: Notes | None) -> Notes:
+    def note(
+        self,
+        name: object,
+        wanted: Notes,
+        known: Notes | None,
+        parts: Collection[str] = Notes._fields,
+    ) -> Notes:
         """Write a run's tags and note; also of one that runs.
 
         Args:
             name: of the run.
             wanted: what shall stand there.
             known: what stood there when somebody began to write; None: whatever stands there.
+            parts: which of ``wanted`` is written; the rest stays as it is.
 
         Returns:
             What stands there now.
@@ -113,11 +121,12 @@ class Arranging:
             folder = self.runner.folder(name)
             if known is not None and changed(folder, known):
                 raise RunError(CHANGED)
+            written = read_notes(folder)._replace(**{part: getattr(wanted, part) for part in parts})
             try:
-                write_notes(folder, wanted)
+                write_notes(folder, written)
             except OSError as error:
                 raise RunError(f"The note cannot be written: {error.strerror or error}.") from None
-        return wanted
+        return written
 
 
 def _since(folder: Path) -> float | None:

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +19,14 @@ from ppap.writing import writing
 from trainers.runs.values import read_json
 
 FILE = "notes.json"
-# Written as one word, so that a search can name it.
+# Written as one word, so that a search can name it. Accents that follow their letter belong to it.
 TAG = re.compile(r"\w[\w.:/+-]{0,39}")
+ACCENTS = ("Mn", "Mc")
 MOST_TAGS, LONGEST_NOTE = 20, 4000
+# Ends of lines of every kind, as text from elsewhere has them.
+LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
+# What turns around the text behind it.
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 TAG_RULE = "begin with a letter or digit, then use letters, digits and - _ . : / +, up to 40"
 
 
@@ -52,9 +58,14 @@ def _tags(value: object) -> tuple[str, ...]:
     if len(value) > MOST_TAGS:
         raise SettingError("tags", f"A run has at most {MOST_TAGS} tags.")
     found: dict[str, str] = {}
-    for one in value:
-        if not TAG.fullmatch(one):
-            raise SettingError("tags", f"{excerpt(one)!r} cannot be a tag: {TAG_RULE}.")
+    for given in value:
+        one = unicodedata.normalize("NFC", given[:1000])
+        # A letter stands for each accent that has none of its own.
+        letters = "".join(
+            "a" if i and unicodedata.category(c) in ACCENTS else c for i, c in enumerate(one)
+        )
+        if not TAG.fullmatch(letters):
+            raise SettingError("tags", f"{excerpt(given)!r} cannot be a tag: {TAG_RULE}.")
         # Capital or not, it is the same tag, written as it was first.
         found.setdefault(one.casefold(), one)
     return tuple(found.values())
@@ -64,13 +75,19 @@ def _note(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise SettingError("note", "A note must be a text.")
-    text = value.replace("\r\n", "\n").replace("\r", "\n").strip()
+        raise SettingError("note", "A note must be text.")
+    text = LINE_ENDS.sub("\n", value).strip()
     if len(text) > LONGEST_NOTE:
         raise SettingError("note", f"A note has at most {LONGEST_NOTE:,} characters.")
-    if not all(one.isprintable() or one in "\n\t" for one in text):
+    if not all(map(_shown, text)):
         raise SettingError("note", "The note has characters that cannot be shown.")
     return text
+
+
+def _shown(one: str) -> bool:
+    """Whether a character of a note can be shown: not controls, nor halves of pairs. Emoji and many
+    scripts are joined by some that are not seen themselves."""
+    return one in "\n\t" or (unicodedata.category(one) not in ("Cc", "Cs") and one not in TURNING)
 
 
 def sound_notes(raw: Mapping[str, Any]) -> Notes:

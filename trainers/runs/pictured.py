@@ -48,14 +48,14 @@ def read_pictured(folder: Path, reading: Reading) -> Pictured:
     if said:
         raw = said.get("images")
         images = raw.items() if isinstance(raw, Mapping) else ()
-        names = {int(i): str(name) for i, name in images if str(i).isdecimal() and len(i) < 10}
+        names = {int(i): text(name) or "" for i, name in images if i.isdecimal() and len(i) < 10}
         return Pictured(text(said.get("split")) or "", *_classes(said), _none(said), names)
     report, config = reading.json(folder / "report.json"), settings_of(folder, reading)
     if config.get("selection") == "held_out":
         return Pictured("held out", *_classes(report))
     listed = report.get("images")
     names = {
-        one["index"]: one["name"]
+        one["index"]: text(one["name"]) or ""
         for one in (listed if isinstance(listed, list) else ())
         if isinstance(one, Mapping)
         and type(one.get("index")) is int
@@ -97,7 +97,9 @@ def _classes(raw: Mapping[str, Any]) -> tuple[list[str], list[list[int]]]:
         and all(isinstance(name, str) for name in names)
         and all(_is_colour(colour) for colour in colours)
     )
-    return (list(names), list(colours)) if fine else ([], [])  # type: ignore[arg-type]
+    if not fine:
+        return [], []
+    return [text(name) or "" for name in names], list(colours)  # type: ignore[union-attr,arg-type]
 
 
 def _none(raw: Mapping[str, Any]) -> list[int]:

@@ -58,7 +58,8 @@ class Probing:
             raise SettingError(
                 "cluster_start",
                 f"{count} centroids cannot start from {len(features)} patches: use fewer "
-                "extra_clusters, or cluster_start=noise.",
+                "extra_clusters (or unnamed_classes, where the images have no classes), or "
+                "cluster_start=noise.",
             )
         seed_everything(seed, "probes")
         linear = self.segmenter.linear_probe

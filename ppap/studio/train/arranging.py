@@ -11,7 +11,7 @@ from ppap.studio.answers import answering
 from ppap.studio.requests import RequestError, mapping
 from trainers.launching.arranging import Arranging, as_reply
 from trainers.launching.runner import Runner
-from trainers.runs.notes import checked_notes, read_notes, sound_notes
+from trainers.runs.notes import Notes, checked_notes, read_notes, sound_notes
 
 
 class ArrangingCalls:
@@ -37,7 +37,7 @@ class ArrangingCalls:
 
     @answering
     def notes(self, request: Any) -> dict[str, Any]:
-        """A run's tags and note; with ``tags`` and ``note``, they are written first.
+        """A run's tags and note; with ``tags`` or ``note``, those are written first.
 
         ``known``, if it is there, is what stood there when somebody began to write.
         """
@@ -79,4 +79,5 @@ class ArrangingCalls:
         self.require_allowed()
         wanted, known = checked_notes(request), request.get("known")
         before = None if known is None else sound_notes(mapping(known))
-        return self.arranging.note(request.get("name"), wanted, before).as_dict()
+        parts = [part for part in Notes._fields if part in request]
+        return self.arranging.note(request.get("name"), wanted, before, parts).as_dict()

@@ -150,15 +150,10 @@ class TrainingEndpoints:
         Returns:
             The run's tags and note.
         """
-        with refusing():
-            known = self.training.arranging.notes({"name": name})
-            if "error" in known:
-                raise RequestError(known["error"])
-            given = {"tags": tags, "note": note}
-            given = {part: value for part, value in given.items() if value is not None}
-            return (
-                self.training.arranging.noted({"name": name, **known, **given}) if given else known
-            )
+        given = {"tags": tags, "note": note}
+        given = {part: value for part, value in given.items() if value is not None}
+        # What is left out is not read first: somebody may write it at the same time.
+        return dict(said(self.training.arranging.notes({"name": name, **given})))
 
     def run_changes(self, name: str, cursor: dict[str, Any] | None = None) -> dict[str, Any]:
         """Report what is new in a run: metrics, log, pictures.

@@ -526,6 +526,7 @@ def test_a_job_that_fails_says_why_and_leaves_the_store_alone(
     [
         (RuntimeError("secret /srv/path"), "The studio failed (RuntimeError)"),
         (KeyError("secret"), "The studio failed (KeyError)"),
+        (OSError(28, "secret", "/srv"), "a file: No space left on device. See the terminal"),
         (MemoryError(), "more memory than is available"),
     ],
 )

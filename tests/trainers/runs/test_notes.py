@@ -22,10 +22,29 @@ from trainers.runs.notes import (
 
 
 def test_tags_are_words_once_each_and_a_note_is_text() -> None:
-    raw = {"tags": ["base-line", "Größe", "k=v"[:1], "BASE-LINE"], "note": " one\r\ntwo\t3 \n"}
+    raw: dict[str, Any] = {
+        "tags": ["base-line", "Größe", "k=v"[:1], "BASE-LINE"],
+        "note": " one\r\ntwo\t3 \n",
+    }
     assert checked_notes(raw) == Notes(("base-line", "Größe", "k"), "one\ntwo\t3")
     assert checked_notes({}) == Notes()
     assert checked_notes({"tags": None, "note": None}) == Notes()
+
+
+@pytest.mark.parametrize(
+    "note", ["👩\u200d💻 10:00\u202fAM", "5\u00a0%", "क्\u200dष", "שלום\u200f!", "\U000fffff"]
+)
+def test_a_note_is_in_any_script(note: str) -> None:
+    assert checked_notes({"note": note}).note == note
+
+
+def test_ends_of_lines_are_ends_of_lines() -> None:
+    assert checked_notes({"note": "a\vb\u2028c\x85d\r\ne"}).note == "a\nb\nc\nd\ne"
+
+
+def test_tags_are_in_any_script_and_one_however_they_are_encoded() -> None:
+    raw = {"tags": ["हिन्दी", "e\u0301tude", "\u00e9tude", "ÉTUDE"]}
+    assert checked_notes(raw).tags == ("हिन्दी", "étude")
 
 
 @pytest.mark.parametrize(
@@ -41,12 +60,15 @@ def test_tags_are_words_once_each_and_a_note_is_text() -> None:
         ("tags", ["x" * 41]),
         ("tags", ["a\n"]),
         ("tags", ["\ud800"]),
+        ("tags", ["\u0301a"]),
+        ("tags", ["a\u202e"]),
         ("tags", [f"t{i}" for i in range(MOST_TAGS + 1)]),
         ("note", 5),
         ("note", "x" * (LONGEST_NOTE + 1)),
         ("note", "a\0b"),
         ("note", "a\ud800"),
         ("note", "a\x1b[31m"),
+        ("note", "a\u202eb"),
     ],
 )
 def test_everything_else_is_refused_at_its_field(field: str, value: Any) -> None:

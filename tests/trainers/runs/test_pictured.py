@@ -56,6 +56,18 @@ def test_older_runs_tell_it_in_their_report(tmp_path: Path) -> None:
     assert (found.split, found.classes, found.images) == ("held out", ["sky"], {})
 
 
+def test_whatever_stands_in_names_can_be_sent(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    odd = {"split": "\ud800", "classes": ["\ud800"], "colours": [[1, 2, 3]]}
+    (tmp_path / "pictures" / FILE).write_text(json.dumps({**odd, "images": {"0": "\ud800"}}))
+    (tmp_path / "pictures" / "step-00000001-image-0000.png").write_bytes(b"")
+    json.dumps(as_reply("run", tmp_path, Reading()), ensure_ascii=False).encode()
+    (tmp_path / "pictures" / FILE).unlink()
+    report = {**odd, "images": [{"index": 0, "name": "\ud800"}]}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    json.dumps(as_reply("run", tmp_path, Reading()), ensure_ascii=False).encode()
+
+
 @pytest.mark.parametrize(
     "said",
     [

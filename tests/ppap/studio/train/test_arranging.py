@@ -64,6 +64,9 @@ def test_notes_are_written_refused_at_their_field_and_never_overwritten(tab: Tra
     for field, value in (("tags", ["a b"]), ("note", 5)):
         assert call(tab, "notes", {"name": "one", field: value})["field"] == field
     assert call(tab, "notes", {"name": "one", "note": "x", "known": 5})["error"].endswith(".")
+    assert call(tab, "notes", {"name": "one", "tags": ["b"]}) == {"tags": ["b"], "note": "n"}
+    assert call(tab, "notes", {"name": "one", "note": "m"}) == {"tags": ["b"], "note": "m"}
+    call(tab, "notes", {"name": "one", "tags": ["a"], "note": "n"})
     assert read_notes(folder) == Notes(("a",), "n")
     (row,) = tab.watch({})["runs"]
     assert (row["tags"], row["note"]) == (["a"], "n")
