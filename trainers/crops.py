@@ -38,10 +38,10 @@ crops from whole images every time.
 
 The crops of image i are img/SPLIT/{5i … 5i+4}.jpg (top left, top right, bottom left, bottom right,
 middle); label/SPLIT holds PNG files of the same numbers, with 0 for void and 1 more than the class
-id otherwise. What they were made of is written beside them, in crops_SPLIT.json.
+id otherwise. What they were made from is written next to them, in crops_SPLIT.json.
 
-The data set is looked through first: if a file is missing or broken, nothing is written. A run that
-was stopped, by Ctrl+C or otherwise, leaves whole files only; the same command goes on from there.
+The data set is checked first: if a file is missing or broken, nothing is written. A run that was
+stopped, by Ctrl+C or otherwise, leaves only whole files; the same command continues from there.
 """
 EPILOG = """\
 examples:

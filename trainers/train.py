@@ -24,10 +24,10 @@ RUN is a new folder. It gets config.json, command.txt, state.json (running, stop
 failed, and how far), metrics.jsonl, log.txt, checkpoints/, pictures/ of each validation, and at the
 end report.json and report/, as python -m trainers.evaluate makes them.
 
-Ctrl+C, SIGTERM or a closed terminal (unless under nohup) writes a checkpoint and ends; --resume
-continues from it exactly, as it does after a crash. The report is on the last checkpoint, or with
-selection=held_out on the best for images held out from training; selection=evaluation takes the
-best on the evaluation split itself, as published, and every table says so.
+Ctrl+C, SIGTERM or a closed terminal (unless under nohup) writes a checkpoint and stops the run;
+--resume continues from it exactly, as it does after a crash. The report scores the last checkpoint,
+or with selection=held_out the best on images held out from training; selection=evaluation takes
+the best on the evaluation split itself, as published, and every table says so.
 """
 EPILOG = """\
 examples:
@@ -41,7 +41,7 @@ examples:
   python -m trainers.train --out runs/camvid --resume
       recipe, settings and data set are taken from the run
   python -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco --set devices=4
-      four GPUs share each batch, a process each; the same by hand:
+      four GPUs share each batch, with a process each; the same by hand:
   torchrun --nproc-per-node 4 -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco
   python -m trainers.train coco_vits16 --data /data/cocostuff --out runs/coco --on slurm \\
           --slurm gpus=4 time=12:00:00

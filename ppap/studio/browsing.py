@@ -305,7 +305,7 @@ def read_path(value: object) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         raise RequestError(f"A path must be text of at most {LONGEST_TEXT} characters.")
     if "\0" in value or sendable(value) != value:
-        raise RequestError("The path contains characters that no name can have.")
+        raise RequestError("The path contains characters that are not allowed.")
     return value
 
 

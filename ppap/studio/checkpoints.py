@@ -108,7 +108,7 @@ class Checkpoints:
         if not name:
             file = raw.get("file")
             if not isinstance(file, str) or not file.strip():
-                raise RequestError("Choose a run, or name a checkpoint file on this server.")
+                raise RequestError("Choose a run, or enter a checkpoint file on this server.")
             path = self.sources.file(file.strip())
             return Chosen(path, path.name, None)
         for run in self.found():

@@ -287,7 +287,7 @@ def _text(raw: Mapping[str, Any], name: str, what: str) -> str:
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         raise RequestError(f"{what} must be text of at most {LONGEST_TEXT} characters.", field=name)
     if "\0" in value or sendable(value) != value:
-        raise RequestError(f"{what} contains characters that no name can have.", field=name)
+        raise RequestError(f"{what} contains characters that are not allowed.", field=name)
     return value
 
 

@@ -132,8 +132,8 @@ def test_of_another_machine_nobody_can_tell(without: None, tmp_path: Path) -> No
         locked(run).__enter__()
     mark = run.folder / "lock.held"
     assert str(found.value) == (
-        f"{run.folder} is being trained by process 123 on node7. Wait for it, or stop it; if it is "
-        f"gone, delete {mark}."
+        f"{run.folder} is being trained by process 123 on node7. Wait for it to finish, or stop "
+        f"it; if it is gone, delete {mark}."
     )
     mark.unlink()  # as it says
     with locked(run):

@@ -189,10 +189,13 @@ def test_arguments_that_do_not_fit(place: Place, said: Said, tmp_path: Path) -> 
         ([*given, "--set", "extra_clusters=x"], "extra_clusters must be a whole number from 0 to"),
         ([*given, "--set", "device=cuda:77"], "device must be one of auto, cpu"),
         ([*given, "--out", str(tmp_path / "file")], "file is a file, not a folder"),
-        ([*given, "--out", str(tmp_path / "file/run")], "file/run cannot hold a run: "),
+        (
+            [*given, "--out", str(tmp_path / "file/run")],
+            f"A run cannot be written to {tmp_path}/file/run: ",
+        ),
         ([*given, "--data", str(tmp_path / "nowhere")], "nowhere does not exist"),
         (["samples", "--out", out, "--data", "x"], "The sample photos come with the project"),
-        (["--out", out, "--resume"], f"{out} holds no run: it has no config.json."),
+        (["--out", out, "--resume"], f"{out} is not a run: it has no config.json."),
     ):
         assert wanted in refused(wrong, said), wrong
         assert not (tmp_path / "run/config.json").exists(), wrong

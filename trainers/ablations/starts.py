@@ -29,7 +29,7 @@ from trainers.runs.folder import Run
 
 ABOUT = (
     "U-mIoU from many starts, for the clustering with the lowest loss: mean over the seeds ± "
-    "deviation over the seeds ± deviation over a seed's starts."
+    "standard deviation over the seeds ± standard deviation over a seed's starts."
 )
 GAINS = "Gain from training over the frozen features, in points of U-mIoU. {words}"
 

@@ -73,7 +73,7 @@ def settings_changed(changes: Mapping[str, object]) -> dict[str, str]:
         if name not in CHANGEABLE:
             raise SettingError(
                 excerpt(name),
-                f"{excerpt(name)} cannot change in the middle of a run; only: "
+                f"{excerpt(name)} cannot change in the middle of a run; only these can: "
                 f"{', '.join(CHANGEABLE)}.",
             )
         found[name] = plain_text(name, value)

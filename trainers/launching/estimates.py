@@ -88,7 +88,7 @@ class Estimate:
             f"About {in_words(self.disk)} of disk and {in_words(self.memory)} of memory.",
         ]
         if self.seconds is None:
-            told.append("How long it takes shows after a few steps: no earlier run is like it.")
+            told.append("The run time will be known after a few steps: no earlier run is similar.")
         return [*told, *self.notes]
 
 
@@ -134,8 +134,9 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
     free_disk = free_bytes(out)
     if checkpoints + RESERVE_BYTES > free_disk:
         refusal = (
-            f"Checkpoints take about {in_words(checkpoints)}, but {out} has {in_words(free_disk)} "
-            f"free, of which {in_words(RESERVE_BYTES)} stay free. Delete old runs, or keep fewer."
+            f"Checkpoints need about {in_words(checkpoints)}, but {out} has only "
+            f"{in_words(free_disk)} free, of which {in_words(RESERVE_BYTES)} must stay free. "
+            "Delete old runs, or keep fewer checkpoints."
         )
     elif share is not None and not refusal:  # what the nodes of a cluster have, SLURM knows
         refusal = too_much(
@@ -150,8 +151,7 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
     seconds = None
     for pace in paces:
         seconds = steps * config.batch / pace.images_per_second
-        like = f"as fast as {pace.run}, it takes about {time_in_words(seconds)} beside validations"
-        notes.append(f"{like[0].upper()}{like[1:]}.")
+        notes.append(f"At the pace of {pace.run}, about {time_in_words(seconds)} plus validations.")
         break
     return Estimate(
         images,
@@ -182,7 +182,7 @@ def label_notes(config: Config, splits: Splits) -> list[str]:
             "(unnamed_classes)."
         )
     if not has_labels(splits.training):
-        found.append("They have no label maps, so there is nothing for the linear probe to learn.")
+        found.append("They have no label maps, so the linear probe cannot be trained.")
     if splits.no_evaluation:
         found.append("No images with label maps to evaluate: the run ends without scores.")
     return found
@@ -226,11 +226,11 @@ def cache_needs(
         return 0, [], ""
     why_not = plan.why_not(config.cache_gb * GIGABYTE)
     if why_not is None:
-        notes = [] if own_weights else ["Cached features that are there already are not counted."]
+        notes = [] if own_weights else ["Existing cached features are not included."]
         return plan.bytes_missing, notes, ""
     if config.cache == "on" and own_weights:
         return 0, [], f"{why_not} Use cache=off, or a larger cache_gb."
-    return 0, [f"{why_not} Without a cache, features are computed anew in every epoch."], ""
+    return 0, [f"{why_not} Without a cache, features are computed again in every epoch."], ""
 
 
 def is_cached(config: Config, plan: CachePlan) -> bool:

@@ -87,7 +87,7 @@ def too_much(
 def told(taken: int, free: float, where: str, change: str) -> str:
     """The refusal as sentences."""
     return (
-        f"It takes about {in_words(taken)} of memory, but {in_words(int(free))} are free on "
+        f"It needs about {in_words(taken)} of memory, but only {in_words(int(free))} is free on "
         f"{where}. {change}"
     )
 

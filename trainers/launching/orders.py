@@ -75,15 +75,15 @@ def plain_text(field: str, value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str | int | float | bool):
-        raise SettingError(field, f"{field} must be a text.")
+        raise SettingError(field, f"{field} must be text.")
     try:
         text = (str(value).lower() if isinstance(value, bool) else str(value)).strip()
     except ValueError:  # Python writes no whole number of more than 4,300 digits
-        raise SettingError(field, f"{field} must not be a number that long.") from None
+        raise SettingError(field, f"{field} has too many digits.") from None
     if len(text) > LONGEST_TEXT:
-        raise SettingError(field, f"{field} must be a text of at most {LONGEST_TEXT} characters.")
+        raise SettingError(field, f"{field} must be at most {LONGEST_TEXT} characters long.")
     if not text.isprintable() or "\ud800" <= max(text, default=" ") <= "\udfff":
-        raise SettingError(field, f"{field} holds characters that no name can have.")
+        raise SettingError(field, f"{field} contains characters that are not allowed.")
     return text
 
 
@@ -104,9 +104,7 @@ def settings_errors(base: Config, changes: Mapping[str, object]) -> dict[str, st
     for name, value in changes.items():
         try:
             if name in NOT_CHANGED:
-                raise SettingError(
-                    name, f"{name} is no setting to be changed: choose it by itself."
-                )
+                raise SettingError(name, f"{name} cannot be changed here: it has its own field.")
             if name not in KIND:
                 raise unknown(name)
             checked(name, plain_text(name, value), KIND[name], limits(name))
@@ -158,9 +156,11 @@ def read_order(
     try:
         text = plain_text("data", raw.get("data"))
         if text and config.dataset == SAMPLES:
-            raise SettingError("data", "The sample photos come with the project: name no folder.")
+            raise SettingError(
+                "data", "The sample photos come with the project: leave the folder empty."
+            )
         if not text and config.dataset != SAMPLES:
-            raise SettingError("data", "Say in which folder the data set is.")
+            raise SettingError("data", "Enter the data set folder.")
         data = folder(text) if text else None
     except Exception as error:  # whatever ``folder`` says
         errors["data"] = str(error)
@@ -189,12 +189,12 @@ def read_place(raw: Mapping[str, Any]) -> Options | None:
     if on == HERE:
         return None
     if on != SLURM:
-        raise SettingError("on", f"A run is on {HERE} or {SLURM}, not {excerpt(on)!r}.")
+        raise SettingError("on", f"A run can be on {HERE} or {SLURM}, not {excerpt(on)!r}.")
     if said := why_absent():
         raise SettingError("on", said)
     given = raw.get("slurm") or {}
     if not isinstance(given, Mapping):
-        raise SettingError("slurm", "What SLURM is asked for must be an object with named fields.")
+        raise SettingError("slurm", "The options for SLURM must be an object with named fields.")
     # What is left empty is as the file of defaults says.
     return read_defaults().options.with_({n: v for n, v in given.items() if v not in (None, "")})
 
@@ -208,7 +208,7 @@ def sent_to(order: Order, slurm: Options) -> Order:
     """
     config, changes = order.config, dict(order.changes)
     if config.device.startswith("cuda:"):
-        raise SettingError("device", "Which GPU it is, SLURM decides: use device=auto or cuda.")
+        raise SettingError("device", "SLURM decides which GPU to use: set device=auto or cuda.")
     if slurm.gpus and config.device == "cpu":
         raise SettingError(
             "slurm.gpus", f"device=cpu uses none of {slurm.gpus} GPUs: use device=auto, or gpus=0."
@@ -218,8 +218,10 @@ def sent_to(order: Order, slurm: Options) -> Order:
         config = config.with_({"devices": ALL})
     each = read_devices(config.devices).count or max(1, slurm.gpus)
     if slurm.gpus and each > slurm.gpus:
+        own = "1 GPU" if slurm.gpus == 1 else f"{slurm.gpus} GPUs"
         raise SettingError(
-            "devices", f"devices={config.devices}, but each node is asked for {slurm.gpus} GPUs."
+            "devices",
+            f"devices={config.devices}, but the job requests only {own} per node.",
         )
     processes = each * slurm.nodes
     if config.batch % processes:

@@ -142,7 +142,7 @@ def start_waiting(root: Path) -> list[Path]:
             continue
         left = shutil.disk_usage(root).free
         if launch.disk + RESERVE_BYTES > left:
-            problem = f"There was too little room on the disk when its turn came: {room(left)}."
+            problem = f"The disk was too full when its turn came: {room(left)}."
             write_launch(folder, replace(launch, queued=None, ended=time.time(), problem=problem))
             continue
         given = tuple(free[: launch.count])
@@ -154,7 +154,7 @@ def start_waiting(root: Path) -> list[Path]:
 
 def room(free: int) -> str:
     """How much is free, in words."""
-    return f"{free / 10**9:.1f} GB free, of which {RESERVE_BYTES / 10**9:.0f} GB stay free"
+    return f"{free / 10**9:.1f} GB free, of which {RESERVE_BYTES / 10**9:.0f} GB must stay free"
 
 
 # Children that have ended are buried as long as somebody asks after them.

@@ -256,7 +256,7 @@ class Runner:
                 folder.mkdir()
             except FileExistsError:
                 raise SettingError(
-                    "name", f"There is {order.name} already: choose another name."
+                    "name", f"{order.name} already exists. Choose another name."
                 ) from None
             except OSError as error:
                 raise RunError(f"{folder} cannot be made: {error.strerror or error}.") from None
@@ -323,7 +323,7 @@ class Runner:
             elif is_alive(folder):
                 self._signal(folder, launch, now=now)
             else:
-                raise RunError(f"{folder.name} does not run.")
+                raise RunError(f"{folder.name} is not running.")
         return self.standing(name)
 
     def _signal(self, folder: Path, launch: Launch | None, *, now: bool) -> None:
@@ -362,7 +362,7 @@ class Runner:
             self._require_still(folder, "resumed")
             now_standing = standing(folder, self.reading)
             if now_standing.state == "finished" and not now_standing.resumable:
-                raise RunError(f"{folder.name} is finished: there is nothing to go on with.")
+                raise RunError(f"{folder.name} is finished, so there is nothing to resume.")
             before = read_launch(folder)
             begun = (folder / "config.json").exists()
             if not begun and (before is None or not before.about):
@@ -407,7 +407,7 @@ class Runner:
             self._require_still(folder, "renamed")
             target = self.root / wanted
             if os.path.lexists(target):
-                raise SettingError("new_name", f"There is {wanted} already: choose another name.")
+                raise SettingError("new_name", f"{wanted} already exists. Choose another name.")
             with locked(Run(folder)):
                 folder.rename(target)
             self.reading.forget(folder)
@@ -440,7 +440,7 @@ class Runner:
         """RunError for a run that goes on or waits; the lock is held."""
         state = standing(folder, self.reading).state
         if state in ACTIVE:
-            doing = "waits in the queue" if state == "queued" else "runs"
+            doing = "is waiting in the queue" if state == "queued" else "is running"
             raise RunError(f"{folder.name} {doing}: stop it before it is {what}.")
 
     # --- beside each other
@@ -452,7 +452,7 @@ class Runner:
             SettingError: there is no such run, or fewer than two.
         """
         if len(set(names)) < 2:
-            raise SettingError("names", "Name two runs or more to compare.")
+            raise SettingError("names", "Choose at least two runs to compare.")
         folders = [self.folder(name) for name in dict.fromkeys(names)]
         return side_by_side(folders, self.reading, self.watching)
 
@@ -461,8 +461,8 @@ def unreadable(folder: Path) -> SettingError:
     """The error for a run of which nobody can tell what it was asked for."""
     return SettingError(
         "name",
-        f"The settings of {folder.name} cannot be read, since the files in its folder that hold "
-        "them are damaged or gone. Its checkpoints can still be used.",
+        f"The settings of {folder.name} cannot be read because the files that store them are "
+        "damaged or missing. Its checkpoints can still be used.",
     )
 
 
@@ -478,4 +478,4 @@ def free_name(root: Path, stem: str) -> str:
         name = stem if count == 1 else f"{stem[:90]}-{count}"
         if not os.path.lexists(root / name):
             return name
-    raise RunError(f"{root} holds too many runs called {stem}.")
+    raise RunError(f"{root} contains too many runs called {stem}.")

@@ -37,7 +37,8 @@ def options_typed(words: list[str]) -> Options:
         name, equals, value = word.partition("=")
         if not equals or name.strip() not in ALLOWED:
             raise SettingError(
-                "slurm", f"--slurm wants KEY=VALUE, with {', '.join(ALLOWED)}, not {word!r}."
+                "slurm",
+                f"--slurm takes KEY=VALUE, with KEY one of {', '.join(ALLOWED)}; not {word!r}.",
             )
         changes[name.strip()] = value
     return read_defaults().options.with_(changes)
@@ -64,15 +65,14 @@ def run_on_slurm(given: argparse.Namespace) -> int:
     folder = given.out
     if folder is not None and is_alive(folder):
         if not given.wait:
-            raise RunError(f"{folder} runs already: {standing(folder).text}")
+            raise RunError(f"{folder} is already running: {standing(folder).text}")
         return wait(folder)
     target, config = read(given)
     require(config, report=not given.no_report)
     job = sent(given, target, config, options)
     say(
-        f"Sent to SLURM as job {job}; its script is {target.folder}/slurm.sh, and what it prints "
-        f"comes to {target.folder}/console.txt. Look after it with squeue --jobs={job}, or in the "
-        "studio."
+        f"Submitted to SLURM as job {job}; its script is {target.folder}/slurm.sh, its output "
+        f"{target.folder}/console.txt. Follow it with squeue --jobs={job}, or in the studio."
     )
     return wait(target.folder) if given.wait else DONE
 
@@ -93,7 +93,7 @@ def sent(given: argparse.Namespace, target: Run, config: Config, options: Option
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder.parent):
         if is_alive(folder):  # somebody else was quicker
-            raise RunError(f"{folder} runs already.")
+            raise RunError(f"{folder} is already running.")
         before = read_launch(folder)
         if before is None and not given.resume:
             write_owner(folder, given_owner())
@@ -125,5 +125,5 @@ def wait(folder: Path) -> int:
                 return FAILED if now.state == "failed" else DONE
             time.sleep(EVERY)
     except KeyboardInterrupt:
-        say("The job goes on by itself.")
+        say("The job continues on its own.")
         return INTERRUPTED

@@ -100,7 +100,7 @@ class Run:
         try:
             raw = json.loads(self.config_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RunError(f"{self.folder} holds no run: it has no config.json.") from None
+            raise RunError(f"{self.folder} is not a run: it has no config.json.") from None
         except OSError as error:
             raise RunError(
                 f"{self.config_file} cannot be read: {error.strerror or error}."
@@ -108,7 +108,7 @@ class Run:
         except (ValueError, RecursionError) as error:
             raise RunError(f"{self.config_file} cannot be read: {error}.") from None
         if not isinstance(raw, dict):
-            raise RunError(f"{self.config_file} does not hold a configuration.")
+            raise RunError(f"{self.config_file} does not contain a configuration.")
         return current(raw)
 
     def state(self) -> dict[str, Any]:
@@ -219,7 +219,8 @@ def locked(run: Run) -> Iterator[None]:
         lock = try_lock(file, exclusive=True)
     except OSError as error:
         raise RunError(
-            f"{run.folder} cannot hold a run: {error.strerror or error}. Choose another --out."
+            f"A run cannot be written to {run.folder}: {error.strerror or error}. Choose another "
+            "--out."
         ) from None
     if lock is None:
         raise RunError(_taken(run, file))
@@ -235,14 +236,18 @@ def _taken(run: Run, file: Path) -> str:
     if owner is None:
         pid = run.state().get("pid")
         who = f" ({pid})" if type(pid) is int else ""
-        return f"{run.folder} is being trained by another process{who}. Wait for it, or stop it."
+        return (
+            f"{run.folder} is being trained by another process{who}. Wait for it to finish, or "
+            "stop it."
+        )
     if owner.elsewhere():
         return (
             f"{run.folder} is being trained by process {owner.pid} on {owner.machine}. "
-            f"Wait for it, or stop it; if it is gone, delete {mark_of(file)}."
+            f"Wait for it to finish, or stop it; if it is gone, delete {mark_of(file)}."
         )
     return (
-        f"{run.folder} is being trained by another process ({owner.pid}). Wait for it, or stop it."
+        f"{run.folder} is being trained by another process ({owner.pid}). Wait for it to finish, "
+        "or stop it."
     )
 
 

@@ -31,11 +31,11 @@ LAST_LINES, LAST_BYTES = 12, 8192
 # Seconds after which even a disk with coarse times shows that a file has changed.
 SETTLED_SECONDS = 3.0
 CUT_OFF = (
-    "max_steps ended it before its probes had learnt for their own epochs, so its clusters and "
-    "classes mean little. Resume it to teach them."
+    "max_steps ended it before its probes were trained, so its clusters and classes mean little. "
+    "Resume it to train them."
 )
 # What is said of a run begins so while it says how far its preparation, or its report, is.
-PREPARING, REPORTING = "Preparing.", "It makes the report."
+PREPARING, REPORTING = "Preparing.", "Writing the report."
 # A file's time of change, size and number.
 Mark = tuple[int, int, int]
 
@@ -227,8 +227,8 @@ def cut_off(config: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
 def verdict(folder: Path, launch: Launch | None, state: dict[str, Any]) -> tuple[State, str]:
     """The state of a run, and what is to be said of it."""
     if launch is not None and launch.queued is not None:
-        what = "the device is" if launch.count == 1 else "its devices are"
-        return "queued", f"It waits until {what} free."
+        what = "its device" if launch.count == 1 else "its devices"
+        return "queued", f"Waiting for {what}."
     if launch is not None and launch.job is not None:
         return of_job(folder, launch, launch.job, state)
     said_by = trainer_of(folder)
@@ -247,15 +247,17 @@ def verdict(folder: Path, launch: Launch | None, state: dict[str, Any]) -> tuple
     if launch is not None:
         return unsaid(folder, launch)
     if (folder / LAUNCH).exists():
-        return "failed", f"Its {LAUNCH} is damaged, so nobody knows what became of it."
-    return "failed", f"{ending(None)}. Its last lines may tell why."
+        return "failed", f"Its {LAUNCH} is damaged, so its state is unknown."
+    return "failed", f"{ending(None)}. Its last lines may say why."
 
 
 def of_job(folder: Path, launch: Launch, job: Job, state: dict[str, Any]) -> tuple[State, str]:
     """The state of a run that is a job of SLURM's, from what either says."""
     if launch.ended is None and job.waits():
         return (
-            ("stopping", "SLURM takes it out.") if launch.stop else ("queued", job.waiting_text())
+            ("stopping", "Being removed from SLURM.")
+            if launch.stop
+            else ("queued", job.waiting_text())
         )
     if launch.ended is None and job.active():
         kind, told = doing(launch, state)
@@ -271,7 +273,7 @@ def of_job(folder: Path, launch: Launch, job: Job, state: dict[str, Any]) -> tup
             return "failed", text(state.get("reason")) or "It failed."
         return unsaid(folder, launch)
     kept = any((folder / "checkpoints").glob("step-*.pt"))
-    where = "goes on from its last checkpoint" if kept else "begins anew"
+    where = "continues from its last checkpoint" if kept else "starts over"
     ended: State = "stopped" if said == "stopped" or job.state in AS_STOPPED else "failed"
     return ended, f"{job.end_text()}: it {where} when resumed."
 
@@ -279,7 +281,7 @@ def of_job(folder: Path, launch: Launch, job: Job, state: dict[str, Any]) -> tup
 def doing(launch: Launch | None, state: dict[str, Any]) -> tuple[State, str]:
     """Of a run that goes on."""
     if launch is not None and launch.stop is not None and launch.ended is None:
-        return "stopping", "It writes a checkpoint and ends."
+        return "stopping", "Writing a checkpoint and stopping."
     since = launch.began if launch is not None and launch.began is not None else 0.0
     fresh = (number(state.get("time")) or 0.0) >= since
     stage = stage_of(state) if fresh else None
@@ -320,13 +322,13 @@ def unsaid(folder: Path, launch: Launch) -> tuple[State, str]:
         return "failed", launch.problem
     if launch.stop is not None:
         reached = (folder / "checkpoints").is_dir() and launch.began is not None
-        where = "goes on from its last checkpoint" if reached else "begins anew"
-        how = "It was killed before it could stop by itself" if launch.code == -9 else "Stopped"
+        where = "continues from its last checkpoint" if reached else "starts over"
+        how = "It was killed before it could stop on its own" if launch.code == -9 else "Stopped"
         return "stopped", f"{how}: it {where} when resumed."
     if launch.code is not None and launch.code > 0:
         said = last_lines(folder, 1)
         return "failed", said[-1] if said else f"{ending(launch.code)}."
-    return "failed", f"{ending(launch.code)}, without a word of its own."
+    return "failed", f"{ending(launch.code)}, without an error message."
 
 
 def last_lines(folder: Path, most: int = LAST_LINES) -> list[str]:

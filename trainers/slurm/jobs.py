@@ -33,7 +33,7 @@ ENDS = {
     "PREEMPTED": "SLURM preempted it for another job",
     "NODE_FAIL": "One of its nodes failed",
     "BOOT_FAIL": "Its node could not be started",
-    "OUT_OF_MEMORY": "It used more memory than SLURM had given it",
+    "OUT_OF_MEMORY": "It used more memory than SLURM had allocated to it",
     "REVOKED": "SLURM moved it to another cluster",
     GONE: "SLURM no longer knows it",
 }

@@ -22,7 +22,7 @@ def add_place(made: argparse.ArgumentParser, *, waits: bool = True) -> None:
         action="extend",
         default=[],
         help="options for SLURM, in addition to the defaults in slurm.toml: partition, account, "
-        "qos, time, nodes, gpus (of each node), cpus, memory, warning, extra",
+        "qos, time, nodes, gpus (per node), cpus, memory, warning, extra",
     )
     if waits:
         made.add_argument(

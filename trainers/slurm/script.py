@@ -31,7 +31,7 @@ HEAD = """\
 run={run}
 export PYTHONUNBUFFERED=1
 
-# Once it has begun, it goes on from its last checkpoint.
+# Once it has started, it continues from its last checkpoint.
 if [ -f "$run/config.json" ]; then
   words=({resume})
 else

@@ -91,7 +91,7 @@ class Aside:
             code = self.process.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             raise TrackerError(
-                f"it needs more than {self.patience:g} s to finish, and does so on its own"
+                f"it needs more than {self.patience:g} s to finish, and continues on its own"
             ) from None
         if code:
             raise TrackerError(self._reason())
@@ -104,7 +104,7 @@ class Aside:
         if self.size > MOST_WAITING:
             self.process.kill()
             self._let_go()
-            raise TrackerError("it takes numbers more slowly than they come")
+            raise TrackerError("it takes numbers more slowly than they arrive")
 
     def _push(self) -> None:
         """Hand over what the pipe takes now."""

@@ -272,7 +272,7 @@ def refuse_bad_data(
     skipping = skips_help(errors, config)
     if len(errors) == 1:
         text = errors[0].text
-        raise DataError(errors[0].file, f"{text}. Repair it, or {SKIP}" if skipping else text)
+        raise DataError(errors[0].file, f"{text}. Fix it, or {SKIP}" if skipping else text)
     if errors:
         for finding in errors:
             logger.info("%s", finding)

@@ -138,7 +138,7 @@ def read_names(request: Mapping[str, Any], layer: Layer) -> list[str]:
     for name, usual in zip(names, layer.names, strict=True):
         # Names that the checkpoint brings may be longer than what is typed.
         if not isinstance(name, str) or len(name) > max(LONGEST_NAME, len(usual)):
-            raise RequestError(f"A name must be a text of at most {LONGEST_NAME} characters.")
+            raise RequestError(f"A name must be text of at most {LONGEST_NAME} characters.")
         read.append(printable(one_line(name)) or usual)
     return read
 

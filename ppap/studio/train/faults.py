@@ -42,7 +42,7 @@ def wrong_data(findings: Sequence[Mapping[str, str]], order: Order) -> str:
     rest = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
     said = f"{errors[0].file} {errors[0].text}.{rest}"
     if skips_help(errors, order.config):
-        return f"{said} Repair it, or {SKIP}."
+        return f"{said} Fix it, or {SKIP}."
     # A folder of another kind than the recipe's may be fine by itself.
     kind = None if order.data is None else detect_kind(order.data)
     other = order.config.dataset and kind not in (None, order.config.dataset)

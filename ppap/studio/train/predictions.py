@@ -44,7 +44,7 @@ class PredictionCalls:
         if not known or not names:
             raise RequestError("Name the runs in a list.")
         if len(names) > MOST:
-            raise RequestError(f"At most {MOST} runs are shown beside each other.")
+            raise RequestError(f"At most {MOST} runs can be compared.")
         found, settings = [], []
         for name in dict.fromkeys(names):
             try:

@@ -16,7 +16,7 @@ def routes(training: Training) -> list[Route]:
         """What a run predicted of an image at a step."""
         found = training.picture(**request.path_params)
         if found is None:
-            return Response("There is no such picture.", 404)
+            return Response("There is no such image.", 404)
         headers = {"Cache-Control": "no-cache"}
         if isinstance(found, bytes):
             return Response(found, media_type="image/png", headers=headers)

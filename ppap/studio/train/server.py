@@ -197,7 +197,7 @@ class Training:
         request = mapping(request)
         words = request.get("words")
         if not isinstance(words, str) or not 0 < len(words) <= LONGEST_TEXT:
-            raise RequestError("Say what to look for.")
+            raise RequestError("Enter a text to search for.")
         if request.get("name") == sample.KEY:
             return {"lines": self.sample.search(words)}
         return {"lines": search_log(self.runner.folder(request.get("name")), words)}

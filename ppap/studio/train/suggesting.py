@@ -132,7 +132,7 @@ class Suggesting:
             job.text, job.share = text, share
 
         try:
-            progress("Checking the data", 0)
+            progress("Reading the data", 0)
             job.state = "running"
             batch, images = self._sample(order, progress)
             progress("Comparing patches", 1)
@@ -170,7 +170,9 @@ class Suggesting:
             progress=lambda text, share: progress(text, READING + (1 - READING) * share),
         )
         if max(batch.counts) < 2:
-            raise SettingError("size", "Every image is one patch: there is nothing to compare.")
+            raise SettingError(
+                "size", "Every image is a single patch, so there is nothing to compare."
+            )
         return batch, len(dataset)
 
 

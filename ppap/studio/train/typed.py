@@ -39,7 +39,7 @@ def as_typed(raw: Mapping[str, Any], root: Path, errors: Mapping[str, str]) -> T
     except SettingError as error:
         return Typed("", f"There is no command: {error}")
     lacking = {field: word for field, word in PLACEHOLDERS.items() if word in (name, about["data"])}
-    said = f"Put your own in place of {' and '.join(lacking.values())}." if lacking else ""
+    said = f"Replace {' and '.join(lacking.values())} with your own." if lacking else ""
     others = [text for field, text in errors.items() if field not in lacking]
     if others:
         said = f"{said} It would be refused: {others[0]}".strip()

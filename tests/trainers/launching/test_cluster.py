@@ -121,7 +121,7 @@ def test_what_others_do_to_jobs_is_seen(real: OnCluster) -> None:
     found = real.wait("cancelled", "stopped")
     assert found.text.startswith("It was cancelled in SLURM (job ")
     assert found.resumable
-    assert real.wait("waiting", "stopped").text == "Stopped: it begins anew when resumed."
+    assert real.wait("waiting", "stopped").text == "Stopped: it starts over when resumed."
     found = real.wait("failing", "failed")
     assert (found.text, found.code) == ("The loss is no number.", 1)
     with pytest.raises(SettingError, match=r"SLURM refused: .*invalid partition") as refused:
@@ -180,18 +180,23 @@ def said(folder: Path, state: str, **facts: Any) -> None:
     ("job", "word", "state", "text"),
     [
         ("RUNNING", None, "running", "Preparing: data, backbone, cached features. SLURM job 7"),
-        ("TIMEOUT", None, "failed", "SLURM's time limit ended it (job 7): it begins anew when"),
-        ("TIMEOUT", "stopped", "stopped", "SLURM's time limit ended it (job 7): it begins anew"),
-        ("TIMEOUT", "running", "failed", "SLURM's time limit ended it (job 7): it begins anew"),
-        ("NODE_FAIL", "running", "failed", "One of its nodes failed (job 7): it begins anew when"),
-        ("OUT_OF_MEMORY", None, "failed", "It used more memory than SLURM had given it (job 7)"),
-        ("CANCELLED", "running", "stopped", "It was cancelled in SLURM (job 7): it begins anew"),
+        ("TIMEOUT", None, "failed", "SLURM's time limit ended it (job 7): it starts over when"),
+        ("TIMEOUT", "stopped", "stopped", "SLURM's time limit ended it (job 7): it starts over"),
+        ("TIMEOUT", "running", "failed", "SLURM's time limit ended it (job 7): it starts over"),
+        ("NODE_FAIL", "running", "failed", "One of its nodes failed (job 7): it starts over when"),
+        (
+            "OUT_OF_MEMORY",
+            None,
+            "failed",
+            "It used more memory than SLURM had allocated to it (job 7)",
+        ),
+        ("CANCELLED", "running", "stopped", "It was cancelled in SLURM (job 7): it starts over"),
         ("FAILED", "failed", "failed", "The disk is full."),
         ("COMPLETED", "stopped", "stopped", ""),
         ("COMPLETED", "finished", "finished", ""),
         ("CANCELLED", "finished", "finished", ""),
         (GONE, "finished", "finished", ""),
-        (GONE, "running", "failed", "SLURM no longer knows it (job 7): it begins anew"),
+        (GONE, "running", "failed", "SLURM no longer knows it (job 7): it starts over"),
     ],
 )
 def test_what_the_folder_and_slurm_say_together(

@@ -32,7 +32,7 @@ def test_memory_that_a_container_leaves_is_what_counts(
     assert memory_free(torch.device("cpu")) == 2**40
     monkeypatch.setattr(estimates, "main_memory", lambda: Memory(2**29, 2**28))
     needs = estimate(order, cache=tmp_path, out=tmp_path)
-    assert "of memory, but 0.3 GB are free on cpu" in needs.refusal, needs.refusal
+    assert "of memory, but only 0.3 GB is free on cpu" in needs.refusal, needs.refusal
 
 
 def test_comparing_patches_takes_memory_too(
@@ -73,7 +73,7 @@ def test_what_a_run_without_labels_does_without_is_told(tmp_path: Path) -> None:
         draw(tmp_path / f"photos/{number}.png", number)
     told = " ".join(estimated(tmp_path / "photos", tmp_path, unnamed_classes="9").notes)
     assert "9 clusters are learnt (unnamed_classes)" in told
-    assert "no label maps, so there is nothing for the linear probe" in told
+    assert "no label maps, so the linear probe cannot be trained" in told
     assert "ends without scores" in told
     write_folder(tmp_path / "labelled", 5)
     told = " ".join(estimated(tmp_path / "labelled", tmp_path).notes)

@@ -62,8 +62,8 @@ def test_the_advice_is_about_what_takes_most(
     said = asked(SMALL._replace(**change), GIB // 2)
     assert words in said
     assert others not in said
-    assert said.startswith("It takes about ")
-    assert "are free on cpu." in said
+    assert said.startswith("It needs about ")
+    assert "is free on cpu." in said
 
 
 def test_a_gpus_memory_and_the_machines_are_two_things() -> None:

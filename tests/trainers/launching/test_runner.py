@@ -113,7 +113,7 @@ def test_a_run_stops_with_a_checkpoint_and_goes_on(runs: Pretending) -> None:
     assert launch.arguments[1:] == (f"--out={runs.root / 'one'}", "--resume")
     with pytest.raises(RunError, match="finished"):
         runs.resume("one")
-    with pytest.raises(RunError, match="does not run"):
+    with pytest.raises(RunError, match="is not running"):
         runs.stop("one")
 
 
@@ -379,7 +379,7 @@ def test_a_full_disk_fails_a_waiting_run_and_lets_the_next_go(
     runs.wait_begun("small")
     found = runs.standing("large")
     assert found.state == "failed"
-    assert "too little room" in found.text
+    assert "The disk was too full" in found.text
 
 
 HOSTILE = [

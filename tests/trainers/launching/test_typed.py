@@ -35,7 +35,7 @@ def test_a_run_is_sent_and_can_be_waited_for(
     words = [*place.words("sent", place.config(epochs=1)), "--no-report", "--on", "slurm"]
     words += ["--tag", "cluster"]
     assert train.main([*words, "--slurm", "partition=gpu", "nodes=2"]) == 0
-    assert "Sent to SLURM as job 40; its script is" in capsys.readouterr().err
+    assert "Submitted to SLURM as job 40; its script is" in capsys.readouterr().err
     folder = place.root / "sent"
     assert read_notes(folder).tags == ("cluster",)
     script = (folder / "slurm.sh").read_text()
@@ -50,21 +50,21 @@ def test_a_run_is_sent_and_can_be_waited_for(
     assert launch.about["slurm"]["partition"] == "gpu"
     # It is there: nobody sends it twice.
     assert train.main(words) == 2
-    assert "runs already: It is waiting in SLURM as job 40." in capsys.readouterr().err
+    assert "is already running: It is waiting in SLURM as job 40." in capsys.readouterr().err
     seen = iter([Job("40", "RUNNING", "None", "n1"), Job("40", "TIMEOUT", "TimeLimit", "n1")])
     monkeypatch.setattr(typed, "EVERY", 0)
     monkeypatch.setattr(commands, "look", lambda numbers: {"40": next(seen)})
     assert train.main([*words, "--wait"]) == 1
     told = capsys.readouterr().err.splitlines()
     assert told[0].endswith("SLURM job 40 on n1.")
-    assert told[-1].startswith("SLURM's time limit ended it (job 40): it begins anew")
+    assert told[-1].startswith("SLURM's time limit ended it (job 40): it starts over")
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         (["--slurm", "partition=a b"], "partition must be a name"),
-        (["--slurm", "gpu"], "--slurm wants KEY=VALUE, with partition, account"),
+        (["--slurm", "gpu"], "--slurm takes KEY=VALUE, with KEY one of partition, account"),
         (["--slurm", "gpus=3"], "does not divide among 3 processes"),
         (["--set", "devices=x"], "devices must be a number"),
     ],

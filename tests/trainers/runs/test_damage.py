@@ -213,7 +213,7 @@ def test_one_damaged_launch_leaves_the_others_what_they_are(runner: Runner) -> N
     found = {one.name: one for one in runner.runs()}
     assert found["sound"].code == 1
     assert found["broken"].state == "failed"
-    assert found["broken"].text == "Its launch.json is damaged, so nobody knows what became of it."
+    assert found["broken"].text == "Its launch.json is damaged, so its state is unknown."
     (runner.root / "broken/config.json").unlink()
     with pytest.raises(SettingError, match="settings of broken cannot be read"):
         runner.resume("broken")
@@ -284,7 +284,7 @@ def test_a_run_that_an_earlier_version_cut_off(tmp_path: Path) -> None:
     found = standing(run.folder)
     assert found.state == "finished"
     assert found.text == found.unlearnt
-    assert found.text.startswith("max_steps ended it before its probes had learnt")
+    assert found.text.startswith("max_steps ended it before its probes were trained")
     assert found.resumable
     for config, state in (
         ({"max_steps": 40}, said),  # the probes learnt beside the network

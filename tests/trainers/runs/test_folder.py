@@ -50,7 +50,7 @@ def checkpoint(run: Run, step: int) -> Path:
 def test_the_configuration(tmp_path: Path) -> None:
     run = Run(tmp_path / "new/run")
     assert not run.exists()
-    with pytest.raises(RunError, match=r"run holds no run: it has no config\.json"):
+    with pytest.raises(RunError, match=r"run is not a run: it has no config\.json"):
         run.config()
     config = Config(phi0=0.3, backbone="Ünü.pth")
     run.write_config(config)
@@ -62,7 +62,7 @@ def test_the_configuration(tmp_path: Path) -> None:
     ("text", "error", "said"),
     [
         ("{", RunError, r"config\.json cannot be read"),
-        ("[1]", RunError, "does not hold a configuration"),
+        ("[1]", RunError, "does not contain a configuration"),
         ('{"phi": 1}', SettingError, "Did you mean phi0"),
         ('{"phi0": 7}', SettingError, "phi0 must be a number from -1 to 1"),
     ],
@@ -272,7 +272,9 @@ def test_a_child_does_not_hold_on_to_it(run: Run) -> None:
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(RunError, match=r"file/run cannot hold a run: .* Choose another --out"),
+        pytest.raises(
+            RunError, match=r"A run cannot be written to .*file/run: .* Choose another --out"
+        ),
         locked(Run(tmp_path / "file/run")),
     ):
         pass

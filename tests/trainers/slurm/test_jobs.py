@@ -44,7 +44,7 @@ def test_why_it_waits_in_words(job: Job, text: str) -> None:
     [
         ("TIMEOUT", "SLURM's time limit ended it (job 7)"),
         ("NODE_FAIL", "One of its nodes failed (job 7)"),
-        ("OUT_OF_MEMORY", "It used more memory than SLURM had given it (job 7)"),
+        ("OUT_OF_MEMORY", "It used more memory than SLURM had allocated to it (job 7)"),
         ("CANCELLED", "It was cancelled in SLURM (job 7)"),
         ("SOMETHING_NEW", "SLURM ended it (something_new) (job 7)"),
     ],

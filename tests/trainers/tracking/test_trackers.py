@@ -131,7 +131,7 @@ def test_a_process_that_hangs_holds_nothing_up(
     beside.process.kill()
     beside.process.wait()
     beside = Aside(About(tmp_path, "run", "ppap"), WANDB)
-    with pytest.raises(TrackerError, match="more slowly than they come"):
+    with pytest.raises(TrackerError, match="more slowly than they arrive"):
         beside.report(1, {"x" * 1_000_000: 1.0})
     beside.process.wait(60)
 

@@ -62,7 +62,7 @@ def test_how_far_the_cached_features_are(tmp_path: Path, told: list[Standing]) -
 def test_how_far_the_report_is(tmp_path: Path, told: list[Standing]) -> None:
     place = Place(tmp_path)
     assert train.main([word for word in words(place) if word != "--no-report"]) == 0
-    reporting = [one for one in told if one.text.startswith("It makes the report.")]
+    reporting = [one for one in told if one.text.startswith("Writing the report.")]
     assert any("Evaluating: 2 of 2 images" in one.text for one in reporting)
     # The bar is that of the steps, all of which are done.
     assert all(one.preparing is None and one.step == one.steps for one in reporting)

@@ -288,7 +288,7 @@ def test_what_is_wrong_is_said_at_its_field_before_the_start(
         ({"split": "vall"}, "split", "Did you mean val or all?", ["val", "all"]),
         ({"split": "--crf"}, "split", "a name such as train", None),
         ({"checkpoint": None}, "checkpoint", "Choose a checkpoint", None),
-        ({"checkpoint": {"file": ""}}, "checkpoint", "name a checkpoint file", None),
+        ({"checkpoint": {"file": ""}}, "checkpoint", "enter a checkpoint file", None),
         ({"checkpoint": {"run": "frst"}}, "checkpoint", "Did you mean first?", ["first"]),
         ({"crf": True}, "refine", "No CRF here.", None),
     ):

@@ -302,7 +302,7 @@ def test_a_zip_has_the_page_s_names_and_colours(place: Place) -> None:
     ("changes", "part"),
     [
         ({"names": ["a"]}, "There must be 3 names"),
-        ({"names": [1, 2, 3]}, "A name must be a text"),
+        ({"names": [1, 2, 3]}, "A name must be text"),
         ({"names": ["a" * 81, "", ""]}, "at most 80"),
         ({"colours": [[0, 0, 0]]}, "There must be 3 colours"),
         ({"colours": [[0, 0, 256]] * 3}, "from 0 to 255"),

@@ -26,15 +26,15 @@ def test_a_folder_that_is_not_there_is_in_the_command_all_the_same() -> None:
 
 
 def test_what_is_not_typed_yet_has_a_placeholder() -> None:
-    errors = {"name": "Give the run a name.", "data": "Say in which folder the data set is."}
+    errors = {"name": "Give the run a name.", "data": "Enter the data set folder."}
     command, said = typed(errors, name="", data="")
     assert "--data=DIR --out=/somewhere/runs/NAME" in command
-    assert said == "Put your own in place of NAME and DIR."
+    assert said == "Replace NAME and DIR with your own."
     command, said = typed(
         {**errors, "phi0": "phi0 must be …"}, name="../x", data="", settings={"phi0": "9"}
     )
     assert command.endswith("--set phi0=9")
-    assert said == "Put your own in place of NAME and DIR. It would be refused: phi0 must be …"
+    assert said == "Replace NAME and DIR with your own. It would be refused: phi0 must be …"
     # The sample photos need no folder.
     command, _ = typed({"name": "…"}, recipe="samples", name="")
     assert "--data" not in command
@@ -50,10 +50,10 @@ def test_what_slurm_is_asked_for_is_in_it() -> None:
     ("raw", "word"),
     [
         ({"recipe": "photo"}, "Did you mean photos?"),
-        ({"recipe": ["x"]}, "recipe must be a text"),
-        ({"data": "a\nb"}, "data holds characters"),
+        ({"recipe": ["x"]}, "recipe must be text"),
+        ({"data": "a\nb"}, "data contains characters"),
         ({"settings": 5}, "named fields"),
-        ({"settings": {"epochs": [1]}}, "epochs must be a text"),
+        ({"settings": {"epochs": [1]}}, "epochs must be text"),
         ({"settings": {"backbone": "x" * 9999}}, "at most 4096"),
     ],
 )
