@@ -54,6 +54,31 @@ async () => {
 }
 """
 
+# A suggestion during which something else is typed, then one that is given up before it has a key.
+MEANWHILE = """
+async () => {
+  const { Suggest } = await import(new URL("studio/static/train/suggest.js", document.baseURI));
+  const job = { key: "k", state: "running", text: "", share: 0, advice: { pure: { settings: {}, reasons: [] } } };
+  const said = [];
+  const suggested = async ({ cancel }) => {
+    if (cancel) Object.assign(job, { state: "cancelled" }, said.push("cancelled"));
+    return { ...job };
+  };
+  const server = { suggest: async () => ({ ...job }), suggested };
+  const suggest = new Suggest(server, { request: () => ({}), take: () => said.push("taken"), refused: ({ message }) => said.push(message) });
+  const ask = async (meanwhile) => {
+    Object.assign(job, { state: "running" });
+    const done = suggest.use("pure");
+    await meanwhile();
+    await done;
+    said.push(suggest.reasons.textContent);
+  };
+  await ask(() => suggest.explain([]));
+  await ask(() => suggest.cancel());
+  return said;
+}
+"""
+
 
 @contextmanager
 def runs_in(root: Path) -> Iterator[Runner]:
@@ -203,6 +228,8 @@ def test_fields_are_checked_as_they_are_typed(
     expect(page.locator("#train [data-part=needs]")).to_contain_text("ends without scores")
     phi0.fill("0.5")
     expect(reasons).to_be_hidden()  # they were those of another value
+    changed = "The images or settings have changed. Suggest again."
+    assert page.evaluate(MEANWHILE) == ["cancelled", changed, "cancelled", ""]
     assert not runs.root.exists() or runs.runs() == []
 
 

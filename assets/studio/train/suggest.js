@@ -4,6 +4,7 @@ import { call } from "../shared/client.js";
 import { h } from "../shared/dom.js";
 
 const LOOK_MS = 300;
+const CHANGED = "The images or settings have changed. Suggest again.";
 
 export class Suggest {
   /** hooks: {request() → the order, take(settings), refused(error)}. */
@@ -30,16 +31,19 @@ export class Suggest {
     const request = this.hooks.request();
     this.explain([]);
     this.wait(true);
+    this.givenUp = this.outdated = false;
     try {
       let job = await call(this.server, "suggest", request);
       this.key = job.key;
       while (["waiting", "running"].includes(job.state)) {
+        if (this.givenUp || this.outdated) await this.cancel();
         this.status.textContent = job.text;
         this.bar.value = job.share;
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
         job = await call(this.server, "suggested", { key: this.key });
       }
-      if (job.state === "done") {
+      if (this.outdated) this.explain([CHANGED]);
+      else if (job.state === "done") {
         const { settings, reasons } = job.advice[aim];
         this.hooks.take(settings);
         this.explain([...reasons, job.text], aim);
@@ -52,7 +56,7 @@ export class Suggest {
   }
 
   async cancel() {
-    this.stop.disabled = true;
+    this.givenUp = this.stop.disabled = true;
     try {
       if (this.key) await call(this.server, "suggested", { key: this.key, cancel: true });
     } catch (error) {
@@ -69,6 +73,8 @@ export class Suggest {
 
   /** Sentences below the buttons, and which of these they come from. */
   explain(reasons, aim = "") {
+    // Nothing is said any more of what was asked for before a change.
+    this.outdated ||= reasons.length === 0;
     this.reasons.hidden = reasons.length === 0;
     this.reasons.replaceChildren(...reasons.map((reason) => h("li", {}, reason)));
     for (const button of this.buttons) button.setAttribute("aria-pressed", String(button.dataset.aim === aim));

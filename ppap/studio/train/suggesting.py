@@ -11,13 +11,16 @@ from typing import Any
 
 import torch
 
+from ppap.backbones import Backbone
 from ppap.backbones.embedded import is_embedded
 from ppap.batches import Batch, fitted, make_batch
 from ppap.data import Example
+from ppap.machine import memory
 from ppap.settings import SettingError
 from ppap.studio.access.shares import Shares, Turns
 from ppap.studio.access.visitor import current
 from ppap.studio.answers import answering
+from ppap.studio.costs import SPARE, model_of, too_much
 from ppap.studio.networks import Networks, as_source
 from ppap.studio.requests import RequestError, at_field, mapping, refused
 from ppap.study.advice import advise_unit
@@ -34,6 +37,7 @@ OWN_JOBS, ALL_JOBS = 20, 400
 SEED = 0
 # Of the whole work, the part that reading the images takes.
 READING = 0.2
+TOO_LITTLE = "These images need more memory than is available. Choose a smaller size."
 # What a reason for a setting begins with.
 SIGNS = {"psi0": "Ψ⁰", "sigma_pos": "σ"}
 
@@ -71,10 +75,17 @@ class Suggesting:
     Args:
         networks: opens backbones, and keeps those used last.
         sound_order: an order from an untrusted request; raises what is wrong with it.
+        available: bytes of memory that can still be taken.
     """
 
-    def __init__(self, networks: Networks, sound_order: Callable[[Any], Order]) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        sound_order: Callable[[Any], Order],
+        available: Callable[[], int] = lambda: memory().available,
+    ) -> None:
         self.networks, self.sound_order = networks, sound_order
+        self._available = available
         self._jobs: Shares[Job] = Shares(OWN_JOBS, ALL_JOBS)
         self._lock = threading.Lock()
         self._turns = Turns("suggestions")
@@ -141,9 +152,20 @@ class Suggesting:
             job.share, job.state = 1.0, "done"
         except Cancelled:
             job.state = "cancelled"
+        except MemoryError:
+            job.error = {**refused(SettingError("size", TOO_LITTLE)), "gone": False}
+            job.state = "failed"
         except Exception as error:  # the page must learn of anything that stops a job
             job.error = {**refused(error), "gone": False}
             job.state = "failed"
+
+    def _fitting(self, backbone: Backbone, size: int, most: int) -> int:
+        """As many images as this machine takes together; SettingError where that is not one."""
+        model, free = model_of(backbone), int(self._available() * (1 - SPARE))
+        for count in range(most, 0, -1):
+            if not (problem := too_much(count, size, model, free)):
+                return count
+        raise SettingError("size", problem)
 
     def _sample(self, order: Order, progress: Callable[[str, float], None]) -> tuple[Batch, int]:
         """Some training images and their features, and how many images there are."""
@@ -153,7 +175,7 @@ class Suggesting:
         with at_field("backbone"):
             backbone = self.networks.backbone(as_source(config.backbone), progress)
         check_size(backbone, "size", config.size)
-        wanted = min(len(dataset), max(LEAST, min(config.batch, MOST)))
+        wanted = self._fitting(backbone, config.size, min(len(dataset), sample_size(config.batch)))
         chance = torch.Generator().manual_seed(SEED)
         chosen = torch.randperm(len(dataset), generator=chance)[:wanted].sort().values.tolist()
         examples: list[Example] = []
@@ -174,6 +196,11 @@ class Suggesting:
                 "size", "Every image is a single patch, so there is nothing to compare."
             )
         return batch, len(dataset)
+
+
+def sample_size(batch: int) -> int:
+    """Images that are looked at, for a batch size."""
+    return max(LEAST, min(batch, MOST))
 
 
 def advice_of(batch: Batch, aim: Aim, rule: str) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from ppap.batches import fitted, make_batch
 from ppap.data import open_dataset
 from ppap.studio import networks
 from ppap.studio.access.visitor import Visitor, asking
+from ppap.studio.costs import SPARE, model_of, needed
 from ppap.studio.networks import Networks
 from ppap.studio.sources import Sources
+from ppap.studio.train import suggesting
 from ppap.studio.train.endpoints import TrainingEndpoints
 from ppap.studio.train.server import Training
-from ppap.studio.train.suggesting import MOST
+from ppap.studio.train.suggesting import MOST, TOO_LITTLE
 from ppap.study.advice import advise
 from ppap.study.expectation import UNPROVEN
 from tests.support.small_segmenters import write_folder
@@ -91,6 +93,30 @@ def test_a_sample_of_many_is_no_larger_than_it_may_be(tab: Training, tmp_path: P
     wanted = order(tmp_path / "photos", size="64", batch=str(MOST + 2))
     found = finished(tab, tab.suggesting.suggest(wanted))
     assert found["text"].startswith(f"From {MOST} of {MOST + 3} ")
+
+
+def test_no_more_is_looked_at_than_fits_in_memory(
+    tab: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(6):
+        draw(tmp_path / f"photos/{i}.png", i, 64)
+    model = model_of(TinyBackbone("embedded"))
+    room = (needed(2, 128, model) + needed(3, 128, model)) // 2
+    monkeypatch.setattr(tab.suggesting, "_available", lambda: room / (1 - SPARE))
+    found = finished(tab, tab.suggesting.suggest(order(tmp_path / "photos")))
+    assert found["text"].startswith("From 2 of 6 ")
+    monkeypatch.setattr(tab.suggesting, "_available", lambda: 1000)
+    found = finished(tab, tab.suggesting.suggest(order(tmp_path / "photos")))
+    assert found["field"] == "size"
+    assert "1 image at 128 px would need about" in found["error"]
+    monkeypatch.setattr(tab.suggesting, "_available", lambda: 2**50)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(suggesting, "make_batch", fail)
+    found = finished(tab, tab.suggesting.suggest(order(tmp_path / "photos")))
+    assert (found["field"], found["error"]) == ("size", TOO_LITTLE)
 
 
 def test_what_is_wrong_is_said_at_its_field(tab: Training, tmp_path: Path) -> None:
