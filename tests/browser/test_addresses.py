@@ -271,7 +271,7 @@ def test_half_filled_forms_are_there_after_a_reload(
 
 def test_what_makes_no_sense_is_named(open_link: Callable[[str], Page], running: Running) -> None:
     page = open_link(f"{running.url}?tab=train&run=gone&order=sideways&wild=1&form.nothing=2")
-    expect(page.locator("#train .notes")).to_contain_text("There is no run gone any more")
+    expect(page.locator("#train .notes")).to_contain_text("The run gone no longer exists")
     expect(page.locator("#train tr[data-run]")).to_have_count(3)
     page.goto(f"{running.url}?tab=train&order=sideways&wild=1&form.nothing=2&run=first")
     notes = page.locator("#train .notes")

@@ -74,7 +74,7 @@ def test_curves(open_studio: Callable[..., Page]) -> None:
 
     # Two seeds are one curve with a band, and named so.
     key = page.locator("#train .run-key")
-    expect(key).to_have_text("a, 2 seeds (mean, least to largest)b")
+    expect(key).to_have_text("a, 2 seeds (mean, minimum to maximum)b")
     band = f"{CHARTS}.charts[0].curves[0].band"
     soon(page, f"[{band}.low[0], {band}.y[0], {band}.high[0]]", [40, 41, 42])
     page.get_by_label("Seeds", exact=True).select_option("deviation")
@@ -136,7 +136,7 @@ def test_curves(open_studio: Callable[..., Page]) -> None:
     # By time and by epoch; who cannot be there is named.
     show(page, [run("a", 40), run("old", 40, seconds=False)])
     page.get_by_role("radio", name="Time").click()
-    expect(page.get_by_text("Left out, since their logs tell no times: old.")).to_be_visible()
+    expect(page.get_by_text("Left out, because their logs have no times: old.")).to_be_visible()
     slider.press("End")
     says(page, "loss", "1 min 20 s: 1")
     says(page, "cluster_miou", "1 min 20 s: 40")

@@ -146,7 +146,7 @@ def test_train_blames_nobody_before_anything_is_typed(
     expect(data).to_have_attribute("aria-invalid", "false")
     # Sent like this it is said, and a slip is said while it is typed.
     train.get_by_role("button", name="Start", exact=True).click()
-    expect(error).to_have_text("Say in which folder the data set is.")
+    expect(error).to_have_text("Enter the data set folder.")
     data.fill(str(place / "camvid"))
     expect(error.locator(".offers")).to_have_text(f"Did you mean {place}/CamVid?")
     data.fill(str(place / "nothing here"))

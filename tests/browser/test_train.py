@@ -284,7 +284,7 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     expect(other.locator("#train .runs tr[data-run=watched] .badge")).to_have_text("running")
     expect(other.locator("#train .runs tr[data-run=second] .badge")).to_contain_text("queued")
     page.locator("#train .runs tr[data-run=second] .open").click()
-    page.get_by_role("button", name="Take out of the queue").click()
+    page.get_by_role("button", name="Remove from queue").click()
     badge(page, "stopped")
     # Stopped with a checkpoint, resumed, and used in Explore.
     page.locator("#train .runs tr[data-run=watched] .open").click()
@@ -328,7 +328,7 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     expect(page.get_by_role("dialog", name="Runs side by side")).to_contain_text("cluster_miou")
     page.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Delete…").click()
-    expect(page.get_by_role("dialog")).to_contain_text("There is no way back")
+    expect(page.get_by_role("dialog")).to_contain_text("It cannot be undone")
     page.get_by_role("button", name="Delete watched").click()
     expect(page.locator("#train .runs tbody tr:not(.sample)")).to_have_count(1)
     assert [one.name for one in runs.runs()] == ["second"]
@@ -482,7 +482,7 @@ def test_predictions_of_several_runs_on_the_same_images(
     page.evaluate("document.querySelector('#train').train.list.tick(['late', 'other'], true)")
     until(page, PIXELS, arg=[photo, SKY, SKY, SEA])
     heads = page.locator("#train .predictions thead th")
-    expect(heads).to_have_text(["Photo", "Truth", "earlyseed 1step 20", "lateseed 0step 20"])
+    expect(heads).to_have_text(["Image", "Truth", "earlyseed 1step 20", "lateseed 0step 20"])
     expect(page.locator("#train .predictions .help")).to_have_text("other: no validation yet.")
     # Each shows its last validation at or before the step.
     slider = page.locator("#train .predictions [data-part=time]")

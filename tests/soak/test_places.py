@@ -133,5 +133,5 @@ def test_a_job_through_its_whole_life_with_the_studio_started_anew(
             assert (runs.root / "job/checkpoints/last.pt").exists()
             resume_on(page, "1")
             badge(page, "queued")
-            action(page, "Take out of the queue")
+            action(page, "Remove from queue")
             badge(page, "stopped")

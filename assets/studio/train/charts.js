@@ -20,12 +20,12 @@ const CHARTS = [
   ["step", "linear_loss", "Loss of the linear probe", true],
   ["step", "lr", "Learning rate", true],
   ["step", "gradient_norm", "Gradient norm", true],
-  ["step", "images_per_second", "Images a second", false],
+  ["step", "images_per_second", "Images per second", false],
   ["step", "memory_mb", "Memory, MB", false],
 ];
 const AXES = [["step", "Step"], ["epoch", "Epoch"], ["time", "Time"]];
 const EACH = "each";
-const SEEDS = [[EACH, "Each run"], ["deviation", "Mean ± deviation"], ["extremes", "Mean, least to largest"]];
+const SEEDS = [[EACH, "Each run"], ["deviation", "Mean ± standard deviation"], ["extremes", "Mean, minimum to maximum"]];
 const LARGEST_SMOOTHING = 0.99;
 const FINER_MS = 250; // a zoom that stays for so long is worth more points
 const HINT = "Arrow keys move the cursor. Plus and minus zoom, 0 shows everything, Enter shows this chart large.";
@@ -63,8 +63,8 @@ export class Charts {
     this.slider = h("input", { type: "range", min: "0", max: String(LARGEST_SMOOTHING), step: "0.01", value: "0", "aria-label": "Smoothing", dataset: { part: "smoothing" }, oninput: () => again((value) => this.smooth(value))(Number(this.slider.value)) });
     this.logButton = h("button", { type: "button", class: "toggle", "aria-pressed": "false", title: "Logarithmic axis for losses, set sizes, rates and norms", onclick: () => again(() => this.setLog(!this.log))() }, "Log axis");
     this.axisChoice = choice("Horizontal axis", AXES, this.axis, again((axis) => this.setAxis(axis)));
-    this.seedChoice = select("Seeds", SEEDS, this.seeds, again((seeds) => this.setSeeds(seeds)), "Runs that differ in their seed only, as one curve");
-    this.whole = h("button", { type: "button", hidden: true, title: "Double click in a chart", onclick: () => this.zoomTo(null) }, "Show all");
+    this.seedChoice = select("Seeds", SEEDS, this.seeds, again((seeds) => this.setSeeds(seeds)), "Draw runs that differ only in their seed as one curve");
+    this.whole = h("button", { type: "button", hidden: true, title: "Double-click in a chart", onclick: () => this.zoomTo(null) }, "Show all");
     this.range = h("output", {});
     this.key = h("div", { class: "run-key" });
     this.missing = h("p", { class: "help", role: "status", hidden: true });
@@ -267,7 +267,7 @@ export class Charts {
     this.none.hidden = any;
     this.toolbar.hidden = !any;
     this.missing.hidden = !this.unplaced.size;
-    this.missing.textContent = `Left out, since their logs tell no ${this.axis === "time" ? "times" : "epochs"}: ${[...this.unplaced].join(", ")}.`;
+    this.missing.textContent = `Left out, because their logs have no ${this.axis === "time" ? "times" : "epochs"}: ${[...this.unplaced].join(", ")}.`;
   }
 
   drawOne(chart) {

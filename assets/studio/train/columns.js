@@ -29,12 +29,12 @@ export const COLUMNS = [
   score("l_miou", "L-mIoU", "Linear probe: mean IoU, %"),
   score("l_accuracy", "L-Acc", "Linear probe: pixel accuracy, %"),
   { key: "progress", title: "Step", meaning: "Training step", first: DOWN, value: (run) => share(run), text: (run) => stepText(run), about: (run) => (run.steps ? `Step ${count(run.step)} of ${count(run.steps)}` : "") },
-  { key: "time", title: "Time", meaning: "How long it took, or has left", first: DOWN, digits: 0, value: (run) => run.seconds, text: (run) => (run.time_left !== null ? `${duration(run.time_left)} left` : run.seconds === null ? NOTHING : duration(run.seconds)) },
-  { key: "speed", title: "Images/s", meaning: "Images a second: now, or on average over the whole run", first: DOWN, digits: 1, value: (run) => run.images_per_second ?? run.mean_speed ?? null, text: (run) => number(run.images_per_second ?? run.mean_speed, 1) },
+  { key: "time", title: "Time", meaning: "Time taken, or time left", first: DOWN, digits: 0, value: (run) => run.seconds, text: (run) => (run.time_left !== null ? `${duration(run.time_left)} left` : run.seconds === null ? NOTHING : duration(run.seconds)) },
+  { key: "speed", title: "Images/s", meaning: "Images per second: now, or on average over the whole run", first: DOWN, digits: 1, value: (run) => run.images_per_second ?? run.mean_speed ?? null, text: (run) => number(run.images_per_second ?? run.mean_speed, 1) },
   { key: "seed", title: "Seed", meaning: "", first: UP, value: (run) => run.seed ?? null, text: (run) => (run.seed === null || run.seed === undefined ? NOTHING : String(run.seed)) },
   plain("recipe", "Recipe", ""),
   plain("rule", "Rule", ""),
-  { ...plain("data", "Data", "The data set's folder", dataOf), text: (run) => words(dataOf(run).split("/").filter(Boolean).at(-1)) },
+  { ...plain("data", "Data", "Data set folder", dataOf), text: (run) => words(dataOf(run).split("/").filter(Boolean).at(-1)) },
   plain("backbone", "Backbone", ""),
   plain("device", "Device", ""),
   { key: "tags", title: "Tags", meaning: "", first: UP, value: (run) => (run.tags ?? []).join(" ") || null, text: (run) => words((run.tags ?? []).join(", ")) },
@@ -69,7 +69,7 @@ export class Columns {
     this.ticks = new Map(CHOOSABLE.map(({ key }) => [key, h("input", { type: "checkbox", checked: this.chosen.includes(key), dataset: { column: key }, onchange: () => this.ticked() })]));
     this.ways = h("select", { "aria-label": "Scores of", dataset: { part: "scores-of" }, onchange: () => this.choose(this.chosen, this.ways.value) });
     const options = CHOOSABLE.map(({ key, title, meaning }) => h("label", { title: meaning }, this.ticks.get(key), title));
-    const usual = h("button", { type: "button", class: "quiet", onclick: () => this.choose(USUAL, "") }, "As usual");
+    const usual = h("button", { type: "button", class: "quiet", onclick: () => this.choose(USUAL, "") }, "Default");
     this.menu = h("details", { class: "columns-menu more" }, h("summary", {}, "Columns"), h("div", { class: "choices" }, h("fieldset", {}, h("legend", {}, "Columns"), options), h("label", { class: "ways" }, "Scores of ", this.ways), usual));
     this.menu.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !this.menu.open) return;

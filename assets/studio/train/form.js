@@ -39,7 +39,7 @@ export class OrderForm {
     this.recipeText = h("div", { class: "inside" }, h("p", { class: "recipe-text" }));
     this.data = this.text("data", "Data set folder on this server", (input) => (this.place = new PathField(this.server, input)).element);
     this.data.input.addEventListener("input", () => this.suggest.explain([]));
-    this.name = this.text("name", "Name of the run");
+    this.name = this.text("name", "Run name");
     this.panel = new SettingsPanel(lists, this.errors, {
       value: (name) => this.value(name),
       usual: (name) => text(this.current.settings[name]),
@@ -72,7 +72,7 @@ export class OrderForm {
     backbone.field.append(this.backboneFile.element, this.errors.add("backbone", backbone.input, { value: () => this.value("backbone"), use: useBackbone }));
     this.where = new Place(lists, this.errors, () => this.changed());
     this.panel.beside(this.where.element, "where it runs slurm cluster machine partition account time gpus nodes");
-    this.takeSettings = h("button", { type: "button", title: "Φ⁰, Ψ⁰, σ and T as they are in Explore", onclick: () => this.takeFromExplore() }, "Take settings from Explore");
+    this.takeSettings = h("button", { type: "button", title: "Φ⁰, Ψ⁰, σ and T as set in Explore", onclick: () => this.takeFromExplore() }, "Take settings from Explore");
     this.suggest = new Suggest(this.server, { request: () => this.request(), take: (settings) => this.take(settings), refused: (error) => this.refused(error) });
     this.findings = h("ul", { class: "findings", "aria-label": "Findings about the data" });
     this.needs = h("div", { class: "needs", role: "status", dataset: { part: "needs" } });
@@ -295,7 +295,7 @@ export class OrderForm {
 
   async inspect() {
     const asked = JSON.stringify(this.request());
-    this.needs.replaceChildren(h("p", {}, "Checking the data and estimating what the run takes…"));
+    this.needs.replaceChildren(h("p", {}, "Checking the data and estimating what the run needs…"));
     this.bar.headline.textContent = "Checking the data…";
     try {
       const reply = await call(this.server, "inspect", this.request());
@@ -346,7 +346,7 @@ export class OrderForm {
 
   takeFromExplore() {
     const settings = this.hooks.explore();
-    if (!settings) return this.bar.say("Explore has no settings yet: open it first.");
+    if (!settings) return this.bar.say("Explore has not been opened yet. Open it once, then try again.");
     this.take(Object.fromEntries(this.lists.propagation.map((name) => [name, settings[name]])));
     this.panel.groups[0].element.open = true;
     this.bar.say("Copied from Explore.");

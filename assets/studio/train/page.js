@@ -20,7 +20,7 @@ const IDLE_MS = 3000; // nothing runs
 const HIDDEN_MS = 500; // how soon a page that is looked at again notices
 const MOST_POINTS = 6000; // of a curve that a page keeps
 const NEXT = "Training pulls every anchor and its positives together and pushes its negatives away. This run did so on the six sample photos. Press Start to repeat it, which takes a few minutes; to train on your own images, choose the recipe “own” and their folder first.";
-const LOOK = "Training pulls every anchor and its positives together and pushes its negatives away. This run did so on the six sample photos. New runs can be started here once whoever runs this studio allows it with --runs FOLDER.";
+const LOOK = "Training pulls every anchor and its positives together and pushes its negatives away. This run did so on the six sample photos. To allow new runs here, whoever runs this studio must start it with --runs FOLDER.";
 const VIEW = ["run", "filter", "state", "order", "drawn", "at", "x", "smooth", "log", "seeds", "zoom", "large", "columns", "scores", "fold", "unfolded", "layer", "overlay", "without", "class"];
 
 /** gradio calls this once when the component is on the page. */
@@ -101,7 +101,7 @@ class Train {
     const known = this.find(run);
     if (known && run !== this.list.current) this.open(run);
     else if (!known) {
-      if (run) say(this.notice, [`There is no run ${run} any more. Choose another from the list.`]);
+      if (run) say(this.notice, [`The run ${run} no longer exists. Choose another from the list.`]);
       this.open(this.first());
     }
   }
@@ -289,10 +289,10 @@ class Train {
   /** Take a run's Φ⁰, Ψ⁰, σ and T into Explore; returns what to say. */
   useInExplore(config) {
     const usual = this.lists.recipes.find(({ name }) => name === config.recipe)?.settings ?? {};
-    if (!explore()) return "Explore is not ready yet: open it first.";
+    if (!explore()) return "Explore is still loading. Open it once, then try again.";
     const settings = Object.fromEntries(this.lists.propagation.map((name) => [name, Number(config[name] ?? usual[name])]));
-    if (Object.values(settings).some((value) => !Number.isFinite(value))) return "This run does not say its settings.";
+    if (Object.values(settings).some((value) => !Number.isFinite(value))) return "This run's settings are not known.";
     openExplore(settings);
-    return "Explore has the settings of this run now.";
+    return "Explore now uses this run's settings.";
   }
 }

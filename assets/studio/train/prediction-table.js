@@ -7,8 +7,8 @@ const [PHOTO, TRUTH, CLUSTERS, CLASSES] = [0, 1, 2, 3];
 const PARTS = 4;
 /** What a run predicts, of which several runs show one at a time. */
 export const LAYERS = [
-  ["clusters", "Clusters", "The clusters, in the colours of the classes they were matched to"],
-  ["classes", "Classes", "What the linear probe predicts"],
+  ["clusters", "Clusters", "Cluster predictions, in the colours of their matched classes"],
+  ["classes", "Classes", "Predictions of the linear probe"],
 ];
 const NAMED = 3; // settings that a heading tells; the others are in its title
 const NOTHING = "–";
@@ -79,7 +79,7 @@ export class PredictionTable {
 
 function columnsOf(runs, layer) {
   const [first] = runs;
-  const fixed = [{ run: first, part: PHOTO, title: "Photo" }, { run: first, part: TRUTH, title: "Truth" }];
+  const fixed = [{ run: first, part: PHOTO, title: "Image" }, { run: first, part: TRUTH, title: "Truth" }];
   if (runs.length < 2) return [...fixed, ...LAYERS.map(([, title, help], i) => ({ run: first, part: CLUSTERS + i, title, help }))];
   const part = layer === "classes" ? CLASSES : CLUSTERS;
   return [...fixed, ...runs.map((run) => ({ run, part, title: run.title, own: true }))];

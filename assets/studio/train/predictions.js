@@ -35,7 +35,7 @@ export class Predictions {
     });
     this.when = h("output", {});
     this.overTime = h("div", { class: "over-time" }, this.slider, this.when);
-    this.overlay = range("Opacity over the photo", "overlay", { max: "100", step: "5", value: "100" }, () => {
+    this.overlay = range("Opacity over the image", "overlay", { max: "100", step: "5", value: "100" }, () => {
       this.opacity = Number(this.overlay.value) / 100;
       this.looked();
     });
@@ -198,7 +198,7 @@ export class Predictions {
       if (kept.includes(image) && kept.length === 1) return;
       this.hidden = new Set(images.filter((one) => (one === image ? kept.includes(one) : !kept.includes(one))));
       this.looked();
-    }, "Show this image, or leave it out");
+    }, "Show or hide this image");
   }
 
   /** The classes in their colours; a click shows one alone, another click all of them. */
@@ -209,7 +209,7 @@ export class Predictions {
     chips(this.classes, classes, shown, (i) => {
       this.only = this.only === classes[i] ? "" : classes[i];
       this.looked();
-    }, "Show this class alone, or all again", [...colours, none]);
+    }, "Show only this class, or all", [...colours, none]);
   }
 }
 

@@ -8,7 +8,7 @@ export class Queue {
   /** closed: whether pages may change nothing; changed(): the queue is another. */
   constructor(server, closed, changed) {
     Object.assign(this, { server, closed, changed });
-    this.pause = h("button", { type: "button", title: "No new run starts until you resume the queue; runs under way continue", onclick: () => this.ask("pause") }, "Pause queue");
+    this.pause = h("button", { type: "button", title: "No new run starts until you resume the queue; running ones continue", onclick: () => this.ask("pause") }, "Pause queue");
     this.resume = h("button", { type: "button", class: "primary", onclick: () => this.ask("resume") }, "Resume queue");
     this.text = h("p", {});
     this.error = h("p", { class: "field-error", role: "alert", hidden: true });

@@ -127,7 +127,7 @@ export class Rows {
     if (column.key === "seed") return { text: runs.map(({ seed }) => seed).join(", "), about: "" };
     const texts = [...new Set(runs.map((run) => column.text(run, way)))];
     if (texts.length === 1) return { text: texts[0], about: column.about?.(runs[0], way) ?? "" };
-    if (column.key === "newest") return { text: column.text(runs.reduce((a, b) => (a.asked > b.asked ? a : b)), way), about: "The newest of them" };
+    if (column.key === "newest") return { text: column.text(runs.reduce((a, b) => (a.asked > b.asked ? a : b)), way), about: "The newest of these runs" };
     return { text: "…", about: texts.join(" · ") };
   }
 

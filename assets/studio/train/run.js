@@ -25,12 +25,12 @@ export class RunView {
     this.said = h("p", { class: "said", role: "status" });
     const button = (title, act, attributes = {}) => h("button", { type: "button", onclick: act, ...attributes }, title);
     this.buttons = {
-      stop: button("Stop", () => this.act("stop"), { title: "Writes a checkpoint and ends" }),
-      kill: button("Kill now", () => this.act("kill"), { class: "danger", title: "What it did since its last checkpoint is lost" }),
+      stop: button("Stop", () => this.act("stop"), { title: "Writes a checkpoint and stops" }),
+      kill: button("Kill now", () => this.act("kill"), { class: "danger", title: "Loses everything since its last checkpoint" }),
       resume: button("Resume", () => this.act("resume")),
-      elsewhere: button("Resume on…", () => this.resumeOn(), { title: "On other devices, or in another place" }),
-      see: button("Open in Explore", () => this.use("Explore"), { title: "Its features on its validation images, step by step" }),
-      evaluate: button("Open in Evaluate", () => this.use("Evaluate"), { title: "Its report, and its checkpoint against any data set" }),
+      elsewhere: button("Resume on…", () => this.resumeOn(), { title: "On other devices, or elsewhere" }),
+      see: button("Open in Explore", () => this.use("Explore"), { title: "See its features on its validation images, checkpoint by checkpoint" }),
+      evaluate: button("Open in Evaluate", () => this.use("Evaluate"), { title: "See its report, or evaluate its checkpoint on any data set" }),
       segment: button("Open in Segment", () => this.use("Segment"), { title: "Segment images with its checkpoint" }),
       clone: button("Clone with changes", () => this.clone()),
       explore: button("Settings to Explore", () => this.explore(), { title: "Φ⁰, Ψ⁰, σ and T of this run" }),
@@ -113,7 +113,7 @@ export class RunView {
     const active = ACTIVE.includes(run.state);
     const shown = { stop: run.state === "running" || run.state === "queued", kill: run.state === "stopping", resume: run.resumable, elsewhere: run.resumable, evaluate: run.checkpoint, segment: run.checkpoint, see: run.checkpoint, clone: true, explore: true, command: true, rename: !active && !sample, delete: !active && !sample };
     for (const [name, wanted] of Object.entries(shown)) this.buttons[name].hidden = !wanted;
-    this.buttons.stop.textContent = run.state === "queued" ? "Take out of the queue" : "Stop";
+    this.buttons.stop.textContent = run.state === "queued" ? "Remove from queue" : "Stop";
   }
 
   note(run) {
@@ -140,7 +140,7 @@ export class RunView {
       this.found.hidden = false;
       this.log.hidden = true;
       this.found.textContent = lines.map(({ line, text }) => `${line}: ${text}`).join("\n");
-      this.logSaid.textContent = lines.length ? `${lines.length} lines` : "No line holds that.";
+      this.logSaid.textContent = lines.length === 0 ? "No matching lines." : lines.length === 1 ? "1 line" : `${count(lines.length)} lines`;
     } catch (error) {
       this.logSaid.textContent = error.message;
     }
@@ -195,8 +195,8 @@ export class RunView {
     if (!details) return;
     const area = h("textarea", { readonly: true, rows: "4", "aria-label": "Command" });
     area.value = details.command;
-    const script = details.script ? [h("h3", {}, "The script that SLURM was given"), h("pre", { class: "log", tabindex: "0", "aria-label": "Script", dataset: { part: "script" } }, details.script)] : [];
-    this.openSheet("The command that begins the same run", area, ...script);
+    const script = details.script ? [h("h3", {}, "The script submitted to SLURM"), h("pre", { class: "log", tabindex: "0", "aria-label": "Script", dataset: { part: "script" } }, details.script)] : [];
+    this.openSheet("The command that starts the same run", area, ...script);
     area.select();
   }
 
@@ -249,8 +249,8 @@ export class RunView {
       this.sheet.close();
       if (await this.act("delete")) this.hooks.deleted(name);
     } }, `Delete ${name}`);
-    const goes = `${count(files)} files go, ${(bytes / 1e6).toFixed(1)} MB: ${count(checkpoints)} checkpoints, ${count(pictures)} pictures, metrics, log and report. There is no way back.`;
-    this.openSheet(`Delete ${name}?`, h("p", {}, goes), h("div", { class: "buttons" }, sure, h("button", { type: "button", onclick: () => this.sheet.close() }, "Keep it")));
+    const goes = `This deletes ${count(files)} files (${(bytes / 1e6).toFixed(1)} MB): ${count(checkpoints)} checkpoints, ${count(pictures)} images, metrics, log and report. It cannot be undone.`;
+    this.openSheet(`Delete ${name}?`, h("p", {}, goes), h("div", { class: "buttons" }, sure, h("button", { type: "button", onclick: () => this.sheet.close() }, "Cancel")));
   }
 
   /** Show a comparison: rows of a name and a value for each run. */

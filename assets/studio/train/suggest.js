@@ -14,7 +14,7 @@ export class Suggest {
     this.buttons = AIMS.map(({ aim, title, words, help }) => h("button", { type: "button", title: help, "aria-pressed": "false", dataset: { aim }, onclick: () => this.use(aim) }, h("strong", {}, title), ` ${words}`));
     this.stop = h("button", { type: "button", class: "quiet", onclick: () => this.cancel() }, "Cancel");
     this.status = h("p", { class: "help", role: "status" });
-    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Checking a sample of the images" });
+    this.bar = h("progress", { max: 1, value: 0, "aria-label": "Reading a sample of the images" });
     this.busy = h("div", { class: "busy", hidden: true }, h("div", { class: "inline" }, this.status, this.stop), this.bar);
     this.reasons = h("ul", { class: "reasons", role: "status", hidden: true });
     this.element = h(
@@ -68,7 +68,7 @@ export class Suggest {
     this.busy.hidden = !busy;
     this.stop.disabled = false;
     for (const button of this.buttons) button.disabled = busy;
-    if (busy) this.status.textContent = "Checking a sample of the images…";
+    if (busy) this.status.textContent = "Reading a sample of the images…";
   }
 
   /** Sentences below the buttons, and which of these they come from. */
