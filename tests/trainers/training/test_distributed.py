@@ -236,8 +236,8 @@ def test_the_gradient_of_gathered_rows_is_everybodys(found: list[dict[str, Any]]
 
 def test_rows_that_differ_are_refused_in_words(found: list[dict[str, Any]]) -> None:
     rows, width = found[1]["refused"]
-    assert rows.startswith("process 1 brings 4 rows of 2 numbers, others 3 to 4 of 2 to 2")
-    assert width.startswith("process 1 brings 3 rows of 3 numbers, others 3 to 3 of 2 to 3")
+    assert rows.startswith("process 1 has 4 rows of 2 numbers, others have 3 to 4 of 2 to 2")
+    assert width.startswith("process 1 has 3 rows of 3 numbers, others have 3 to 3 of 2 to 3")
     assert len(found[0]["refused"]) == 2
 
 
