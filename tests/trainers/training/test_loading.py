@@ -132,7 +132,8 @@ def test_whole_batches_only() -> None:
     assert batches(11, 3, seed=0, epoch=0, first=2) == found[2:]
     assert batches(11, 3, seed=0, epoch=0, first=3) == []
     assert (steps_in_epoch(11, 3), steps_in_epoch(3, 3)) == (3, 1)
-    with pytest.raises(SettingError, match=r"batch of 4 .* the 3 training images: use batch=3 or less"):
+    said = r"batch of 4 .* the 3 training images: use batch=3 or less"
+    with pytest.raises(SettingError, match=said):
         steps_in_epoch(3, 4)
 
 
