@@ -54,6 +54,15 @@ async () => {
 }
 """
 
+# What the form says after Start, of a run that waits.
+STARTED = """
+(name) => {
+  const { form } = document.querySelector("#train").train;
+  form.startedName = name;
+  form.sayStarted({ name, state: "queued", text: "Waiting." });
+}
+"""
+
 # A suggestion during which something else is typed, then one that is given up before it has a key.
 MEANWHILE = """
 async () => {
@@ -218,6 +227,7 @@ def test_fields_are_checked_as_they_are_typed(
         draw(runs.root.parent / f"photos/{number}.png", number)
     page.locator("#train [data-part=data]").fill(str(runs.root.parent / "photos"))
     expect(faults).to_be_hidden()
+    expect(page.locator("#train .path-field .about:visible")).to_contain_text("12 images")
     page.get_by_role("button", name="Complete most of the class").click()
     reasons = page.locator("#train .suggest .reasons")
     expect(reasons).to_contain_text("of the positives should be")
@@ -325,7 +335,10 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     for name in ("watched", "second"):
         page.locator(f"#train .runs tr[data-run={name}] input").check()
     page.get_by_role("button", name="Compare 2").click()
-    expect(page.get_by_role("dialog", name="Runs side by side")).to_contain_text("cluster_miou")
+    numbers = page.get_by_role("dialog").get_by_role("region", name="Numbers")
+    expect(numbers.locator("thead th:first-child")).to_contain_text(["Last training step"])
+    row = numbers.locator("[data-compared='validation: cluster_miou']")
+    expect(row.get_by_role("rowheader")).to_have_text("U-mIoU, %")
     page.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Delete…").click()
     expect(page.get_by_role("dialog")).to_contain_text("It cannot be undone")
@@ -417,8 +430,17 @@ def test_the_list_sorts_folds_tags_and_waits(open_train: Callable[..., Page], ru
     page.get_by_role("button", name="Move to the front of the queue: w2").click()
     expect(page.locator("#train tr[data-run=w2] .badge")).to_have_text("queued #1")
     assert [folder.name for folder in waiting(runs.root)] == ["w2", "w1"]
+    # Each says why it waits; what was said at its start is not said for longer than it holds.
+    for name in ("w1", "w2"):
+        page.locator(f"#train tr[data-run={name}] .open").click()
+        expect(page.locator("#train .run h2")).to_have_text(name)
+        expect(page.locator("#train .run > .card-body > .said")).to_contain_text("Waiting: the queue")
+    page.evaluate(STARTED, "w1")
+    started = page.locator("#train .start-bar .said")
+    expect(started).to_have_text("w1 is queued. Waiting.")
     for name in ("w1", "w2"):
         runs.stop(name)
+    expect(started).to_have_text("")
     page.get_by_role("button", name="Resume queue").click()
     expect(notice).to_be_hidden()
     assert arranging.paused().since is None

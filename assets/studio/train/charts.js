@@ -6,7 +6,7 @@ import { groups, prepared } from "./prepared.js";
 import { placeWords } from "./scales.js";
 
 // Kind, name, title, and whether a logarithmic axis helps.
-const CHARTS = [
+export const CHARTS = [
   ["step", "loss", "Loss", true],
   ["step", "precision", "Precision of P", false],
   ["step", "positives", "Mean |P|", true],

@@ -37,7 +37,7 @@ export class OrderForm {
     this.recipe.input.dataset.part = "recipe";
     this.title = h("p", { class: "help" });
     this.recipeText = h("div", { class: "inside" }, h("p", { class: "recipe-text" }));
-    this.data = this.text("data", "Data set folder on this server", (input) => (this.place = new PathField(this.server, input)).element);
+    this.data = this.text("data", "Data set folder on this server", (input) => (this.place = new PathField(this.server, input, { about: true })).element);
     this.data.input.addEventListener("input", () => this.suggest.explain([]));
     this.name = this.text("name", "Run name");
     this.panel = new SettingsPanel(lists, this.errors, {
@@ -226,7 +226,10 @@ export class OrderForm {
     const odd = Object.keys(settings).filter((one) => !isSetting(one));
     const known = this.lists.recipes.some((one) => one.name === recipe);
     if (recipe && !known) odd.push("recipe");
-    if (data) this.data.input.value = data;
+    if (data) {
+      this.data.input.value = data;
+      this.place.lookLater();
+    }
     this.chooseRecipe(known ? recipe : this.lists.recipes[0].name, Object.fromEntries(Object.entries(settings).filter(([one]) => isSetting(one))));
     if (name) {
       this.touchedName = true;
@@ -326,8 +329,8 @@ export class OrderForm {
     this.errors.sent = true;
     try {
       const { run } = await call(this.server, "start", this.request());
-      this.bar.say(run.state === "queued" ? `${run.name}: ${run.text || "waiting for a device."}` : `${run.name} has started.`);
       this.startedName = run.name;
+      this.sayStarted(run);
       this.touchedName = false;
       this.errors.reset();
       this.place.remember();
@@ -342,6 +345,19 @@ export class OrderForm {
     } finally {
       this.startButton.disabled = Boolean(this.lists.closed);
     }
+  }
+
+  /** What became of the run that was started, as long as that is the last thing said. */
+  sayStarted(run) {
+    const words = { queued: `${run.name} is queued. ${run.text}`.trim(), running: `${run.name} has started.` };
+    this.startedSaid = words[run.state] ?? "";
+    this.bar.say(this.startedSaid);
+  }
+
+  /** Runs as they are now: what was said of the one that was started is kept true. */
+  follow(runs) {
+    const run = runs.find(({ name }) => name === this.startedName);
+    if (this.startedSaid && this.bar.said.textContent === this.startedSaid) this.sayStarted(run ?? {});
   }
 
   takeFromExplore() {
@@ -362,6 +378,7 @@ export class OrderForm {
     this.touchedName = true;
     this.name.input.value = name;
     this.data.input.value = data ?? "";
+    this.place.lookLater();
     this.chooseRecipe(recipe, Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, text(value)])));
     this.named = false;
     this.where.fill({ on, slurm });

@@ -180,6 +180,7 @@ class Train {
     this.runs = runs;
     this.list.setRuns(runs);
     this.form.setTaken(runs.map(({ name }) => name));
+    this.form.follow(runs);
     const names = new Set([...runs, ...this.list.samples].map(({ name }) => name));
     for (const name of this.followed.keys()) if (!names.has(name)) this.followed.delete(name);
     const first = !this.had && runs.length > 0;

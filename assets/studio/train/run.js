@@ -3,6 +3,7 @@ import { call } from "../shared/client.js";
 import { card, count, fixed, h, select } from "../shared/dom.js";
 import { tell } from "../shared/messages.js";
 import { SAMPLE } from "../shared/sample.js";
+import { comparison } from "./comparison.js";
 import { Configuration } from "./configuration.js";
 import { Notes } from "./notes.js";
 import { HERE, SLURM, hasSlurm } from "../shared/place.js";
@@ -71,6 +72,7 @@ export class RunView {
       this.words.value = "";
       this.endSearch();
       this.said.textContent = "";
+      this.noted = ""; // the same may be true of this run, too
     }
     this.element.hidden = false;
     this.show(run);
@@ -104,7 +106,7 @@ export class RunView {
       ].filter(Boolean),
     );
     this.bar.value = share(run);
-    this.bar.hidden = !ACTIVE.includes(run.state);
+    this.bar.hidden = !ACTIVE.includes(run.state) || run.state === "queued";
     tell(this.reason, run.state === "failed" ? run.text : "");
     this.note(run);
     this.scores.show(run);
@@ -253,16 +255,9 @@ export class RunView {
     this.openSheet(`Delete ${name}?`, h("p", {}, goes), h("div", { class: "buttons" }, sure, h("button", { type: "button", onclick: () => this.sheet.close() }, "Cancel")));
   }
 
-  /** Show a comparison: rows of a name and a value for each run. */
-  showComparison({ names, settings, metrics }) {
-    const value = (one) => (one === null || one === undefined ? "–" : typeof one === "number" ? String(+one.toPrecision(5)) : String(one));
-    const rows = (list) => list.map(({ name, values }) => h("tr", {}, h("th", { scope: "row" }, name), values.map((one) => h("td", {}, value(one)))));
-    const table = (title, list) => h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, title), names.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows(list)));
-    this.openSheet(
-      "Runs side by side",
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Settings that differ" }, settings.length ? table("Settings that differ", settings) : h("p", {}, "All settings are the same.")),
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Numbers" }, table("Last numbers", metrics)),
-    );
+  /** Show runs side by side. */
+  showComparison(reply) {
+    this.openSheet("Runs side by side", ...comparison(reply));
     this.sheet.classList.add("wide");
   }
 

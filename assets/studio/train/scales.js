@@ -1,10 +1,15 @@
 // Axes: where ticks stand, and numbers in few characters.
 
+/** "-0.5" → "−0.5", with the sign that is as wide as a plus. */
+const signed = (text) => text.replace(/^-/, "−");
+
 const HOUR = 3600, DAY = 24 * HOUR;
 const UNITS = [["s", 1], ["min", 60], ["h", HOUR], ["days", DAY]];
 
 /** Short for an axis: 0.0012, 12.3, 45k, 1e-7. */
-export function short(value) {
+export const short = (value) => signed(shortened(value));
+
+function shortened(value) {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e7)) return value.toExponential(1).replace(".0e", "e");
   if (size >= 1e4) return `${+(value / 1000).toPrecision(3)}k`;
@@ -14,8 +19,8 @@ export function short(value) {
 /** As many digits as a reader can use: 0.12346, 2,345.7, 1.2346e-5. */
 export function exact(value) {
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e9)) return value.toExponential(4).replace(/\.?0+e/, "e");
-  return Number(value.toPrecision(5)).toLocaleString("en-US", { maximumFractionDigits: 7 });
+  if (size !== 0 && (size < 1e-3 || size >= 1e9)) return signed(value.toExponential(4).replace(/\.?0+e/, "e"));
+  return signed(Number(value.toPrecision(5)).toLocaleString("en-US", { maximumFractionDigits: 7 }));
 }
 
 /** Least and largest of numbers, apart even where all are the same. */
@@ -37,7 +42,7 @@ function ticksOf({ low, high }, wanted) {
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step && found.length < 50; i++) found.push(i * step);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  return found.map((value) => ({ value, text: tickText(value, step, digits) }));
+  return found.map((value) => ({ value, text: signed(tickText(value, step, digits)) }));
 }
 
 function tickText(value, step, digits) {
