@@ -285,7 +285,12 @@ class Config:
         "Steps between checkpoints, in addition to one at the end of each epoch; 0: none.",
         least=0,
     )
-    log_every: int = setting(10, "Steps between logged metrics.", least=1, most=1_000_000)
+    log_every: int = setting(
+        10,
+        "Steps between logged metrics; the end of each epoch is logged, too.",
+        least=1,
+        most=1_000_000,
+    )
     crf: bool = setting(False, "Also report scores with CRF.")
     report_starts: int = setting(
         0,

@@ -196,7 +196,9 @@ class Trainer:
         return self.config.probe_epochs == 0 or self.step >= self.main_steps
 
     def _one_step(self, batch: TrainingBatch) -> None:
-        logged = (self.step + 1) % self.config.log_every == 0 or self.step + 1 == self.total
+        after = self.step + 1
+        # Few images make epochs shorter than what lies between two lines of metrics.
+        logged = after % self.config.log_every == 0 or self.stretches.ends(after)
         learning, probes_learn = self.learning, self.probes_learn
         seed_everything(self.config.seed, "step", self.step)
         self.segmenter.train(learning)

@@ -89,6 +89,14 @@ def test_what_trains_and_what_does_not(place: Place) -> None:
     assert [line["step"] for line in lines(trainer.run, "step")] == [5]
 
 
+def test_epochs_shorter_than_the_interval_of_the_log_are_logged(place: Place) -> None:
+    config = place.config(epochs=2, probe_epochs=1, max_steps=7, log_every=4)
+    assert place.train("short", config) == "finished"
+    found = lines(Run(place.root / "short"), "step")
+    assert [line["step"] for line in found] == [4, 5, 7, 8, 12]
+    assert ["loss" in line for line in found] == [True, True, True, False, False]
+
+
 def test_a_frozen_network_only_teaches_the_probes(place: Place) -> None:
     config = place.config(rule="frozen", epochs=3, probe_epochs=1)
     trainer = place.trainer("frozen only", config)
