@@ -20,6 +20,7 @@ from ppap.writing import writing
 from trainers.launching.queue import held
 from trainers.runs.folder import RunError
 from trainers.runs.launch import Launch, read_launch, run_folders, write_launch
+from trainers.runs.values import opened
 from trainers.slurm import commands
 from trainers.slurm.commands import SlurmError
 from trainers.slurm.jobs import GONE, RUNNING, Job
@@ -96,10 +97,14 @@ def stop(job: Job, *, now: bool) -> None:
         raise RunError(str(error)) from None
 
 
+# Of a script, so many bytes are shown.
+LARGEST_SCRIPT = 2**20
+
+
 def script_of(folder: Path) -> str:
     """The script that was handed in; empty where there is none."""
-    with contextlib.suppress(OSError):
-        return (folder / SCRIPT).read_text(encoding="utf-8", errors="replace")
+    with contextlib.suppress(OSError), opened(folder / SCRIPT, folder.parent) as stream:
+        return stream.read(LARGEST_SCRIPT).decode("utf-8", "replace")
     return ""
 
 

@@ -24,6 +24,8 @@ from trainers.runs.metrics import read_line
 KINDS = ("step", "validation")
 # Of a name, a number and a step.
 LONGEST_NAME, LARGEST, LARGEST_STEP = 100, 3e38, 2**53
+# Names of numbers of one kind; what is named later is left out.
+MOST_NAMES = 200
 # What is no curve.
 NOT_DRAWN = ("kind", "step", "split")
 
@@ -87,7 +89,8 @@ def joined(parts: list[tuple[Places, Rows]]) -> Rows:
         return parts[0][1]
     places = np.concatenate([place for place, _ in parts])
     order = np.argsort(places, kind="stable")
-    names = dict.fromkeys(name for _, rows in parts for name in rows.columns)
+    named = dict.fromkeys(name for _, rows in parts for name in rows.columns)
+    names = itertools.islice(named, MOST_NAMES)
     columns = {}
     for name in names:
         column = np.concatenate(
@@ -110,6 +113,8 @@ def as_rows(records: list[tuple[int, Mapping[str, Any]]]) -> tuple[Places, Rows]
             if isinstance(value, bool) or not isinstance(value, int | float) or not drawn(name):
                 continue
             if name not in columns:
+                if len(columns) == MOST_NAMES:
+                    continue
                 columns[name] = missing(len(records))
             columns[name][row] = drawable(value)
     places = np.array([place for place, _ in records], np.int64)
@@ -148,7 +153,7 @@ class Template:
         found = list(PARTS.finditer(line))
         names = tuple(match[2].decode("ascii") for match in found)
         # Of what is said twice, json takes the last.
-        if len(set(names)) < len(names) or "kind" in names:
+        if len(set(names)) < len(names) or "kind" in names or len(names) > MOST_NAMES:
             return None
         return cls(found[0][1].decode("ascii"), names[1:], tuple(match[0] for match in found))
 

@@ -23,6 +23,8 @@ FILE = "notes.json"
 TAG = re.compile(r"\w[\w.:/+-]{0,39}")
 ACCENTS = ("Mn", "Mc")
 MOST_TAGS, LONGEST_NOTE = 20, 4000
+# Bytes of the file, whatever it is written in.
+LARGEST = 2**17
 # Ends of lines of every kind, as text from elsewhere has them.
 LINE_ENDS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 # What turns around the text behind it.
@@ -109,7 +111,7 @@ def _free(file: Path) -> Path:
 
 def read_notes(folder: Path) -> Notes:
     """The tags and the note of a run; empty where there are none, or they are damaged."""
-    return sound_notes(read_json(folder / FILE))
+    return sound_notes(read_json(folder / FILE, LARGEST))
 
 
 def changed(folder: Path, known: Notes) -> bool:
@@ -135,7 +137,7 @@ def write_notes(folder: Path, notes: Notes) -> None:
     A file that makes no sense is kept beside them.
     """
     file = folder / FILE
-    if file.exists() and read_json(file) != read_notes(folder).as_dict():
+    if file.exists() and read_json(file, LARGEST) != read_notes(folder).as_dict():
         file.rename(_free(file))
     text = json.dumps(notes.as_dict(), ensure_ascii=False, indent=1) + "\n"
     with writing(folder / FILE) as partial:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ppap.evaluation.many_starts import STARTS
 from ppap.evaluation.report import FORMAT, REFINEMENTS
 from trainers.runs.metrics import read_line
-from trainers.runs.values import number, text, whole
+from trainers.runs.values import number, opened, text, whole
 
 REPORT, METRICS = "report.json", "metrics.jsonl"
 REPORTED, VALIDATED = "report", "validation"
@@ -162,7 +162,8 @@ def _remember(known: dict[Path, Any], file: Path, value: Any) -> None:
 def read_report(file: Path) -> Scores | None:
     """The scores of a report; None where there is none that can be read."""
     try:
-        content = without_images(file.read_bytes())
+        with opened(file) as stream:
+            content = without_images(stream.read())
         raw = json.loads(content.decode("utf-8", "replace"))
     except (OSError, ValueError, RecursionError):
         return None
@@ -245,7 +246,7 @@ def last_validation(file: Path, start: int, end: int) -> tuple[Scores | None, in
     It is looked for from the end, over ``FARTHEST`` bytes at most.
     """
     whole_lines = start
-    with contextlib.suppress(OSError), file.open("rb") as stream:
+    with contextlib.suppress(OSError), opened(file) as stream:
         rest, at = b"", end
         while at > start and end - at < FARTHEST:
             begin = max(start, at - BLOCK)

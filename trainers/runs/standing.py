@@ -20,7 +20,7 @@ from trainers.processes import ending
 from trainers.progress import how_far
 from trainers.runs.folder import LAST, REPORTED, Run
 from trainers.runs.launch import CONSOLE, LAUNCH, Launch, read_launch, trainer_of
-from trainers.runs.values import number, read_json, text, whole
+from trainers.runs.values import LARGEST_FILE, number, opened, read_json, text, whole
 from trainers.slurm.jobs import AS_STOPPED, ENDS, Job
 from trainers.tracking.asked import current
 
@@ -90,9 +90,9 @@ class Reading:
     def __init__(self) -> None:
         self._known: dict[tuple[Path, str], tuple[Mark, float, Any]] = {}
 
-    def json(self, file: Path) -> dict[str, Any]:
-        """The object in it; empty where there is none."""
-        found: dict[str, Any] = self._read(file, "json", read_json) or {}
+    def json(self, file: Path, most: int = LARGEST_FILE) -> dict[str, Any]:
+        """The object in it; empty where there is none, or it has more than ``most`` bytes."""
+        found: dict[str, Any] = self._read(file, "json", lambda file: read_json(file, most)) or {}
         return found
 
     def launch(self, folder: Path) -> Launch | None:
@@ -334,7 +334,7 @@ def unsaid(folder: Path, launch: Launch) -> tuple[State, str]:
 def last_lines(folder: Path, most: int = LAST_LINES) -> list[str]:
     """The end of what a run printed."""
     for name in (CONSOLE, "log.txt"):
-        with contextlib.suppress(OSError), (folder / name).open("rb") as stream:
+        with contextlib.suppress(OSError), opened(folder / name, folder.parent) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(max(0, size - LAST_BYTES))
             text = stream.read().decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.runs.lines import Rows, missing
+from trainers.runs.lines import MOST_NAMES, Rows, missing
 
 # Points of one curve in one reply.
 POINTS = 800
@@ -41,6 +41,8 @@ class Table:
         self._steps[begin:end] = rows.steps
         for name, values in rows.columns.items():
             if name not in self._columns:
+                if len(self._columns) == MOST_NAMES:
+                    continue
                 self._columns[name] = missing(len(self._steps))
             self._columns[name][begin:end] = values
         self.count = end

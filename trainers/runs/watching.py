@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from trainers.runs.launch import CONSOLE
 from trainers.runs.lines import KINDS, parse
 from trainers.runs.table import Table
+from trainers.runs.values import opened
 
 METRICS = "metrics.jsonl"
 # Bytes of metrics parsed at a time, and of log sent at a time.
@@ -132,7 +133,7 @@ class Series:
         if stat.st_size == self._offset:
             return False
         try:
-            with path.open("rb") as stream:
+            with opened(path) as stream:
                 stream.seek(self._offset)
                 data = stream.read(METRICS_BYTES)
         except OSError:
@@ -260,7 +261,7 @@ def log_part(folder: Path, offset: int) -> LogPart:
     """The log from ``offset`` on, or its end; only whole lines, and a bounded number of bytes."""
     file = log_file(folder)
     try:
-        with file.open("rb") as stream:
+        with opened(file, folder.parent) as stream:
             size = stream.seek(0, os.SEEK_END)
             first = offset < 0 or offset > size
             start = max(0 if first else offset, size - LOG_BYTES)
@@ -282,7 +283,7 @@ def search_log(folder: Path, words: str) -> list[dict[str, Any]]:
     Lines are counted from the first that is searched, which in a very long log is not the first.
     """
     try:
-        with log_file(folder).open("rb") as stream:
+        with opened(log_file(folder), folder.parent) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(max(0, size - SEARCHED_BYTES))
             text = stream.read().decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from trainers.launching.runner import Runner
 from trainers.runs.alike import fold_of, seed_of
-from trainers.runs.notes import FILE, sound_notes
+from trainers.runs.notes import FILE, LARGEST, sound_notes
 from trainers.runs.scores import ScoreReader
 from trainers.runs.standing import ACTIVE, Reading, Standing, settings_of
 
@@ -109,7 +109,7 @@ class Listing:
         """One run, for JSON; without its scores where they are not to be read now."""
         config = settings_of(folder, self.reading)
         scores = self.scores.of(folder, ended=one.state not in ACTIVE) if scored else None
-        notes = sound_notes(self.reading.json(folder / FILE))
+        notes = sound_notes(self.reading.json(folder / FILE, LARGEST))
         return {
             **one.as_dict(),
             "seed": seed_of(config),

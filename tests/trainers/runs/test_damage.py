@@ -321,9 +321,9 @@ def test_a_change_within_a_coarse_second_is_seen(
     reads: list[Path] = []
     real = module.read_json
 
-    def counting(file: Path) -> dict[str, Any]:
+    def counting(file: Path, most: int) -> dict[str, Any]:
         reads.append(file)
-        return real(file)
+        return real(file, most)
 
     monkeypatch.setattr(module, "read_json", counting)
 

@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trainers.runs import lines
-from trainers.runs.lines import LARGEST, LARGEST_STEP, parse
+from trainers.runs.lines import LARGEST, LARGEST_STEP, MOST_NAMES, parse
+from trainers.runs.table import Table
 
 NAMES = ("loss", "lr", "precision", "a longer name of a number", "split", "n")
 
@@ -175,3 +176,17 @@ def test_regular_lines_do_not_go_through_json(monkeypatch: pytest.MonkeyPatch) -
     rows = parse(b"".join(line(step, "step", **numbers) for step in range(200)))["step"]
     assert rows.steps.tolist() == list(range(200))
     assert set(rows.columns["loss"].tolist()) == {float(np.float32(7.808729648590088))}
+
+
+def test_no_more_names_are_kept_than_anybody_draws() -> None:
+    rows = [{f"n{step}_{i}": 1.0 for i in range(90)} for step in range(40)]
+    found = parse(b"".join(line(step, **numbers) for step, numbers in enumerate(rows)))["step"]
+    assert len(found.columns) == MOST_NAMES
+    assert found.steps.tolist() == list(range(40))
+    many = b"".join(line(step, **{f"n{i}": 1.0 for i in range(300)}) for step in range(40))
+    assert len(parse(many)["step"].columns) == MOST_NAMES
+    table = Table()
+    for numbers in rows:
+        table.add(parse(line(1, **numbers))["step"])
+    assert len(table.last()) == MOST_NAMES
+    assert table.count == 40
