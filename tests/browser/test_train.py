@@ -434,7 +434,9 @@ def test_the_list_sorts_folds_tags_and_waits(open_train: Callable[..., Page], ru
     for name in ("w1", "w2"):
         page.locator(f"#train tr[data-run={name}] .open").click()
         expect(page.locator("#train .run h2")).to_have_text(name)
-        expect(page.locator("#train .run > .card-body > .said")).to_contain_text("Waiting: the queue")
+        expect(page.locator("#train .run > .card-body > .said")).to_contain_text(
+            "Waiting: the queue"
+        )
     page.evaluate(STARTED, "w1")
     started = page.locator("#train .start-bar .said")
     expect(started).to_have_text("w1 is queued. Waiting.")

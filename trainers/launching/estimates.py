@@ -36,6 +36,8 @@ from trainers.training.splits import Splits, class_list_of, has_labels, open_spl
 KEPT_ACTIVATIONS = 12
 # Two moments of the optimizer beside the weights, in a checkpoint; gradients beside, in memory.
 MOMENTS, GRADIENTS = 2, 1
+# With fewer steps than this, the network hardly changes.
+FEW_STEPS = 20
 # Pictures, metrics and the report.
 SMALL_FILES = 50 * 2**20
 
@@ -69,6 +71,8 @@ class Estimate:
     """The devices that it may be on; empty: ``device`` alone."""
     count: int = 1
     """How many of them it needs together."""
+    learning: int | None = None
+    """Steps in which the network learns; the others train the probes. None: all."""
 
     @property
     def disk(self) -> int:
@@ -84,12 +88,22 @@ class Estimate:
     def sentences(self) -> list[str]:
         """For people."""
         told = [
-            f"{self.images:,} training images, {self.steps:,} steps on {self.device}.",
+            f"{self.images:,} training images, {self.steps:,} steps on {self.device}"
+            f"{self.divided()}.",
             f"About {in_words(self.disk)} of disk and {in_words(self.memory)} of memory.",
         ]
         if self.seconds is None:
             told.append("The run time will be known after a few steps: no earlier run is similar.")
         return [*told, *self.notes]
+
+    def divided(self) -> str:
+        """Which steps train what; empty where all train the network."""
+        if self.learning is None or self.learning >= self.steps:
+            return ""
+        if self.learning == 0:
+            return ", all of them for the probes"
+        probes = self.steps - self.learning
+        return f": {self.learning:,} for the network, then {probes:,} for the probes"
 
 
 def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()) -> Estimate:
@@ -109,7 +123,8 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
     splits = open_splits(config, order.data)
     images = len(splits.training)
     per_epoch = steps_in_epoch(images, config.batch)
-    steps = total_steps(config, per_epoch)
+    stretches = config.stretches(per_epoch)
+    steps = stretches.total
     backbone, own_weights = backbone_for(config.backbone)
     check_size(backbone, "size", config.size)
     check_size(backbone, "eval_size", config.eval_size)
@@ -130,6 +145,7 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
     )
     on_gpus = share is None or share.on_gpus
     memory = parts.on_gpu if on_gpus else count * (parts.device + parts.main)
+    notes += [*few_steps(config, stretches.main)]
     notes += [*label_notes(config, splits), *shared_notes(config, share)]
     free_disk = free_bytes(out)
     if checkpoints + RESERVE_BYTES > free_disk:
@@ -165,12 +181,21 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
         notes,
         among=() if share is None else share.among,
         count=1 if share is None else share.needed,
+        learning=0 if config.rule == FROZEN else stretches.main,
     )
 
 
 def own_part(config: Config, share: Share | None) -> Config:
     """The settings of one process of several, with its part of the batch."""
     return replace(config, batch=config.batch // (1 if share is None else share.count), devices="1")
+
+
+def few_steps(config: Config, learning: int) -> list[str]:
+    """What to do where so few images leave the network hardly any steps."""
+    if config.rule == FROZEN or config.max_steps or not 0 < learning < FEW_STEPS:
+        return []
+    word = "step trains" if learning == 1 else "steps train"
+    return [f"Only {learning} {word} the network: with so few images, raise epochs."]
 
 
 def label_notes(config: Config, splits: Splits) -> list[str]:
@@ -195,11 +220,6 @@ def shared_notes(config: Config, share: Share | None) -> list[str]:
     each = config.batch // share.count
     images = "1 image" if each == 1 else f"{each} images"
     return [f"{share.count} processes share each batch, {images} each."]
-
-
-def total_steps(config: Config, per_epoch: int) -> int:
-    """All optimizer steps of a run."""
-    return config.stretches(per_epoch).total
 
 
 @functools.lru_cache(maxsize=2)

@@ -102,6 +102,24 @@ def test_readers_count_where_there_are_any(tmp_path: Path, monkeypatch: pytest.M
     assert asked(workers="0", cache="off").refusal == ""
 
 
+def test_which_steps_train_the_network_is_told(tmp_path: Path) -> None:
+    write_folder(tmp_path / "data", 40)  # 4 steps an epoch
+
+    def told(**settings: str) -> str:
+        return " ".join(estimated(tmp_path / "data", tmp_path, batch="8", **settings).sentences())
+
+    few = told(epochs="3", probe_epochs="10")
+    assert "52 steps on cpu: 12 for the network, then 40 for the probes." in few
+    assert "Only 12 steps train the network: with so few images, raise epochs." in few
+    assert "Only" not in told(epochs="3", max_steps="2")  # as it was asked for
+    enough = told(epochs="5", probe_epochs="0")
+    assert "20 steps on cpu." in enough
+    assert "Only" not in enough
+    frozen = told(rule="frozen", probe_epochs="1")
+    assert "4 steps on cpu, all of them for the probes." in frozen
+    assert "Only" not in frozen
+
+
 def test_the_headline_is_the_estimate_in_a_few_words(tmp_path: Path) -> None:
     found = Estimate(30, 1, "cpu", 1000, 0, 2 * 10**9, None)
     assert found.headline() == "1 step on cpu · 2.0 GB of memory"
