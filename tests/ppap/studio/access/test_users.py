@@ -268,6 +268,10 @@ def test_private_runs_are_seen_and_touched_by_whoever_started_them(
         ("train.details", "adas"),
         ("train.search", {"name": "adas", "words": "x"}),
         ("train.compare", ["adas", "old"]),
+        ("train.finer", {"name": "adas", "from": 0, "to": 9}),
+        ("train.notes", {"name": "adas"}),
+        ("train.notes", {"name": "adas", "tags": ["mine"]}),
+        ("train.queue", {"action": "move", "name": "adas", "to": "first"}),
         *(
             ("train.act", {"action": action, "name": "adas", "new_name": "mine"})
             for action in ("contents", "stop", "kill", "resume", "rename", "delete")
@@ -275,6 +279,20 @@ def test_private_runs_are_seen_and_touched_by_whoever_started_them(
     ):
         said = bob.ask(function, argument)["error"]
         assert said == "There is no run called adas.", function
+    assert bob.ask("train.predictions", ["adas"]) == {"runs": []}
+    assert bob.ask("train.watch", {"watch": [{"name": "adas", "log": True}]})["changes"] == {}
+    images = {"recipe": "own", "data": str(runs / "adas/pictures"), "settings": {}}
+    plan = {"name": "plan", "recipe": "own", "seeds": "0", "grid": "", "data": images["data"]}
+    for function, request in (
+        ("train.suggest", images),
+        ("train.inspect", {**images, "name": "mine"}),
+        ("study.plan_ablation", plan),
+    ):
+        assert "There is no folder" in str(bob.ask(function, request)), function
+    # Their pauses hold back their own.
+    bob.ask("train.queue", {"action": "pause"})
+    assert ada.ask("train.queue", {"action": "look"})["queue"]["since"] is None
+    assert bob.ask("train.queue", {"action": "resume"})["queue"]["since"] is None
     assert bob.status("/studio/run/adas/1/0.png") == 404
     assert bob.status("/studio/report?key=adas") == 404
     assert (runs / "adas" / "config.json").exists()
