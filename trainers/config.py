@@ -278,7 +278,12 @@ class Config:
         most=0.9,
         above=True,
     )
-    validate_every: int = setting(1, "Epochs between validations; 0: none.", least=0, most=10_000)
+    validate_every: int = setting(
+        1,
+        "Epochs between validations, once the probes are being trained; 0: none.",
+        least=0,
+        most=10_000,
+    )
     keep: int = setting(2, "Number of recent checkpoints to keep.", least=1, most=1000)
     checkpoint_every: int = setting(
         0,

@@ -174,6 +174,7 @@ def predictions(page: Page, place: Place) -> None:
     page.wait_for_selector(f"{REPORT}[data-report*='theirs']", timeout=PATIENCE)
     subject = page.locator("#evaluate .subject").inner_text()
     assert "3 classes, predicted by another method" in subject
+    expect(page.locator("#evaluate .card.scores h2")).to_have_text("Scores of theirs")
     right, pixels = compared(place, theirs)
     row = page.locator("#evaluate .card.scores tr.measured td").all_inner_texts()
     assert row[0] == f"{100 * right / pixels:.1f}"

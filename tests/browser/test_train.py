@@ -327,6 +327,9 @@ def test_a_run_from_its_start_to_its_end(open_train: Callable[..., Page], runs: 
     expect(page.locator("#evaluate").get_by_label("Checkpoint", exact=True)).to_have_value(
         '["watched","last"]'
     )
+    # Nobody takes another run's scores for its own.
+    expect(page.locator("#evaluate")).to_contain_text("watched has no report yet. Press Evaluate")
+    expect(page.locator("#evaluate .subject")).to_have_count(0)
     page.get_by_role("tab", name="Train").click()
     page.get_by_role("button", name="Open in Segment").click()
     page.wait_for_selector("#segment .stage[data-title*=watched]", timeout=120_000)

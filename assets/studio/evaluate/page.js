@@ -54,7 +54,12 @@ class Evaluate {
   /** A run from another tab: its report if it has one, and its checkpoint in the form. */
   async takeRun(name) {
     await this.form.refresh();
-    return this.form.takeRun(name);
+    const refused = this.form.takeRun(name);
+    if (refused || this.form.has(name)) return refused;
+    // Another run's scores would pass for this one's.
+    this.form.close();
+    say(this.notice, [`${name} has no report yet. Press Evaluate to score its checkpoint.`]);
+    return "";
   }
 
   /** Open a run's own report; returns why not, or nothing. */

@@ -1,5 +1,6 @@
 // A report in the page: scores beside the paper's, bars by class, borders and interiors.
 import { card, choice, count, h } from "../shared/dom.js";
+import { SAMPLE } from "../shared/sample.js";
 import { signed } from "./beside.js";
 import { perCent } from "./form.js";
 import { classOf } from "./singled.js";
@@ -35,8 +36,9 @@ export function measured({ report }) {
 }
 
 export function scoresCard(shown) {
-  const { card: element, body } = card("Scores", { class: "card scores" });
   const several = shown.length > 1;
+  const whose = several || shown[0].key === SAMPLE ? "" : ` of ${shown[0].title}`;
+  const { card: element, body } = card(`Scores${whose}`, { class: "card scores" });
   const rows = shown.flatMap((one, i) =>
     (one.scores ?? [])
       .filter(([label]) => i === 0 || label.startsWith("measured"))
