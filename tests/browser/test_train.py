@@ -180,7 +180,7 @@ def test_fields_are_checked_as_they_are_typed(
     command_holds(page, "--set phi0=0.45")
     only, reset = page.locator("#train [data-part=only]"), page.locator("#train [data-back=phi0]")
     expect(only).to_have_text("Changed (1)")
-    expect(reset).to_have_attribute("title", f"Back to {find('samples').config.phi0}")
+    expect(reset).to_have_attribute("title", f"Reset to {find('samples').config.phi0}")
     page.locator("#train [data-setting=psi0]").fill("0.5")
     expect(page.locator("#train [data-note=psi0]")).to_contain_text("no ambiguous zone")
     only.click()

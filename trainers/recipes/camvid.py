@@ -2,7 +2,7 @@
 
     python -m trainers.train camvid --data CAMVID --out runs/camvid
 
-Expected time: 4 to 7 minutes with its report and CRF, beside other programs on two CPU cores.
+Expected time: 4 to 7 minutes with its report and CRF, on two CPU cores shared with other programs.
 Expected score: U-Acc 57.3 ± 6.4, U-mIoU 29.6 ± 1.7, L-Acc 84.5 ± 0.4, L-mIoU 40.2 ± 0.9 over three
 seeds; with CRF 71.1 ± 3.3, 35.1 ± 1.1, 84.0 ± 0.5, 38.7 ± 1.0.
 """

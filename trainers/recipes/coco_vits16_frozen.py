@@ -4,7 +4,7 @@
 
 Expected time: not measured by us; 19,385 steps of 64 crops.
 Expected score: U-Acc 22.0, U-mIoU 8.0, L-Acc 50.3, L-mIoU 18.1
-in the paper, which took them from others.
+in the paper, which took them from earlier work.
 """
 
 from dataclasses import replace

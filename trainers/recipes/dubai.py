@@ -5,7 +5,7 @@
 The data set is *Semantic segmentation of aerial imagery* (Humans in the Loop) as a folder with
 images/, labels/ and classes.txt.
 
-Expected time: 3 to 6 minutes with its report and CRF, beside other programs on two CPU cores.
+Expected time: 3 to 6 minutes with its report and CRF, on two CPU cores shared with other programs.
 Expected score: U-Acc 50.2 ± 2.7, U-mIoU 34.4 ± 2.3, L-Acc 79.3 ± 1.0, L-mIoU 57.5 ± 1.5 over three
 seeds; with CRF 51.8 ± 3.9, 36.0 ± 3.2, 80.8 ± 1.2, 56.7 ± 1.8.
 """

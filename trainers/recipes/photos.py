@@ -6,7 +6,7 @@ PHOTOS contains images/ and, for scores, labels/ and classes.txt, as docs/data.m
 Measured on half of MSRC-v2: 296 photographs of 320 × 213 pixels, 23 classes, one in five of them
 for the evaluation.
 
-Expected time: 1 to 2 minutes with its report and CRF, beside other programs on two CPU cores.
+Expected time: 1 to 2 minutes with its report and CRF, on two CPU cores shared with other programs.
 Expected score: U-Acc 60.4 ± 2.1, U-mIoU 38.0 ± 1.8, L-Acc 88.4 ± 0.1, L-mIoU 69.4 ± 1.8 over three
 seeds; with CRF 61.6 ± 2.7, 39.6 ± 1.0, 89.5 ± 0.1, 71.8 ± 0.2.
 """

@@ -2,7 +2,7 @@
 
     python -m trainers.train potsdam_vitb8 --data POTSDAM --out runs/potsdam_vitb8
 
-Expected time: not measured by us; 40 epochs over the images of labelled_train.txt, which are taken
+Expected time: not measured by us; 40 epochs over the images of labelled_train.txt, which are used
 whole: the published configuration asks for five crops of each, and the published code ignores it.
 Expected score: U-Acc 83.2, U-mIoU 71.0 with CRF, in the paper.
 """

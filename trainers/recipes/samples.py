@@ -2,7 +2,7 @@
 
 python -m trainers.train samples --out runs/samples
 
-Expected time: under a minute with its report, on two quiet CPU cores.
+Expected time: under a minute with its report, on two idle CPU cores.
 Expected score: U-Acc 74.6 ± 5.2, U-mIoU 55.1 ± 6.6, L-Acc 93.4 ± 0.2, L-mIoU 75.2 ± 1.4 over three
 seeds; on the photos it was trained on.
 """

@@ -155,7 +155,7 @@ export class SettingsPanel {
 
   result(shown, elsewhere) {
     if (shown) return shown === 1 ? "1 setting." : `${shown} settings.`;
-    if (!elsewhere.length) return this.words.length ? "No setting matches." : "Everything is as in the recipe.";
+    if (!elsewhere.length) return this.words.length ? "No setting matches." : "No setting differs from the recipe.";
     const [name] = elsewhere;
     const place = this.hooks.elsewhere?.(name);
     if (place) return place;
@@ -171,15 +171,15 @@ export class SettingsPanel {
       back.hidden = !differs;
       if (!differs) continue;
       const usual = this.hooks.usual(name) || EMPTY;
-      back.title = `Back to ${usual}`;
-      back.setAttribute("aria-label", `${name}: back to ${usual}`);
+      back.title = `Reset to ${usual}`;
+      back.setAttribute("aria-label", `${name}: reset to ${usual}`);
     }
     this.only.textContent = changed.length ? `Changed (${changed.length})` : "Changed";
     this.only.hidden = !changed.length && this.only.getAttribute("aria-pressed") !== "true";
     if (changed.length) this.before = null;
     this.all.hidden = !changed.length && !this.before;
     this.all.textContent = this.before ? "Undo" : "Reset all";
-    this.all.title = this.before ? "Change them again as they were" : "Back to all of the recipe's values";
+    this.all.title = this.before ? "Restore the changes" : "Reset all settings to the recipe's values";
   }
 
   /** Back to the recipe's values, or once more to what was changed before. */
