@@ -88,6 +88,18 @@ async () => {
 }
 """
 
+# A series may be called anything.
+NAMED = """
+() => {
+  const { train } = document.querySelector("#train");
+  const series = JSON.parse('{"step": {"__proto__": {"x": [1], "y": [2]}, "toString": {"x": [1], "y": [3]}}}');
+  train.take("named", { reset: true, cursor: {}, series });
+  const found = Object.entries(train.followed.get("named").series.step).map(([name, { y }]) => [name, ...y]);
+  train.followed.delete("named");
+  return found;
+}
+"""
+
 
 @contextmanager
 def runs_in(root: Path) -> Iterator[Runner]:
@@ -240,6 +252,7 @@ def test_fields_are_checked_as_they_are_typed(
     expect(reasons).to_be_hidden()  # they were those of another value
     changed = "The images or settings have changed. Suggest again."
     assert page.evaluate(MEANWHILE) == ["cancelled", changed, "cancelled", ""]
+    assert page.evaluate(NAMED) == [["__proto__", 2], ["toString", 3]]
     assert not runs.root.exists() or runs.runs() == []
 
 
@@ -458,6 +471,7 @@ def test_the_list_sorts_folds_tags_and_waits(open_train: Callable[..., Page], ru
     ]
 
 
+NO_PREDICTIONS = "predictions. They are made at each validation (validate_every)."
 # The classes of small predictions, and their colours.
 SKY, SEA, SAND = [80, 160, 250], [0, 60, 140], [230, 210, 120]
 
@@ -510,7 +524,7 @@ def test_predictions_of_several_runs_on_the_same_images(
     until(page, PIXELS, arg=[photo, SKY, SKY, SEA])
     heads = page.locator("#train .predictions thead th")
     expect(heads).to_have_text(["Image", "Truth", "earlyseed 1step 20", "lateseed 0step 20"])
-    expect(page.locator("#train .predictions .help")).to_have_text("other: no validation yet.")
+    expect(page.locator("#train .predictions .help")).to_have_text(f"other: no {NO_PREDICTIONS}")
     # Each shows its last validation at or before the step.
     slider = page.locator("#train .predictions [data-part=time]")
     slider.fill("0")
@@ -537,6 +551,11 @@ def test_predictions_of_several_runs_on_the_same_images(
     expect(page.locator("#train .predictions tbody tr")).to_have_count(1)
     page.get_by_role("group", name="Classes").get_by_role("button", name="sky").click()
     until(page, PIXELS, arg=[photo, half, [50, 80, 120], [50, 80, 120]])
+    # Alone, a run without any says so.
+    page.evaluate("document.querySelector('#train').train.list.tick(['late', 'other'], false)")
+    page.evaluate("document.querySelector('#train').train.open('other', true)")
+    expect(page.locator("#train .predictions .help")).to_have_text(f"No {NO_PREDICTIONS}")
+    expect(page.locator("#train .predictions .prediction-scroll")).to_be_hidden()
 
 
 @pytest.mark.parametrize("width", [1440, 420])

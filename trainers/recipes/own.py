@@ -7,6 +7,8 @@ sets the number of clusters, and there is neither a linear probe nor a report wi
 both need labels. With label maps (images/, labels/ and classes.txt, see docs/data.md) there is one
 cluster per class, and the report scores them.
 
+While the probes are trained, the run is validated a few times, for curves and predictions.
+
 Φ⁰ and Ψ⁰ are those for photographs. In the studio, Suggest computes them from your images.
 
 Expected time: as for the recipe photos, in proportion to the number of images.
@@ -17,4 +19,4 @@ from dataclasses import replace
 
 from trainers.recipes.photos import CONFIG as BASE
 
-CONFIG = replace(BASE, dataset="", crf=False)
+CONFIG = replace(BASE, dataset="", crf=False, validate_every=5)

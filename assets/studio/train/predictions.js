@@ -48,7 +48,8 @@ export class Predictions {
     this.classes = h("div", { class: "legend class-legend", role: "group", "aria-label": "Classes" });
     this.said = h("p", { class: "help", role: "status", hidden: true });
     const { card: element, body } = card("Predictions", { class: "card predictions", hidden: true });
-    body.append(this.overTime, h("div", { class: "prediction-tools" }, this.layers.group, h("label", { class: "overlay" }, "Opacity ", this.overlay, this.strength), this.images), this.table.element, this.classes, this.said);
+    this.tools = h("div", { class: "prediction-tools" }, this.layers.group, h("label", { class: "overlay" }, "Opacity ", this.overlay, this.strength), this.images);
+    body.append(this.overTime, this.tools, this.said, this.table.element, this.classes);
     this.element = element;
   }
 
@@ -83,6 +84,7 @@ export class Predictions {
       this.key = key;
       this.asked = performance.now();
       this.left = names.length - MOST;
+      this.active = active;
       this.take(runs.map((run) => ({ ...run, title: titleOf(run.name) })));
     } catch {
       this.key = null; // what is shown stays; the next look asks again
@@ -96,8 +98,9 @@ export class Predictions {
     const pictured = runs.filter(({ steps, images }) => steps.length && images.length);
     const [lead] = pictured;
     this.shown = pictured.filter((run) => run.data === lead.data && String(run.classes) === String(lead.classes));
-    this.element.hidden = !lead;
-    if (!lead) return;
+    this.element.hidden = runs.length === 0;
+    for (const part of [this.overTime, this.tools, this.table.element, this.classes]) part.hidden = !lead;
+    if (!lead) return this.explain(runs, []);
     this.steps = [...new Set(this.shown.flatMap(({ steps }) => steps))].sort((a, b) => a - b);
     const before = this.at;
     this.slider.max = String(this.steps.length - 1);
@@ -112,7 +115,7 @@ export class Predictions {
     const waiting = runs.filter((run) => !pictured.includes(run));
     const other = pictured.filter((run) => !this.shown.includes(run));
     const said = [];
-    if (waiting.length) said.push(`${list(waiting)}: no validation yet.`);
+    if (waiting.length) said.push(`${pictured.length ? `${list(waiting)}: no` : "No"} predictions${this.active ? " yet" : ""}. They are made at each validation (validate_every).`);
     if (other.length) said.push(`${list(other)}: other images or classes than ${this.shown[0].title}.`);
     if (this.left > 0) said.push(`Only the first ${MOST} runs are shown here.`);
     this.said.textContent = said.join(" ");
