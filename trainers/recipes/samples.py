@@ -1,4 +1,4 @@
-"""The six sample photos: a small checkpoint in a few minutes, without any data set.
+"""The six sample photos: a small checkpoint in a minute or two, without any data set.
 
 python -m trainers.train samples --out runs/samples
 

@@ -51,7 +51,7 @@ const STEPS = [
     target: ".features",
     show: { anchor: MUZZLE, step: 3 },
     say: () =>
-      "So far the features were frozen. Training pulls every anchor and its positives together and pushes its negatives away, which changes the features that the next sets are made from. To see it, run the recipe “samples” in the Train tab; it takes a few minutes. Then choose “Run” here, or “Other features…” under “Compare with”, to see one anchor before and after. What next? Study measures how often the sets are correct on your images, Evaluate scores a run, and Segment applies it.",
+      "So far the features were frozen. Training pulls every anchor and its positives together and pushes its negatives away, which changes the features that the next sets are made from. To see it, run the recipe “samples” in the Train tab; it takes a minute or two. Then choose “Run” here, or “Other features…” under “Compare with”, to see one anchor before and after. What next? Study measures how often the sets are correct on your images, Evaluate scores a run, and Segment applies it.",
   },
 ];
 
