@@ -43,7 +43,7 @@ export class RunList {
     this.heads = h("tr", { role: "row" });
     this.body = h("tbody", { role: "rowgroup" });
     this.table = h("table", { class: "runs", role: "table", "aria-label": "Runs" }, h("thead", { role: "rowgroup" }, this.heads), this.body);
-    this.none = h("p", { class: "empty" }, "No runs yet. Start one: the sample photos take a few minutes and need nothing else.");
+    this.none = h("p", { class: "empty" }, "No runs yet. Start one: the sample photos take a minute or two and need nothing else.");
     this.nothing = h("p", { class: "empty", role: "status" });
     this.legend = h("p", { class: "help" });
     const { card: element, body } = card("Runs", { class: "card" }, this.queue.pause, this.columns.menu, this.compareButton);

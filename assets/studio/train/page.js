@@ -19,7 +19,7 @@ const POLL_MS = 1000;
 const IDLE_MS = 3000; // nothing runs
 const HIDDEN_MS = 500; // how soon a page that is looked at again notices
 const MOST_POINTS = 6000; // of a curve that a page keeps
-const NEXT = "Training pulls every anchor and its positives together and pushes its negatives away. This run did so on the six sample photos. Press Start to repeat it, which takes a few minutes; to train on your own images, choose the recipe “own” and their folder first.";
+const NEXT = "Training pulls every anchor and its positives together and pushes its negatives away. This run did so on the six sample photos. Press Start to repeat it, which takes a minute or two; to train on your own images, choose the recipe “own” and their folder first.";
 const LOOK = "Training pulls every anchor and its positives together and pushes its negatives away. This run did so on the six sample photos. To allow new runs here, whoever runs this studio must start it with --runs FOLDER.";
 const VIEW = ["run", "filter", "state", "order", "drawn", "at", "x", "smooth", "log", "seeds", "zoom", "large", "columns", "scores", "fold", "unfolded", "layer", "overlay", "without", "class"];
 
