@@ -278,6 +278,10 @@ def test_what_makes_no_sense_is_named(open_link: Callable[[str], Page], running:
     for name in ("wild", "nothing", "order"):
         expect(notes).to_contain_text(name)
     expect(page.locator(LOOKED_AT)).to_have_text("first")
+    # What every object of JavaScript has is none of ours.
+    page.goto(f"{running.url}?tab=train&order=constructor&run=second")
+    expect(page.locator(LOOKED_AT)).to_have_text("second")
+    expect(notes).to_contain_text("were ignored: order")
 
     page.goto(f"{running.url}?tab=study&study=<b>gone</b>&form.size=7")
     notes = page.locator("#study .main .notes").first
@@ -292,8 +296,9 @@ def test_what_makes_no_sense_is_named(open_link: Callable[[str], Page], running:
     expect(notes).to_contain_text("were ignored: checkpoint")
     page.wait_for_selector(REPORT)
 
-    page.goto(f"{running.url}?tab=nowhere")
-    expect(page.locator("#explore .notes")).to_contain_text("were ignored: tab")
+    for tab in ("nowhere", "constructor"):
+        page.goto(f"{running.url}?tab={tab}")
+        expect(page.locator("#explore .notes")).to_contain_text("were ignored: tab")
 
 
 def test_a_link_survives_the_login_and_a_prefix(

@@ -78,16 +78,19 @@ function searchOf(id, { view, form }) {
 /** What gradio understands, such as __theme, stays. */
 const ours = () => [...new URLSearchParams(location.search)].filter(([name]) => name.startsWith("__"));
 
+// Not "in": every object has a constructor.
+const isTab = (name) => Object.hasOwn(TITLES, name);
+
 /** {tab, view, form} of the address; where this window wrote it, all of the form. */
 function here() {
   const kept = history.state?.ppap;
-  if (kept && kept.search === location.search && kept.tab in TITLES) return kept;
+  if (kept && kept.search === location.search && isTab(kept.tab)) return kept;
   const view = {};
   const form = {};
   const query = new URLSearchParams(location.search);
-  const tab = query.get("tab") in TITLES ? query.get("tab") : FIRST;
+  const tab = isTab(query.get("tab")) ? query.get("tab") : FIRST;
   for (const [name, value] of query) {
-    if (name.startsWith("__") || (name === "tab" && value in TITLES)) continue;
+    if (name.startsWith("__") || (name === "tab" && isTab(value))) continue;
     if (name.startsWith(FORM)) form[name.slice(FORM.length)] = value;
     else view[name] = value;
   }

@@ -74,7 +74,7 @@ export class RunList {
       this.state.value = "";
       odd.push("state");
     }
-    this.order = FORMER[order] ?? order;
+    this.order = Object.hasOwn(FORMER, order) ? FORMER[order] : order;
     if (!this.column) {
       this.order = NEWEST;
       odd.push("order");

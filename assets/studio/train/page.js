@@ -200,7 +200,7 @@ class Train {
     // Stays until it is drawn, which may be some looks later.
     known.dirty ||= Object.keys(changes.series).length > 0 || changes.reset;
     for (const [kind, series] of Object.entries(changes.series)) {
-      known.series[kind] ??= {};
+      known.series[kind] ??= Object.create(null); // whatever a series is called
       for (const [metric, curve] of Object.entries(series)) {
         known.series[kind][metric] = extended(known.series[kind][metric] ?? { x: [], y: [] }, curve, MOST_POINTS);
       }
