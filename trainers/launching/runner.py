@@ -38,6 +38,7 @@ from trainers.launching.queue import bury, canonical, dispatch, held, start_wait
 from trainers.recipes import find
 from trainers.runs.folder import Run, RunError, locked
 from trainers.runs.launch import (
+    LAUNCH,
     PATIENCE,
     Launch,
     holds_run,
@@ -260,7 +261,6 @@ class Runner:
                 ) from None
             except OSError as error:
                 raise RunError(f"{folder} cannot be made: {error.strerror or error}.") from None
-            write_owner(folder, self._owner())
             now = time.time()
             launch = Launch(
                 arguments=(*PROGRAM, *arguments(about, folder, self.cache)),
@@ -275,10 +275,17 @@ class Runner:
                 count=needs.count,
             )
             try:
+                write_owner(folder, self._owner())
                 self._begin(folder, launch, order.slurm)
             except (RunError, SettingError):
                 shutil.rmtree(folder, ignore_errors=True)  # nothing has begun
                 raise
+            except OSError as error:
+                if (folder / LAUNCH).exists():  # it waits; what failed was to start another
+                    raise
+                # Or nobody would see it, and its name would be taken.
+                shutil.rmtree(folder, ignore_errors=True)
+                raise RunError(f"{folder} cannot be made: {error.strerror or error}.") from None
         return self.standing(order.name)
 
     def _begin(

@@ -382,6 +382,27 @@ def test_a_full_disk_fails_a_waiting_run_and_lets_the_next_go(
     assert "The disk was too full" in found.text
 
 
+def test_a_disk_that_takes_no_order_keeps_no_name(
+    runs: Pretending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for part in ("write_launch", "write_owner"):
+        with monkeypatch.context() as patched:
+            patched.setattr(runner, part, full)
+            with pytest.raises(RunError, match="No space left on device"):
+                runs.begin("one")
+        assert not (runs.root / "one").exists()
+    # What waits already stays, whatever becomes of the others.
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "start_waiting", full)
+        with pytest.raises(OSError, match="No space"):
+            runs.begin("one")
+    assert [one.name for one in runs.runs()] == ["one"]  # which starts it
+    assert runs.wait_begun("one").state == "running"
+
+
 HOSTILE = [
     "",
     ".",
