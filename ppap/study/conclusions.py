@@ -12,8 +12,13 @@ from typing import Any
 from ppap.study.proof import PHI0, SIGMA_POS, STEPS
 
 Values = Mapping[str, Any]
-# Of a rival, its positives.
-WHOSE = {"baseline": "the baseline's", "hp": "HP's", "knn": "k-NN's", "kmeans": "k-means'"}
+# Rivals as sentences name them.
+NAMES = {
+    "baseline": "the baseline",
+    "hp": "hidden positives",
+    "knn": "k nearest",
+    "kmeans": "k-means",
+}
 # Within so many points of the best there is nothing to gain by other settings.
 NEAR = 2.0
 
@@ -113,13 +118,13 @@ def _against(own: Values, equal: Sequence[Values]) -> str:
     for one in equal:
         points = 100 * (own["precision"] - one["precision"])
         low, high = (one.get("sureness") or {}).get("behind") or (None, None)
-        whose = WHOSE[one["rule"]]
+        name = NAMES[one["rule"]]
         if low is not None and high is not None and low <= 0 <= high:
-            undecided.append(whose)
+            undecided.append(name)
         elif points > 0:
-            more.append((points, whose, _ends((low, high))))
+            more.append((points, name, _ends((low, high))))
         else:
-            less.append((-points, whose, _ends((high, low), -1)))
+            less.append((-points, name, _ends((high, low), -1)))
     sides = [("more", sorted(more)), ("less", sorted(less))]
     parts = [_apart(which, found) for which, found in sides if found]
     said = (
@@ -130,21 +135,21 @@ def _against(own: Values, equal: Sequence[Values]) -> str:
     if undecided:
         others = _listed(undecided, "or")
         said += (
-            f" No difference from {others} can be established on these images."
+            f" No difference from those of {others} can be established on these images."
             if said
-            else f"With equal numbers of positives, no difference from {others} can be established "
-            "on these images."
+            else f"With equal numbers of positives, no difference from those of {others} "
+            "can be established on these images."
         )
     return said
 
 
 def _apart(which: str, found: Sequence[tuple[float, str, str]]) -> str:
-    """ "3.4 points more often than the baseline's (95 % interval 2.9 to 3.8) and …"."""
+    """ "3.4 points more often than those of the baseline (95 % interval 2.9 to 3.8) and …"."""
     parts = []
-    for at, (points, whose, ends) in enumerate(found):
+    for at, (points, name, ends) in enumerate(found):
         words = f"{points:.1f} points {which} often than" if at == 0 else f"{points:.1f} than"
         inside = f" ({'95 % interval ' if at == 0 else ''}{ends})" if ends else ""
-        parts.append(f"{words} {whose}{inside}")
+        parts.append(f"{words} those of {name}{inside}")
     return _listed(parts)
 
 

@@ -35,24 +35,24 @@ AS_FAR = (
     [
         (
             [rule("baseline", 0.666, [0.029, 0.038])],
-            "With equal numbers of positives, PPAP's are correct 3.4 points more often than the "
-            "baseline's (95 % interval 2.9 to 3.8).",
+            "With equal numbers of positives, PPAP's are correct 3.4 points more often than "
+            "those of the baseline (95 % interval 2.9 to 3.8).",
         ),
         (
             [rule("knn", 0.6, [0.05, 0.15]), rule("hp", 0.71, [-0.02, -0.005])],
             "With equal numbers of positives, PPAP's are correct 10.0 points more often than "
-            "k-NN's (95 % interval 5.0 to 15.0) and 1.0 points less often than HP's (95 % interval "
-            "0.5 to 2.0).",
+            "those of k nearest (95 % interval 5.0 to 15.0) and 1.0 points less often than those "
+            "of hidden positives (95 % interval 0.5 to 2.0).",
         ),
         (
             [rule("kmeans", 0.69, [-0.01, 0.03]), rule("knn", None)],
-            "With equal numbers of positives, no difference from k-means' can be established on "
-            "these images.",
+            "With equal numbers of positives, no difference from those of k-means can be "
+            "established on these images.",
         ),
         (
             [rule("kmeans", 0.69, None)],  # of a study without intervals
             "With equal numbers of positives, PPAP's are correct 1.0 points more often than "
-            "k-means'.",
+            "those of k-means.",
         ),
         (
             [rule("hp", 0.9, [-0.3, -0.1], matched=False)],
