@@ -7,6 +7,7 @@ order of their times. Whoever writes it holds the lock of that folder.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 from ppap.settings import SettingError, excerpt
 from ppap.writing import writing
 from trainers.runs.owner import LONGEST, owner_of
-from trainers.runs.values import number, read_json
+from trainers.runs.values import number, opened, read_json
 
 FILE = ".queue.json"
 # Where a waiting run can be moved to.
@@ -57,8 +58,29 @@ class Arrangement(NamedTuple):
 
 
 def read_arrangement(root: Path) -> Arrangement:
-    """What people have said about the queue in ``root``; what makes no sense is left out."""
-    return _sound(read_json(root / FILE))
+    """What people have said about the queue in ``root``; what makes no sense is left out.
+
+    Where it cannot be read, nothing starts: it may say so.
+    """
+    file = root / FILE
+    found = read_json(file)
+    if not found and (since := _unreadable(file)) is not None:
+        return Arrangement({EVERYBODY: since})
+    return _sound(found)
+
+
+def _unreadable(file: Path) -> float | None:
+    """When a file that cannot be read was written, 0 where not even that is known; None where it
+    can be, or is not there."""
+    try:
+        opened(file).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        with contextlib.suppress(OSError):
+            return file.stat().st_mtime
+        return 0.0
+    return None
 
 
 def _sound(raw: dict[str, Any]) -> Arrangement:

@@ -48,6 +48,15 @@ def test_what_makes_no_sense_is_left_out(tmp_path: Path, raw: Any) -> None:
     assert read_arrangement(tmp_path) == Arrangement({})
 
 
+def test_what_cannot_be_read_may_be_a_pause(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    found = read_arrangement(tmp_path)
+    assert found.holds_back(A)
+    assert found.paused_for("ada") == (tmp_path / FILE).stat().st_mtime
+    assert not read_arrangement(tmp_path / "none").holds_back(A)
+    assert not read_arrangement(tmp_path / FILE / "none").holds_back(A)
+
+
 def test_runs_that_are_not_named_wait_behind_in_the_order_of_their_times() -> None:
     waiting = [(1.0, A), (2.0, B), (3.0, C), (4.0, D)]
     assert Arrangement({}).sorted(waiting[::-1]) == [A, B, C, D]
