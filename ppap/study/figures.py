@@ -186,7 +186,13 @@ def _advice(study: Study) -> Figure:
     for symbol, value in (("Φ⁰", advice["settings"]["phi0"]), ("Ψ⁰", advice["settings"]["psi0"])):
         axes.axvline(value, color=COLOURS["ppap"], lw=1.2)
         axes.annotate(
-            f" {symbol} {value:.2f}", (value, top), va="top", color=COLOURS["ppap"], fontsize=8
+            f"{symbol} {value:.2f}",
+            (value, top),
+            xytext=(3, 0),  # a space at the beginning is nothing in an SVG
+            textcoords="offset points",
+            va="top",
+            color=COLOURS["ppap"],
+            fontsize=8,
         )
     axes.set(xlabel="Cosine similarity", ylabel="Pairs, per cent", ylim=(0, top))
     axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.85))
