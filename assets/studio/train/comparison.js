@@ -6,7 +6,7 @@ import { NOTHING } from "./score.js";
 
 const TITLES = new Map(CHARTS.map(([kind, name, title]) => [kind === "validation" ? `validation: ${name}` : name, title]));
 const SCORES = { "cluster accuracy": "U-Acc, %", "cluster miou": "U-mIoU, %", "linear accuracy": "L-Acc, %", "linear miou": "L-mIoU, %" };
-const OTHERS = { state: "State", step: "Step", epoch: "Epoch", seconds: "Seconds" };
+const OTHERS = { state: "State", step: "Step", epoch: "Epoch", seconds: "Seconds", empty: "Anchors without positives" };
 const LEAST_COLUMN = 90; // px
 const VALIDATION = "validation: ", REPORT = "report";
 
