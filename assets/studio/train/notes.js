@@ -10,7 +10,8 @@ export const chips = (tags, search) => tags.map((tag) => h("button", { type: "bu
 export class Notes {
   /** closed: whether pages may change nothing; hooks: {search(tag), changed()}. */
   constructor(server, closed, hooks) {
-    Object.assign(this, { server, closed, hooks });
+    // What is typed about a run stays while others are looked at, by the run's name.
+    Object.assign(this, { server, closed, hooks, typed: new Map() });
     const id = newId("tags");
     this.errors = { tags: fieldError("tags"), note: fieldError("note") };
     this.tags = h("input", { id, type: "text", autocomplete: "off", spellcheck: "false", placeholder: "baseline, paper", "aria-describedby": this.errors.tags.id });
@@ -31,7 +32,9 @@ export class Notes {
   }
 
   show(run) {
-    if (this.run?.name !== run.name) {
+    const other = this.run?.name !== run.name;
+    if (other) {
+      if (!this.form.hidden) this.typed.set(this.run.name, { before: this.before, tags: this.tags.value, note: this.note.value });
       this.form.hidden = true;
       tell(this.failed, "");
     }
@@ -39,6 +42,7 @@ export class Notes {
     this.run = run;
     this.element.hidden = run.name === SAMPLE || (this.closed && !run.tags?.length && !run.note);
     if (before === JSON.stringify([run.name, run.tags, run.note])) return;
+    if (other && this.typed.has(run.name)) this.open(this.typed.get(run.name));
     this.draw(run.tags ?? [], run.note ?? "");
     // The list has the beginning of a long note.
     if (run.note) this.fetch();
@@ -70,16 +74,21 @@ export class Notes {
   async begin() {
     const found = await this.fetch();
     if (!found) return;
-    this.before = found;
-    this.tags.value = found.tags.join(", ");
-    this.note.value = found.note;
-    for (const error of Object.values(this.errors)) tell(error, "");
-    this.form.hidden = false;
-    this.edit.hidden = true;
+    this.open({ before: found, tags: found.tags.join(", "), note: found.note });
     this.tags.focus();
   }
 
+  open({ before, tags, note }) {
+    this.before = before;
+    this.tags.value = tags;
+    this.note.value = note;
+    for (const error of Object.values(this.errors)) tell(error, "");
+    this.form.hidden = false;
+    this.edit.hidden = true;
+  }
+
   end() {
+    this.typed.delete(this.run.name);
     this.form.hidden = true;
     this.edit.hidden = this.closed;
     this.edit.focus();
@@ -89,14 +98,18 @@ export class Notes {
     event.preventDefault();
     for (const error of Object.values(this.errors)) tell(error, "");
     const tags = this.tags.value.split(/[\s,]+/).filter(Boolean);
+    const { name } = this.run;
     try {
-      const found = await call(this.server, "notes", { name: this.run.name, tags, note: this.note.value, known: this.before });
+      const found = await call(this.server, "notes", { name, tags, note: this.note.value, known: this.before });
+      this.typed.delete(name);
+      this.hooks.changed();
+      if (name !== this.run.name) return; // another is looked at by now
       Object.assign(this.run, { tags: found.tags });
       this.form.hidden = true;
       this.draw(found.tags, found.note);
       this.end();
-      this.hooks.changed();
     } catch (error) {
+      if (name !== this.run.name) return; // it is still typed there
       // Changed elsewhere meanwhile: that is shown above, and saving once more is on purpose.
       if (!error.field) this.before = (await this.fetch()) ?? this.before;
       tell(this.errors[error.field] ?? this.errors.note, error.message);
