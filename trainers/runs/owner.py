@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from trainers.runs.values import opened
+
 # Hidden: lists of a folder's files pass it by.
 OWNER = ".owner"
 VARIABLE = "PPAP_OWNER"
@@ -17,7 +19,7 @@ LONGEST = 256
 def owner_of(folder: Path) -> str:
     """Whose it is; empty for everybody's, as all is that was made without logins."""
     try:
-        with (folder / OWNER).open("rb") as stream:
+        with opened(folder / OWNER) as stream:
             return stream.read(LONGEST).decode("utf-8", "replace").strip()
     except OSError:
         return ""

@@ -19,6 +19,7 @@ from ppap.studio import sample
 from ppap.studio.access.owners import EVERYBODYS, Ownership
 from ppap.studio.jobs import folders_in, named
 from ppap.studio.requests import RequestError
+from trainers.runs.values import opened
 
 # Evaluations asked for here; runs have their own reports. Hidden, so that it is taken for no run.
 FOLDER = ".evaluations"
@@ -161,7 +162,8 @@ class Reports:
 def read_json(file: Path) -> Report | None:
     """A report; None where there is none that this version reads."""
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
+        with opened(file) as stream:
+            report = json.loads(stream.read().decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(report, Mapping) or report.get("format") != FORMAT:

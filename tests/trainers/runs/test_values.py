@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
+from ppap.studio.evaluate.reports import read_json as read_report
+from trainers.runs.owner import OWNER, owner_of
 from trainers.runs.standing import last_lines
 from trainers.runs.values import opened, read_json
 from trainers.runs.watching import log_part, search_log
 
 
 def test_whoever_opens_a_pipe_does_not_wait_for_its_other_end(tmp_path: Path) -> None:
-    pipe = tmp_path / "notes.json"
+    pipe = tmp_path / OWNER
     os.mkfifo(pipe)
+
+    def write() -> None:
+        with contextlib.suppress(OSError):  # nobody reads it
+            pipe.write_text('{"a": 1}')
+
     # Whoever waits would be let go on by this one.
-    writer = threading.Thread(target=lambda: pipe.write_text('{"a": 1}'), daemon=True)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     assert read_json(pipe) == {}
+    assert owner_of(tmp_path) == ""
+    assert read_report(pipe) is None
     with pytest.raises(OSError, match="Not a file"):
         opened(pipe)
     with pytest.raises(OSError, match="Not a file"):
