@@ -479,7 +479,10 @@ def test_the_list_sorts_folds_tags_and_waits(open_train: Callable[..., Page], ru
     ]
 
 
-NO_PREDICTIONS = "predictions. They are made at each validation (validate_every)."
+NO_PREDICTIONS = (
+    "predictions. They are made at each validation (validate_every), which needs images with "
+    "label maps."
+)
 # The classes of small predictions, and their colours.
 SKY, SEA, SAND = [80, 160, 250], [0, 60, 140], [230, 210, 120]
 
@@ -562,7 +565,9 @@ def test_predictions_of_several_runs_on_the_same_images(
     # Alone, a run without any says so.
     page.evaluate("document.querySelector('#train').train.list.tick(['late', 'other'], false)")
     page.evaluate("document.querySelector('#train').train.open('other', true)")
-    expect(page.locator("#train .predictions .help")).to_have_text(f"No {NO_PREDICTIONS}")
+    expect(page.locator("#train .predictions .help")).to_contain_text(
+        f"No {NO_PREDICTIONS} The Segment"
+    )
     expect(page.locator("#train .predictions .prediction-scroll")).to_be_hidden()
 
 

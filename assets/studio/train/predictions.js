@@ -8,6 +8,9 @@ const MOST = 12; // runs beside each other
 const AGAIN_MS = 4000; // a validation may end without a word in the list of runs
 const titleOf = (name) => (name === SAMPLE ? "Sample run" : name);
 
+const WHEN = "They are made at each validation (validate_every), which needs images with label maps.";
+const SEGMENT = "The Segment page shows a run's clusters on any images.";
+
 export class Predictions {
   /** hooks: {looked()}. */
   constructor(server, hooks) {
@@ -115,7 +118,8 @@ export class Predictions {
     const waiting = runs.filter((run) => !pictured.includes(run));
     const other = pictured.filter((run) => !this.shown.includes(run));
     const said = [];
-    if (waiting.length) said.push(`${pictured.length ? `${list(waiting)}: no` : "No"} predictions${this.active ? " yet" : ""}. They are made at each validation (validate_every).`);
+    if (waiting.length) said.push(`${pictured.length ? `${list(waiting)}: no` : "No"} predictions${this.active ? " yet" : ""}. ${WHEN}`);
+    if (!pictured.length && !this.active) said.push(SEGMENT);
     if (other.length) said.push(`${list(other)}: other images or classes than ${this.shown[0].title}.`);
     if (this.left > 0) said.push(`Only the first ${MOST} runs are shown here.`);
     this.said.textContent = said.join(" ");
