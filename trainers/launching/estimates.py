@@ -29,7 +29,7 @@ from trainers.launching.queue import RESERVE_BYTES
 from trainers.launching.scaling import Step, loss_memory
 from trainers.progress import in_words as time_in_words
 from trainers.training.loading import steps_in_epoch
-from trainers.training.prepare import GIGABYTE, check_size
+from trainers.training.prepare import GIGABYTE, check_size, check_start
 from trainers.training.splits import Splits, class_list_of, has_labels, open_splits
 
 # Activations of the trained block that are kept for its gradient, in units of its input.
@@ -130,6 +130,7 @@ def estimate(order: Order, *, cache: Path, out: Path, paces: Iterable[Pace] = ()
     check_size(backbone, "eval_size", config.eval_size)
     plan = plan_cache(splits.training, backbone, size=config.size, root=cache)
     classes = class_list_of(splits.training, config.unnamed_classes)
+    check_start(config, backbone, images, len(classes))
     trained = trained_bytes(backbone, config, len(classes))
     checkpoints = trained * (1 + MOMENTS) * (config.keep + 3) + SMALL_FILES
     stored, notes, refusal = cache_needs(config, plan, own_weights=own_weights)

@@ -27,6 +27,7 @@ from trainers.training.chance import generator
 from trainers.training.distributed import World, broadcast_object, first_alone
 from trainers.training.loading import CachedSource, DecodedSource, Source, steps_in_epoch
 from trainers.training.objective import GROUP
+from trainers.training.probing import NOISE, patches_to_start, require_patches
 from trainers.training.splits import Splits, class_list_of, has_labels, open_splits
 
 logger = logging.getLogger("trainers")
@@ -86,6 +87,7 @@ def prepare(
     backbone = load_backbone(config.backbone, device=world.device, progress=_download)
     check_size(backbone, "size", config.size)
     check_size(backbone, "eval_size", config.eval_size)
+    check_start(config, backbone, len(splits.training), len(class_list))
     check_groups(config, backbone, world)
     check_exchange(config)
     torch.manual_seed(config.seed)
@@ -128,6 +130,17 @@ def check_batch(config: Config, images: int, world: World) -> None:
             "STEGO compares images with others in their batch, so it needs 2 or more in every "
             "process.",
         )
+
+
+def check_start(config: Config, backbone: Backbone, images: int, classes: int) -> None:
+    """SettingError where the images have fewer patches than centroids are to start from.
+
+    The probes may start only after the network has been trained: too late to say so.
+    """
+    if config.cluster_start != NOISE:
+        rows, columns = backbone.grid(config.size, config.size)
+        patches = patches_to_start(images, rows * columns)
+        require_patches(patches, classes + config.extra_clusters)
 
 
 def check_groups(config: Config, backbone: Backbone, world: World) -> None:

@@ -18,6 +18,8 @@ from trainers.training.distributed import World, sum_numbers
 # Images, and patches of them, that the centroids are chosen among.
 START_IMAGES = 256
 START_PATCHES = 16_384
+# The start that needs no patches.
+NOISE = "noise"
 
 
 class Probing:
@@ -54,13 +56,8 @@ class Probing:
             SettingError: there are fewer patches than centroids.
         """
         count, dim = self.segmenter.cluster_probe.clusters.shape
-        if features is not None and len(features) < count:
-            raise SettingError(
-                "cluster_start",
-                f"{count} centroids cannot start from {len(features)} patches: use fewer "
-                "extra_clusters (or unnamed_classes, where the images have no classes), or "
-                "cluster_start=noise.",
-            )
+        if features is not None:
+            require_patches(len(features), count)
         seed_everything(seed, "probes")
         linear = self.segmenter.linear_probe
         fresh = LinearProbe(linear.in_channels, linear.out_channels)
@@ -138,6 +135,21 @@ class Probing:
         self.candidates.load_state_dict(candidates)
         self.totals.copy_(totals)
         self.counted = counted
+
+
+def patches_to_start(images: int, each: int) -> int:
+    """How many patches centroids start from, of so many images of ``each`` patches."""
+    return min(START_PATCHES, min(START_IMAGES, images) * each)
+
+
+def require_patches(patches: int, centroids: int) -> None:
+    """SettingError where there are fewer patches than centroids that start from them."""
+    if patches < centroids:
+        raise SettingError(
+            "cluster_start",
+            f"{centroids} centroids cannot start from {patches} patches: use fewer extra_clusters "
+            "(or unnamed_classes, where the images have no classes), or cluster_start=noise.",
+        )
 
 
 def some_patches(features: Tensor, seed: int) -> Tensor:

@@ -24,7 +24,7 @@ from trainers.training.distributed import World, broadcast_parameters, global_me
 from trainers.training.loading import TrainingBatch, batches, load, steps_in_epoch
 from trainers.training.objective import SIZES, Objective, StepLoss
 from trainers.training.prepare import Prepared
-from trainers.training.probing import START_IMAGES, Probing, some_patches
+from trainers.training.probing import NOISE, START_IMAGES, Probing, some_patches
 from trainers.training.records import Best, Records
 from trainers.training.splits import changed_images, data_digest, file_stamps
 from trainers.training.updating import TrainingError, Updating
@@ -33,7 +33,6 @@ from trainers.training.validation import Validation
 logger = logging.getLogger("trainers")
 
 Outcome = Literal["finished", "stopped"]
-NOISE = "noise"
 # Rules in which each process draws by chance for itself.
 DRAWN_BY_PROCESS = ("hp", STEGO)
 # Of images that have changed, so many are named.

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ppap.machine import Memory
+from ppap.settings import SettingError
 from tests.support.small_runs import save_vit
 from tests.support.small_segmenters import write_folder
 from tests.support.small_studio import draw
@@ -83,6 +84,17 @@ def test_what_a_run_without_labels_does_without_is_told(tmp_path: Path) -> None:
     told = " ".join(estimated(tmp_path / "partly", tmp_path).notes)
     assert "unnamed_classes" not in told
     assert "label maps" in told
+
+
+def test_too_few_patches_for_the_clusters_are_told_before_a_start(tmp_path: Path) -> None:
+    for number in range(2):
+        draw(tmp_path / f"photos/{number}.png", number)
+    # Two images of 4 × 4 patches.
+    with pytest.raises(SettingError, match="33 centroids cannot start from 32 patches") as refused:
+        estimated(tmp_path / "photos", tmp_path, unnamed_classes="33")
+    assert refused.value.field == "cluster_start"
+    estimated(tmp_path / "photos", tmp_path, unnamed_classes="32")
+    estimated(tmp_path / "photos", tmp_path, unnamed_classes="33", cluster_start="noise")
 
 
 def test_readers_count_where_there_are_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
