@@ -305,7 +305,8 @@ def test_a_run_folder(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert (state["state"], state["step"], state["steps"]) == ("finished", 10, 10)
     assert state["seconds"] > 0
     assert state["data"] == str(place.data)
-    assert [line["step"] for line in read_metrics(run.metrics_file)] == [4, 5, 8, 10, 10]
+    # Every fourth step, the end of each epoch, and a validation at each.
+    assert [line["step"] for line in read_metrics(run.metrics_file)] == [4, 5, 5, 8, 10, 10]
     log = run.log_file.read_text()
     for part in (
         "10 images, 10 steps with a batch of 2, on cpu.",
