@@ -67,7 +67,7 @@ def same(data: bytes) -> None:
     assert by_columns(data) == by_json(data)
 
 
-def line(step: object, kind: str = "step", **numbers: object) -> bytes:
+def line(step: object, kind: Any = "step", **numbers: object) -> bytes:
     return (json.dumps({"kind": kind, "step": step, **numbers}) + "\n").encode()
 
 
