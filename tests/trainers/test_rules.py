@@ -14,6 +14,7 @@ from ppap.propagation import unit
 from ppap.segmenter import TrainingFeatures
 from ppap.settings import SettingError
 from tests.support.small_runs import ALONE, Place
+from tests.trainers.training.test_objective import features
 from trainers.ablations.plan import Ablation
 from trainers.config import FROZEN, KIND, STEGO, TRAINING_RULES, Config
 from trainers.launching.orders import read_order
@@ -25,7 +26,6 @@ from trainers.runs.standing import Reading
 from trainers.runs.watching import Watching
 from trainers.training.objective import Objective
 
-IMAGES, ROWS, COLUMNS, DIM = 3, 4, 5, 12
 # Another value of each, far enough from BASE to change the sets, or the loss, of these features.
 OTHER: dict[str, Any] = {
     "phi0": 0.75,
@@ -54,14 +54,6 @@ BASE = Config(
     phi0=0.55, psi0=0.2, sigma_pos=1, sigma_amb=1, temperature=0.3, k_share=0.1, rho=0.3,
     far_images=2,
 )  # fmt: skip
-
-
-def features(seed: int) -> Tensor:
-    """Patches in few groups, so that there are positives, ambiguous ones and negatives."""
-    source = torch.Generator().manual_seed(seed)
-    owner = torch.randint(0, 5, (IMAGES, ROWS, COLUMNS), generator=source)
-    centres = torch.randn(5, DIM, generator=source)
-    return 3 * (centres[owner] + 0.8 * torch.randn(IMAGES, ROWS, COLUMNS, DIM, generator=source))
 
 
 def streams(seed: int = 0) -> TrainingFeatures:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from ppap.settings import SettingError
 from tests.support.small_studio import wait_until
-from tests.trainers.launching.test_runner import PRETENDER, Pretending
-from trainers.launching import runner
+from tests.trainers.launching.test_runner import Pretending
 from trainers.launching.arranging import Arranging
 from trainers.launching.ordering import EVERYBODY, read_arrangement
 from trainers.launching.queue import waiting
@@ -21,14 +18,6 @@ from trainers.runs.launch import read_launch, write_launch
 from trainers.runs.notes import Notes, read_notes
 from trainers.runs.owner import write_owner
 from trainers.slurm.jobs import Job
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretending]:
-    monkeypatch.setattr(runner, "PROGRAM", (str(PRETENDER),))
-    made = Pretending(tmp_path / "runs", patience=30)
-    yield made
-    made.end_all()
 
 
 def names(runs: Pretending) -> list[str]:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,14 +75,6 @@ class Pretending(Runner):
         wait_until(lambda: not any(is_alive(self.root / one.name) for one in self.runs()))
         for child in queue._CHILDREN:
             child.wait(20)
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretending]:
-    monkeypatch.setattr(runner, "PROGRAM", (str(PRETENDER),))
-    made = Pretending(tmp_path / "runs", patience=30)
-    yield made
-    made.end_all()
 
 
 def test_a_run_outlives_whoever_started_it_and_is_found_again(runs: Pretending) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +38,6 @@ class Place:
 
     def request(self, **changes: Any) -> dict[str, Any]:
         return {**ASKED, "data": str(self.data), **changes}
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path)
-    yield made
-    for process in made.ablating._processes.values():
-        process.kill()
-        process.wait()
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, script: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,6 @@ from tests.ppap.studio.study.test_ablations import TELL, Place, ended, stand_in
 from trainers.config import KIND
 from trainers.launching import orders
 from trainers.slurm.options import VARIABLE
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path)
-    yield made
-    for process in made.ablating._processes.values():
-        process.kill()
-        process.wait()
 
 
 def asked(place: Place, **changes: Any) -> dict[str, Any]:
